@@ -1,0 +1,1 @@
+"""Speed measurements: each compares with a baseline in the same process."""

@@ -1,0 +1,92 @@
+"""The `gluonface` command. One file per subcommand; this one finds and runs them.
+
+A subcommand's file defines ``add_arguments(parser)`` and ``run(args) -> int``, and imports
+whatever is heavy inside ``run``: ``--help`` must answer at once.
+"""
+
+import argparse
+import importlib
+import logging
+import sys
+
+from .. import __version__
+from ..errors import GluonfaceError
+
+__all__ = ["main"]
+
+# command -> (module, one line for --help). The line stands here so that the list of commands
+# is printed without importing any of them.
+COMMANDS = {
+    "train": ("train", "train a model, or go on with an interrupted run"),
+    "eval": ("eval", "evaluate a model or stored embeddings"),
+    "embed": ("embed", "write the embeddings of images to a file"),
+    "export": ("export", "write a model as symbol + params (and ONNX)"),
+    "import": ("import_", "read weights of other toolkits into a model of ours"),
+    "models": ("models", "list the backbones"),
+    "losses": ("losses", "list the losses"),
+    "data": ("data", "make, inspect and check training data"),
+    "bench": ("bench", "measure speed against a baseline in the same run"),
+}
+
+
+def _build_parser(command=None):
+    """Build the parser; only the subparser of `command` gets its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="gluonface",
+        description="Train, evaluate and ship face-recognition models with MXNet/Gluon.",
+        epilog="`gluonface COMMAND --help` explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"gluonface {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        subparser = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        if name == command:
+            handler = importlib.import_module(f".{module}", __name__)
+            handler.add_arguments(subparser)
+            subparser.set_defaults(run=handler.run)
+        subparser.add_argument(
+            "--log-level",
+            default="info",
+            choices=("debug", "info", "warning", "error"),
+            help="how much to log to standard error",
+        )
+    return parser
+
+
+def main(argv=None):
+    """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong use."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    command = next((word for word in argv if word in COMMANDS), None)
+    parser = _build_parser(command)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    if not hasattr(args, "run"):  # a subcommand group called without its subcommand
+        return main([args.command, "--help"]) or 2
+    logging.basicConfig(
+        level=getattr(logging, args.log_level.upper()),
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    try:
+        return args.run(args) or 0
+    except GluonfaceError as error:
+        logging.getLogger("gluonface").debug("details", exc_info=True)
+        sys.stderr.write(f"gluonface {args.command}: error: {error}\n")
+        return error.exit_status
+    except KeyboardInterrupt:
+        sys.stderr.write(f"gluonface {args.command}: interrupted\n")
+        return 1
+    except BrokenPipeError:  # `gluonface models | head`
+        sys.stderr.close()
+        return 1

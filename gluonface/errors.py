@@ -1,0 +1,47 @@
+"""Every error that gluonface raises on purpose.
+
+Each message names the value it got, what was expected, and what to do about it.
+The command line turns them into one line on standard error and an exit status.
+"""
+
+__all__ = ["DataError", "GluonfaceError", "InputError", "MissingExtraError", "TrainingError"]
+
+
+class GluonfaceError(Exception):
+    """Base of all errors of this package. The command line exits with ``exit_status``."""
+
+    exit_status = 1
+
+
+class InputError(GluonfaceError, ValueError):
+    """An argument, option or configuration value that cannot be used. Exit status 2."""
+
+    exit_status = 2
+
+
+class DataError(GluonfaceError):
+    """A file whose content is broken, incomplete or not what it should be. Exit status 1."""
+
+
+class TrainingError(GluonfaceError):
+    """Training had to stop: a non-finite loss, a checkpoint that does not fit. Exit status 1."""
+
+
+class MissingExtraError(GluonfaceError, ImportError):
+    """An optional package is not installed. Exit status 1.
+
+    Parameters
+    ----------
+    package : str
+        The package that could not be imported.
+    extra : str
+        The extra of gluonface that installs it.
+    purpose : str
+        What needs it, to complete "... is needed".
+    """
+
+    def __init__(self, package, extra, purpose):
+        super().__init__(
+            f"{package} is not installed; it is needed {purpose}. "
+            f"Install it with: pip install 'gluonface[{extra}]'"
+        )

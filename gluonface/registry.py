@@ -1,0 +1,100 @@
+"""The one registry: register, get and list with wildcards, aliases and did-you-mean."""
+
+import difflib
+import fnmatch
+import re
+
+from .errors import InputError
+
+__all__ = ["Registry"]
+
+
+def _natural_key(name):
+    """Sort key by which ``iresnet50`` comes before ``iresnet100``."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+class Registry:
+    """A named collection of things that users choose by name.
+
+    Parameters
+    ----------
+    kind : str
+        What the entries are, in the singular, for messages: ``"model"``, ``"loss"``.
+
+    Examples
+    --------
+    >>> models = Registry("model")
+    >>> @models.register("net10", aliases=("n10",))
+    ... def net10():
+    ...     return 10
+    >>> models.get("N10")()
+    10
+    >>> models.list("net*")
+    ['net10']
+    """
+
+    def __init__(self, kind):
+        self.kind = kind
+        self._entries = {}
+        self._aliases = {}
+
+    def register(self, name, aliases=()):
+        """Return a decorator that registers its argument under `name` and `aliases`.
+
+        Raises
+        ------
+        ValueError
+            If a name is taken or not in lower case: a mistake in our own code, not the user's.
+        """
+
+        def decorator(entry):
+            for key in (name, *aliases):
+                if key.lower() in self._entries or key.lower() in self._aliases:
+                    raise ValueError(f"the {self.kind} name {key!r} is registered twice")
+            if name != name.lower():
+                raise ValueError(f"{self.kind} names are lower case, got {name!r}")
+            self._entries[name] = entry
+            self._aliases.update({alias.lower(): name for alias in aliases})
+            return entry
+
+        return decorator
+
+    def resolve(self, name):
+        """Return the registered name that `name` (any case, or an alias) stands for.
+
+        Raises
+        ------
+        InputError
+            If nothing is registered under it; the message suggests the nearest names.
+        """
+        key = str(name).lower()
+        key = self._aliases.get(key, key)
+        if key in self._entries:
+            return key
+        known = [*self._entries, *self._aliases]
+        near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
+        raise InputError(
+            f"unknown {self.kind} {name!r}. {hint}Known: {', '.join(self.list()) or 'none'}."
+        )
+
+    def get(self, name):
+        """Return the entry registered under `name` (any case) or under an alias."""
+        return self._entries[self.resolve(name)]
+
+    def aliases(self, name):
+        """Return the aliases of a registered name, sorted."""
+        return sorted(alias for alias, target in self._aliases.items() if target == name)
+
+    def list(self, pattern="*"):
+        """Return the registered names that match a shell wildcard, in natural order."""
+        names = fnmatch.filter(self._entries, (pattern or "*").lower())
+        return sorted(names, key=_natural_key)
+
+    def __contains__(self, name):
+        key = str(name).lower()
+        return key in self._entries or key in self._aliases
+
+    def __len__(self):
+        return len(self._entries)
