@@ -1,16 +1,17 @@
 """The `gluonface` command. One file per subcommand; this one finds and runs them.
 
 A subcommand's file defines ``add_arguments(parser)`` and ``run(args) -> int``, and imports
-whatever is heavy inside ``run``: ``--help`` must answer at once.
+whatever is heavy inside ``run``: ``--help`` must answer at once. A group of commands
+(`gluonface data ...`) sets ``GROUP = True`` and calls `_commands.add_group` instead.
 """
 
 import argparse
-import importlib
 import logging
 import sys
 
 from .. import __version__
 from ..errors import GluonfaceError
+from ._commands import add_command
 
 __all__ = ["main"]
 
@@ -39,22 +40,7 @@ def _build_parser(command=None):
     parser.add_argument("--version", action="version", version=f"gluonface {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
-        subparser = commands.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
-        if name == command:
-            handler = importlib.import_module(f".{module}", __name__)
-            handler.add_arguments(subparser)
-            subparser.set_defaults(run=handler.run)
-        subparser.add_argument(
-            "--log-level",
-            default="info",
-            choices=("debug", "info", "warning", "error"),
-            help="how much to log to standard error",
-        )
+        add_command(commands, name, f"{__name__}.{module}", summary, complete=name == command)
     return parser
 
 
@@ -70,8 +56,6 @@ def main(argv=None):
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
-    if not hasattr(args, "run"):  # a subcommand group called without its subcommand
-        return main([args.command, "--help"]) or 2
     logging.basicConfig(
         level=getattr(logging, args.log_level.upper()),
         format="%(asctime)s %(levelname)s %(message)s",

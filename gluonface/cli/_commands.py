@@ -1,0 +1,50 @@
+"""How a command is added to a parser, the same for `gluonface X` and `gluonface X Y`."""
+
+import argparse
+import importlib
+
+__all__ = ["add_command", "add_group"]
+
+
+def add_command(commands, name, module, summary, complete=True):
+    """Add one command to argparse's `commands`.
+
+    Parameters
+    ----------
+    commands : argparse subparsers object
+    name : str
+        What the user types.
+    module : str
+        The module with ``add_arguments(parser)`` and ``run(args) -> int``.
+    summary : str
+        One line for ``--help``.
+    complete : bool, default True
+        Whether to import `module` and add its arguments. False only lists the command.
+    """
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    if complete:
+        handler = importlib.import_module(module)
+        handler.add_arguments(parser)
+        if not hasattr(handler, "GROUP"):
+            parser.set_defaults(run=handler.run)
+            parser.add_argument(
+                "--log-level",
+                default="info",
+                choices=("debug", "info", "warning", "error"),
+                help="how much to log to standard error",
+            )
+
+
+def add_group(parser, table):
+    """Make `parser` a group of commands. `table`: name -> (module, one line for ``--help``).
+
+    A module that calls this from its ``add_arguments`` sets ``GROUP = True`` and has no ``run``.
+    """
+    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
+    for name, (module, summary) in table.items():
+        add_command(commands, name, module, summary)
