@@ -31,7 +31,7 @@ def test_the_list_is_in_natural_order_and_takes_wildcards(registry):
 
 
 def test_an_unknown_name_suggests_the_nearest(registry):
-    with pytest.raises(InputError, match="'mobilfacenet'.* Did you mean 'mobilefacenet'"):
+    with pytest.raises(InputError, match=r"'mobilfacenet'.* Did you mean 'mobilefacenet'"):
         registry.get("mobilfacenet")
     with pytest.raises(InputError, match="Known: iresnet50, iresnet100, mobilefacenet"):
         registry.get("zzz")

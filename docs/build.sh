@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Build the site into docs/_build/html. Warnings are errors.
+set -euo pipefail
+cd "$(dirname "$0")"
+sphinx-build -q -W --keep-going -b html . _build/html "$@"
+echo "docs: $(pwd)/_build/html/index.html" >&2

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Build Horovod 0.28.1 for MXNet with Gloo (CPU) or NCCL (GPU) into a virtual environment.
+#   scripts/install-horovod.sh [ENVIRONMENT] [cpu|nccl]     needs a C++ compiler and cmake
+# nccl also needs a CUDA 11 toolkit, since Horovod compiles CUDA code.
+set -euo pipefail
+
+environment=${1:-.venv}
+operations=${2:-cpu}
+python=$environment/bin/python
+if [ ! -x "$python" ]; then
+    echo "There is no virtual environment in $environment. Make it first: scripts/quickstart.sh" >&2
+    exit 2
+fi
+# Horovod is asked through our own import, which gives MXNet the names it misses in NumPy.
+check='from gluonface._compat import mx; import horovod.mxnet as hvd; exit(not hvd.gloo_built() and not hvd.nccl_built())'
+if "$python" -c "$check" 2>/dev/null; then
+    exit 0
+fi
+for tool in c++ cmake; do
+    if ! command -v "$tool" >/dev/null; then
+        echo "Horovod is built from source and needs $tool. On Debian and Ubuntu: apt-get install g++ cmake" >&2
+        exit 1
+    fi
+done
+
+# Horovod's build imports MXNet without us, so for its duration the interpreter of this
+# environment gets numpy.bool at start-up.
+site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+shim=$site/_gluonface_horovod_build.pth
+trap 'rm -f "$shim"' EXIT
+echo 'import numpy; numpy.bool = bool' >"$shim"
+
+export HOROVOD_WITH_MXNET=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MPI=1
+case $operations in
+cpu) export HOROVOD_WITH_GLOO=1 HOROVOD_CPU_OPERATIONS=GLOO ;;
+nccl) export HOROVOD_WITH_GLOO=1 HOROVOD_GPU_OPERATIONS=NCCL ;;
+*)
+    echo "Unknown operations '$operations': expected cpu or nccl." >&2
+    exit 2
+    ;;
+esac
+echo "Building Horovod 0.28.1 (one to two minutes)" >&2
+log=$(mktemp)
+# --no-build-isolation: its build must see the MXNet of this environment.
+if ! "$python" -m pip install --disable-pip-version-check --no-build-isolation horovod==0.28.1 >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    echo "Horovod did not build; the whole log is $log" >&2
+    exit 1
+fi
+rm -f "$shim"
+"$python" -c "$check" || {
+    echo "Horovod was installed but cannot be used with MXNet; the build's log is $log" >&2
+    exit 1
+}
+rm -f "$log"

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: lint, tests, docs without warnings.
+# Installs what it needs, Horovod with MXNet and Gloo included, into .venv-test.
+#   scripts/test.sh             all of it
+#   scripts/test.sh -k loader   only the tests, with pytest's arguments
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/_environment.sh
+
+python=$(find_python)
+step "Environment: .venv-test with $($python --version)"
+make_environment .venv-test "$python" '.[cpu,onnx,docs,dev]'
+scripts/install-horovod.sh .venv-test
+export PATH="$PWD/.venv-test/bin:$PATH"
+
+if [ $# -gt 0 ]; then
+    exec python -m pytest "$@"
+fi
+
+step "Lint"
+ruff check .
+ruff format --check .
+
+step "Docs, with warnings as errors"
+docs/build.sh
+
+step "The newest Python and NumPy that MXNet can run on"
+scripts/test-newest-python.sh
+
+step "Tests"
+python -m pytest
