@@ -1,0 +1,174 @@
+"""Encoded images: what they are before they are decoded, and decoding them to RGB.
+
+The checks come first because decoders are generous: OpenCV fills the missing half of a cut JPEG
+with grey and reports nothing, and a few kilobytes of PNG can ask for gigabytes of pixels.
+"""
+
+import struct
+
+import numpy as np
+
+from .._compat import cv2
+from ..errors import DataError
+
+__all__ = ["MAX_PIXELS", "check", "decode", "decode_bgr", "encode", "fit", "resize_short", "size"]
+
+MAX_PIXELS = 1 << 26  # 8192 x 8192: larger than any face crop, small enough to decode (200 MB)
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers that hold the size
+
+
+def size(data):
+    """Return (height, width) of an encoded image without decoding it.
+
+    Parameters
+    ----------
+    data : bytes
+        JPEG, PNG, WebP or BMP.
+
+    Returns
+    -------
+    tuple of int, or None
+        None when the format is another one or the header is broken.
+    """
+    try:
+        if data[:2] == b"\xff\xd8":
+            return _jpeg_size(data)
+        if data[:8] == _PNG:
+            width, height = struct.unpack_from(">II", data, 16)
+        elif data[:2] == b"BM":
+            width, height = struct.unpack_from("<ii", data, 18)
+        elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp_size(data)
+        else:
+            return None
+    except (struct.error, IndexError):
+        return None
+    return abs(height), abs(width)  # a BMP stored top down has a negative height
+
+
+def _jpeg_size(data):
+    at = 2
+    while True:
+        if data[at] != 0xFF:
+            return None
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+        elif marker in _FRAMES:
+            return struct.unpack_from(">HH", data, at + 5)
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without a length
+            at += 2
+        else:
+            at += 2 + (data[at + 2] << 8 | data[at + 3])
+
+
+def _webp_size(data):
+    kind = data[12:16]
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return height & 0x3FFF, width & 0x3FFF
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", data, 21)[0]
+        return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+    if kind == b"VP8X":
+        width = int.from_bytes(data[24:27], "little") + 1
+        return int.from_bytes(data[27:30], "little") + 1, width
+    return None
+
+
+def check(data):
+    """Say why an encoded image should not be given to a decoder.
+
+    Returns
+    -------
+    str or None
+        The reason; None when the image looks whole and of a sane size.
+    """
+    if not data:
+        return "it is empty"
+    if data[:2] == b"\xff\xd8":
+        if data[-2:] != b"\xff\xd9" and data.rfind(b"\xff\xd9") < 0:
+            return "it is a JPEG that ends early"
+        if len(data) < 16384:  # a JPEG this short cannot hold an image that hurts
+            return None
+    elif data[:8] == _PNG and data.rfind(_PNG_END) < 0:
+        return "it is a PNG that ends early"
+    shape = size(data)
+    if shape is None:
+        return f"it is not a JPEG, PNG, WebP or BMP image (it starts with {bytes(data[:8])!r})"
+    if shape[0] * shape[1] > MAX_PIXELS:
+        return f"it has {shape[1]} x {shape[0]} pixels, more than the {MAX_PIXELS} allowed"
+    return None
+
+
+def decode_bgr(data):
+    """Decode an encoded image to uint8 (H, W, 3) in OpenCV's order, blue first.
+
+    Raises
+    ------
+    DataError
+        Says what is wrong with the image; the caller adds which one it was.
+    """
+    reason = check(data)
+    if reason is not None:
+        raise DataError(reason)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise DataError(f"OpenCV cannot decode it: {error.err}") from error
+    if image is None:
+        raise DataError(f"OpenCV cannot decode it (it starts with {bytes(data[:8])!r})")
+    return image
+
+
+def decode(data):
+    """Decode an encoded image to uint8 (H, W, 3) RGB; grey images get three equal channels.
+
+    Raises
+    ------
+    DataError
+        Says what is wrong with the image; the caller adds which one it was.
+    """
+    image = decode_bgr(data)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def encode(image, quality=95):
+    """Encode a uint8 (H, W, 3) RGB image as JPEG bytes.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8 (H, W, 3), RGB.
+    quality : int, default 95
+        1 to 100; above 100 means PNG, which loses nothing.
+    """
+    bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+    if quality > 100:
+        return cv2.imencode(".png", bgr)[1].tobytes()
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1].tobytes()
+
+
+def resize_short(image, target):
+    """Resize so that the shorter edge has `target` pixels; uint8 (H, W, 3) either way."""
+    height, width = image.shape[:2]
+    if height < width:
+        shape = (max(1, target * width // height), target)
+    else:
+        shape = (target, max(1, target * height // width))
+    return cv2.resize(image, shape, interpolation=cv2.INTER_LINEAR)
+
+
+def fit(image, target):
+    """Bring an image to `target` x `target`: shorter edge first, then the middle is cut out.
+
+    An image that already has that width and height is returned as it is.
+    """
+    if image.shape[:2] == (target, target):
+        return image
+    image = resize_short(image, target)
+    top, left = (image.shape[0] - target) // 2, (image.shape[1] - target) // 2
+    return np.ascontiguousarray(image[top : top + target, left : left + target])

@@ -1,0 +1,213 @@
+"""Verification packs: the `.bin` files of LFW, CFP-FP, AgeDB-30 and their like.
+
+A pack is a pickle of ``(bins, issame)`` where ``bins[2i]`` and ``bins[2i + 1]`` are the encoded
+images of pair i. A pickle can run code, so it is read with a list of the few names that such a file
+needs; anything else is refused.
+"""
+
+import hashlib
+import io
+import logging
+import pathlib
+import pickle
+
+import numpy as np
+
+from ..errors import DataError, InputError
+from ..files import atomic_write
+from . import images
+
+__all__ = ["VerificationPack"]
+
+logger = logging.getLogger(__name__)
+
+_CORES = ("numpy.core", "numpy._core")  # before and since NumPy 2
+_ALLOWED = frozenset(
+    [("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")]
+    + [(f"{core}.multiarray", "_reconstruct") for core in _CORES]
+    + [(f"{core}.multiarray", "scalar") for core in _CORES]
+    + [(f"{core}.numeric", "_frombuffer") for core in _CORES]
+)
+
+
+class _Unpickler(pickle.Unpickler):
+    """An unpickler that knows bytes, numbers and NumPy arrays, and refuses everything else."""
+
+    def find_class(self, module, name):
+        if (module, name) not in _ALLOWED:
+            raise DataError(
+                f"it asks to run {module}.{name}, which no verification pack needs; "
+                "do not open it with any other program either"
+            )
+        if module.startswith("numpy._core") and not hasattr(np, "_core"):
+            module = module.replace("numpy._core", "numpy.core", 1)
+        elif module.startswith("numpy.core") and np.__version__ >= "2":
+            module = module.replace("numpy.core", "numpy._core", 1)
+        return super().find_class(module, name)
+
+
+def _as_bytes(element):
+    """Return one element of `bins` as bytes, or None when it is no encoded image."""
+    if isinstance(element, (bytes, bytearray)):
+        return bytes(element)
+    if isinstance(element, np.ndarray) and element.dtype == np.uint8:
+        return element.tobytes()
+    return None
+
+
+class VerificationPack:
+    """Pairs of face images, each pair of the same person or of two.
+
+    Parameters
+    ----------
+    bins : sequence of bytes
+        The encoded images (JPEG or PNG), 2n of them; 2i and 2i + 1 are pair i. uint8 arrays of
+        encoded bytes are taken too.
+    issame : sequence of bool
+        n values, whether pair i shows the same person.
+    name : str, optional
+        A name for tables.
+    size : int, default 112
+        Height and width of the images that come out. An image of another width is resized so that
+        its shorter edge fits, and its middle is cut out.
+
+    Attributes
+    ----------
+    issame : numpy.ndarray
+        bool (n,).
+    name, sha256, size
+        The name; the SHA-256 of the file, or None when the pack was not loaded from one; the size.
+
+    Raises
+    ------
+    DataError
+        When the two lists do not fit each other or an element is no encoded image.
+    """
+
+    def __init__(self, bins, issame, name="pack", size=112):
+        self.name = name
+        self.sha256 = None
+        self.size = size
+        self.bins = [_as_bytes(element) for element in bins]
+        self.issame = _as_flags(issame, name)
+        if len(self.bins) != 2 * len(self.issame):
+            raise DataError(
+                f"{name}: {len(self.bins)} images and {len(self.issame)} pair labels; each pair "
+                f"has two images, so {2 * len(self.issame)} were expected"
+            )
+        if not self.bins:
+            raise DataError(f"{name}: the pack has no pairs")
+        if None in self.bins:
+            number = self.bins.index(None)
+            raise DataError(
+                f"{name}: element {number} is {_describe(bins[number])}; the bytes of an encoded "
+                "image were expected"
+            )
+        if self.issame.all() or not self.issame.any():
+            logger.warning(
+                "%s: all %d pairs are of %s; accuracy and error rates need both kinds",
+                name,
+                len(self),
+                "the same person" if self.issame[0] else "different people",
+            )
+
+    @classmethod
+    def load(cls, path, size=112):
+        """Read a `.bin` file written by Python 2 or 3, any protocol.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The file.
+        size : int, default 112
+            As in the constructor.
+
+        Raises
+        ------
+        InputError
+            When there is no such file.
+        DataError
+            When it is cut short, is no pickle, asks for anything but bytes and arrays, or its
+            content is not that of a pack.
+        """
+        path = pathlib.Path(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read ({error.strerror}); a verification pack (.bin) was expected"
+            ) from error
+        try:
+            value = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+        except DataError as error:
+            raise DataError(f"{path} is refused: {error}") from error
+        except MemoryError as error:
+            raise DataError(f"{path} is damaged: it asks for more memory than there is") from error
+        except Exception as error:  # a broken pickle can raise nearly anything
+            raise DataError(
+                f"{path} ({len(data)} bytes) is no whole pickle: {type(error).__name__}: {error}. "
+                "It was cut short or damaged; fetch or write it again"
+            ) from error
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise DataError(f"{path} holds {_describe(value)}; a pair (bins, issame) was expected")
+        bins, issame = value
+        if not isinstance(bins, (list, tuple, np.ndarray)):
+            raise DataError(f"{path}: its bins are {_describe(bins)}; a list was expected")
+        pack = cls(bins, issame, name=path.stem, size=size)
+        pack.sha256 = hashlib.sha256(data).hexdigest()
+        return pack
+
+    def save(self, path):
+        """Write the pack as a pickle of (list of bytes, list of bool), protocol 4."""
+        data = pickle.dumps((self.bins, [bool(same) for same in self.issame]), protocol=4)
+        with atomic_write(path) as file:
+            file.write(data)
+
+    def __len__(self):
+        return len(self.issame)
+
+    def image(self, number):
+        """Return image `number` of the 2n as uint8 (size, size, 3) RGB.
+
+        Raises
+        ------
+        DataError
+            When it cannot be decoded; names the pack and the element.
+        """
+        if not 0 <= number < len(self.bins):
+            raise InputError(f"{self.name} has images 0 to {len(self.bins) - 1}, not {number}")
+        try:
+            image = images.decode(self.bins[number])
+            return images.fit(image, self.size)
+        except DataError as error:
+            raise DataError(
+                f"{self.name}: image {number} (pair {number // 2}) cannot be used: {error}"
+            ) from error
+
+    def images(self, pair):
+        """Return the two images of a pair as uint8 (2, size, size, 3) RGB."""
+        if not 0 <= pair < len(self):
+            raise InputError(f"{self.name} has pairs 0 to {len(self) - 1}, not {pair}")
+        return np.stack([self.image(2 * pair), self.image(2 * pair + 1)])
+
+    def iter_batches(self, batch_size=64):
+        """Yield all 2n images in order as uint8 (b, size, size, 3) RGB, b <= `batch_size`."""
+        if batch_size < 1:
+            raise InputError(f"batch_size {batch_size}: 1 or more was expected")
+        for start in range(0, len(self.bins), batch_size):
+            stop = min(start + batch_size, len(self.bins))
+            yield np.stack([self.image(number) for number in range(start, stop)])
+
+
+def _as_flags(issame, name):
+    if not isinstance(issame, (list, tuple, np.ndarray)):
+        raise DataError(f"{name}: issame is {_describe(issame)}; a list of bool was expected")
+    for number, value in enumerate(issame):
+        if not isinstance(value, (bool, int, np.bool_, np.integer)) or value not in (0, 1):
+            raise DataError(f"{name}: issame[{number}] is {_describe(value)}; a bool was expected")
+    return np.array([bool(value) for value in issame], dtype=bool)
+
+
+def _describe(value):
+    text = repr(value) if isinstance(value, (bool, int, float, str, type(None))) else ""
+    return f"{type(value).__name__} {text[:40]}".strip()
