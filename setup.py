@@ -46,7 +46,9 @@ setup(
         "gluoncv==0.10.5.post0",
         "scikit-learn",
         "matplotlib",
-        "opencv-python-headless<4.12",  # 4.12 wants NumPy 2
+        # GluonCV brings it. Where the graphics libraries of a desktop are missing, the scripts put
+        # opencv-python-headless over it, and the error of a failed import says how. 4.12 wants NumPy 2.
+        "opencv-python<4.12",
         "PyYAML",
         "tqdm",
         "tensorboardX",

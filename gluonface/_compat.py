@@ -191,7 +191,7 @@ def _import_cv2():
     try:
         return importlib.import_module("cv2")
     except ImportError as error:
-        version = _installed("opencv-python-headless") or _installed("opencv-python")
+        version = _installed("opencv-python") or _installed("opencv-python-headless")
         pin = f"=={version}" if version else ""
         raise GluonfaceError(
             f"OpenCV cannot be imported: {error}. On a machine without a screen, install the build "

@@ -46,11 +46,11 @@ make_environment() {
 }
 
 # GluonCV asks for opencv-python, which needs the graphics libraries of a desktop; the headless
-# build is the same module without them. Both fill the same folder, so the last one installed wins.
+# build is the same module without them, and is put over it where they are missing.
 use_headless_opencv() {
     "$1" -c 'import cv2' 2>/dev/null && return
     local version
-    version=$("$1" -m pip show opencv-python-headless 2>/dev/null | sed -n 's/^Version: //p')
+    version=$("$1" -m pip show opencv-python 2>/dev/null | sed -n 's/^Version: //p')
     "$1" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps \
         "opencv-python-headless==$version"
 }
