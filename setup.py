@@ -47,7 +47,7 @@ setup(
         "scikit-learn",
         "matplotlib",
         # GluonCV brings it. Where the graphics libraries of a desktop are missing, the scripts put
-        # opencv-python-headless over it, and the error of a failed import says how. 4.12 wants NumPy 2.
+        # opencv-python-headless over it; the error of a failed import says how. 4.12 wants NumPy 2.
         "opencv-python<4.12",
         "PyYAML",
         "tqdm",
