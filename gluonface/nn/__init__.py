@@ -1,1 +1,6 @@
 """Blocks that several backbone families share."""
+
+from .activations import FORMS, PReLU, prelu_form, set_prelu_form
+from .heads import GDC, FlatBatchNorm
+
+__all__ = ["FORMS", "GDC", "FlatBatchNorm", "PReLU", "prelu_form", "set_prelu_form"]

@@ -1,0 +1,84 @@
+"""Backbones: aligned face images in, embeddings out. One file per family."""
+
+import dataclasses
+
+from .._compat import mx
+from ..errors import InputError
+from ..nn.activations import FORMS
+from . import mobilefacenet  # noqa: F401  (importing a family registers it)
+from ._base import BACKBONES, Backbone, ModelCfg
+
+__all__ = ["BACKBONES", "Backbone", "ModelCfg", "get_model", "list_models"]
+
+MAX_EMBEDDING = 1 << 16
+
+
+def list_models(pattern="*"):
+    """Return the names of the backbones that match a shell wildcard, in natural order."""
+    return BACKBONES.list(pattern)
+
+
+def get_model(
+    name, embedding_size=None, ctx=None, *, mean=None, scale=None, prelu="auto", prefix=None
+):
+    """Build a backbone and initialise it as its paper does.
+
+    Parameters
+    ----------
+    name : str
+        A name or alias from `list_models`.
+    embedding_size : int, optional
+        Length of the embedding; the default is that of the published table.
+    ctx : mxnet.Context or list of them, optional
+        Where the parameters live; default `mx.cpu()`.
+    mean, scale : float, optional
+        Preprocessing inside the network, ``(x - mean) * scale`` of pixels 0..255;
+        default 127.5 and 1/128 for most models.
+    prelu : {"auto", "fast", "plain"}, default "auto"
+        How PReLU is computed, see `gluonface.nn.PReLU`. "auto" is "fast" on CPUs and "plain"
+        (MXNet's own operator) as soon as a context is a GPU. Parameters and results are the same.
+    prefix : str, optional
+        Prefix of the parameters' full names, as for every Gluon block.
+
+    Returns
+    -------
+    Backbone
+        A HybridBlock: images (N, 3, 112, 112), RGB, 0..255, float -> embeddings
+        (N, embedding_size), not normalised. Its description is `net.cfg`.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, an embedding size that is not a positive integer, or an unknown form.
+    """
+    cfg, build = BACKBONES.get(name)
+    if embedding_size is not None:
+        if (
+            isinstance(embedding_size, bool)
+            or int(embedding_size) != embedding_size
+            or not 1 <= embedding_size <= MAX_EMBEDDING
+        ):
+            raise InputError(
+                f"embedding_size is {embedding_size!r}; expected a whole number "
+                f"from 1 to {MAX_EMBEDDING}"
+            )
+        cfg = cfg.resized(int(embedding_size))
+    changes = {k: float(v) for k, v in (("mean", mean), ("scale", scale)) if v is not None}
+    cfg = dataclasses.replace(cfg, **changes)
+    if prelu not in ("auto", *FORMS):
+        raise InputError(f"prelu is {prelu!r}; expected one of auto, {', '.join(FORMS)}")
+    contexts = ctx if isinstance(ctx, (list, tuple)) else [ctx or mx.cpu()]
+    if prelu == "auto":
+        on_cpu = all(context.device_type.startswith("cpu") for context in contexts)
+        prelu = "fast" if on_cpu else "plain"
+    net = build(cfg, prelu=prelu, prefix=prefix)
+    net.initialize(initializer(), ctx=list(contexts))
+    return net
+
+
+def initializer():
+    """Return the zoo's usual initialiser: normal with variance 2 / fan_out (He et al., 2015).
+
+    PReLU slopes and BatchNorms carry their own (0.25; gamma 1, beta 0).
+    """
+    return mx.initializer.Xavier(rnd_type="gaussian", factor_type="out", magnitude=2)

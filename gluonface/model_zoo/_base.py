@@ -1,0 +1,125 @@
+"""What every backbone has: its description, its registry and the contract of its input."""
+
+import dataclasses
+
+from .._compat import mx
+from ..errors import InputError
+from ..nn import prelu_form
+from ..registry import Registry
+
+__all__ = ["BACKBONES", "Backbone", "ModelCfg", "register"]
+
+BACKBONES = Registry("model")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelCfg:
+    """Description of a backbone, for the registry, the model card and the documentation.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    embedding_size : int
+        Length D of the embedding.
+    params : int
+        Trainable parameters at this embedding size.
+    macs : int
+        Multiply-accumulates of convolutions and linear layers for one image.
+    params_per_dim, macs_per_dim : int
+        What one more embedding dimension adds to `params` and `macs`.
+    paper, source : str
+        Where the architecture was published, and which implementation the numbers are from.
+    note : str
+        What a user should know besides.
+    input_size : tuple of int
+        Height and width of the input.
+    mean, scale : float
+        Preprocessing inside the network: ``(x - mean) * scale`` of pixels 0..255.
+    color : str
+        Order of the input's channels.
+    """
+
+    name: str
+    embedding_size: int
+    params: int
+    macs: int
+    params_per_dim: int
+    macs_per_dim: int
+    paper: str
+    source: str
+    note: str = ""
+    input_size: tuple = (112, 112)
+    mean: float = 127.5
+    scale: float = 1 / 128
+    color: str = "RGB"
+
+    def resized(self, embedding_size):
+        """Return the description of the same network with another embedding size."""
+        more = embedding_size - self.embedding_size
+        return dataclasses.replace(
+            self,
+            embedding_size=embedding_size,
+            params=self.params + more * self.params_per_dim,
+            macs=self.macs + more * self.macs_per_dim,
+        )
+
+    def to_dict(self):
+        """Return the fields as a dict that JSON can hold."""
+        return {**dataclasses.asdict(self), "input_size": list(self.input_size)}
+
+
+def register(cfg, aliases=()):
+    """Return a decorator that registers ``build(cfg, **kwargs) -> Backbone`` under ``cfg.name``."""
+
+    def decorator(build):
+        BACKBONES.register(cfg.name, aliases)((cfg, build))
+        return build
+
+    return decorator
+
+
+class Backbone(mx.gluon.HybridBlock):
+    """Images (N, 3, H, W), RGB, 0..255 -> embeddings (N, D), not normalised.
+
+    A subclass gives `embed(F, x)`, which sees preprocessed pixels.
+
+    Parameters
+    ----------
+    cfg : ModelCfg
+    """
+
+    def __init__(self, cfg, **kwargs):
+        super().__init__(**kwargs)
+        self.cfg = cfg
+
+    def forward(self, x, *args):
+        """Check an array's shape and type, which MXNet would compute with regardless."""
+        if isinstance(x, mx.nd.NDArray):
+            expected = (3, *self.cfg.input_size)
+            if x.ndim != 4 or x.shape[1:] != expected:
+                raise InputError(
+                    f"{self.cfg.name} got an input of shape {x.shape}; expected images "
+                    f"(N, {', '.join(str(n) for n in expected)}), RGB, channels first"
+                )
+            if x.dtype.__name__ not in ("float16", "float32", "float64", "bfloat16"):
+                raise InputError(
+                    f"{self.cfg.name} got {x.dtype.__name__} pixels; "
+                    "expected floating point 0..255: use images.astype('float32')"
+                )
+        return super().forward(x, *args)
+
+    def hybrid_forward(self, F, x):
+        """Return embeddings (N, D) of images `x` (N, 3, H, W) with values 0..255."""
+        return self.embed(F, (x - self.cfg.mean) * self.cfg.scale)
+
+    def to_symbol(self, form="plain"):
+        """Return the network as a Symbol of the input ``data``.
+
+        Parameters
+        ----------
+        form : {"plain", "fast"}, default "plain"
+            How PReLU is written. "plain" is what other tools understand, so it is for export.
+        """
+        with prelu_form(form):
+            return self(mx.sym.var("data"))
