@@ -57,7 +57,6 @@ setup(
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["gluonface = gluonface.cli:main"]},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         *(f"Programming Language :: Python :: 3.{minor}" for minor in range(9, 13)),
     ],
 )

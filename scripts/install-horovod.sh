@@ -3,6 +3,7 @@
 #   scripts/install-horovod.sh [ENVIRONMENT] [cpu|nccl]     needs a C++ compiler and cmake
 # nccl also needs a CUDA 11 toolkit, since Horovod compiles CUDA code.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 environment=${1:-.venv}
 operations=${2:-cpu}
@@ -22,6 +23,12 @@ for tool in c++ cmake; do
         exit 1
     fi
 done
+if ! command -v make >/dev/null; then # neither a compiler nor cmake brings it; PyPI has ninja
+    "$python" -m pip install --quiet --disable-pip-version-check ninja
+    PATH="$PWD/$environment/bin:$PATH"
+    export CMAKE_GENERATOR=Ninja
+fi
+export CMAKE_POLICY_VERSION_MINIMUM=3.5 # cmake 4 refuses Horovod's older minimum without it
 
 # Horovod's build imports MXNet without us, so for its duration the interpreter of this
 # environment gets numpy.bool at start-up.
