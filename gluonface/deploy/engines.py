@@ -1,0 +1,182 @@
+"""What runs a network: MXNet on a symbol, or onnxruntime. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from .._compat import mx, usable_cores
+from ..errors import DataError, InputError, MissingExtraError
+from .graph import Graph, Node
+from .params import split_params
+
+__all__ = ["OnnxEngine", "SymbolEngine"]
+
+logger = logging.getLogger(__name__)
+
+
+class SymbolEngine:
+    """Run a symbol with MXNet.
+
+    Parameters
+    ----------
+    symbol : mx.sym.Symbol
+        One input, ``data``, and one output.
+    arrays : dict of str to numpy.ndarray
+        Parameters under ``arg:NAME`` and ``aux:NAME``.
+    ctx : mx.Context
+    input_size : (int, int), default (112, 112)
+    source : str
+        For messages: where the parameters are from.
+
+    Raises
+    ------
+    DataError
+        If a parameter is missing or has a shape that does not fit; it is named.
+    """
+
+    fixed_batch = None
+
+    def __init__(self, symbol, arrays, ctx, input_size=(112, 112), source="the parameters"):
+        self.ctx = ctx
+        args, auxs = split_params(arrays)
+        symbol = _four_dimensional_norms(symbol, {**args, **auxs}, input_size, source)
+        shapes = _check_shapes(symbol, args, auxs, input_size, source)
+        self.embedding_size = shapes[1][0][1]
+        self._block = mx.gluon.SymbolBlock(symbol, mx.sym.var("data", dtype="float32"))
+        for name, parameter in self._block.collect_params().items():
+            value = args[name] if name in args else auxs[name]
+            parameter.shape = value.shape
+            parameter.initialize(init=mx.init.Zero(), ctx=ctx)
+            parameter.set_data(mx.nd.array(value, ctx=ctx, dtype=np.float32))
+        self._block.hybridize(static_alloc=True, static_shape=True)
+        self.name = f"MXNet {mx.__version__}"
+        self.device = str(ctx)
+
+    def run(self, images):
+        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
+        return self._block(mx.nd.array(images, ctx=self.ctx, dtype=np.float32)).asnumpy()
+
+
+def _infer(symbol, shapes, what):
+    try:
+        return symbol.infer_shape_partial(**shapes)
+    except mx.MXNetError as error:
+        raise DataError(f"{what}: {str(error).strip().splitlines()[-1]}") from None
+
+
+def _check_shapes(symbol, args, auxs, size, source):
+    """Compare the parameters with what the symbol wants. Returns infer_shape's answer."""
+    inputs = symbol.list_arguments()
+    if "data" not in inputs:
+        raise DataError(f"the symbol has no input named 'data'; its inputs begin {inputs[:3]}")
+    wanted = _infer(symbol, {"data": (1, 3, *size)}, "the symbol cannot take images of that size")
+    kinds = ((inputs, wanted[0], args), (symbol.list_auxiliary_states(), wanted[2], auxs))
+    for names, shapes, values in kinds:
+        for name, shape in zip(names, shapes):
+            if name == "data":
+                continue
+            if name not in values:
+                raise DataError(f"{source} lacks {name!r}, which the symbol needs")
+            if shape and 0 not in shape and -1 not in shape and values[name].shape != tuple(shape):
+                raise DataError(
+                    f"{name!r} in {source} has the shape {values[name].shape}; "
+                    f"the symbol needs {tuple(shape)}"
+                )
+    return symbol.infer_shape(data=(1, 3, *size), **_known(symbol, args, auxs))
+
+
+def _known(symbol, args, auxs):
+    return {n: args[n].shape for n in symbol.list_arguments() if n in args}
+
+
+def _four_dimensional_norms(symbol, values, size, source):
+    """Return the symbol with each BatchNorm of a flat (N,C) input run on (N,C,1,1).
+
+    MXNet 1.9.1's oneDNN BatchNorm ends the process in inference when it meets a flat input after
+    a (N,C,1,1) one of the same size, anywhere in the process. Same numbers, no crash.
+    """
+    graph = Graph(symbol)
+    norms = [node for node in graph.nodes() if node.op == "BatchNorm"]
+    if not norms:
+        return symbol
+    internals = symbol.get_internals()
+    known = {n: values[n].shape for n in symbol.list_arguments() if n in values}
+    _, shapes, _ = _infer(internals, {"data": (1, 3, *size), **known}, f"{source} does not fit")
+    rank = {name: len(s or ()) for name, s in zip(internals.list_outputs(), shapes)}
+    users = graph.users()
+    for node in norms:
+        if rank.get(f"{node.name}_output") != 2:
+            continue
+        wide = Node("Reshape", f"{node.name}_4d", {"shape": "(0, 0, 1, 1)"}, [node.inputs[0]])
+        flat = Node("Flatten", f"{node.name}_flat", {}, [(node, 0)])
+        for user in users.get(id(node), []):
+            user.inputs = [(flat, 0) if s is node and i == 0 else (s, i) for s, i in user.inputs]
+        if graph.head[0] is node:
+            graph.head = (flat, 0)
+        node.inputs[0] = (wide, 0)
+    return graph.to_symbol()
+
+
+class OnnxEngine:
+    """Run an ONNX file with onnxruntime.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    gpu : bool or None
+        True: only on a GPU; None: on a GPU if onnxruntime has one; False: on the CPU.
+
+    Raises
+    ------
+    MissingExtraError
+        Without onnxruntime.
+    DataError
+        If onnxruntime cannot load the file, or it is not a network from images to embeddings.
+    InputError
+        If a GPU is asked for and onnxruntime has none.
+    """
+
+    def __init__(self, path, gpu=None):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("onnxruntime", "onnx", f"to run {path.name}") from error
+        cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+        if gpu and not cuda:
+            raise InputError(
+                "the installed onnxruntime has no CUDA provider; use ctx='cpu' or install "
+                "onnxruntime-gpu"
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = usable_cores()
+        options.log_severity_level = 3  # its warnings on stderr say nothing to a user
+        providers = ["CPUExecutionProvider"]
+        if cuda and gpu is not False:
+            providers.insert(0, "CUDAExecutionProvider")
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # onnxruntime's own exception types share no public base
+            raise DataError(f"onnxruntime cannot load {path}: {error}") from None
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        shape = list(inputs[0].shape)
+        if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
+            raise DataError(
+                f"{path} has {len(inputs)} inputs, the first {shape}, and {len(outputs)} outputs; "
+                "expected one input (N,3,H,W) and one output (N,D)"
+            )
+        self._input = inputs[0].name
+        self.fixed_batch = shape[0] if isinstance(shape[0], int) else None
+        size = [n if isinstance(n, int) and n > 0 else 112 for n in shape[2:]]
+        self.input_size = tuple(size)
+        probe = self.run(np.zeros((self.fixed_batch or 1, 3, *size), np.float32))
+        if probe.ndim != 2:
+            raise DataError(f"{path} gives an output of the shape {probe.shape}; expected (N,D)")
+        self.embedding_size = probe.shape[1]
+        self.name = f"onnxruntime {onnxruntime.__version__}"
+        self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"
+
+    def run(self, images):
+        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
+        return self._session.run(None, {self._input: images})[0].astype(np.float32, copy=False)

@@ -1,0 +1,186 @@
+"""Export a network as symbol + params (+ ONNX) with a model card."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+
+import numpy as np
+
+from .._compat import mx
+from ..errors import GluonfaceError, InputError
+from ..files import atomic_write, sha256, write_json
+from ..nn import prelu_form
+from .card import make_card
+from .graph import Graph
+from .params import params_bytes
+
+__all__ = ["export_model", "trace"]
+
+logger = logging.getLogger(__name__)
+
+OUTPUT = "fc1"  # the name that InsightFace's scripts look for, as fc1_output
+# Of the difference between two float32 runs of one function; a wrong graph is off by 1e-1.
+CHECK = 1e-3
+
+
+def export_model(net, prefix, onnx=False, card=None):
+    """Write a network so that MXNet, InsightFace's scripts and `Embedder` load it.
+
+    The graph holds MXNet's own PReLU whatever form the network trains with, and names that
+    depend on the architecture alone: the same weights give the same bytes.
+
+    Parameters
+    ----------
+    net : mx.gluon.HybridBlock
+        (N,3,H,W) RGB 0..255 -> (N,D). Usually of the zoo.
+    prefix : str or pathlib.Path
+        Path without ending. The folder is made.
+    onnx : bool, default False
+        Whether to write PREFIX.onnx as well. Needs the extra ``onnx``.
+    card : dict, optional
+        What to say in the card: ``training_data``, ``licence``, ``metrics``, ...
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        ``symbol``, ``params``, ``card`` and, if asked for, ``onnx``.
+
+    Raises
+    ------
+    InputError
+        If `net` cannot be traced, or `prefix` is a folder.
+    GluonfaceError
+        If the exported graph does not give the network's output; nothing is written then.
+    """
+    prefix = pathlib.Path(prefix)
+    if prefix.is_dir() or not prefix.name:
+        raise InputError(f"{prefix} is a folder; give a prefix in it, like {prefix / 'model'}")
+    cfg = getattr(net, "cfg", None)
+    size = tuple(getattr(cfg, "input_size", (112, 112)))
+    symbol, arrays = trace(net)
+    embedding_size = _check(net, symbol, arrays, size)
+    document = make_card(cfg, embedding_size, card)
+
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    files = {
+        "symbol": prefix.with_name(f"{prefix.name}-symbol.json"),
+        "params": prefix.with_name(f"{prefix.name}-0000.params"),
+    }
+    with atomic_write(files["symbol"], "w", encoding="utf-8") as file:
+        file.write(symbol.tojson())
+    with atomic_write(files["params"]) as file:
+        file.write(params_bytes(arrays))
+    if onnx:
+        from .onnx import convert
+
+        files["onnx"] = prefix.with_name(f"{prefix.name}.onnx")
+        model = convert(symbol, arrays, input_size=size, name=document["name"])
+        with atomic_write(files["onnx"]) as file:
+            file.write(model.SerializeToString())
+    document["sha256"] = {role: sha256(path) for role, path in files.items()}
+    files["card"] = prefix.with_name(f"{prefix.name}.json")
+    write_json(files["card"], document)
+    logger.info("%s (%d-d) exported to %s", document["name"], embedding_size, prefix)
+    return files
+
+
+def trace(net):
+    """Return the network as a symbol of stable names, and its parameters.
+
+    Returns
+    -------
+    symbol : mx.sym.Symbol
+        Input ``data``, output ``fc1_output``.
+    arrays : dict of str to numpy.ndarray
+        float32, under ``arg:NAME`` and ``aux:NAME``.
+    """
+    if not isinstance(net, mx.gluon.HybridBlock):
+        raise InputError(f"net is a {type(net).__name__}; expected a gluon HybridBlock")
+    values = {}
+    for name, parameter in net._collect_params_with_prefix().items():
+        try:
+            values[name] = parameter.data(parameter.list_ctx()[0]).asnumpy()
+        except (RuntimeError, mx.gluon.parameter.DeferredInitializationError) as error:
+            raise InputError(
+                f"parameter {name} of the network has no values yet ({error}). "
+                "Initialize it and run one batch before exporting."
+            ) from None
+    with prelu_form("plain"):
+        outputs = net(mx.sym.var("data"))
+    if not isinstance(outputs, mx.sym.Symbol) or len(outputs.list_outputs()) != 1:
+        raise InputError("the network gives several outputs; export needs the embedding alone")
+    structural = {p.name: name for name, p in net._collect_params_with_prefix().items()}
+    graph = Graph(outputs)
+    names = _rename(graph, structural)
+    symbol = graph.to_symbol()
+    auxiliary = set(symbol.list_auxiliary_states())
+    arrays = {
+        ("aux:" if new in auxiliary else "arg:") + new: values[old].astype(np.float32)
+        for old, new in names.items()
+    }
+    return symbol, arrays
+
+
+def _rename(graph, structural):
+    """Name variables after their place in the network, operators after their parameters.
+
+    Returns ``{structural name: new name}`` of the parameters that the graph uses.
+    """
+    names, used = {}, {"data", OUTPUT}
+    nodes = graph.nodes()
+    for node in nodes:
+        if node.is_variable and node.name in structural:
+            path = structural[node.name]
+            node.name = names[path] = _unused(path.replace(".", "_"), used)
+            node.attrs = {}  # initialisers and multipliers belong to training
+    counts = {}
+    for node in nodes:
+        if node.is_variable:
+            continue
+        if node is graph.head[0]:
+            node.name = OUTPUT
+            continue
+        # As MXNet itself would: fullyconnected0, _minusscalar0, ...
+        hint = node.op.replace("_scalar", "scalar").lower()
+        weight = next((s.name for s, _ in node.inputs if s.is_variable and s.name != "data"), "")
+        stem = weight.rpartition("_")[0]
+        if stem and stem not in used:
+            node.name = stem
+        else:
+            node.name = f"{hint}{counts.get(hint, 0)}"
+            counts[hint] = counts.get(hint, 0) + 1
+        node.name = _unused(node.name, used)
+    return names
+
+
+def _unused(name, used):
+    number, candidate = 1, name
+    while candidate in used:
+        candidate = f"{name}_{number}"
+        number += 1
+    used.add(candidate)
+    return candidate
+
+
+def _check(net, symbol, arrays, size):
+    """Compare the graph with the network on noise; return the embedding size."""
+    from .engines import SymbolEngine
+
+    noise = np.random.RandomState(0).randint(0, 256, (2, 3, *size)).astype(np.float32)
+    actual = SymbolEngine(symbol, arrays, mx.cpu(), size).run(noise)
+    if actual.ndim != 2:
+        raise InputError(f"the network gives {actual.shape} for 2 images; expected (2, D)")
+    parameters = list(net.collect_params().values())
+    if any(np.dtype(parameter.dtype) != np.float32 for parameter in parameters):
+        logger.info("the network is not float32: its export is not compared with it")
+        return actual.shape[1]
+    context = parameters[0].list_ctx()[0]
+    expected = net(mx.nd.array(noise, ctx=context)).asnumpy()
+    error = np.abs(actual - expected).max() / max(np.abs(expected).max(), 1e-12)
+    if not error < CHECK:  # NaN is caught too
+        raise GluonfaceError(
+            f"the exported graph differs from the network by {error:.2g} (relative, on noise); "
+            f"expected less than {CHECK:g}. Nothing was written."
+        )
+    return actual.shape[1]

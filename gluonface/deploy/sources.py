@@ -1,0 +1,188 @@
+"""Find out what a SOURCE of a model is, and read it."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+from ..errors import DataError, InputError
+from .card import read_card
+
+__all__ = ["Source", "find_source", "read_prefix"]
+
+FORMS = (
+    "A model is: a run folder, an exported prefix (x for x-symbol.json + x-0000.params), "
+    "a .onnx file, or NAME:FILE.params"
+)
+EPOCH_FILE = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
+
+
+@dataclasses.dataclass
+class Source:
+    """What was found.
+
+    Attributes
+    ----------
+    kind : {"symbol", "onnx", "zoo"}
+    path : pathlib.Path
+        The symbol file, the ONNX file, or the params file of a zoo model.
+    params : pathlib.Path or None
+    name : str or None
+        The zoo's name, for ``zoo``.
+    options : dict
+        What else `get_model` must be told, for ``zoo``.
+    card : dict or None
+    """
+
+    kind: str
+    path: pathlib.Path
+    params: pathlib.Path | None = None
+    name: str | None = None
+    options: dict = dataclasses.field(default_factory=dict)
+    card: dict | None = None
+
+
+def find_source(source):
+    """Find the files of a model.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+        A run folder, an exported prefix or one of its files, a ``.onnx`` file, or
+        ``NAME:FILE.params``.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    InputError
+        If nothing is there; the message lists what was looked for.
+    """
+    text = str(source)
+    path = pathlib.Path(text).expanduser()
+    if path.is_dir():
+        return _run_folder(path)
+    if path.suffix == ".onnx":
+        if not path.is_file():
+            raise InputError(f"there is no file {path}")
+        return Source("onnx", path, card=read_card(path.with_suffix(".json")))
+    named = re.match(r"(?P<name>[\w.-]{2,}):(?P<file>.+)$", text)
+    if named and not path.exists():
+        file = pathlib.Path(named["file"]).expanduser()
+        if not file.is_file():
+            raise InputError(f"there is no file {file} (in the model {text!r})")
+        return Source("zoo", file, params=file, name=named["name"])
+    return _prefix(path)
+
+
+def _prefix(path):
+    """Find the symbol and the params of a prefix, or of either file's name."""
+    name, epoch = path.name, None
+    match = EPOCH_FILE.match(name)
+    if match:
+        name, epoch = match["prefix"], match["epoch"]
+    elif name.endswith("-symbol.json"):
+        name = name[: -len("-symbol.json")]
+    elif name.endswith(".params"):
+        raise InputError(
+            f"{path} holds weights alone; say which model they are for: NAME:{path}, "
+            "with a NAME of `gluonface models`"
+        )
+    symbol = path.with_name(f"{name}-symbol.json")
+    if epoch is not None:
+        params = path
+    else:
+        params = path.with_name(f"{name}-0000.params")
+        if not params.is_file():
+            # Training scripts write one file an epoch; the last is meant.
+            found = sorted(
+                (int(m["epoch"]), file)
+                for file in (path.parent.iterdir() if path.parent.is_dir() else ())
+                for m in [EPOCH_FILE.match(file.name)]
+                if m and m["prefix"] == name
+            )
+            params = found[-1][1] if found else params
+    missing = [str(file) for file in (symbol, params) if not file.is_file()]
+    if missing:
+        raise InputError(f"no model at {path}: there is no {' and no '.join(missing)}. {FORMS}.")
+    return Source("symbol", symbol, params, card=read_card(path.with_name(f"{name}.json")))
+
+
+def _run_folder(folder):
+    """Find the export of a training run, or else its best checkpoint."""
+    if (folder / "config.yaml").is_file() or (folder / "export").is_dir():
+        export = folder / "export"
+        tried = [export / "model-symbol.json"]
+        symbols = tried if tried[0].is_file() else sorted(export.glob("*-symbol.json"))
+        if len(symbols) > 1:
+            raise InputError(
+                f"{export} holds several models: {', '.join(s.name for s in symbols)}. Name one."
+            )
+        if symbols:
+            return _prefix(symbols[0])
+        if (folder / "config.yaml").is_file():
+            return _checkpoint(folder, tried)
+        raise InputError(f"there is no {export}/*-symbol.json in {folder}")
+    symbols = sorted(folder.glob("*-symbol.json"))
+    if len(symbols) == 1:
+        return _prefix(symbols[0])
+    if symbols:
+        raise InputError(
+            f"{folder} holds several models: {', '.join(s.name for s in symbols)}. "
+            f"Name one, like {symbols[0].with_name(symbols[0].name[: -len('-symbol.json')])}."
+        )
+    raise InputError(f"{folder} is no run folder (no config.yaml, no export/) and holds no model")
+
+
+def _checkpoint(folder, tried):
+    """Find the backbone of an unfinished run."""
+    import yaml
+
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    model = config.get("model") if isinstance(config, dict) else None
+    if isinstance(model, str):
+        model = {"name": model}
+    if not isinstance(model, dict) or "name" not in model:
+        raise DataError(f"{folder / 'config.yaml'} does not say model.name")
+    for which in ("best", "last"):
+        place = folder / "checkpoints" / which
+        for file in (place / "backbone.params", place.with_suffix(".params")):
+            tried.append(file)
+            if file.is_file():
+                options = {
+                    key: model[key] for key in ("embedding_size",) if model.get(key) is not None
+                }
+                return Source("zoo", file, file, model["name"], options)
+    raise InputError(
+        f"the run folder {folder} holds no model yet; looked for "
+        + ", ".join(str(file.relative_to(folder)) for file in tried)
+    )
+
+
+def read_prefix(source):
+    """Read the symbol and the parameters of a Source of the kind ``symbol``.
+
+    Returns
+    -------
+    symbol : mx.sym.Symbol
+        Cut at ``fc1_output`` when something follows it, as in a training checkpoint.
+    arrays : dict of str to numpy.ndarray
+    """
+    from .._compat import mx
+    from .params import read_params
+
+    try:
+        symbol = mx.sym.load_json(source.path.read_text(encoding="utf-8"))
+    except (mx.MXNetError, UnicodeDecodeError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or ["unreadable"])[-1]
+        raise DataError(f"{source.path} is not an MXNet symbol: {reason}") from None
+    outputs = symbol.list_outputs()
+    internals = symbol.get_internals()
+    if outputs != ["fc1_output"] and "fc1_output" in internals.list_outputs():
+        symbol = internals["fc1_output"]
+    elif len(outputs) != 1:
+        raise DataError(f"{source.path} has the outputs {outputs} and none named 'fc1_output'")
+    return symbol, read_params(source.params)
