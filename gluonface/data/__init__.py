@@ -9,9 +9,9 @@ _LAZY = {
     "Batch": "loader",
     "Loader": "loader",
     "RecordDataset": "records",
-    "RecordWriter": "records",
+    "RecordWriter": "record_writer",
     "VerificationPack": "packs",
-    "rebuild_index": "recordio",
+    "rebuild_index": "record_index",
     "synthesize": "synthetic",
 }
 

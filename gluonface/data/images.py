@@ -11,7 +11,18 @@ import numpy as np
 from .._compat import cv2
 from ..errors import DataError
 
-__all__ = ["MAX_PIXELS", "check", "decode", "decode_bgr", "encode", "fit", "resize_short", "size"]
+__all__ = [
+    "MAX_PIXELS",
+    "check",
+    "decode",
+    "decode_bgr",
+    "encode",
+    "fit",
+    "resize",
+    "resize_short",
+    "size",
+    "to_planes",
+]
 
 MAX_PIXELS = 1 << 26  # 8192 x 8192: larger than any face crop, small enough to decode (200 MB)
 
@@ -159,7 +170,7 @@ def resize_short(image, target):
         shape = (max(1, target * width // height), target)
     else:
         shape = (target, max(1, target * height // width))
-    return cv2.resize(image, shape, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(image, shape, interpolation=cv2.INTER_CUBIC)
 
 
 def fit(image, target):
@@ -172,3 +183,28 @@ def fit(image, target):
     image = resize_short(image, target)
     top, left = (image.shape[0] - target) // 2, (image.shape[1] - target) // 2
     return np.ascontiguousarray(image[top : top + target, left : left + target])
+
+
+def resize(image, shape):
+    """Resize to (height, width), whatever that does to the proportions."""
+    smaller = shape[0] * shape[1] < image.shape[0] * image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return cv2.resize(image, (shape[1], shape[0]), interpolation=how)
+
+
+def to_planes(image, out, flip=False):
+    """Write a decoded image, blue first, into `out` as RGB planes.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8 (H, W, 3), BGR.
+    out : numpy.ndarray
+        uint8 (3, H, W), contiguous; gets RGB.
+    flip : bool
+        Mirror it left to right.
+    """
+    if flip:
+        image = cv2.flip(image, 1)
+    # Measured for 112 x 112: 2 us this way, 11 us as out[...] = image[..., ::-1].transpose(2, 0, 1)
+    cv2.split(image, [out[2], out[1], out[0]])

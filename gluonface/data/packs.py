@@ -1,55 +1,35 @@
 """Verification packs: the `.bin` files of LFW, CFP-FP, AgeDB-30 and their like.
 
 A pack is a pickle of ``(bins, issame)`` where ``bins[2i]`` and ``bins[2i + 1]`` are the encoded
-images of pair i. A pickle can run code, so it is read with a list of the few names that such a file
-needs; anything else is refused.
+images of pair i. A pickle can run code, so it is read by `gluonface.data.unpickle`, which knows the
+few names that such a file needs and refuses anything else.
 """
 
 import hashlib
-import io
 import logging
 import pathlib
-import pickle
+import pickle  # for writing only
 
 import numpy as np
 
 from ..errors import DataError, InputError
 from ..files import atomic_write
-from . import images
+from . import images, unpickle
 
 __all__ = ["VerificationPack"]
 
 logger = logging.getLogger(__name__)
-
-_CORES = ("numpy.core", "numpy._core")  # before and since NumPy 2
-_ALLOWED = frozenset(
-    [("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")]
-    + [(f"{core}.multiarray", "_reconstruct") for core in _CORES]
-    + [(f"{core}.multiarray", "scalar") for core in _CORES]
-    + [(f"{core}.numeric", "_frombuffer") for core in _CORES]
-)
-
-
-class _Unpickler(pickle.Unpickler):
-    """An unpickler that knows bytes, numbers and NumPy arrays, and refuses everything else."""
-
-    def find_class(self, module, name):
-        if (module, name) not in _ALLOWED:
-            raise DataError(
-                f"it asks to run {module}.{name}, which no verification pack needs; "
-                "do not open it with any other program either"
-            )
-        if module.startswith("numpy._core") and not hasattr(np, "_core"):
-            module = module.replace("numpy._core", "numpy.core", 1)
-        elif module.startswith("numpy.core") and np.__version__ >= "2":
-            module = module.replace("numpy.core", "numpy._core", 1)
-        return super().find_class(module, name)
 
 
 def _as_bytes(element):
     """Return one element of `bins` as bytes, or None when it is no encoded image."""
     if isinstance(element, (bytes, bytearray)):
         return bytes(element)
+    if isinstance(element, str):  # Python 2 str read with encoding="latin1"
+        try:
+            return element.encode("latin-1")
+        except UnicodeEncodeError:
+            return None
     if isinstance(element, np.ndarray) and element.dtype == np.uint8:
         return element.tobytes()
     return None
@@ -138,16 +118,9 @@ class VerificationPack:
                 f"{path} cannot be read ({error.strerror}); a verification pack (.bin) was expected"
             ) from error
         try:
-            value = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+            value = unpickle.loads(data)
         except DataError as error:
-            raise DataError(f"{path} is refused: {error}") from error
-        except MemoryError as error:
-            raise DataError(f"{path} is damaged: it asks for more memory than there is") from error
-        except Exception as error:  # a broken pickle can raise nearly anything
-            raise DataError(
-                f"{path} ({len(data)} bytes) is no whole pickle: {type(error).__name__}: {error}. "
-                "It was cut short or damaged; fetch or write it again"
-            ) from error
+            raise DataError(f"{path} ({len(data)} bytes) is refused: {error}") from error
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise DataError(f"{path} holds {_describe(value)}; a pair (bins, issame) was expected")
         bins, issame = value
@@ -209,5 +182,6 @@ def _as_flags(issame, name):
 
 
 def _describe(value):
-    text = repr(value) if isinstance(value, (bool, int, float, str, type(None))) else ""
-    return f"{type(value).__name__} {text[:40]}".strip()
+    small = isinstance(value, int) and abs(value) < 1 << 64  # huge ones refuse to be printed
+    text = repr(value)[:40] if small or isinstance(value, (float, str, bytes)) else ""
+    return f"{type(value).__name__} {text}".strip()

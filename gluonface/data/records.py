@@ -1,172 +1,348 @@
-"""Training records in InsightFace's layout: the dataset that reads them, the writer."""
+"""Training records: face crops with identities, in InsightFace's layout or a plain file."""
 
-import contextlib
-import os
 import pathlib
+import re
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import DataError, InputError
 from . import images
-from .recordio import frame, pack
+from .framing import HEADER, MAGIC, first_label, unpack
+from .record_file import RecordFile
+from .record_writer import EXACT, RecordWriter
 
-__all__ = ["RecordWriter"]
+__all__ = ["RecordDataset", "RecordWriter", "read_property"]
 
-EXACT = 1 << 24  # float32, in which labels are stored, holds every integer up to here
+_AGAIN = "Fetch or write the set again"
+_IDENTITY_FIELDS = np.dtype(
+    [
+        ("magic", "<u4"),
+        ("length", "<u4"),
+        ("flag", "<u4"),
+        ("label", "<f4"),
+        ("ids", "<u8", 2),
+        ("range", "<f4", 2),
+    ]
+)
+_IDENTITY = _IDENTITY_FIELDS.itemsize  # bytes of an identity record
 
 
-class RecordWriter:
-    """Write a training set that InsightFace's readers and ours read.
+def read_property(path):
+    """Read a ``property`` file: "num_classes,height,width".
 
-    The folder gets ``NAME.rec``, ``NAME.idx`` and ``property``. Record 0 has the label
-    ``[first identity record, last identity record + 1]``, records 1..N are the images, and then
-    comes one record per identity with the label ``[first image, last image + 1]``. Everything is
-    written beside and renamed at the end, the index last: a reader finds the old set, no set, or
-    the new one.
+    Returns
+    -------
+    tuple of int, or None
+        (num_classes, height, width); None when there is no such file.
+
+    Raises
+    ------
+    DataError
+        When it holds anything but three whole numbers above 0.
+    """
+    try:
+        text = pathlib.Path(path).read_bytes()[:200].decode("utf-8-sig", "replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    numbers = re.split(r"[\s,;]+", text.strip())
+    if len(numbers) != 3 or not all(re.fullmatch("[0-9]{1,9}", n) and int(n) for n in numbers):
+        raise DataError(
+            f"{path} holds {text[:60]!r}; num_classes,height,width was expected, such as "
+            "85742,112,112. Correct it, or remove it to take the number of classes from the labels"
+        )
+    return tuple(int(n) for n in numbers)
+
+
+def _find_rec(path):
+    if path.suffix == ".rec":
+        return path
+    if not path.is_dir():
+        raise InputError(f"{path} is not there; a .rec file or a folder with one was expected")
+    if (path / "train.rec").exists():
+        return path / "train.rec"
+    found = sorted(path.glob("*.rec"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(rec.name for rec in found[:5])
+    raise InputError(
+        f"{path} has {'no .rec file' if not found else f'several .rec files ({names})'}; "
+        "a folder with train.rec or a path of one .rec file was expected"
+    )
+
+
+def _whole(values):
+    """Return float32 values as ints, or None for each when one is not a whole number."""
+    if not np.isfinite(values).all() or (values != np.floor(values)).any():
+        return [None] * len(values)
+    return [int(value) for value in values]
+
+
+class RecordDataset:
+    """Face crops and their identities from RecordIO files.
+
+    Two layouts are read: InsightFace's (see `RecordWriter`) and plain files as im2rec writes them,
+    without header, identity records or ``property``. In both, the label of an image is a number
+    or an array whose first value is the identity.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The folder; it is made when it is not there.
-    num_classes : int, optional
-        For ``property``; by default the largest label + 1.
-    name : str, default "train"
-        Stem of the files.
+        A .rec file, or a folder with train.rec or one other .rec file. The index (.idx) lies beside
+        it and ``property`` in the same folder.
+    image_size : tuple of int, optional
+        (height, width) to which every image is resized. By default images are not resized: they
+        must have the size that ``property`` says or, without it, that of the first image.
 
-    Examples
-    --------
-    >>> with RecordWriter("faces") as writer:
-    ...     for label, jpeg in crops:
-    ...         writer.add(jpeg, label)
+    Attributes
+    ----------
+    num_classes : int
+        From ``property``, else the largest label + 1.
+    image_size : tuple of int
+        (height, width) of all images.
+    path : pathlib.Path
+        The .rec file.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to read at `path`.
+    DataError
+        When index, ``property``, header or identity records are missing, broken or contradict each
+        other. Images and their labels are checked when they are read.
+
+    Notes
+    -----
+    Opening reads the index and the identity records only: 17 million images take seconds. Any
+    number of threads may read one dataset; copies in other processes open the file again.
     """
 
-    def __init__(self, path, num_classes=None, name="train"):
-        self.path = pathlib.Path(path)
-        self.name = name
-        self.num_classes = num_classes
-        self.image_size = None  # (height, width) of the first image
-        self._ranges = {}  # label -> [first key, last key + 1], in order of appearance
-        self._last = None
-        self._offsets = []
-        self._position = 0
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise InputError(
-                f"{self.path} is a file; a folder for the records was expected"
-            ) from error
-        self._part = self.path / f".{name}.rec.part"
-        self._file = open(self._part, "wb")  # noqa: SIM115  (open until close or discard)
-        self._put(pack((0, 0), 0))  # filled in at the end, when the numbers are known
+    def __init__(self, path, image_size=None):
+        self.path = _find_rec(pathlib.Path(path))
+        self._records = RecordFile(self.path)
+        self._property = read_property(self.path.with_name("property"))
+        self._ranges = None  # identity records: int64 (k, 2), first image key and end
+        self._positions = self._layout()
+        if not len(self._positions):
+            raise DataError(f"{self.path} holds no images; write it again")
+        self._labels = None
+        self._resize = image_size is not None
+        if image_size is not None:
+            if len(image_size) != 2 or min(image_size) < 1:
+                raise InputError(f"image_size {image_size!r}: (height, width) was expected")
+            self.image_size = tuple(int(n) for n in image_size)
+        elif self._property:
+            self.image_size = self._property[1:]
+        else:
+            self.image_size = self[0][0].shape[:2]
+
+    def _layout(self):
+        """Return the positions of the images in the index, and read what frames them."""
+        everything = range(len(self._records))
+        header = self._records.find(0)
+        if header is None:
+            return everything
+        flag, label, data = self._unpack(header)
+        if flag == 0 or data:  # an ordinary image
+            return everything
+        where = f"{self.path}: the header, record 0, names the identity records {label.tolist()}"
+        first, end = _whole(label[:2]) if flag == 2 else (None, None)
+        if first is None or not 1 < first <= end:
+            raise DataError(f"{where}; [first, last + 1] after the images was expected. {_AGAIN}")
+        if end > EXACT:  # float32 has rounded the numbers: look where the images end
+            first, end = self._identities_by_size(first, end)
+        if first < end and self._records.find(end - 1) is None:
+            raise DataError(
+                f"{where}, but {self._records.index.name} has no record {end - 1}: it was cut "
+                f"short or belongs to another file. {_AGAIN}"
+            )
+        self._ranges = self._read_ranges(first, end)
+        return self._records.between(1, first)
+
+    def _identities_by_size(self, first, end):
+        """Correct rounded numbers: identity records are 32 bytes long, no image is."""
+        near = [p for p in self._records.between(first - 2, first + 3)]
+        for position in near:
+            start, stop = self._records.extent(position)
+            if stop - start == _IDENTITY:
+                first = self._records.key(position)
+                break
+        last = self._records.between(end - 3, end + 3)
+        return first, (self._records.key(last[-1]) + 1 if len(last) else end)
+
+    def _read_ranges(self, first, end):
+        """Read all identity records, in one go where they lie together, and check them."""
+        positions = self._records.between(first, end)
+        if not len(positions):
+            return None
+        ranges = self._records.block(positions, _IDENTITY)
+        if ranges is not None:
+            fields = ranges.view(_IDENTITY_FIELDS)[:, 0]
+            if (fields["magic"] == MAGIC).all() and (fields["flag"] == 2).all():
+                values = fields["range"]
+            else:
+                ranges = None
+        if ranges is None:
+            values = np.empty((len(positions), 2), np.float32)
+            for row, position in enumerate(positions):
+                flag, label, data = self._unpack(position)
+                if flag != 2 or data:
+                    raise DataError(
+                        f"{self.path}: record {self._records.key(position)} should be the record "
+                        f"of an identity and is something else (flag {flag}, {len(data)} bytes of "
+                        f"image). {_AGAIN}"
+                    )
+                values[row] = label
+        return self._check_ranges(values, positions, first)
+
+    def _check_ranges(self, values, positions, first):
+        with np.errstate(invalid="ignore"):
+            ranges = values.astype(np.int64)
+        wrong = (ranges != values).any(1) | (ranges[:, 0] < 1) | (ranges[:, 0] > ranges[:, 1])
+        rounded = first > EXACT
+        wrong |= ranges[:, 1] > first + rounded
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise DataError(
+                f"{self.path}: identity record {self._records.key(positions[row])} names the "
+                f"images {values[row].tolist()}; [first, last + 1] within 1 to {first} was "
+                f"expected. {_AGAIN}"
+            )
+        if rounded:
+            return None  # good enough to check, not to number images by
+        ranges = ranges[ranges[:, 0] < ranges[:, 1]]
+        ranges = ranges[np.argsort(ranges[:, 0], kind="stable")]
+        overlap = ranges[1:, 0] < ranges[:-1, 1]
+        if overlap.any():
+            row = int(np.argmax(overlap))
+            raise DataError(
+                f"{self.path}: the identity records overlap: images {ranges[row].tolist()} and "
+                f"{ranges[row + 1].tolist()}; each image belongs to one identity. {_AGAIN}"
+            )
+        if self._property and len(values) > self._property[0]:
+            raise DataError(
+                f"{self.path.with_name('property')} says {self._property[0]} classes, "
+                f"{self.path.name} has {len(values)} identity records; the files belong to "
+                f"different sets. Put the right property beside it"
+            )
+        return ranges
 
     def __len__(self):
-        return max(0, len(self._offsets) - 1)
+        return len(self._positions)
 
-    def __enter__(self):
-        return self
+    def _unpack(self, position, parse=unpack, limit=None):
+        try:
+            return parse(self._records.payload(position, limit))
+        except DataError as error:
+            text = str(error)
+            if text.startswith(str(self.path)):
+                raise
+            raise DataError(
+                f"{self.path}: record {self._records.key(position)} is broken: {text}. {_AGAIN}"
+            ) from error
 
-    def __exit__(self, kind, error, trace):
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+    def _position(self, index):
+        number = index + len(self) if index < 0 else index
+        if not 0 <= number < len(self):
+            raise IndexError(f"{self.path} has images 0 to {len(self) - 1}, not {index}")
+        return int(self._positions[number])
 
-    def add(self, image, label):
-        """Append one image.
+    def _label(self, position, value):
+        number = int(value) if -1e9 < value < 1e9 else -1  # NaN and infinities too
+        classes = self._property[0] if self._property else EXACT
+        if number != value or not 0 <= number < classes:
+            limit = f"0 to {classes - 1}" + (" (from property)" if self._property else "")
+            raise DataError(
+                f"{self.path}: record {self._records.key(position)} has the label {value:g}; a "
+                f"whole number from {limit} was expected. {_AGAIN}"
+            )
+        return number
 
-        Parameters
-        ----------
-        image : bytes
-            An encoded image (JPEG or PNG); all images of a set have the same size.
-        label : int
-            The identity, 0 or more. Images of one identity must follow each other.
+    def record(self, index):
+        """Return (label, encoded image) of image `index`: int and bytes, not decoded.
 
         Raises
         ------
-        InputError
-            A label that is no such number or comes back later; bytes that are no image; another
-            size than the images before.
+        DataError
+            When the record is damaged or its label is no identity of this set.
         """
-        number = int(label)
-        if number != label or not 0 <= number < EXACT or number >= (self.num_classes or EXACT):
-            raise InputError(
-                f"label {label!r} of image {len(self)}: a whole number from 0 to "
-                f"{(self.num_classes or EXACT) - 1} was expected"
-            )
-        image = bytes(image)
-        shape = None if images.check(image) else images.size(image)
-        if shape is None:
-            reason = images.check(image) or "its header is broken"
-            raise InputError(f"image {len(self)} (label {number}) cannot be stored: {reason}")
-        if self.image_size is None:
-            self.image_size = tuple(shape)
-        elif tuple(shape) != self.image_size:
-            raise InputError(
-                f"image {len(self)} (label {number}) has {shape[1]} x {shape[0]} pixels, those "
-                f"before it {self.image_size[1]} x {self.image_size[0]}; resize it first"
-            )
-        key = len(self._offsets)
-        if number != self._last:
-            if number in self._ranges:
-                raise InputError(
-                    f"label {number} comes back at image {len(self)} after another identity; "
-                    "the images of one identity must follow each other: sort them by label"
-                )
-            self._ranges[number] = [key, key]
-            self._last = number
-        self._ranges[number][1] = key + 1
-        self._put(pack(float(number), key, image))
+        position = self._position(index)
+        flag, label, data = self._unpack(position)
+        return self._label(position, label if flag == 0 else label[0]), data
 
-    def _put(self, payload):
-        data = frame(payload)
-        self._offsets.append(self._position)
-        self._file.write(data)
-        self._position += len(data)
+    def read(self, index):
+        """Return the encoded image `index` as bytes."""
+        return self.record(index)[1]
 
-    def close(self):
-        """Write the identity records and rename the files into place."""
-        if self._file.closed:
-            return
+    def _decode(self, index, data, decode):
+        """Decode, name the record if that fails, bring to size."""
         try:
-            if not self._ranges:
-                raise InputError(f"{self.path}: no image was added, so there is nothing to write")
-            first = len(self._offsets)
-            for first_image, end in self._ranges.values():
-                self._put(pack((first_image, end), len(self._offsets)))
-            self._file.seek(0)
-            self._file.write(frame(pack((first, len(self._offsets)), 0)))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except BaseException:
-            self.discard()
-            raise
-        self._file.close()
-        self._publish()
+            image = decode(data)
+            height, width = image.shape[:2]
+            if self._resize and (height, width) != self.image_size:
+                image = images.resize(image, self.image_size)
+            elif (height, width) != getattr(self, "image_size", (height, width)):
+                raise DataError(
+                    f"it has {width} x {height} pixels, {self.image_size[1]} x "
+                    f"{self.image_size[0]} were expected (RecordDataset(..., image_size=...) "
+                    "resizes)"
+                )
+        except DataError as error:
+            key = self._records.key(self._position(index))
+            raise DataError(
+                f"{self.path}: the image of record {key} cannot be used: {error}"
+            ) from error
+        return image
 
-    def _publish(self):
-        """Rename all files into place. Without its index a .rec is not opened, so it comes last."""
-        classes = self.num_classes or max(self._ranges) + 1
-        height, width = self.image_size
-        index = self.path / f"{self.name}.idx"
-        parts = {
-            self.path / f".{self.name}.idx.part": "".join(
-                f"{key}\t{offset}\n" for key, offset in enumerate(self._offsets)
-            ),
-            self.path / ".property.part": f"{classes},{height},{width}\n",
-        }
-        for part, text in parts.items():
-            with open(part, "w", encoding="ascii") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            index.unlink()
-        os.replace(self._part, self.path / f"{self.name}.rec")
-        os.replace(self.path / ".property.part", self.path / "property")
-        os.replace(self.path / f".{self.name}.idx.part", index)
+    def __getitem__(self, index):
+        """Return (image, label): uint8 (H, W, 3) RGB and int."""
+        label, data = self.record(index)
+        return self._decode(index, data, images.decode), label
 
-    def discard(self):
-        """Forget what was added; files that were there before stay as they were."""
-        self._file.close()
-        with contextlib.suppress(FileNotFoundError):
-            self._part.unlink()
+    def load(self, index, out, flip=False):
+        """Decode image `index` into `out` as RGB, mirrored if asked, and return its label.
+
+        `out` is uint8 (3, H, W), contiguous. This is what the loader calls: nothing is allocated
+        but the decoder's own buffer, and the work is done without Python's lock.
+        """
+        label, data = self.record(index)
+        images.to_planes(self._decode(index, data, images.decode_bgr), out, flip)
+        return label
+
+    @property
+    def labels(self):
+        """The labels of all images, int32 (n,); read on first use and kept.
+
+        In InsightFace's layout the identity records say which images share a label, so only one
+        image per identity is looked at. Otherwise the header of every record is read.
+        """
+        if self._labels is None:
+            labels = np.full(len(self), -1, np.int32)
+            if self._ranges is not None:
+                self._fill_labels(labels)
+            for index in np.flatnonzero(labels < 0):
+                labels[index] = self._header_label(index)
+            self._labels = labels
+        return self._labels
+
+    def _fill_labels(self, labels):
+        keys = None if isinstance(self._positions, range) else self._records.keys[self._positions]
+        for start, end in self._ranges.tolist():
+            low, high = (
+                (start - 1, end - 1) if keys is None else np.searchsorted(keys, (start, end))
+            )
+            if low < high:
+                labels[low:high] = self._header_label(low)
+
+    def _header_label(self, index):
+        position = self._position(index)
+        _, label = self._unpack(position, first_label, HEADER.size + 4)
+        return self._label(position, label)
+
+    @property
+    def num_classes(self):
+        """How many identities the labels number, at least the largest label + 1."""
+        if self._property:
+            return self._property[0]
+        return int(self.labels.max()) + 1

@@ -1,4 +1,4 @@
-"""The RecordIO container: framing, headers and the index file. No images, no meaning.
+"""One RecordIO record: how it is framed, cut in parts and headed.
 
 A record is ``magic (uint32), kind << 29 | length (uint32), payload, padding to 4 bytes``. A payload
 that itself holds the magic number at a multiple of 4 is cut there into parts (kind 1 first,
@@ -7,23 +7,21 @@ image kind starts with a header: ``flag (uint32), label (float32), id (uint64), 
 when flag > 0, that many more float32, which then are the label.
 """
 
-import os
-import pathlib
 import struct
 
 import numpy as np
 
 from ..errors import DataError
-from ..files import atomic_write
 
 __all__ = [
+    "FRAME",
     "HEADER",
+    "LENGTH",
     "MAGIC",
-    "RecordFile",
+    "MAGIC_BYTES",
+    "first_label",
     "frame",
     "pack",
-    "read_index",
-    "rebuild_index",
     "unpack",
 ]
 
@@ -32,7 +30,6 @@ MAGIC_BYTES = struct.pack("<I", MAGIC)
 FRAME = struct.Struct("<II")
 HEADER = struct.Struct("<IfQQ")
 LENGTH = (1 << 29) - 1
-_READ = 1 << 16  # bytes asked for when the index does not say how long a record is
 
 
 def pack(label, number, data=b""):
@@ -77,6 +74,18 @@ def unpack(payload):
             f"its header announces {flag} label values, more than its {len(payload)} bytes hold"
         )
     return flag, np.frombuffer(payload, "<f4", flag, HEADER.size), payload[start:]
+
+
+def first_label(payload):
+    """Return (flag, label) from the first 28 bytes of a payload; of an array, its first value."""
+    if len(payload) < HEADER.size:
+        raise DataError(f"its {len(payload)} bytes are fewer than the {HEADER.size} of a header")
+    flag, label, _, _ = HEADER.unpack_from(payload)
+    if flag:
+        if len(payload) < HEADER.size + 4:
+            raise DataError(f"its header announces {flag} label values, but there are none")
+        label = struct.unpack_from("<f", payload, HEADER.size)[0]
+    return flag, label
 
 
 def frame(payload):

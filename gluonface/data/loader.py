@@ -1,0 +1,256 @@
+"""Batches of decoded images: shuffled, sharded over ranks, decoded ahead by threads."""
+
+import collections
+import concurrent.futures
+import logging
+import typing
+
+import numpy as np
+
+from .._compat import usable_cores
+from ..errors import DataError, InputError
+from .augment import flips
+
+__all__ = ["Batch", "Loader"]
+
+logger = logging.getLogger(__name__)
+
+
+class Batch(typing.NamedTuple):
+    """One batch.
+
+    Attributes
+    ----------
+    images : numpy.ndarray
+        uint8 (B, 3, H, W), RGB.
+    labels : numpy.ndarray
+        int32 (B,).
+    index : numpy.ndarray
+        int64 (B,), positions in the data set.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    index: np.ndarray
+
+
+class Loader:
+    """Read a data set in shuffled batches, the same on any number of workers.
+
+    The order of an epoch and the flips depend on (seed, epoch) only. Batch b of all ranks together
+    is the slice ``b * batch_size * size`` to ``(b + 1) * batch_size * size`` of that order, rank
+    after rank: ranks never share a sample within an epoch and see equally many batches, and a run
+    with twice the ranks and half the batch size sees the same global batches.
+
+    Parameters
+    ----------
+    dataset : RecordDataset
+        Or anything with ``len``, ``image_size`` and ``load(index, out, flip) -> label``.
+    batch_size : int
+        Images per batch of this rank.
+    shuffle : bool, default True
+        False reads in the order of the data set.
+    seed : int, default 0
+        The same on all ranks.
+    rank, size : int, default 0 and 1
+        Which process this is, of how many.
+    flip : bool, default True
+        Mirror half of the samples, another half each epoch.
+    workers : int, optional
+        Threads that decode; by default the cores this process may use, at most 4 (each decodes
+        about 15,000 crops/s).
+    prefetch : int, optional
+        How many batches are decoded ahead at most; by default twice the workers.
+    last : {"drop", "keep"}, default "drop"
+        What happens to the remainder that fills no batch on every rank. "drop": it is left out
+        of this epoch (shuffled, it is another one each time). "keep": it makes one smaller batch,
+        filled up with the first samples of the epoch so that all ranks get equally many.
+    max_bad : int, default 0
+        How many different unreadable records are tolerated. Each is logged, noted in `bad` and
+        replaced by the next readable record of the data set; one more stops with a `DataError`.
+
+    Attributes
+    ----------
+    bad : list of (int, str)
+        Positions and reasons of the unreadable records met so far, in the order of the batches.
+
+    Raises
+    ------
+    InputError
+        When an argument cannot be used, or the data set is smaller than one batch of all ranks.
+    """
+
+    def __init__(
+        self,
+        dataset,
+        batch_size,
+        shuffle=True,
+        seed=0,
+        rank=0,
+        size=1,
+        flip=True,
+        workers=None,
+        prefetch=None,
+        last="drop",
+        max_bad=0,
+    ):
+        workers = min(4, usable_cores()) if workers is None else workers
+        prefetch = 2 * workers if prefetch is None else prefetch
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("size", size, 1),
+            ("workers", workers, 1),
+            ("prefetch", prefetch, 1),
+            ("max_bad", max_bad, 0),
+        ):
+            if int(value) != value or value < least:
+                raise InputError(f"{name} {value!r}: a whole number from {least} was expected")
+        if not 0 <= rank < size:
+            raise InputError(f"rank {rank} of {size} processes: 0 to {size - 1} was expected")
+        if last not in ("drop", "keep"):
+            raise InputError(f'last {last!r}: "drop" or "keep" was expected')
+        if last == "drop" and len(dataset) < batch_size * size:
+            raise InputError(
+                f"batch_size {batch_size} on {size} process{'es' if size > 1 else ''}: the data "
+                f"set has only {len(dataset)} images; take a smaller batch"
+            )
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.rank = rank
+        self.size = size
+        self.flip = flip
+        self.workers = workers
+        self.prefetch = prefetch
+        self.last = last
+        self.max_bad = max_bad
+        self.bad = []
+
+    def __len__(self):
+        whole, rest = divmod(len(self.dataset), self.batch_size * self.size)
+        return whole + (1 if rest and self.last == "keep" else 0)
+
+    def order(self, epoch):
+        """Return the order of all ranks' samples in an epoch, int64 (len(dataset),)."""
+        n = len(self.dataset)
+        if not self.shuffle:
+            return np.arange(n, dtype=np.int64)
+        # The bits of a bit generator are fixed for good, Generator.permutation is not (NEP 19).
+        key = np.array([self.seed, epoch], np.int64).view(np.uint64)
+        return np.random.Philox(key=key).random_raw(n).argsort(kind="stable")
+
+    def epoch(self, epoch, start=0):
+        """Return an iterator over the batches of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number, 0 or more.
+        start : int, default 0
+            The first batch that is wanted. What comes is what an uninterrupted epoch gives from
+            there, so (epoch, start) is all that a checkpoint has to keep.
+
+        Returns
+        -------
+        generator of Batch
+            Closing or dropping it ends its threads.
+        """
+        if not 0 <= start <= len(self):
+            raise InputError(f"start {start}: batches 0 to {len(self)} were expected")
+        order = self.order(epoch)
+        return self.batches((self._slice(order, b) for b in range(start, len(self))), epoch)
+
+    def _slice(self, order, batch):
+        """Return this rank's part of a batch of all ranks."""
+        begin = batch * self.batch_size * self.size
+        each = min(self.batch_size, -(-(len(order) - begin) // self.size))
+        begin += self.rank * each
+        wanted = np.arange(begin, begin + each) % len(order)
+        return order[wanted]
+
+    def batches(self, indices, epoch=0):
+        """Return an iterator over batches of given samples, to replay a run.
+
+        Parameters
+        ----------
+        indices : iterable of sequence of int
+            The positions of each batch, for instance an array (batches, batch_size).
+        epoch : int, default 0
+            Whose flips are taken, if the loader flips.
+        """
+        return self._stream(iter(indices), epoch)
+
+    def _stream(self, indices, epoch):
+        pool = concurrent.futures.ThreadPoolExecutor(self.workers, "gluonface-loader")
+        waiting = collections.deque()
+        try:
+            for index in indices:
+                waiting.append(pool.submit(self._make, index, epoch))
+                if len(waiting) > self.prefetch:
+                    yield self._take(waiting.popleft())
+            while waiting:
+                yield self._take(waiting.popleft())
+        finally:
+            # Not waited for: a thread ends after the batch it is at. Waiting could hang when the
+            # garbage collector closes this generator in one of these very threads.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _take(self, future):
+        """Return a finished batch; note its bad records, in the order of the batches."""
+        batch, bad = future.result()
+        known = {index for index, _ in self.bad}
+        for index, reason in bad.items():
+            if index in known:
+                continue
+            known.add(index)
+            self.bad.append((index, reason))
+            if len(self.bad) > self.max_bad:
+                raise DataError(self._too_many(reason))
+            logger.warning(
+                "unreadable image %d is replaced by the next one (%d of at most %d): %s",
+                index,
+                len(self.bad),
+                self.max_bad,
+                reason,
+            )
+        return batch
+
+    def _too_many(self, reason):
+        if self.max_bad == 0:
+            return f"{reason}. (max_bad=N lets training go on with up to N unreadable records)"
+        listed = ", ".join(str(index) for index, _ in self.bad[:10])
+        return (
+            f"{len(self.bad)} unreadable records, more than max_bad={self.max_bad}: images {listed}"
+            f"{', ...' if len(self.bad) > 10 else ''}. The last: {reason}"
+        )
+
+    def _make(self, index, epoch):
+        """Read and decode one batch; return it and the bad records met on the way."""
+        index = np.array(index, np.int64)
+        mirror = flips(self.seed, epoch, index) if self.flip else np.zeros(len(index), bool)
+        images = np.empty((len(index), 3, *self.dataset.image_size), np.uint8)
+        labels = np.empty(len(index), np.int32)
+        bad = {}
+        load = self.dataset.load
+        for at, (position, flip) in enumerate(zip(index.tolist(), mirror.tolist())):
+            try:
+                labels[at] = load(position, images[at], flip)
+            except DataError as error:
+                bad[position] = str(error)
+                index[at], labels[at] = self._replace(position, images[at], flip, bad)
+                if index[at] < 0:
+                    break  # more than max_bad: the consumer raises
+        return Batch(images, labels, index), bad
+
+    def _replace(self, position, out, flip, bad):
+        """Load the next readable record instead; return its position and label."""
+        for step in range(1, len(self.dataset)):
+            if len(bad) > self.max_bad:
+                return -1, 0
+            after = (position + step) % len(self.dataset)
+            try:
+                return after, self.dataset.load(after, out, flip)
+            except DataError as error:
+                bad[after] = str(error)
+        raise DataError(f"no record of the data set is readable. The last: {bad[position]}")

@@ -1,0 +1,142 @@
+"""The allow-listed reader of the pickles that verification packs are.
+
+A pickle names functions and has them called. Here six names are known, those that lists of bytes,
+numbers and NumPy arrays need, and even these lead to the small stand-ins below and not to NumPy's
+own restoring code: a damaged file can reach nothing that trusts it.
+"""
+
+import io
+import math
+import pickle
+
+import numpy as np
+
+from ..errors import DataError
+
+__all__ = ["loads"]
+
+_TYPES = {"b1": np.bool_, "u1": np.uint8, "i1": np.int8}
+_TYPES.update({f"{kind}{size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (2, 4, 8)})
+
+
+def _text(value):
+    """Python 2 wrote its names as str, which arrive as bytes."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+class _DType:
+    """Stands for numpy.dtype: a name such as "u1" and a byte order."""
+
+    def __init__(self, name, *_):
+        name = _text(name)
+        if not isinstance(name, str) or name.lstrip("|<>=") not in _TYPES:
+            raise DataError(f"it holds an array of type {str(name)[:20]!r}; u1 or b1 was expected")
+        self.dtype = np.dtype(_TYPES[name.lstrip("|<>=")])
+        self.__setstate__((3, name[0]))
+
+    def __setstate__(self, state):
+        if _text(state[1]) == ">":
+            self.dtype = self.dtype.newbyteorder(">")
+
+
+class _NDArray:
+    """Stands for numpy.ndarray, as a name only."""
+
+
+class _Array:
+    """Stands for an array that is being restored; `value` is the array once it is."""
+
+    value = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, raw = state
+        self.value = _array(raw, dtype, shape, "F" if fortran else "C").value
+
+
+def _array(buffer, dtype, shape, order="C"):
+    if not isinstance(dtype, _DType):
+        raise DataError("it holds an array without a type")
+    if isinstance(buffer, str):  # Python 2 bytes that went through protocol 0 text
+        buffer = buffer.encode("latin-1")
+    buffer = bytes(memoryview(buffer))
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if any(not isinstance(n, int) or n < 0 for n in shape) or len(shape) > 4:
+        raise DataError("it holds an array with an impossible shape")
+    if math.prod(shape) * dtype.dtype.itemsize != len(buffer):
+        raise DataError(f"it holds an array of shape {shape} with {len(buffer)} bytes of content")
+    order = "F" if _text(order) == "F" else "C"
+    result = _Array()
+    result.value = np.frombuffer(buffer, dtype.dtype).reshape(shape, order=order)
+    return result
+
+
+def _reconstruct(*_):
+    return _Array()
+
+
+def _scalar(dtype, raw=b""):
+    if isinstance(raw, str):
+        raw = raw.encode("latin-1")
+    return _array(raw, dtype, ()).value[()].item()
+
+
+def _encode(text, encoding="latin1", *_):
+    if _text(encoding) not in ("latin1", "latin-1") or not isinstance(text, (str, bytes)):
+        raise DataError(f"it asks for the text encoding {str(encoding)[:20]!r}")
+    return text.encode("latin-1") if isinstance(text, str) else text
+
+
+_ALLOWED = {
+    ("numpy", "ndarray"): _NDArray,
+    ("numpy", "dtype"): _DType,
+    ("_codecs", "encode"): _encode,
+}
+for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
+    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _reconstruct
+    _ALLOWED[f"{_core}.multiarray", "scalar"] = _scalar
+    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _array
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) not in _ALLOWED:
+            raise DataError(
+                f"it asks to run {module}.{name}, which no verification pack needs; "
+                "do not open it with another program"
+            )
+        return _ALLOWED[module, name]
+
+
+def loads(data):
+    """Read a pickle of lists, tuples, bytes, numbers and NumPy arrays of whole numbers.
+
+    Arrays come out as numpy.ndarray at the top, in a list or tuple at the top, or in a list or
+    tuple in that.
+
+    Raises
+    ------
+    DataError
+        When it names anything else (the message says what) or is damaged.
+    """
+    try:
+        return _restored(_Unpickler(io.BytesIO(data), encoding="bytes").load(), 2)
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError("it asks for more memory than there is; it is damaged") from error
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        text = f"{type(error).__name__}: {str(error)[:120]}"
+        raise DataError(
+            f"it is no whole pickle ({text}); it was cut short or damaged: fetch or write it again"
+        ) from error
+
+
+def _restored(value, depth):
+    """Replace the stand-ins by what they stand for, `depth` levels deep."""
+    if isinstance(value, _Array):
+        if value.value is None:
+            raise DataError("it holds an array without content")
+        return value.value
+    if depth and isinstance(value, (list, tuple)):
+        return [_restored(item, depth - 1) for item in value]
+    return value
