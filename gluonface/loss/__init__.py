@@ -1,0 +1,61 @@
+"""Margin losses: formulas on cosines, chosen by name.
+
+A margin (`get_loss`) holds no weight. It becomes a loss in one of two ways, by the same formula:
+`gluonface.parallel.PartialFC` owns the class centres and runs it on one or many processes;
+`MarginSoftmaxLoss` is an ordinary Gluon block from cosines and labels to losses.
+
+Importing this package does not import MXNet.
+"""
+
+import importlib
+import pkgutil
+
+from ._margin import LOSSES, Margin
+
+__all__ = ["LOSSES", "Margin", "MarginSoftmaxLoss", "get_loss", "list_losses"]
+
+# Every public module of this folder registers its losses when it is imported.
+for _module in pkgutil.iter_modules(__path__):
+    if not _module.name.startswith("_"):
+        importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def get_loss(name, **params):
+    """Return the margin registered under `name`.
+
+    Parameters
+    ----------
+    name : str
+        A name of `list_losses`, in any case.
+    **params
+        The loss's own parameters, such as ``margin`` in radians and ``scale``; the paper's
+        values where left out. ``gluonface losses NAME`` lists them.
+
+    Returns
+    -------
+    Margin
+
+    Raises
+    ------
+    InputError
+        If the name or a parameter is unknown, or a value is out of range.
+
+    Examples
+    --------
+    >>> get_loss("arcface", margin=0.3)
+    ArcFace(margin=0.3, scale=64.0, policy='hard')
+    """
+    return LOSSES.get(name)(**params)
+
+
+def list_losses(pattern="*"):
+    """Return the names of the losses that match a shell wildcard, in natural order."""
+    return LOSSES.list(pattern)
+
+
+def __getattr__(name):
+    if name == "MarginSoftmaxLoss":  # a Gluon block, so it needs MXNet
+        from ._block import MarginSoftmaxLoss
+
+        return MarginSoftmaxLoss
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,241 @@
+"""The template of all margin losses, and how their parameters are declared and checked.
+
+A loss states its parameters in a table and overrides `Margin.target`. The table gives the
+checks, the signature, `gluonface losses` and the pages of the docs.
+"""
+
+import difflib
+import inspect
+import math
+import numbers
+import types
+
+from ..errors import InputError
+from ..registry import Registry
+
+__all__ = ["LOSSES", "Margin", "Parameter"]
+
+LOSSES = Registry("loss")
+
+
+class Parameter:
+    """A parameter of a loss: its default in the paper, its range, and the reason for the range.
+
+    Parameters
+    ----------
+    default : float, int, str or None
+        The paper's value.
+    doc : str
+        What it does, in one line.
+    unit : str, default ""
+        For example ``"radians"``.
+    above, low, high : float, optional
+        The allowed range: greater than `above`, at least `low`, at most `high`.
+    choices : tuple of str, optional
+        The allowed words; excludes a range.
+    why : str, default ""
+        Why values outside are refused.
+    """
+
+    def __init__(
+        self, default, doc, unit="", *, above=None, low=None, high=None, choices=None, why=""
+    ):
+        self.default, self.doc, self.unit, self.why = default, doc, unit, why
+        self.above, self.low, self.high, self.choices = above, low, high, choices
+
+    @property
+    def allowed(self):
+        """The allowed values in words."""
+        if self.choices:
+            return "one of " + ", ".join(str(choice) for choice in self.choices)
+        parts = [
+            f"{word} {bound:g}"
+            for word, bound in (
+                ("above", self.above),
+                ("at least", self.low),
+                ("at most", self.high),
+            )
+            if bound is not None
+        ]
+        return " and ".join(parts) or "any number"
+
+    def check(self, owner, name, value):
+        """Return `value` in its proper type, or raise `InputError` saying what is allowed."""
+        if self.choices:
+            if value in self.choices:
+                return value
+        elif isinstance(value, numbers.Real) and not isinstance(value, bool):
+            value = float(value)
+            if (
+                math.isfinite(value)
+                and (self.above is None or value > self.above)
+                and (self.low is None or value >= self.low)
+                and (self.high is None or value <= self.high)
+            ):
+                return value
+        unit = f" {self.unit}" if self.unit else ""
+        why = f": {self.why}" if self.why else ""
+        raise InputError(
+            f"{owner}: {name}={value!r} is not allowed; it must be {self.allowed}{unit}{why}. "
+            f"The paper's value is {self.default!r}."
+        )
+
+
+def declare(**parameters):
+    """Return the table of a loss's parameters, in the order of its signature."""
+    return types.MappingProxyType(parameters)
+
+
+SCALE_WHY = "it multiplies the cosines, and a softmax over unscaled or negated ones cannot converge"
+STRENGTH = Parameter(
+    1.0,
+    "share of the margins in force",
+    low=0.0,
+    high=1.0,
+    why="0 is the normalised softmax without a margin, 1 the loss as published",
+)
+
+
+class Margin:
+    r"""Template of all margin losses: formulas only, no weight, no knowledge of processes.
+
+    The loss of sample i with label y is the softmax cross entropy
+
+    .. math:: L_i = \log \sum_j e^{z_{ij}} - z_{iy}, \quad
+              z_{iy} = s\, f(c_{iy}), \quad z_{ij} = s\, g(c_{ij})
+
+    of cosines :math:`c_{ij}` between embedding and class centres. A loss overrides `target`, which
+    is f; one that also changes the other classes' logits overrides `others`, which is g.
+
+    Parameters
+    ----------
+    **params
+        Those of the class's table `parameters`; the paper's values where left out.
+
+    Attributes
+    ----------
+    name : str
+        The registered name.
+    scale : float
+        The factor s between cosines and logits. May be set at any time.
+    strength : float, default 1.0
+        In [0, 1]. All margins are multiplied by it: 0 is the normalised softmax at the same
+        scale, 1 the full loss. May be set at any time, for margin warm-up.
+    unit_embedding, unit_weight : bool
+        Whether embeddings and class centres are normalised before the inner product.
+    has_bias : bool
+        Whether a bias per class is added to the inner product.
+    """
+
+    name = "margin"
+    title = ""  # as written in the paper
+    paper = ""
+    year = 0
+    arxiv = ""
+    family = "target-only"  # what it must know of a row: see `others`
+    formula = ""
+    parameters = types.MappingProxyType({})
+
+    scale = 1.0
+    strength = 1.0
+    unit_embedding = True
+    unit_weight = True
+    has_bias = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = inspect.Signature(
+            [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=entry.default)
+                for name, entry in cls.parameters.items()
+            ]
+        )
+
+    def __init__(self, **params):
+        for name in params:
+            if name not in self.parameters:
+                near = difflib.get_close_matches(name, self.parameters, n=1)
+                hint = f"Did you mean {near[0]!r}? " if near else ""
+                raise InputError(
+                    f"{self.name} has no parameter {name!r}. {hint}"
+                    f"Known: {', '.join(self.parameters) or 'none'}."
+                )
+        for name, entry in self.parameters.items():
+            setattr(self, name, params.get(name, entry.default))
+
+    def __setattr__(self, name, value):
+        entry = STRENGTH if name == "strength" else self.parameters.get(name)
+        if entry is not None:
+            value = entry.check(self.name, name, value)
+        object.__setattr__(self, name, value)
+
+    def __repr__(self):
+        params = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameters)
+        return f"{type(self).__name__}({params})"
+
+    def target(self, F, cosine, strength):
+        """Return the target's logit divided by the scale.
+
+        Parameters
+        ----------
+        F : module
+            `mxnet.nd` or `mxnet.sym`.
+        cosine : NDArray or Symbol (N,) float32
+            The cosine between each embedding and its own class centre. May leave [-1, 1] by
+            rounding.
+        strength : NDArray or Symbol (N,) float32
+            What to multiply the margins by.
+
+        Returns
+        -------
+        NDArray or Symbol (N,) float32
+            Differentiable in `cosine`, with finite gradients at and beyond ±1.
+        """
+        return cosine
+
+    def others(self, F, cosine, target_cosine, target):
+        """Return the logits of all classes but the target, divided by the scale.
+
+        Parameters
+        ----------
+        F : module
+            `mxnet.nd` or `mxnet.sym`.
+        cosine : NDArray or Symbol (N, C) float32
+            Cosines to the classes of one shard, which may be all or some. What is returned in a
+            sample's own column is not used.
+        target_cosine, target : NDArray or Symbol (N,) float32
+            The target's cosine, and what `target` made of it, wherever the target's class lives.
+
+        Returns
+        -------
+        NDArray or Symbol (N, C) float32
+        """
+        return cosine
+
+    @classmethod
+    def describe(cls):
+        """Return what tables and docs say of this loss, as a dict of plain values."""
+        return {
+            "name": cls.name,
+            "title": cls.title,
+            "paper": cls.paper,
+            "year": cls.year,
+            "arxiv": cls.arxiv,
+            "family": cls.family,
+            "formula": cls.formula,
+            "parameters": [
+                {
+                    "name": name,
+                    "default": entry.default,
+                    "unit": entry.unit,
+                    "allowed": entry.allowed,
+                    "doc": entry.doc,
+                }
+                for name, entry in cls.parameters.items()
+            ],
+        }
+
+
+def scale_parameter(default=64.0):
+    """Return the declaration of the scale s that nearly every loss has."""
+    return Parameter(default, "factor s between cosines and logits", above=0.0, why=SCALE_WHY)

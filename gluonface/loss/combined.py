@@ -1,0 +1,102 @@
+"""The combined margin: SphereFace's, ArcFace's and CosFace's margins in one formula."""
+
+import math
+
+from ..errors import InputError
+from ._angle import POLICIES, angular_target
+from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+
+__all__ = ["CombinedMargin"]
+
+
+@LOSSES.register("combined")
+class CombinedMargin(Margin):
+    r"""Unified margin of the ArcFace paper.
+
+    .. math:: z_y = s (\cos(m_1\theta_y + m_2) - m_3), \quad z_j = s \cos\theta_j
+
+    (1, 0.5, 0) is ArcFace, (1, 0, 0.35) CosFace, (1.35, 0, 0) close to SphereFace; the paper
+    also uses (1, 0.3, 0.2) and (0.9, 0.4, 0.15).
+
+    Parameters
+    ----------
+    m1 : float, default 1.0
+        Factor on the angle, in [0.1, 5]. At ``strength`` k it is 1 + k (m1 - 1).
+    m2 : float, default 0.3
+        Added to the angle, radians, in [0, pi].
+    m3 : float, default 0.2
+        Subtracted from the cosine, in [0, 2].
+    scale : float, default 64.0
+        The factor s > 0.
+    policy : {"auto", "hard", "easy", "none", "psi"}, default "auto"
+        Where a = m1 theta + m2 > pi. ``hard``: c - m2 sin(m2) - m3, only for m1 = 1. ``psi``:
+        falls everywhere without a step, for every m1. ``easy``: margins only where c > 0.
+        ``none``: the bare cosine. ``auto`` is ``hard`` for m1 = 1, else ``psi``.
+
+    Raises
+    ------
+    InputError
+        For ``hard`` with m1 != 1.
+
+    References
+    ----------
+    Deng, Guo, Xue, Zafeiriou: ArcFace: Additive Angular Margin Loss for Deep Face Recognition,
+    2018, arXiv 1801.07698, the section on combined margins.
+    """
+
+    name = "combined"
+    title = "Combined margin"
+    paper = "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"
+    year = 2018
+    arxiv = "1801.07698"
+    formula = "z_y = s (cos(m1 theta_y + m2) - m3)"
+    parameters = declare(
+        m1=Parameter(
+            1.0, "factor on the target's angle", low=0.1, high=5.0, why="as for SphereFace, up to 5"
+        ),
+        m2=Parameter(
+            0.3,
+            "added to the target's angle",
+            "radians",
+            low=0.0,
+            high=math.pi,
+            why="angles end at pi; degrees must be multiplied by pi/180",
+        ),
+        m3=Parameter(
+            0.2,
+            "subtracted from the target's cosine",
+            low=0.0,
+            high=2.0,
+            why="a negative margin rewards errors, and cosines are at most 2 apart",
+        ),
+        scale=scale_parameter(),
+        policy=Parameter(
+            "auto", "what happens where m1 theta + m2 > pi", choices=("auto", *POLICIES)
+        ),
+    )
+
+    def __init__(self, **params):
+        super().__init__(**params)
+        self._rule()
+
+    def _rule(self):
+        """Return the policy in force."""
+        if self.policy == "auto":
+            return "hard" if self.m1 == 1.0 else "psi"
+        if self.policy == "hard" and self.m1 != 1.0:
+            raise InputError(
+                f"combined: policy='hard' is defined for m1=1 only, got m1={self.m1:g}; "
+                "use policy='psi', which continues every margin without a step"
+            )
+        return self.policy
+
+    def target(self, F, cosine, strength):
+        """Return the margined cosine of the target; see `Margin.target`."""
+        return angular_target(
+            F,
+            cosine,
+            1.0 + (self.m1 - 1.0) * strength,
+            self.m2 * strength,
+            self.m3 * strength,
+            self._rule(),
+        )

@@ -1,0 +1,50 @@
+"""CosFace, also known as AM-Softmax: a margin subtracted from the target's cosine."""
+
+from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+
+__all__ = ["CosFace"]
+
+
+@LOSSES.register("cosface")
+class CosFace(Margin):
+    r"""Additive cosine margin.
+
+    .. math:: z_y = s (\cos\theta_y - m), \quad z_j = s \cos\theta_j
+
+    The slope in the cosine is s everywhere, which makes it the most robust of the margins.
+    AM-Softmax is the same loss, published with ``scale=30``.
+
+    Parameters
+    ----------
+    margin : float, default 0.35
+        The margin m in units of cosine, in [0, 2]. 0.4 is usual on the largest sets.
+    scale : float, default 64.0
+        The factor s > 0.
+
+    References
+    ----------
+    Wang et al.: CosFace: Large Margin Cosine Loss for Deep Face Recognition, 2018,
+    arXiv 1801.09414. Wang, Cheng, Liu, Liu: Additive Margin Softmax for Face Verification, 2018,
+    arXiv 1801.05599.
+    """
+
+    name = "cosface"
+    title = "CosFace / AM-Softmax"
+    paper = "CosFace: Large Margin Cosine Loss for Deep Face Recognition"
+    year = 2018
+    arxiv = "1801.09414"
+    formula = "z_y = s (cos(theta_y) - m)"
+    parameters = declare(
+        margin=Parameter(
+            0.35,
+            "subtracted from the target's cosine",
+            low=0.0,
+            high=2.0,
+            why="a negative margin rewards errors, and cosines are at most 2 apart",
+        ),
+        scale=scale_parameter(),
+    )
+
+    def target(self, F, cosine, strength):
+        """Return the margined cosine of the target; see `Margin.target`."""
+        return cosine - self.margin * strength

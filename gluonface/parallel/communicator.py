@@ -1,0 +1,157 @@
+"""Ranks and collectives: one process alone, or many through Horovod.
+
+Every collective takes a name, the same on all ranks and unlike that of any other collective
+that may be under way: Horovod matches ranks by name, and its automatic numbers run apart for
+good once a rank makes one extra call.
+"""
+
+import importlib.util
+
+from .._compat import mx
+from ..errors import GluonfaceError, InputError, MissingExtraError
+
+__all__ = ["Horovod", "Local"]
+
+BUILD = (
+    "HOROVOD_WITH_MXNET=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 HOROVOD_WITHOUT_PYTORCH=1 "
+    "HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_CPU_OPERATIONS=GLOO "
+    "pip install --no-build-isolation --force-reinstall --no-deps horovod==0.28.1"
+)
+OPERATIONS = ("sum", "mean", "max", "min")
+
+
+def _check_operation(op):
+    if op not in OPERATIONS:
+        raise InputError(f"unknown reduction {op!r}; expected one of {', '.join(OPERATIONS)}")
+
+
+class Local:
+    """The communicator of a process alone: every collective returns its argument.
+
+    Attributes
+    ----------
+    rank, local_rank : int
+        0.
+    size : int
+        1.
+    """
+
+    rank = 0
+    local_rank = 0
+    size = 1
+
+    def allreduce(self, x, op="sum", name=None):
+        """Return `x`, the reduction over one rank."""
+        _check_operation(op)
+        return x
+
+    def allgather(self, x, name=None):
+        """Return `x`, the rows of all ranks."""
+        return x
+
+    def reducescatter(self, x, name=None):
+        """Return `x`, this rank's rows of the sum."""
+        return x
+
+    def broadcast(self, x, root=0, name=None):
+        """Return `x`, which is the root's."""
+        if root != 0:
+            raise InputError(f"broadcast from rank {root}: there is one process, rank 0")
+        return x
+
+    def barrier(self, name=None):
+        """Return at once."""
+
+    def __repr__(self):
+        return "Local()"
+
+
+class Horovod:
+    """Collectives of Horovod among the processes that `horovodrun` started.
+
+    Making one calls ``horovod.mxnet.init``. Arrays are NDArrays; results are new ones.
+
+    Attributes
+    ----------
+    rank, size : int
+        This process's number, and how many there are.
+    local_rank : int
+        This process's number on its machine, which chooses its GPU.
+
+    Raises
+    ------
+    MissingExtraError
+        If Horovod is not installed.
+    GluonfaceError
+        If it was built without MXNet.
+    """
+
+    def __init__(self):
+        _ = mx.__version__  # our import of MXNet prepares NumPy, so it has to come first
+        if importlib.util.find_spec("horovod") is None:
+            raise MissingExtraError("Horovod", "horovod", "to train with several processes")
+        try:
+            import horovod.mxnet as hvd
+        except ImportError as error:
+            raise GluonfaceError(
+                f"Horovod is installed but its MXNet part cannot be imported ({error}). It was "
+                f"probably built without MXNet. With MXNet installed, build it again: {BUILD}"
+            ) from error
+        hvd.init()
+        self._hvd = hvd
+        self.rank, self.size, self.local_rank = hvd.rank(), hvd.size(), hvd.local_rank()
+        self._operations = {"sum": hvd.Sum, "mean": hvd.Average, "max": hvd.Max, "min": hvd.Min}
+
+    @staticmethod
+    def _name(name):
+        if not name:
+            raise InputError("a collective needs a name; unnamed ones can deadlock the ranks")
+        return name
+
+    def allreduce(self, x, op="sum", name=None):
+        """Return the elementwise reduction over all ranks, on every rank. Does not block.
+
+        Parameters
+        ----------
+        x : NDArray
+            Of the same shape on all ranks.
+        op : {"sum", "mean", "max", "min"}, default "sum"
+        name : str
+        """
+        _check_operation(op)
+        return self._hvd.allreduce(x, op=self._operations[op], name=self._name(name))
+
+    def allgather(self, x, name=None):
+        """Return the rows of all ranks in rank order. Blocks until they have come.
+
+        Parameters
+        ----------
+        x : NDArray (B, ...)
+            B may differ between ranks, and must be at least 1.
+        name : str
+        """
+        return self._hvd.allgather(x, name=self._name(name))
+
+    def reducescatter(self, x, name=None):
+        """Return this rank's rows of the sum over all ranks. Blocks until they have come.
+
+        Parameters
+        ----------
+        x : NDArray (N, ...)
+            Rank r gets N // size rows, the first N % size ranks one more.
+        name : str
+        """
+        return self._hvd.reducescatter(x, op=self._hvd.Sum, name=self._name(name))
+
+    def broadcast(self, x, root=0, name=None):
+        """Return the root's array on every rank."""
+        if not 0 <= root < self.size:
+            raise InputError(f"broadcast from rank {root}: ranks are 0 to {self.size - 1}")
+        return self._hvd.broadcast(x, root_rank=root, name=self._name(name))
+
+    def barrier(self, name=None):
+        """Return when all ranks have come here."""
+        self.allreduce(mx.nd.zeros((1,)), name=self._name(name)).wait_to_read()
+
+    def __repr__(self):
+        return f"Horovod(rank={self.rank}, size={self.size})"
