@@ -23,10 +23,24 @@ for tool in c++ cmake; do
         exit 1
     fi
 done
+scratch=$(mktemp -d)
+shim=
+trap 'rm -rf "$scratch" ${shim:+"$shim"}' EXIT
 if ! command -v make >/dev/null; then # neither a compiler nor cmake brings it; PyPI has ninja
     "$python" -m pip install --quiet --disable-pip-version-check ninja
-    PATH="$PWD/$environment/bin:$PATH"
+    PATH="$(cd "$environment" && pwd)/bin:$PATH"
     export CMAKE_GENERATOR=Ninja
+    # Horovod's setup.py passes an argument of make's, which ninja takes for a target.
+    cat >"$scratch/cmake" <<'END'
+#!/usr/bin/env bash
+for argument; do
+    shift
+    [ "$argument" = VERBOSE=1 ] || set -- "$@" "$argument"
+done
+exec cmake "$@"
+END
+    chmod +x "$scratch/cmake"
+    export HOROVOD_CMAKE=$scratch/cmake
 fi
 export CMAKE_POLICY_VERSION_MINIMUM=3.5 # cmake 4 refuses Horovod's older minimum without it
 
@@ -34,7 +48,6 @@ export CMAKE_POLICY_VERSION_MINIMUM=3.5 # cmake 4 refuses Horovod's older minimu
 # environment gets numpy.bool at start-up.
 site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 shim=$site/_gluonface_horovod_build.pth
-trap 'rm -f "$shim"' EXIT
 echo 'import numpy; numpy.bool = bool' >"$shim"
 
 export HOROVOD_WITH_MXNET=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MPI=1
