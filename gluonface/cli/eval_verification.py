@@ -1,0 +1,177 @@
+"""`gluonface eval verification`: accuracy, TAR at FAR and ROC on verification packs."""
+
+import argparse
+
+__all__ = ["add_arguments", "run"]
+
+FLIPS = {
+    "none": ("none",),
+    "sum": ("sum",),
+    "concat": ("concat",),
+    "both": ("none", "sum"),
+    "all": ("none", "sum", "concat"),
+}
+
+
+def add_arguments(parser):
+    """Add the options of this command to `parser`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description += """
+
+The table on standard output has one row per pack and flip form. TAR is strict: the
+false-accept rate does not exceed the one named. Thresholds are squared distances of unit
+vectors, averaged over the folds. Each pack and form is evaluated on its own."""
+    parser.add_argument(
+        "--model",
+        metavar="SOURCE",
+        help="a run folder, an exported prefix, a .onnx file, or NAME:FILE.params",
+    )
+    parser.add_argument("--pack", nargs="+", metavar="FILE.bin", help="verification packs")
+    parser.add_argument(
+        "--embeddings",
+        nargs="+",
+        metavar="FILE.npz",
+        help="instead of --model and --pack: stored outputs. Arrays e (2n, D) of the images "
+        "a0 b0 a1 b1 ..., issame (n,), and for flip forms f (2n, D) of the mirrored images",
+    )
+    parser.add_argument(
+        "--flip",
+        choices=tuple(FLIPS),
+        help="none: the image alone; sum: add the mirrored image's output, then normalise; "
+        "concat: both side by side; both: none and sum; all: the three (default: both, or none "
+        "for stored outputs without f)",
+    )
+    parser.add_argument("--folds", type=int, default=10, help="contiguous folds (default: 10)")
+    parser.add_argument(
+        "--fars",
+        type=float,
+        nargs="+",
+        metavar="FAR",
+        help="false-accept rates for TAR, as fractions (default: those of 0.1 0.01 0.001 0.0001 "
+        "that the number of different pairs supports)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=64, help="images per forward pass (default: 64)"
+    )
+    parser.add_argument(
+        "--ctx", metavar="DEVICE", help="cpu, gpu0, gpu1, ... (default: a GPU if there is one)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all figures as JSON")
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write a page with ROC, histograms and the ten hardest errors, and its pictures",
+    )
+
+
+def run(args):
+    """Evaluate, print the table, write what was asked for; return the exit status."""
+    import logging
+    import sys
+
+    from ..errors import InputError
+    from ..evaluation import results as named
+
+    if bool(args.embeddings) == bool(args.model or args.pack):
+        raise InputError("give either --model and --pack, or --embeddings")
+    if not args.embeddings and not (args.model and args.pack):
+        raise InputError(f"--{'pack' if args.model else 'model'} is missing: both are needed")
+    if args.embeddings:
+        results, packs, card = _stored(args), {}, None
+    else:
+        results, packs, card = _evaluate(args)
+    said = {}
+    for result in results:  # most notes are about the pack: say them once, not per flip form
+        for note in result.notes:
+            said.setdefault((result.pack, note), []).append(result.flip)
+    for (pack, note), flips in said.items():
+        logging.getLogger(__name__).warning("%s, flip %s: %s", pack, ", ".join(flips), note)
+    sys.stdout.write(named.table(results) + "\n")
+    if args.json:
+        from ..files import write_json
+
+        write_json(_writable(args.json), named.document(results, card))
+    if args.report:
+        from ..evaluation.report import write_report
+
+        write_report(args.report, results, packs, card)
+    return 0
+
+
+def _evaluate(args):
+    """Run the model over the packs; return (results, packs by name, model card)."""
+    import re
+
+    from ..data import VerificationPack
+    from ..deploy import Embedder
+    from ..evaluation import verification
+
+    packs = {}
+    for path in args.pack:  # all of them before the first is evaluated: a wrong one costs no time
+        pack = VerificationPack.load(path)
+        pack.name = _unused(pack.name, packs)
+        packs[pack.name] = pack
+    ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
+    embedder = Embedder.load(args.model, ctx=ctx)
+    results = []
+    for pack in packs.values():
+        results += verification.evaluate_pack(
+            embedder,
+            pack,
+            FLIPS[args.flip or "both"],
+            batch_size=args.batch_size,
+            progress=True,
+            folds=args.folds,
+            fars=args.fars,
+        ).values()
+    card = {**embedder.card, "source": args.model}
+    return results, packs, card
+
+
+def _stored(args):
+    """Evaluate stored outputs."""
+    import dataclasses
+
+    from ..evaluation import verification
+
+    results, names = [], {}
+    for path in args.embeddings:
+        stored = verification.load_outputs(path)
+        name = _unused(stored["name"], names)
+        names[name] = path
+        flip = args.flip or ("none" if stored["f"] is None else "both")
+        found = verification.evaluate_variants(
+            stored["e"],
+            stored["f"],
+            stored["issame"],
+            FLIPS[flip],
+            args.folds,
+            fars=args.fars,
+        )
+        results += [
+            dataclasses.replace(result, pack=name, pack_sha256=stored["sha256"])
+            for result in found.values()
+        ]
+    return results
+
+
+def _unused(name, taken):
+    """Return `name`, numbered when two files share it."""
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free
+
+
+def _writable(path):
+    """Return `path` with its folder made."""
+    import pathlib
+
+    from ..errors import InputError
+
+    path = pathlib.Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}") from error
+    return path

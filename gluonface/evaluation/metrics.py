@@ -1,0 +1,285 @@
+"""Metrics of face verification on scores: pure NumPy, no state, named results.
+
+A *score* is large for the same person. (The fold metrics in ``folds`` take a *distance*, which is
+small; for unit vectors, squared distance = 2 - 2 * cosine score.)
+
+Two conventions of TAR at FAR exist. "strict" is the highest share of accepted same pairs at a
+threshold whose false-accept rate does not exceed the target, as NIST reports it. "reference" is
+the ROC point nearest to the target, which may lie above it; published IJB tables use it.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from ..errors import InputError
+
+__all__ = [
+    "OperatingPoint",
+    "RocCurve",
+    "area_under_curve",
+    "equal_error_rate",
+    "roc_curve",
+    "tar_at_far",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class RocCurve:
+    """Receiver operating characteristic: one point per distinct score, from (0, 0) to (1, 1).
+
+    Attributes
+    ----------
+    fpr, tpr : numpy.ndarray, shape (m,), float64
+        Shares of different and same pairs accepted.
+    thresholds : numpy.ndarray, shape (m,), float64
+        A pair is accepted when its score is at least this; infinite at the first point.
+    false_accepts, true_accepts : numpy.ndarray, shape (m,), int64
+        The same as counts.
+    """
+
+    fpr: np.ndarray
+    tpr: np.ndarray
+    thresholds: np.ndarray
+    false_accepts: np.ndarray
+    true_accepts: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatingPoint:
+    """One TAR at one FAR, with all that is needed to judge it.
+
+    Attributes
+    ----------
+    target : float
+        The false-accept rate asked for, a fraction.
+    tar, far : float
+        Shares of same and different pairs accepted at the threshold.
+    threshold : float
+        Score. "strict" accepts above it, "reference" at or above it. May be infinite.
+    false_accepts : int
+        Different pairs accepted.
+    allowed : int
+        Different pairs that `target` allows: the resolution of this figure.
+    same, different : int
+        Number of pairs of each kind.
+    convention : str
+        "strict" or "reference".
+    """
+
+    target: float
+    tar: float
+    far: float
+    threshold: float
+    false_accepts: int
+    allowed: int
+    same: int
+    different: int
+    convention: str
+
+
+def roc_curve(score, issame, drop_intermediate=False):
+    """Trace the ROC of scores: accept from the highest score down, equal scores together.
+
+    Parameters
+    ----------
+    score : array_like, shape (n,)
+        Larger is more alike.
+    issame : array_like of bool, shape (n,)
+        Both kinds must occur.
+    drop_intermediate : bool, default False
+        Leave out the inner points of straight runs, as scikit-learn does by default. The
+        "reference" TAR depends on it; areas do not.
+
+    Returns
+    -------
+    RocCurve
+    """
+    score, issame = check_pairs(score, issame, "score")
+    same, different = _both_kinds(issame)
+    order = np.argsort(-score, kind="stable")
+    score, issame = score[order], issame[order]
+    ends = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)  # last of each run of ties
+    true_accepts = np.cumsum(issame)[ends]
+    false_accepts = ends + 1 - true_accepts
+    if drop_intermediate and len(ends) > 2:
+        bend = (np.diff(false_accepts, 2) != 0) | (np.diff(true_accepts, 2) != 0)
+        keep = np.concatenate([[True], bend, [True]])
+        ends, true_accepts, false_accepts = ends[keep], true_accepts[keep], false_accepts[keep]
+    true_accepts = np.concatenate([[0], true_accepts])
+    false_accepts = np.concatenate([[0], false_accepts])
+    return RocCurve(
+        fpr=false_accepts / different,
+        tpr=true_accepts / same,
+        thresholds=np.concatenate([[np.inf], score[ends]]),
+        false_accepts=false_accepts,
+        true_accepts=true_accepts,
+    )
+
+
+def tar_at_far(score, issame, targets, convention="strict"):
+    """True-accept rate at each false-accept rate of `targets`.
+
+    Parameters
+    ----------
+    score : array_like, shape (n,)
+        Larger is more alike.
+    issame : array_like of bool, shape (n,)
+        Both kinds must occur.
+    targets : sequence of float
+        False-accept rates as fractions, 0..1.
+    convention : {"strict", "reference"}, default "strict"
+        See the head of this module.
+
+    Returns
+    -------
+    list of OperatingPoint
+        In the order of `targets`.
+    """
+    score, issame = check_pairs(score, issame, "score")
+    same, different = _both_kinds(issame)
+    for target in targets:
+        check_far(target)
+    # 1e-9 keeps a product such as 0.29 * 100 = 28.999999999999996 at the 29 that is meant
+    allowed = [min(math.floor(target * different + 1e-9), different) for target in targets]
+    if convention == "strict":
+        rates = _strict(score[issame], score[~issame], allowed)
+    elif convention == "reference":
+        rates = _nearest(roc_curve(score, issame, drop_intermediate=True), targets)
+    else:
+        raise InputError(f"convention is {convention!r}; use 'strict' or 'reference'")
+    return [
+        OperatingPoint(
+            target=float(target),
+            tar=accepted / same,
+            far=wrong / different,
+            threshold=threshold,
+            false_accepts=wrong,
+            allowed=limit,
+            same=same,
+            different=different,
+            convention=convention,
+        )
+        for target, limit, (accepted, wrong, threshold) in zip(targets, allowed, rates)
+    ]
+
+
+def area_under_curve(score, issame):
+    """Area under the ROC: the chance that a same pair outscores a different one, ties half.
+
+    Parameters
+    ----------
+    score, issame
+        As for `roc_curve`.
+
+    Returns
+    -------
+    float
+        0..1; 0.5 for scores that say nothing.
+    """
+    return curve_area(roc_curve(score, issame))
+
+
+def curve_area(curve):
+    """Return the trapezoidal area under a `RocCurve`, from its counts: no rounding until the end.
+
+    Up to 3e9 pairs of each kind the sum stays within int64.
+    """
+    fp, tp = curve.false_accepts, curve.true_accepts
+    doubled = int(np.sum(np.diff(fp) * (tp[1:] + tp[:-1])))
+    return doubled / (2 * int(fp[-1]) * int(tp[-1]))
+
+
+def equal_error_rate(score, issame):
+    """Error rate where as many different pairs are accepted as same pairs are rejected, as shares.
+
+    The ROC is joined by straight lines, so that ties and small samples give one answer.
+
+    Parameters
+    ----------
+    score, issame
+        As for `roc_curve`.
+
+    Returns
+    -------
+    float
+        0..1; 0 when the two kinds are separated.
+    """
+    return curve_eer(roc_curve(score, issame))
+
+
+def curve_eer(curve):
+    """Return the equal error rate on a `RocCurve`."""
+    gap = 1 - curve.tpr - curve.fpr  # misses minus false accepts: falls from 1 to -1
+    after = int(np.argmax(gap <= 0))
+    share = gap[after - 1] / (gap[after - 1] - gap[after])
+    return float(curve.fpr[after - 1] + share * (curve.fpr[after] - curve.fpr[after - 1]))
+
+
+def check_pairs(values, issame, name):
+    """Return `values` as finite float64 (n,) and `issame` as bool (n,), or raise InputError."""
+    values = np.asarray(values)
+    if values.ndim != 1 or not len(values) or values.dtype.kind not in "fiu":
+        raise InputError(
+            f"{name} has shape {values.shape} and dtype {values.dtype}; "
+            "expected one number per pair, shape (pairs,)"
+        )
+    values = values.astype(np.float64, copy=False)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} of pair {int(np.argmin(np.isfinite(values)))} is not finite")
+    return values, check_issame(issame, len(values))
+
+
+def check_issame(issame, pairs):
+    """Return `issame` as a bool array of shape (pairs,), or raise InputError."""
+    array = np.asarray(issame)
+    if array.shape != (pairs,):
+        raise InputError(
+            f"issame has shape {array.shape} for {pairs} pairs; "
+            f"expected one True or False per pair, shape ({pairs},)"
+        )
+    if array.dtype.kind not in "biuf" or not ((array == 0) | (array == 1)).all():
+        raise InputError("issame must hold True or False (or 1 and 0) only")
+    return array.astype(bool)
+
+
+def check_far(target):
+    if not 0 <= target <= 1:
+        raise InputError(f"the false-accept rate is {target!r}; expected a fraction in 0..1")
+
+
+def _both_kinds(issame):
+    same = int(np.count_nonzero(issame))
+    different = len(issame) - same
+    if not same or not different:
+        raise InputError(
+            f"there are {same} same and {different} different pairs; "
+            "a ROC, its area, EER and TAR at FAR need both kinds"
+        )
+    return same, different
+
+
+def _strict(genuine, impostor, allowed):
+    """Yield (true accepts, false accepts, threshold) with at most `allowed` false accepts."""
+    different = len(impostor)
+    # Only the highest impostor scores matter: partition, then sort those alone.
+    least = max(0, different - 1 - max((k for k in allowed if k < different), default=0))
+    top = np.sort(np.partition(impostor, least)[least:])[::-1]
+    for k in allowed:
+        threshold = float(top[k]) if k < different else -math.inf
+        wrong = int(np.count_nonzero(top[:k] > threshold)) if k < different else different
+        yield int(np.count_nonzero(genuine > threshold)), wrong, threshold
+
+
+def _nearest(curve, targets):
+    """Yield (true accepts, false accepts, threshold) of the ROC point nearest to each target."""
+    for target in targets:
+        # Reversed, the first of equally near points is the one with the highest rates.
+        distance = np.abs(curve.fpr[::-1] - target)
+        point = len(distance) - 1 - int(np.argmin(distance))
+        yield (
+            int(curve.true_accepts[point]),
+            int(curve.false_accepts[point]),
+            float(curve.thresholds[point]),
+        )
