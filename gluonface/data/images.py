@@ -192,6 +192,15 @@ def resize(image, shape):
     return cv2.resize(image, (shape[1], shape[0]), interpolation=how)
 
 
+def copy_planes(planes, out, flip=False):
+    """Copy uint8 (3, H, W) planes into `out`, mirrored left to right if asked."""
+    if not flip:
+        out[...] = planes
+        return
+    for source, target in zip(planes, out):
+        cv2.flip(source, 1, dst=target)
+
+
 def to_planes(image, out, flip=False):
     """Write a decoded image, blue first, into `out` as RGB planes.
 

@@ -1,0 +1,185 @@
+"""`gluonface bench data`: how many images a second the record readers deliver."""
+
+import argparse
+import functools
+import pathlib
+import sys
+import tempfile
+import time
+
+from ..errors import InputError
+
+__all__ = ["add_arguments", "run"]
+
+# name -> what exactly is measured, as the table says it
+BASELINE = "read_idx + cv2.imdecode"
+CONTENDERS = {
+    BASELINE: "the baseline: MXIndexedRecordIO.read_idx, recordio.unpack, cv2.imdecode, in a loop",
+    "read_idx + mx.image": "the same with mx.image.imdecode to a NumPy array",
+    "RecordDataset": "for each i: image, label = dataset[i], in one thread",
+    "Loader, decoding": "shuffled (B, 3, H, W) batches with flips, every image decoded",
+    "Loader, cached": "the same from the second epoch on, for sets that fit into memory decoded",
+}
+
+
+def add_arguments(parser):
+    """Add the options of this benchmark to `parser`."""
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="records to read; None: made images of 112 x 112, JPEG quality 95",
+    )
+    parser.add_argument("--batch-size", type=_positive, default=128, help="of the loader")
+    parser.add_argument(
+        "--workers", type=_positive, help="threads of the loader; None: the usable cores, at most 4"
+    )
+    parser.add_argument(
+        "--images", type=_positive, default=3000, help="images per measurement at most"
+    )
+    parser.add_argument(
+        "--repeats", type=_positive, default=5, help="measurements of each; the best counts"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the numbers to FILE as well")
+
+
+def _positive(text):
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 1 was expected")
+    return value
+
+
+def run(args):
+    """Measure and print a table; return the exit status."""
+    if args.data:
+        return _report(args, args.data)
+    with tempfile.TemporaryDirectory(prefix="gluonface-bench-") as folder:
+        made = pathlib.Path(folder) / "made"
+        make_records(made, args.images)
+        return _report(args, made)
+
+
+def make_records(folder, count):
+    """Write `count` JPEG crops that are as hard to decode as photographs of faces.
+
+    Smooth colours and a little noise make about 7 kB at quality 95, as real aligned crops do.
+    """
+    import numpy as np
+
+    from ..data import images
+    from ..data.record_writer import RecordWriter
+
+    random = np.random.Generator(np.random.PCG64(0))
+    made = []
+    for _ in range(min(count, 250)):  # the rest repeats them; decoders do not remember
+        small = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        image = images.resize(small, (112, 112)) + random.normal(0, 6, (112, 112, 3))
+        made.append(images.encode(np.clip(image, 0, 255).astype(np.uint8)))
+    with RecordWriter(folder) as writer:
+        for number in range(count):
+            writer.add(made[number % len(made)], number // 20)
+
+
+def _report(args, data):
+    from .._compat import cv2, mx
+    from ..data.loader import Loader
+    from ..data.records import RecordDataset
+    from ..files import write_json
+
+    dataset = RecordDataset(data)
+    count = min(len(dataset), args.images)
+    if args.batch_size > count:
+        raise InputError(f"--batch-size {args.batch_size}: there are only {count} images")
+    plain = RecordDataset(data, cache=0)
+    loaders = [Loader(one, args.batch_size, workers=args.workers) for one in (plain, dataset)]
+    if not dataset.cached:
+        del loaders[1]
+    runs = _contenders(plain, loaders, count)
+    best = {name: 0.0 for name in runs}
+    for _ in range(args.repeats):  # in turns, so that a busy moment hits all alike
+        for name, measure in runs.items():
+            begin = time.perf_counter()
+            done = measure()
+            best[name] = max(best[name], done / (time.perf_counter() - begin))
+    size = sum(len(dataset.read(i)) for i in range(min(count, 500))) / min(count, 500)
+    rows = [
+        {
+            "what": name,
+            "images_per_second": round(rate, 1),
+            "ratio": round(rate / best[BASELINE], 2),
+            "measures": CONTENDERS[name],
+        }
+        for name, rate in best.items()
+    ]
+    height, width = dataset.image_size
+    title = (
+        f"{count} images of {width} x {height}, {size / 1000:.1f} kB each on average; batch "
+        f"{args.batch_size}, {loaders[0].workers} workers; best of {args.repeats}"
+    )
+    _print(title, rows)
+    if args.json:
+        value = {
+            "data": str(args.data or "made"),
+            "images": count,
+            "bytes_per_image": round(size),
+            "batch_size": args.batch_size,
+            "workers": loaders[0].workers,
+            "repeats": args.repeats,
+            "versions": {"mxnet": mx.__version__, "cv2": cv2.__version__},
+            "rows": rows,
+        }
+        write_json(args.json, value)
+    return 0
+
+
+def _contenders(dataset, loaders, count):
+    """Return name -> function that reads and decodes images and returns how many."""
+    import numpy as np
+
+    from .._compat import cv2, mx
+
+    stem = dataset.path.with_suffix("")
+    record = mx.recordio.MXIndexedRecordIO(f"{stem}.idx", f"{stem}.rec", "r")
+    keys = [dataset.key(i) for i in range(count)]
+
+    def baseline(decode):
+        for key in keys:
+            _, data = mx.recordio.unpack(record.read_idx(key))
+            decode(data)
+        return count
+
+    def each():
+        return sum(1 for i in range(count) if dataset[i])
+
+    def batches(loader):
+        order = loader.order(0)
+        order = order[order < count]
+        steps = [order[at : at + loader.batch_size] for at in range(0, count, loader.batch_size)]
+        return sum(len(batch.labels) for batch in loader.batches(steps))
+
+    def with_cv2(data):
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+    def with_mx(data):
+        return mx.image.imdecode(data).asnumpy()
+
+    measures = [
+        lambda: baseline(with_cv2),
+        lambda: baseline(with_mx),
+        each,
+        *(functools.partial(batches, loader) for loader in loaders),
+    ]
+    if len(loaders) > 1:
+        batches(loaders[1])  # the first epoch, which fills the cache
+    return dict(zip(CONTENDERS, measures))
+
+
+def _print(title, rows):
+    width = max(len(row["what"]) for row in rows)
+    lines = [title, "", f"{'':{width}}  images/s   ratio"]
+    for row in rows:
+        lines.append(
+            f"{row['what']:{width}}  {row['images_per_second']:8,.0f}  {row['ratio']:5.2f}x"
+        )
+    lines += ["", *(f"{row['what']:{width}}  {row['measures']}" for row in rows)]
+    sys.stdout.write("\n".join(lines) + "\n")
