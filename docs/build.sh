@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the site into docs/_build/html. Warnings are errors.
+# Build the site into docs/_build/html. Warnings are errors. Further arguments go to sphinx-build.
 set -euo pipefail
 cd "$(dirname "$0")"
 sphinx-build -q -W --keep-going -b html . _build/html "$@"

@@ -4,35 +4,67 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # _generate.py
+sys.path.insert(0, str(HERE))  # _generate.py, _mathml.py
 sys.path.insert(0, str(HERE.parent))
 
 import _generate  # noqa: E402
+from docutils import nodes  # noqa: E402
+from sphinx.domains.python import PyXRefRole  # noqa: E402
 
 import gluonface  # noqa: E402
 
 project = "gluonface"
-copyright = "the gluonface authors"  # noqa: A001  (Sphinx's name)
+copyright = "the gluonface authors"
 release = gluonface.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "_mathml",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "results"]
+nitpicky = False
+default_role = "name"  # see setup below
+smartquotes = False  # they would turn --flag into a dash
+
 html_theme = "furo"
 html_title = f"gluonface {release}"
 html_static_path = ["_static"]
+html_css_files = ["gluonface.css"]
+html_js_files = ["tables.js"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sphinx = False
 copybutton_prompt_text = "$ "
-nitpicky = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autosummary_generate = False  # the tables only; _generate.py lists the names
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes as a list, not as objects beside the members of that name
+napoleon_custom_sections = [("Inputs", "params_style"), ("Outputs", "params_style")]
 
-# Tables that come from the registries and from --help are written before Sphinx reads the pages.
+# Tables that come from the registries, the configuration and --help are written before Sphinx
+# reads the pages, so that they cannot be stale.
 _generate.write_all(HERE / "_generated")
+
+
+def _name_role(role, rawtext, text, lineno, inliner, options=None, content=None):
+    """`Name` in a docstring links where there is such a name; anything else is plain code."""
+    if all(part.isidentifier() for part in text.strip("~").split(".")):
+        return PyXRefRole()("py:obj", rawtext, text, lineno, inliner, options or {}, content or [])
+    return [nodes.literal(rawtext, text)], []
+
+
+def _skip(app, what, name, value, skip, options):
+    """Leave out the fields of named tuples: their class describes them."""
+    return True if "Alias for field number" in (getattr(value, "__doc__", None) or "") else None
+
+
+def setup(app):
+    """Register the default role and what autodoc leaves out."""
+    app.add_role("name", _name_role)
+    app.connect("autodoc-skip-member", _skip)

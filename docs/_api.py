@@ -1,0 +1,156 @@
+"""Pages of the API: every public name of every room, or an error if one is not documented."""
+
+import importlib
+import inspect
+import io
+import pkgutil
+import tokenize
+
+__all__ = ["pages"]
+
+# Room -> title. What users call first; the plumbing last.
+ROOMS = {
+    "model_zoo": "Backbones",
+    "loss": "Losses",
+    "parallel": "The classifier and processes",
+    "data": "Data",
+    "training": "Training",
+    "evaluation": "Evaluation",
+    "deploy": "Embedding and export",
+    "nn": "Network blocks",
+    "bench": "Benchmarks",
+}
+ALONE = {"errors": "Errors", "registry": "Registry", "files": "Files"}
+
+
+def pages():
+    """Return {file name: reST} of the API pages."""
+    return {
+        **{f"api/{room}.rst": _room(f"gluonface.{room}", title) for room, title in ROOMS.items()},
+        "api/plumbing.rst": _plumbing(),
+    }
+
+
+def _room(name, title):
+    package = importlib.import_module(name)
+    seen = set()
+    parts = [_heading(f"{title}: {name}", "="), f".. automodule:: {name}\n   :no-members:\n"]
+    parts.append(_names(package, getattr(package, "__all__", ()), seen))
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{name}.{info.name}")
+        names = [n for n in getattr(module, "__all__", ()) if _key(module, n) not in seen]
+        if not names:
+            continue
+        parts += [
+            _heading(f"{name}.{info.name}", "-"),
+            f".. automodule:: {module.__name__}\n   :no-members:\n",
+            _names(module, names, seen),
+        ]
+    return "\n".join(parts)
+
+
+def _plumbing():
+    parts = [_heading("Errors, registry, files", "=")]
+    for stem in ALONE:
+        module = importlib.import_module(f"gluonface.{stem}")
+        parts += [
+            _heading(module.__name__, "-"),
+            f".. automodule:: {module.__name__}\n   :no-members:\n",
+            _names(module, module.__all__, set()),
+        ]
+    return "\n".join(parts)
+
+
+def _heading(text, underline):
+    return f"{text}\n{underline * len(text)}\n"
+
+
+def _key(module, name):
+    """Return what tells whether two public names mean one thing."""
+    value = getattr(module, name)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return value.__module__, value.__qualname__
+    return id(value), name
+
+
+def _names(module, names, seen):
+    """Return a summary table and the descriptions of `names`, in the order of ``__all__``."""
+    described, table = [], []
+    for name in names:
+        key = _key(module, name)
+        if key in seen:
+            continue
+        seen.add(key)
+        value = getattr(module, name)
+        full = f"{module.__name__}.{name}"
+        if inspect.ismodule(value):
+            continue
+        if inspect.isclass(value) or inspect.isroutine(value):
+            if not (value.__doc__ or "").strip():
+                raise RuntimeError(f"{full} is public and has no docstring")
+            table.append(name)
+            described.append(_callable(full, value))
+        else:
+            described.append(_constant(module, name, value))
+    summary = ""
+    if len(table) > 1:
+        lines = "\n".join(f"   {name}" for name in table)
+        summary = f".. autosummary::\n   :nosignatures:\n\n{lines}\n"
+    return "\n".join([summary, *described])
+
+
+def _callable(full, value):
+    if not inspect.isclass(value):
+        return f".. autofunction:: {full}\n"
+    if issubclass(value, BaseException):
+        return f".. autoexception:: {full}\n   :show-inheritance:\n"
+    return f".. autoclass:: {full}\n   :members:\n   :show-inheritance:\n"
+
+
+def _constant(module, name, value):
+    text = repr(value)
+    lines = [f".. py:data:: {module.__name__}.{name}"]
+    if len(text) <= 70 and " at 0x" not in text:
+        lines.append(f"   :value: {text}")
+    comment = _comment(module, name)
+    return "\n".join([*lines, "", f"   {comment}" if comment else "", ""])
+
+
+def _comment(module, name):
+    """Return the comment beside or above the assignment of a constant, wherever it is made."""
+    home = module
+    for candidate in [module, *_siblings(module)]:
+        if _assignment(candidate, name):
+            home = candidate
+            break
+    line = _assignment(home, name)
+    if not line:
+        return ""
+    comments = {
+        token.start[0]: (token.start[1], token.string.lstrip("# "))
+        for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(home)).readline)
+        if token.type == tokenize.COMMENT and not token.string.startswith("# noqa")
+    }
+    if line in comments:
+        return comments[line][1]
+    above, at = [], line - 1
+    while at in comments and comments[at][0] == 0:
+        above.insert(0, comments[at][1])
+        at -= 1
+    return " ".join(above)
+
+
+def _siblings(module):
+    if not hasattr(module, "__path__"):
+        return []
+    names = [f"{module.__name__}.{info.name}" for info in pkgutil.iter_modules(module.__path__)]
+    return [importlib.import_module(name) for name in names]
+
+
+def _assignment(module, name):
+    for number, line in enumerate(inspect.getsource(module).splitlines(), 1):
+        if line.startswith((f"{name} =", f"{name}:")):
+            return number
+    return None

@@ -1,0 +1,263 @@
+"""Write docs/_generated: tables from the registries, the configuration, --help, figures.
+
+conf.py calls `write_all` before Sphinx reads the pages. ``*.inc`` are fragments that pages include;
+``*.rst`` below ``api`` are pages. A file is only written when its content changed, so that a second
+build is quick.
+"""
+
+import argparse
+import dataclasses
+import importlib
+import os
+import pathlib
+import typing
+
+import _api
+import _figures
+
+__all__ = ["command_parsers", "write_all"]
+
+WIDTH = "92"  # of --help texts: what a page shows without a scroll bar
+
+
+def write_all(folder):
+    """Write every generated file below `folder` and remove those that are no longer made."""
+    folder = pathlib.Path(folder)
+    made = {
+        "zoo.inc": zoo_table(),
+        "losses.inc": loss_table(),
+        "loss_parameters.inc": loss_parameters(),
+        "config.inc": config_tables(),
+        "recipes.inc": recipes(),
+        "commands.inc": command_help(),
+        **_api.pages(),
+    }
+    for name, text in made.items():
+        _write(folder / name, text)
+    kept = {folder / name for name in made} | set(_figures.draw_all(folder))
+    for path in folder.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+
+
+def _write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def list_table(headings, rows, classes="", widths=None):
+    """Return a reST list-table; cells are reST text."""
+    lines = [".. list-table::", "   :header-rows: 1"]
+    if classes:
+        lines.append(f"   :class: {classes}")
+    lines.append(f"   :widths: {' '.join(map(str, widths)) if widths else 'auto'}")
+    lines.append("")
+    for row in [headings, *rows]:
+        for place, cell in enumerate(row):
+            first, *rest = str(cell).split("\n")
+            lines.append(f"   {'* -' if place == 0 else '  -'} {first}".rstrip())
+            lines += [f"       {line}".rstrip() for line in rest]
+    return "\n".join(lines) + "\n"
+
+
+def literal(value):
+    """Return `value` as inline code; nothing for an empty text."""
+    return f"``{value}``" if str(value) else ""
+
+
+def link(url):
+    """Return a link whose text is the end of a paper's or a repository's address."""
+    if not url:
+        return ""
+    text = url.split("://", 1)[-1].replace("www.", "").rstrip("/")
+    text = text.replace("arxiv.org/abs/", "arXiv ").replace("github.com/", "")
+    return f"`{text} <{url}>`__"
+
+
+def zoo_table():
+    """Return the table of backbones from the registry."""
+    from gluonface.model_zoo import BACKBONES
+
+    rows = []
+    for name in BACKBONES.list():
+        cfg, _ = BACKBONES.get(name)
+        rows.append(
+            [
+                literal(name),
+                ", ".join(map(literal, BACKBONES.aliases(name))),
+                cfg.embedding_size,
+                f"{cfg.params:,}",
+                f"{cfg.macs / 1e6:,.1f} M",
+                link(cfg.paper),
+                cfg.note.replace("`", "``"),
+            ]
+        )
+    return list_table(
+        ["Name", "Other names", "Embedding", "Parameters", "MACs", "Paper", "Note"], rows, "explore"
+    )
+
+
+def loss_table():
+    """Return the table of losses from the registry."""
+    from gluonface.loss import LOSSES
+
+    rows = []
+    for name in LOSSES.list():
+        entry = LOSSES.get(name).describe()
+        arxiv = entry["arxiv"]
+        source = link(f"https://arxiv.org/abs/{arxiv}") if arxiv else entry["paper"]
+        rows.append(
+            [literal(name), entry["title"], literal(entry["formula"]), entry["year"], source]
+        )
+    return list_table(["Name", "Loss", "Formula", "Year", "Paper"], rows, "explore")
+
+
+def loss_parameters():
+    """Return one table of the parameters of all losses."""
+    from gluonface.loss import LOSSES
+
+    rows = []
+    for name in LOSSES.list():
+        for entry in LOSSES.get(name).describe()["parameters"]:
+            unit = f" {entry['unit']}" if entry["unit"] else ""
+            rows.append(
+                [
+                    literal(name),
+                    literal(entry["name"]),
+                    literal(entry["default"]),
+                    entry["allowed"] + unit,
+                    entry["doc"],
+                ]
+            )
+    return list_table(["Loss", "Parameter", "Default", "Allowed", "Meaning"], rows, "explore")
+
+
+# --- the configuration -------------------------------------------------------------------------
+
+TYPES = {int: "whole number", float: "number", bool: "true / false", str: "text"}
+
+
+def _type(kind):
+    if typing.get_origin(kind) is list:
+        return f"list of {_type(typing.get_args(kind)[0])}s"
+    if typing.get_origin(kind) is typing.Union:
+        kinds = [_type(k) for k in typing.get_args(kind) if k is not type(None)]
+        return "step or share" if kinds == ["whole number", "number"] else " or ".join(kinds)
+    return TYPES.get(kind, "")
+
+
+def _range(metadata):
+    if metadata.get("choices"):
+        return " ".join(literal(choice) for choice in metadata["choices"])
+    words = (("above", "above"), ("low", "at least"), ("high", "at most"))
+    parts = [f"{word} {metadata[key]}" for key, word in words if metadata.get(key) is not None]
+    return ", ".join(parts)
+
+
+def _default(field):
+    missing = field.default is dataclasses.MISSING
+    value = field.default_factory() if missing else field.default
+    if value is None or value == "":
+        return "(empty)"
+    return literal(str(value).lower() if isinstance(value, bool) else value)
+
+
+def config_tables():
+    """Return one table per section of the training configuration."""
+    from gluonface.training import Config
+
+    parts = []
+    for section in dataclasses.fields(Config):
+        if not dataclasses.is_dataclass(section.type):
+            continue
+        doc = " ".join((section.type.__doc__ or "").split())
+        rows = [
+            [
+                literal(f"{section.name}.{field.name}"),
+                _default(field),
+                _range(field.metadata) or _type(field.type),
+                field.metadata.get("help", "").replace("`", "``"),
+            ]
+            for field in dataclasses.fields(section.type)
+            if field.name != getattr(section.type, "OPEN", None)
+        ]
+        parts += [
+            f".. _config-{section.name}:\n",
+            section.name,
+            "~" * len(section.name) + "\n",
+            doc.replace("`", "``") + "\n",
+            list_table(["Key", "Default", "Values", "Meaning"], rows, widths=[26, 14, 24, 36]),
+        ]
+    return "\n".join(parts)
+
+
+def recipes():
+    """Return the recipes of the package, each with its file."""
+    from gluonface.training import list_recipes
+
+    parts = []
+    for name in list_recipes():
+        parts += [
+            f".. _recipe-{name}:\n",
+            name,
+            "~" * len(name) + "\n",
+            f".. literalinclude:: /../gluonface/recipes/{name}.yaml",
+            "   :language: yaml\n",
+        ]
+    return "\n".join(parts)
+
+
+# --- commands ----------------------------------------------------------------------------------
+
+
+def command_parsers():
+    """Return {"train": parser, "eval verification": parser, ...} of every command."""
+    from gluonface import cli
+
+    found = {}
+    for name in cli.COMMANDS:
+        parser = _subparsers(cli._build_parser(name))[name]
+        nested = _subparsers(parser)
+        found.update({f"{name} {sub}": child for sub, child in nested.items()} or {name: parser})
+    return found
+
+
+def _subparsers(parser):
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def command_help():
+    """Return a section with the --help text of each command."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = WIDTH
+    try:
+        helps = {name: parser.format_help() for name, parser in command_parsers().items()}
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+    parts = []
+    for name, text in helps.items():
+        title = f"gluonface {name}"
+        parts += [
+            f".. _command-{name.replace(' ', '-')}:\n",
+            title,
+            "-" * len(title) + "\n",
+            ".. code-block:: text\n",
+            *("   " + line if line else "" for line in text.rstrip().split("\n")),
+            "",
+        ]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    importlib.import_module("sys").path.insert(0, str(pathlib.Path(__file__).parents[1]))
+    write_all(pathlib.Path(__file__).parent / "_generated")
