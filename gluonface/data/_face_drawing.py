@@ -6,14 +6,13 @@ by its depth, aligned by its five landmarks as a detector's crop would be, and l
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from .._compat import cv2
 from ._face_hair import DEPTH
-from ._face_modelling import CENTRE, MARGIN, SCALE, blend, dot, paint
+from ._face_modelling import CENTRE, MARGIN, SCALE, blend, dot, line, paint, paint_within
 from ._face_occlusion import occlude, paint_glasses
+from ._face_traits import unit
 
 __all__ = ["LANDMARKS", "draw_image"]
 
@@ -27,9 +26,9 @@ _COLUMN = np.arange(SIZE, dtype=np.float32)[None, :]
 _ROW = np.arange(SIZE, dtype=np.float32)[:, None]
 
 
-def band(line, above, below):
-    """Return the polygon between a line moved up and the line moved down."""
-    return np.concatenate([np.add(line, (0.0, above)), np.add(line, (0.0, below))[::-1]])
+def band(curve, above, below):
+    """Return the polygon between a curve moved up and the curve moved down."""
+    return np.concatenate([np.add(curve, (0.0, above)), np.add(curve, (0.0, below))[::-1]])
 
 
 def _eye(canvas, t, c, side):
@@ -45,30 +44,28 @@ def _eye(canvas, t, c, side):
     tilt = -t.eye_tilt * s * t.eye_w
     # s runs from the inner to the outer corner
     x = side * (t.eye_x + s * t.eye_w)
-    top = np.stack([x, EYE_Y + up + tilt], 1)
-    bottom = np.stack([x, EYE_Y + np.maximum(down, up + 0.25) + tilt], 1)
+    top = line(x, EYE_Y + up + tilt)
+    bottom = line(x, EYE_Y + np.maximum(down, up + 0.25) + tilt)
     almond = np.concatenate([top, bottom[::-1]])
     skin = t.skin
-    fold = np.stack([x, EYE_Y - t.eye_up * 1.05 * upper - 1.8 - 1.2 * t.crease + tilt], 1)
+    fold = line(x, EYE_Y - t.eye_up * 1.05 * upper - 1.8 - 1.2 * t.crease + tilt)
     lid = tuple(0.86 * v for v in skin)
     paint(canvas, np.concatenate([fold, top[::-1]]), lid, 0.75, soft=3)
     if t.crease > 0.3:
         thin = band(fold, -0.45, 0.45)
         paint(canvas, thin, tuple(0.55 * v for v in skin), 0.35 + 0.4 * t.crease)
     if c.lids > 0.15:
-        white = (214, 209, 203)
-        whole = paint(canvas, almond, white)
-        if whole[2].size:
-            gx = side * t.eye_x + c.gaze[0] * t.eye_w
-            gy = EYE_Y - 0.25 * t.eye_up + 0.2 * t.eye_down + c.gaze[1] * t.eye_w
-            rim = tuple(0.45 * v for v in t.iris_colour)
-            paint(canvas, dot(gx, gy, t.iris), rim, clip=whole)
-            paint(canvas, dot(gx, gy, 0.84 * t.iris), t.iris_colour, clip=whole)
-            paint(canvas, dot(gx, gy + 0.2, 0.42 * t.iris), (14, 11, 11), clip=whole)
-            spark = dot(gx + (1.0 if c.key[0] > 0 else -1.4), gy - 1.3, 0.75)
-            paint(canvas, spark, (250, 250, 250), 0.9, clip=whole)
-            shade = band(top, 0.0, 1.5)
-            paint(canvas, shade, (60, 45, 40), 0.4, soft=3, clip=whole)
+        gx = side * t.eye_x + c.gaze[0] * t.eye_w
+        gy = EYE_Y - 0.25 * t.eye_up + 0.2 * t.eye_down + c.gaze[1] * t.eye_w
+        glint = gx + (1.0 if c.key[0] > 0 else -1.4)
+        shapes = (
+            (band(top, 0.0, 1.3), (168, 160, 154)),  # the shadow of the lid
+            (dot(gx, gy, t.iris), [0.45 * v for v in t.iris_colour]),
+            (dot(gx, gy, 0.84 * t.iris), t.iris_colour),
+            (dot(gx, gy + 0.2, 0.42 * t.iris), (14, 11, 11)),
+            (dot(glint, gy - 1.3, 0.75), (240, 240, 240)),
+        )
+        paint_within(canvas, almond, shapes, (214, 209, 203))
     thick = 0.45 + 0.55 * t.lash
     lash = band(top, -0.7 * thick, 0.45)
     lash[6:13, 0] += side * 0.5
@@ -95,7 +92,7 @@ def _brow(canvas, t, c, side):
         0.5 * t.brow_thick * 1.5 * np.sqrt(np.maximum(1.02 - s, 0.0)) * np.minimum(1.0, 0.6 + 3 * s)
     )
     x = side * x
-    shape = np.concatenate([np.stack([x, y - half], 1), np.stack([x, y + half], 1)[::-1]])
+    shape = np.concatenate([line(x, y - half), line(x, y + half)[::-1]])
     dark = tuple(0.6 * v for v in t.hair) if min(t.hair) < 120 else tuple(0.62 * v for v in t.hair)
     paint(canvas, shape, dark, t.brow_dark, soft=3)
 
@@ -105,7 +102,7 @@ def _mouth(canvas, t, c):
     smile, open_ = c.smile, c.open * 3.4
     w = t.mouth_w * (1.0 + 0.13 * smile - 0.04 * c.open)
     x = s * w
-    y = t.mouth_y + (t.mouth_curve - 2.6 * smile) * (s * s - 0.35)
+    y = t.mouth_y + (t.mouth_curve - 3.4 * smile) * (s * s - 0.35)
     round_ = np.maximum(1.0 - s * s, 0.0)
     bow = np.maximum(1.0 - (np.abs(s) / 0.28), 0.0)
     thin = 1.0 - 0.18 * smile
@@ -113,19 +110,19 @@ def _mouth(canvas, t, c):
     gap = open_ * round_
     inner_low = y + gap
     lower = inner_low + t.lip_down * thin * round_ * (0.6 + 0.4 * round_)
-    rim = np.stack([x, upper], 1), np.stack([x, y + 0.1], 1)
+    rim = line(x, upper), line(x, y + 0.1)
     colour = t.lip_colour
-    paint(canvas, np.concatenate([rim[0], np.stack([x, lower], 1)[::-1]]), colour, 0.8, soft=3)
+    paint(canvas, np.concatenate([rim[0], line(x, lower)[::-1]]), colour, 0.8, soft=3)
     paint(canvas, np.concatenate([rim[0], rim[1][::-1]]), tuple(0.84 * v for v in colour), 0.75)
-    shine = np.stack([0.5 * x, inner_low + 0.35 * t.lip_down], 1)
+    shine = line(0.5 * x, inner_low + 0.35 * t.lip_down)
     paint(canvas, band(shine, 0.0, 1.1),
           tuple(min(255, 1.18 * v + 10) for v in colour), 0.5, soft=3)  # fmt: skip
     dark = (52, 22, 22)
-    line = np.concatenate([np.stack([x, y - 0.35], 1), np.stack([x, inner_low + 0.45], 1)[::-1]])
-    paint(canvas, line, dark, 0.85)
+    slit = np.concatenate([line(x, y - 0.35), line(x, inner_low + 0.45)[::-1]])
+    paint(canvas, slit, dark, 0.85)
     if open_ > 1.2:
         teeth = np.minimum(y + 0.6 * gap, y + 2.8)
-        teeth = np.concatenate([np.stack([0.82 * x, y], 1), np.stack([0.82 * x, teeth], 1)[::-1]])
+        teeth = np.concatenate([line(0.82 * x, y), line(0.82 * x, teeth)[::-1]])
         paint(canvas, teeth, (222, 216, 206), 0.9)
 
 
@@ -138,15 +135,12 @@ def _turn(half_tangent):
 def _rotation(c):
     """Return the rotation of the head as three rows of floats."""
     (cy, sy), (cp, sp), (cr, sr) = _turn(c.yaw), _turn(c.pitch), _turn(c.roll)
-    yaw = ((cy, 0.0, sy), (0.0, 1.0, 0.0), (-sy, 0.0, cy))
-    pitch = ((1.0, 0.0, 0.0), (0.0, cp, -sp), (0.0, sp, cp))
-    roll = ((cr, -sr, 0.0), (sr, cr, 0.0), (0.0, 0.0, 1.0))
-    return _product(roll, _product(pitch, yaw))
-
-
-def _product(a, b):
-    return tuple(
-        tuple(sum(a[i][k] * b[k][j] for k in range(3)) for j in range(3)) for i in range(3)
+    # roll after pitch after yaw
+    a, b, d = (cy, 0.0, sy), (sp * sy, cp, -sp * cy), (-cp * sy, sp, cp * cy)
+    return (
+        tuple(cr * u - sr * v for u, v in zip(a, b)),
+        tuple(sr * u + cr * v for u, v in zip(a, b)),
+        d,
     )
 
 
@@ -157,7 +151,7 @@ def _align(head, c, rotation):
     (x, y) -> (a x - b y + tx, b x + a y + ty).
     """
     t = head.traits
-    low = t.mouth_y + t.mouth_curve * 0.65 - 1.7 * c.smile
+    low = t.mouth_y + t.mouth_curve * 0.65 - 2.2 * c.smile
     wide = t.mouth_w * (1.0 + 0.13 * c.smile)
     points = ((-t.eye_x, EYE_Y), (t.eye_x, EYE_Y), (0.0, t.nose_y), (-wide, low), (wide, low))
     turned = []
@@ -209,39 +203,38 @@ def _maps(head, c, rotation):
 
 
 def _light(head, c, rotation, colour, surface):
-    """Return the lit head, linear float32 (112, 112, 3) in 0 to ~1."""
-    nx = (surface[..., 0].astype(np.float32) - 128) * np.float32(1 / 127)
-    ny = (surface[..., 1].astype(np.float32) - 128) * np.float32(1 / 127)
+    """Return the lit head, linear float32 (3, 112, 112) in 0 to ~1."""
+    nx = (surface[0].astype(np.float32) - 128) * np.float32(1 / 127)
+    ny = (surface[1].astype(np.float32) - 128) * np.float32(1 / 127)
     nz = np.sqrt(np.maximum(1 - nx * nx - ny * ny, np.float32(0.01)))
 
     def along(direction):
         # the light in the frame of the head: the transpose undoes the turn
         x, y, z = (sum(rotation[k][j] * direction[k] for k in range(3)) for j in range(3))
-        return np.float32(x) * nx + np.float32(y) * ny + np.float32(z) * nz
+        return np.maximum(np.float32(x) * nx + np.float32(y) * ny + np.float32(z) * nz, 0)
 
-    key = np.maximum(along(c.key), 0)
-    fill = np.maximum(along(c.fill), 0)
+    key, fill = along(c.key), along(c.fill)
     sky = np.float32(0.65) - np.float32(0.35) * ny
-    half = (c.key[0], c.key[1], c.key[2] + 1.0)
-    length = math.sqrt(half[0] ** 2 + half[1] ** 2 + half[2] ** 2)
-    spot = np.maximum(along(tuple(v / length for v in half)), 0)
+    spot = along(unit(c.key[0], c.key[1], c.key[2] + 1.0))
     for _ in range(4):  # to the 16th power
-        spot = spot * spot
+        spot *= spot
     spot *= np.float32(head.traits.gloss) * key
-    base = colour.astype(np.float32) * np.float32(1 / 255)
-    base *= base  # display values to light: gamma 2
-    out = np.empty_like(base)
+    out = _linear(colour)
     for k in range(3):
-        out[..., k] = (
-            base[..., k]
-            * (
-                np.float32(1.25 * c.key_colour[k]) * key
-                + np.float32(c.fill_colour[k]) * fill
-                + np.float32(c.sky_colour[k]) * sky
-            )
-            + np.float32(c.key_colour[k]) * spot
-        )
+        light = np.float32(1.25 * c.key_colour[k]) * key
+        light += np.float32(c.fill_colour[k]) * fill
+        light += np.float32(c.sky_colour[k]) * sky
+        out[k] *= light
+        out[k] += np.float32(c.key_colour[k]) * spot
     return out
+
+
+def _linear(planes):
+    """Turn display values (0 to 255) into light (0 to 1): gamma 2, which sqrt undoes exactly."""
+    light = np.asarray(planes).astype(np.float32)
+    light *= np.float32(1 / 255)
+    light *= light
+    return light
 
 
 def _background(c):
@@ -296,12 +289,17 @@ def draw_image(head, c):
     mx, my = _maps(head, c, rotation)
     colour = cv2.remap(canvas, mx, my, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     surface = cv2.remap(head.surface, mx, my, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    lit = _light(head, c, rotation, colour, surface)
-    room = _background(c).astype(np.float32) * np.float32(1 / 255)
-    alpha = surface[..., 2:].astype(np.float32) * np.float32(1 / 255)
-    room *= room
-    lit = room + (lit - room) * alpha
-    lit = occlude(lit, t, c)
-    lit *= np.asarray(c.balance, np.float32) * np.float32(c.gain)
-    shown = np.sqrt(np.clip(lit, 0, 1)) * np.float32(255 - c.black) + np.float32(c.black)
-    return _camera(np.rint(shown).astype(np.uint8), c)
+    # planes from here: NumPy is slow on a last axis of three
+    surface = cv2.split(surface)
+    lit = _light(head, c, rotation, cv2.split(colour), surface)
+    room = _linear(cv2.split(_background(c)))
+    lit -= room
+    lit *= surface[2].astype(np.float32) * np.float32(1 / 255)
+    lit += room
+    occlude(lit, t, c)
+    for plane, balance in zip(lit, c.balance):
+        plane *= np.float32(balance * c.gain)
+    np.sqrt(np.clip(lit, 0, 1, out=lit), out=lit)
+    lit *= np.float32(255 - c.black)
+    lit += np.float32(c.black)
+    return _camera(cv2.merge(list(np.rint(lit, out=lit).astype(np.uint8))), c)

@@ -18,6 +18,7 @@ from ._face_modelling import (
     dot,
     fill,
     half_width,
+    line,
     noise,
     outline,
     paint,
@@ -53,7 +54,7 @@ def _hairline(t):
         y = t.hairline - 5.0 - (5.0 + 1.6 * t.temple) * bay + 8.0 * temple
     else:
         y = y - 0.5 * t.temple * np.maximum(1.0 - ((np.abs(s) - 0.6) / 0.3) ** 2, 0.0)
-    return np.stack([s * (w - 1.5), y], 1)
+    return line(s * (w - 1.5), y)
 
 
 def _hair_mask(t, dice):
@@ -63,16 +64,16 @@ def _hair_mask(t, dice):
     )
     spread = {"buzz": 0.1, "receding": 0.4, "tied": 0.1, "crop": 0.25, "afro": 1.5, "curly": 1.2}
     grow = spread.get(t.style, 0.6) * t.volume
-    line = _hairline(t)
+    hairline = _hairline(t)
     low = 58.0 if t.style in ("crop", "buzz", "tied", "receding") else 66.0
     y = np.linspace(t.top, low, 30)
     share = (y - t.top) / (low - t.top)
     edge = half_width(t, y) + grow * np.sqrt(np.minimum(1.0, 3.0 * share)) + 0.8
     y = y - lift * (1.0 - share) * (1.0 - share)
-    outer = np.concatenate([np.stack([edge, y], 1), np.stack([-edge, y], 1)[::-1]])
+    outer = np.concatenate([line(edge, y), line(-edge, y)[::-1]])
     mask = fill(outer)
     inner = t.width - {"afro": 0.0, "curly": 0.5, "buzz": 1.0}.get(t.style, 1.5)
-    opening = np.concatenate([line, [(inner, 90.0), (-inner, 90.0)]])
+    opening = np.concatenate([hairline, [(inner, 90.0), (-inner, 90.0)]])
     back = None
     if t.style in DRAPED:
         end = 98.0 if t.style == "bob" else 150.0
@@ -85,9 +86,16 @@ def _hair_mask(t, dice):
         fill(fall, mask)
         fill(fall * (-1, 1), mask)
         sides = [(x - 3.5, 60.0), (x - 6.5, 95.0), (6.5 - x, 95.0), (3.5 - x, 60.0)]
-        opening = np.concatenate([line, sides])
-        behind = [(-wide, 20), (wide, 20), (wide + 1, 75), (wide - 3, end - 8), (wide - 14, end)]
-        behind += [(14 - wide, end), (3 - wide, end - 8), (-wide - 1, 75)]
+        opening = np.concatenate([hairline, sides])
+        behind = [
+            (18 - wide, 14),
+            (wide - 18, 14),
+            (wide - 4, 32),
+            (wide + 1, 75),
+            (wide - 3, end - 8),
+            (wide - 14, end),
+        ]
+        behind += [(14 - wide, end), (3 - wide, end - 8), (-wide - 1, 75), (4 - wide, 32)]
         back = fill(behind)
     fill(opening, mask, 0)
 
@@ -105,7 +113,8 @@ def _hair_mask(t, dice):
         ragged = texture
     soft = soften(mask, 5 if t.style != "buzz" else 9).astype(np.float32)
     sharp = 2.2 if t.style != "buzz" else 1.0
-    soft += np.float32(0.55) * (ragged.astype(np.float32) - np.float32(127.5))
+    near = soft * (255 - soft) * np.float32(4 * 0.6 / 255**2)  # ragged at the edge alone
+    soft += near * (ragged.astype(np.float32) - np.float32(127.5))
     soft = (soft - np.float32(127.5)) * np.float32(sharp)
     mask = np.clip(np.rint(soft + 127.5), 0, 255).astype(np.uint8)
     if t.style == "bald":
@@ -195,7 +204,8 @@ def model_head(t):
     neck = fill(neck)
     alpha = np.maximum(alpha, neck)
     under = np.asarray(t.skin, np.float32) * np.float32(0.72)  # in the shadow of the chin
-    colour = blend(colour, under, neck)
+    low = slice(int((80 + MARGIN) * SCALE), SIDE)
+    colour[low] = blend(colour[low], under, neck[low])
     ears = np.zeros((SIDE, SIDE), np.uint8)
     x = float(half_width(t, np.array([t.ear_y]))[0])
     for side in (-1, 1):
@@ -209,12 +219,14 @@ def model_head(t):
     alpha = np.maximum(alpha, face)
     edge = np.asarray(t.hair, np.float32) * np.float32(0.9)
     grown = np.minimum(beard, np.maximum(face, neck))
-    colour = blend(colour, edge, grown)
+    low = slice(int((48 + MARGIN) * SCALE), SIDE)
+    if t.beard != "none":
+        colour[low] = blend(colour[low], edge, grown[low])
     colour = blend(colour, hair_colour, hair)
     alpha = np.maximum(alpha, hair)
 
     # the surface: outside the face the neck is a cylinder, further back than the jaw
-    inside = face.astype(np.float32) * np.float32(1 / 255)
+    inside = soften(face, 3).astype(np.float32) * np.float32(1 / 255)
     across = X / np.float32(neck_w + 4)
     throat = np.float32(16.0) * np.sqrt(np.maximum(1 - across * across, 0.05))
     cover = np.maximum(inside, np.clip((np.float32(92) - Y) * np.float32(1 / 16), 0, 1))

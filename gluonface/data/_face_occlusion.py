@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._compat import cv2
-from ._face_modelling import dot, paint
+from ._face_modelling import dot, line, paint
 from ._face_traits import SKIN, between
 
 __all__ = ["occlude", "paint_glasses"]
@@ -63,9 +63,9 @@ def _closed(points):
 
 
 def occlude(lit, t, c):
-    """Put this image's occluder, if any, over the lit crop (linear float32, 112x112x3)."""
+    """Put this image's occluder, if any, over the lit crop (float32 (3, 112, 112)), in place."""
     if c.occluder == "none":
-        return lit
+        return
     mask = np.zeros((_SIZE, _SIZE), np.uint8)
     relief = np.zeros((_SIZE, _SIZE), np.uint8)
     dice = c.dice
@@ -77,8 +77,8 @@ def occlude(lit, t, c):
             lean = dice.bell(0.0, 9.0) + 0.3 * (56.0 - x)
             low = dice.uniform(45.0, 85.0)
             s = np.linspace(0.0, 1.0, 9)
-            line = np.stack([start + lean * s * s, -4.0 + (low + 4.0) * s], 1)
-            cv2.polylines(mask, [_fixed(line)], False, int(dice.uniform(150, 255)),
+            strand = line(start + lean * s * s, -4.0 + (low + 4.0) * s)
+            cv2.polylines(mask, [_fixed(strand)], False, int(dice.uniform(150, 255)),
                           1 if dice.chance(0.6) else 2, cv2.LINE_AA, 4)  # fmt: skip
         relief[:] = 150
     elif c.occluder == "patch":
@@ -106,11 +106,12 @@ def occlude(lit, t, c):
                 cv2.line(relief, start, end, value, thick, cv2.LINE_AA, 4)
         relief = cv2.blur(relief, (5, 5))
     shade = relief.astype(np.float32) * np.float32(1 / 160)
-    base = np.asarray(colour, np.float32) * np.float32(1 / 255)
-    light = 0.6 * np.asarray(c.key_colour, np.float32) + np.asarray(c.sky_colour, np.float32)
-    cover = (base * base * light) * (shade * shade)[..., None]
-    alpha = mask.astype(np.float32)[..., None] * np.float32(1 / 255)
-    return lit + (cover - lit) * alpha
+    shade *= shade
+    alpha = mask.astype(np.float32) * np.float32(1 / 255)
+    for plane, base, key, sky in zip(lit, colour, c.key_colour, c.sky_colour):
+        base = base / 255
+        cover = np.float32(base * base * (0.6 * key + sky)) * shade
+        plane += (cover - plane) * alpha
 
 
 def _beside(dice):
