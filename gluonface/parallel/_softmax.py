@@ -7,17 +7,20 @@ meet the centres of this shard (n, D); two (N, n) arrays are alive at a time.
 import numpy as np
 
 from .._compat import mx
+from . import _tape
+from ._operators import (
+    column_sums,
+    dense,
+    dense_gradients,
+    inverse_norms,
+    row_max,
+    subtract_scaled,
+)
 
 __all__ = ["ShardedSoftmax"]
 
 nd = mx.nd
 NEVER = np.float32(-1e30)  # the largest logit of a shard without classes; exp of it is 0
-
-
-def _inverse_norms(rows):
-    """Return 1/||row|| as (N,), and 0 for a zero row: it has no direction and no gradient."""
-    norms = nd.norm(rows, axis=1)
-    return (norms > 1e-12) / nd.maximum(norms, 1e-12)
 
 
 class ShardedSoftmax:
@@ -41,27 +44,27 @@ class ShardedSoftmax:
         self.strength = self.margin.strength
         self.labels = labels
         self.statistics = None
+        self.p = self.logits = self.share = None
 
     def __call__(self, embedding):
         """Return the losses (B,) of embeddings (B, D) float32."""
         head = self.head
-        # A frozen parameter is left out: autograd.Function stops at the first input without
-        # gradient, so it must not come before another one; the embedding comes last.
-        self.trained = [
-            p for p in (head.weight, head.bias) if p is not None and p.grad_req != "null"
-        ]
         self.weight = None if head.weight is None else head.weight.data(head.ctx)
         self.bias = None if head.bias is None else head.bias.data(head.ctx)
-        return _Function(self)(*[p.data(head.ctx) for p in self.trained], embedding)
+        with mx.autograd.pause():
+            loss = self._forward(embedding.detach())
+        inputs = [array for array in (embedding, self.weight, self.bias) if array is not None]
+        _tape.record(inputs, loss, self._backward)
+        return loss
 
     def _name(self, what):
         return f"{self.head.name}.{what}"
 
-    def forward(self, embedding):
+    def _forward(self, embedding):
         head, comm, margin, ctx = self.head, self.comm, self.margin, self.head.ctx
         batch = embedding.shape[0]
         if margin.unit_embedding:
-            self.inverse_x = nd.expand_dims(_inverse_norms(embedding), axis=1)
+            self.inverse_x = nd.expand_dims(inverse_norms(embedding, wait=False), axis=1)
             embedding = nd.broadcast_mul(embedding, self.inverse_x)
         self.x = embedding
         labels, self.counts = self._gather_labels(batch)
@@ -76,7 +79,7 @@ class ShardedSoftmax:
         target = nd.zeros((total,), ctx=ctx)
         if self.weight is None:
             largest, spread = nd.full((total,), NEVER, ctx=ctx), nd.zeros((total,), ctx=ctx)
-            sums = spread
+            sums = nd.zeros((total,), ctx=ctx)
         else:
             logits = self._scores()
             if self.rows is not None:
@@ -84,18 +87,17 @@ class ShardedSoftmax:
                 self.own = nd.stack(self.rows, columns)
                 self.cosine = nd.gather_nd(logits, self.own)
                 margined = self._target(self.cosine)
-                nd._internal._scatter_set_nd(
-                    lhs=logits, rhs=margined, indices=self.own, shape=logits.shape, out=logits
-                )
+                _set(logits, self.own, margined)
                 where = nd.expand_dims(self.rows, axis=0)
                 target = nd.scatter_nd(margined, where, shape=(total,)) * self.scale
                 target_cosine = nd.scatter_nd(self.cosine, where, shape=(total,))
             logits *= self.scale
             self.logits = logits
             self.p = nd.softmax(logits, axis=1)
-            largest = nd.max(logits, axis=1)
-            spread = 1.0 / nd.max(self.p, axis=1)  # the largest term of the sum is exp(0)
-            sums = nd.sum(logits, axis=1) if head.label_smoothing else None
+            largest = row_max(logits)
+            spread = 1.0 / row_max(self.p)  # the largest term of the sum is exp(0)
+            if head.label_smoothing:
+                sums = nd.sum(logits, axis=1)
 
         parts = [largest, spread, target, target_cosine]
         if head.label_smoothing:
@@ -114,8 +116,6 @@ class ShardedSoftmax:
             if head.label_smoothing:
                 sums = nd.sum(packed[:, :, 4], axis=0)
             largest = top
-        else:
-            self.share = None
         self.statistics = (largest, target, target_cosine)
         log_spread = nd.log(spread)
         loss = log_spread + (largest - target)
@@ -140,17 +140,11 @@ class ShardedSoftmax:
 
     def _scores(self):
         """Return cosines (N, n), or inner products where a side is not normalised."""
-        rows = self.weight.shape[0]
-        if self.bias is None:
-            scores = nd.sparse.FullyConnected(
-                self.x_all, self.weight, num_hidden=rows, no_bias=True
-            )
-        else:
-            scores = nd.sparse.FullyConnected(self.x_all, self.weight, self.bias, num_hidden=rows)
+        scores = dense(self.x_all, self.weight, self.bias)
         if self.margin.unit_weight:
             # Scaling N x n products is cheaper than normalising n x D centres.
-            self.inverse_w = nd.expand_dims(_inverse_norms(self.weight), axis=0)
-            nd.broadcast_mul(scores, self.inverse_w, out=scores)
+            self.inverse_w = inverse_norms(self.weight)
+            nd.broadcast_mul(scores, nd.expand_dims(self.inverse_w, axis=0), out=scores)
         return scores
 
     def _target(self, cosine):
@@ -164,60 +158,59 @@ class ShardedSoftmax:
         self.slope = cosine.grad
         return margined.detach()
 
-    def backward(self, grad):
-        """Return the gradients of the trained parameters and the embedding, given (B,) `grad`."""
-        head, comm, margin = self.head, self.comm, self.margin
-        grad = comm.allgather(grad, name=self._name("grad"))
-        found = {}
+    def _backward(self, grad, targets):
+        """Write the gradients of (embedding, weight, bias), given (B,) `grad` of the losses."""
+        if self.p is None and self.weight is not None:
+            raise RuntimeError("backward was called twice; the head keeps one use of its arrays")
+        targets = [*targets, None, None][:3]
+        grad = self.comm.allgather(grad, name=self._name("grad"))
         if self.weight is None:
             grad_x = nd.zeros_like(self.x_all)
         else:
-            grad_x = self._shard_gradients(grad, found)
+            grad_x = self._shard_gradients(grad, targets[1], targets[2])
         grad_x = self._reduce(grad_x)
-        if margin.unit_embedding:
+        if self.margin.unit_embedding:
             radial = nd.sum(grad_x * self.x, axis=1, keepdims=True)
             grad_x = nd.broadcast_mul(grad_x - nd.broadcast_mul(self.x, radial), self.inverse_x)
-        wanted = [found["weight" if p is head.weight else "bias"] for p in self.trained]
-        return (*wanted, grad_x)
+        _give(targets[0], grad_x)
 
-    def _shard_gradients(self, grad, found):
-        """Fill in the shard's own gradients; return that of all embeddings from this shard."""
-        head, margin, scale = self.head, self.margin, self.scale
-        p, logits = self.p, self.logits
-        smoothing = head.label_smoothing
-        rows = grad * scale  # dL/dz to dL/dcosine in the same product
-        factor = rows if self.share is None else rows * self.share
-        nd.broadcast_mul(p, nd.expand_dims(factor, axis=1), out=p)
-        if smoothing:
-            each = smoothing / max(1, head.num_classes - 1)
+    def _shard_gradients(self, grad, weight_target, bias_target):
+        """Write the shard's own gradients; return that of all embeddings from this shard."""
+        margin = self.margin
+        p = self._cosine_gradients(grad)
+        _give(bias_target, column_sums(p) if bias_target else None)
+        if margin.unit_weight:
+            # The centres' radial part, sum_i g_ij c_ij, with the targets' cosines put back.
+            logits = self.logits
+            if self.own is not None:
+                _set(logits, self.own, self.cosine * self.scale)
+            logits *= p
+            radial = column_sums(logits) / self.scale
+            nd.broadcast_mul(p, nd.expand_dims(self.inverse_w, axis=0), out=p)
+        self.logits = self.p = None
+        array, add = weight_target or (None, True)
+        written = nd.empty(self.weight.shape, ctx=self.head.ctx) if add else array
+        grad_x = dense_gradients(p, self.x_all, self.weight, written)
+        if margin.unit_weight:
+            subtract_scaled(written, self.weight, radial * nd.square(self.inverse_w))
+        if add:
+            _give(weight_target, written)
+        return grad_x
+
+    def _cosine_gradients(self, grad):
+        """Turn the softmax (N, n) in place into the gradient by the cosines."""
+        head, p = self.head, self.p
+        rows = grad * self.scale  # d logit / d cosine, before the target's slope
+        share = rows if self.share is None else rows * self.share
+        nd.broadcast_mul(p, nd.expand_dims(share, axis=1), out=p)
+        each = head.label_smoothing / max(1, head.num_classes - 1)
+        if each:
             nd.broadcast_sub(p, nd.expand_dims(rows * each, axis=1), out=p)
         if self.own is not None:
-            kept = 1.0 - smoothing - (each if smoothing else 0.0)
+            kept = 1.0 - head.label_smoothing - each  # `each` went off this column as well
             own = nd.gather_nd(p, self.own) - kept * nd.take(rows, self.rows)
-            nd._internal._scatter_set_nd(
-                lhs=p, rhs=own * self.slope, indices=self.own, shape=p.shape, out=p
-            )
-        if self.bias is not None:
-            found["bias"] = nd.sum(p, axis=0)
-        if margin.unit_weight:
-            # The centres' radial part: sum_i g_ij c_ij, with the targets' cosines put back.
-            if self.own is not None:
-                nd._internal._scatter_set_nd(
-                    lhs=logits,
-                    rhs=self.cosine * scale,
-                    indices=self.own,
-                    shape=p.shape,
-                    out=logits,
-                )
-            logits *= p
-            radial = nd.sum(logits, axis=0) / scale
-            nd.broadcast_mul(p, self.inverse_w, out=p)
-        grad_w = nd.dot(p, self.x_all, transpose_a=True)
-        if margin.unit_weight:
-            factor = nd.expand_dims(radial * nd.square(self.inverse_w[0]), axis=1)
-            grad_w -= nd.broadcast_mul(self.weight, factor)
-        found["weight"] = grad_w
-        return nd.dot(p, self.weight)
+            _set(p, self.own, own * self.slope)
+        return p
 
     def _reduce(self, grad_x):
         """Return this rank's rows of the gradient summed over the shards."""
@@ -229,13 +222,18 @@ class ShardedSoftmax:
         return total[first : first + self.counts[comm.rank]]
 
 
-class _Function(mx.autograd.Function):
-    def __init__(self, step):
-        super().__init__()
-        self.step = step
+def _set(matrix, where, values):
+    """Write `values` (k,) into the places `where` (2, k) of a matrix."""
+    nd._internal._scatter_set_nd(
+        lhs=matrix, rhs=values, indices=where, shape=matrix.shape, out=matrix
+    )
 
-    def forward(self, *inputs):
-        return self.step.forward(inputs[-1])
 
-    def backward(self, grad):
-        return self.step.backward(grad)
+def _give(target, gradient):
+    """Write or add a gradient where autograd wants it, if it does."""
+    if target is not None:
+        array, add = target
+        if add:
+            nd.elemwise_add(array, gradient, out=array)
+        else:
+            gradient.copyto(array)

@@ -1,0 +1,91 @@
+"""A gradient written by hand, put on autograd's tape.
+
+`mxnet.autograd.Function` does this too, but copies every gradient once more, drops those of all
+inputs after one that needs none, and loses those that are to be added (``grad_req="add"``). Here
+the backward function is given MXNet's own arrays to write into.
+"""
+
+import ctypes
+import logging
+import threading
+
+from .._compat import mx
+
+__all__ = ["record"]
+
+logger = logging.getLogger(__name__)
+
+_BACKWARD = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.POINTER(ctypes.c_void_p),
+    ctypes.POINTER(ctypes.c_int),
+    ctypes.c_int,
+    ctypes.c_void_p,
+)
+_DELETE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+_ADD = 3  # MXNet's codes of what to do with a gradient: 0 nothing, 1 and 2 write, 3 add
+
+_alive = {}  # what MXNet may still call, kept from Python's garbage collector
+_lock = threading.Lock()
+_count = iter(range(1 << 62))
+
+
+def record(inputs, output, backward):
+    """Make `output` a function of `inputs` for autograd. Does nothing outside `record()`.
+
+    Parameters
+    ----------
+    inputs : sequence of NDArray
+    output : NDArray
+        Computed outside of recording.
+    backward : callable
+        ``backward(grad, targets)``: `grad` is the gradient of `output`; ``targets[i]`` is None if
+        the gradient of input i is not wanted, else a pair (array, add): the gradient is to be
+        written into the array, or added to what it holds. Called from a thread of MXNet's.
+    """
+    if not mx.autograd.is_recording():
+        return
+    base = mx.base
+
+    def call(outputs, gradients, pointers, requests, _training, _state):
+        try:
+            arrays = [
+                mx.nd.NDArray(ctypes.cast(pointers[i], base.NDArrayHandle), writable=i >= outputs)
+                for i in range(outputs + gradients)
+            ]
+            targets = [
+                None if requests[i] == 0 else (arrays[outputs + i], requests[i] == _ADD)
+                for i in range(gradients)
+            ]
+            backward(arrays[0], targets)
+        except Exception:  # an exception cannot pass through C; False makes MXNet raise its own
+            logger.exception("the gradient of the classifier failed")
+            return 0
+        return 1
+
+    def forget(_state):
+        with _lock:
+            _alive.pop(key, None)
+        return 1
+
+    with _lock:
+        key = next(_count)
+    callbacks = (_BACKWARD(call), _DELETE(forget))
+    entries = (ctypes.CFUNCTYPE(ctypes.c_int) * 2)(
+        *(ctypes.cast(callback, ctypes.CFUNCTYPE(ctypes.c_int)) for callback in callbacks)
+    )
+    contexts = (ctypes.c_void_p * 2)()
+    info = base.MXCallbackList(2, entries, contexts)
+    with _lock:
+        _alive[key] = (callbacks, entries, contexts, info)
+    base.check_call(
+        base._LIB.MXCustomFunctionRecord(
+            len(inputs),
+            base.c_handle_array(inputs),
+            1,
+            base.c_handle_array([output]),
+            ctypes.byref(info),
+        )
+    )

@@ -1,0 +1,35 @@
+"""Start several processes: ``python -m gluonface.parallel.launch -np 2 gluonface train ...``.
+
+This is `horovodrun` with all its options. Horovod's own command asks MXNet whether Gloo or NCCL
+is built in, and fails to import it with NumPy 1.24 or newer (it then says that Gloo was not
+built), because MXNet needs a name that NumPy dropped. Here it is provided first.
+"""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main():
+    """Run `horovodrun` with this process's arguments."""
+    from .._compat import _restore_distutils, _restore_numpy_names
+    from ..errors import MissingExtraError
+
+    _restore_distutils()
+    _restore_numpy_names()
+    try:
+        from horovod.runner.launch import run_commandline
+    except ImportError as error:
+        raise MissingExtraError("Horovod", "horovod", "to start several processes") from error
+    sys.argv[0] = "horovodrun"
+    return run_commandline()
+
+
+if __name__ == "__main__":  # Horovod starts helper processes that import this file again
+    from gluonface.errors import GluonfaceError
+
+    try:
+        sys.exit(main())
+    except GluonfaceError as error:
+        sys.stderr.write(f"gluonface.parallel.launch: error: {error}\n")
+        sys.exit(error.exit_status)
