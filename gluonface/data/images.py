@@ -28,6 +28,7 @@ MAX_PIXELS = 1 << 26  # 8192 x 8192: larger than any face crop, small enough to 
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers that hold the size
 
 
@@ -112,7 +113,15 @@ def check(data):
         return f"it is not a JPEG, PNG, WebP or BMP image (it starts with {bytes(data[:8])!r})"
     if shape[0] * shape[1] > MAX_PIXELS:
         return f"it has {shape[1]} x {shape[0]} pixels, more than the {MAX_PIXELS} allowed"
+    if data[:8] == _PNG and _png_bytes(data, shape) > 1040 * len(data):  # deflate packs 1032 to 1
+        return f"its {len(data)} bytes are too few for {shape[1]} x {shape[0]} pixels"
     return None
+
+
+def _png_bytes(data, shape):
+    """Return how many bytes the compressed part of a PNG must unpack to (not interlaced)."""
+    bits = data[24] * _PNG_CHANNELS.get(data[25], 1)
+    return shape[0] * (shape[1] * bits // 8)
 
 
 def decode_bgr(data):

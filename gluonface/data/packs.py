@@ -68,6 +68,8 @@ class VerificationPack:
         self.name = name
         self.sha256 = None
         self.size = size
+        if not isinstance(bins, (list, tuple, np.ndarray)):
+            raise DataError(f"{name}: bins are {unpickle.describe(bins)}; a list was expected")
         self.bins = [_as_bytes(element) for element in bins]
         self.issame = _as_flags(issame, name)
         if len(self.bins) != 2 * len(self.issame):
@@ -80,8 +82,8 @@ class VerificationPack:
         if None in self.bins:
             number = self.bins.index(None)
             raise DataError(
-                f"{name}: element {number} is {_describe(bins[number])}; the bytes of an encoded "
-                "image were expected"
+                f"{name}: element {number} is {unpickle.describe(bins[number])}; the bytes of an "
+                "encoded image were expected"
             )
         if self.issame.all() or not self.issame.any():
             logger.warning(
@@ -118,14 +120,9 @@ class VerificationPack:
                 f"{path} cannot be read ({error.strerror}); a verification pack (.bin) was expected"
             ) from error
         try:
-            value = unpickle.loads(data)
+            bins, issame = unpickle.load_pair(data)
         except DataError as error:
             raise DataError(f"{path} ({len(data)} bytes) is refused: {error}") from error
-        if not isinstance(value, (tuple, list)) or len(value) != 2:
-            raise DataError(f"{path} holds {_describe(value)}; a pair (bins, issame) was expected")
-        bins, issame = value
-        if not isinstance(bins, (list, tuple, np.ndarray)):
-            raise DataError(f"{path}: its bins are {_describe(bins)}; a list was expected")
         pack = cls(bins, issame, name=path.stem, size=size)
         pack.sha256 = hashlib.sha256(data).hexdigest()
         return pack
@@ -174,14 +171,12 @@ class VerificationPack:
 
 def _as_flags(issame, name):
     if not isinstance(issame, (list, tuple, np.ndarray)):
-        raise DataError(f"{name}: issame is {_describe(issame)}; a list of bool was expected")
+        raise DataError(
+            f"{name}: issame is {unpickle.describe(issame)}; a list of bool was expected"
+        )
     for number, value in enumerate(issame):
         if not isinstance(value, (bool, int, np.bool_, np.integer)) or value not in (0, 1):
-            raise DataError(f"{name}: issame[{number}] is {_describe(value)}; a bool was expected")
+            raise DataError(
+                f"{name}: issame[{number}] is {unpickle.describe(value)}; a bool was expected"
+            )
     return np.array([bool(value) for value in issame], dtype=bool)
-
-
-def _describe(value):
-    small = isinstance(value, int) and abs(value) < 1 << 64  # huge ones refuse to be printed
-    text = repr(value)[:40] if small or isinstance(value, (float, str, bytes)) else ""
-    return f"{type(value).__name__} {text}".strip()

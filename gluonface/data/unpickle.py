@@ -8,12 +8,13 @@ own restoring code: a damaged file can reach nothing that trusts it.
 import io
 import math
 import pickle
+import struct
 
 import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["loads"]
+__all__ = ["describe", "load_pair"]
 
 _TYPES = {"b1": np.bool_, "u1": np.uint8, "i1": np.int8}
 _TYPES.update({f"{kind}{size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (2, 4, 8)})
@@ -97,7 +98,15 @@ for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
     _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _array
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Python's own reader in Python, not the one in C.
+
+    That one fetches memory up to whatever place of its memo a file names: one changed byte can
+    make it 64 GB. Here the memo is a dict, and the two operations below can be held back.
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)  # noqa: RUF012  (as its base has it)
+
     def find_class(self, module, name):
         if (module, name) not in _ALLOWED:
             raise DataError(
@@ -106,20 +115,41 @@ class _Unpickler(pickle.Unpickler):
             )
         return _ALLOWED[module, name]
 
+    def load_build(self):
+        """Restore a stand-in; anything else, such as the functions above, is not to be changed."""
+        state = self.stack.pop()
+        if not isinstance(self.stack[-1], (_Array, _DType)):
+            raise DataError(f"it asks to change a {type(self.stack[-1]).__name__}")
+        self.stack[-1].__setstate__(state)
 
-def loads(data):
-    """Read a pickle of lists, tuples, bytes, numbers and NumPy arrays of whole numbers.
+    def load_bytearray8(self):
+        """Read what is there, where the original would first make room for what is announced."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        data = self.read(min(length, 1 << 62))
+        if len(data) < length:
+            raise EOFError
+        self.append(bytearray(data))
 
-    Arrays come out as numpy.ndarray at the top, in a list or tuple at the top, or in a list or
-    tuple in that.
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+
+def load_pair(data):
+    """Read a pickle of two things made of lists, bytes, numbers and NumPy arrays of whole numbers.
+
+    Returns
+    -------
+    tuple
+        The two things. Arrays come out as numpy.ndarray when they are one of them, or when they
+        are an element of a list that is one of them.
 
     Raises
     ------
     DataError
-        When it names anything else (the message says what) or is damaged.
+        When it names anything else (the message says what), is damaged, or is no pair.
     """
     try:
-        return _restored(_Unpickler(io.BytesIO(data), encoding="bytes").load(), 2)
+        value = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except DataError:
         raise
     except MemoryError as error:
@@ -129,14 +159,25 @@ def loads(data):
         raise DataError(
             f"it is no whole pickle ({text}); it was cut short or damaged: fetch or write it again"
         ) from error
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise DataError(f"it holds {describe(value)}; a pair (bins, issame) was expected")
+    return tuple(
+        [_restored(item) for item in part] if isinstance(part, (list, tuple)) else _restored(part)
+        for part in value
+    )
 
 
-def _restored(value, depth):
-    """Replace the stand-ins by what they stand for, `depth` levels deep."""
-    if isinstance(value, _Array):
-        if value.value is None:
-            raise DataError("it holds an array without content")
-        return value.value
-    if depth and isinstance(value, (list, tuple)):
-        return [_restored(item, depth - 1) for item in value]
-    return value
+def _restored(value):
+    """Return what a stand-in stands for, anything else as it is."""
+    if not isinstance(value, _Array):
+        return value
+    if value.value is None:
+        raise DataError("it holds an array without content")
+    return value.value
+
+
+def describe(value):
+    """Return type and, of small plain things, the value, for messages."""
+    small = isinstance(value, int) and abs(value) < 1 << 64  # huge ones refuse to be printed
+    text = repr(value)[:40] if small or isinstance(value, (float, str, bytes)) else ""
+    return f"{type(value).__name__} {text}".strip()
