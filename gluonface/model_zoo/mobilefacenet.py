@@ -6,7 +6,7 @@ for the bias that the latter has before its last BatchNorm, where it has no effe
 """
 
 from .._compat import mx
-from ..nn import GDC, PReLU
+from ..nn import GDC, PReLU, bn_prelu_conv
 from ._base import Backbone, ModelCfg, register
 
 __all__ = ["MobileFaceNet", "mobilefacenet"]
@@ -56,10 +56,13 @@ class _Bottleneck(mx.gluon.HybridBlock):
             self.bn3 = _bn(outputs)
 
     def hybrid_forward(self, F, x):
-        y = self.prelu1(self.bn1(self.conv1(x)))
-        y = self.prelu2(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
+        y = self.after_conv1(F, self.conv1(x))
         return F.elemwise_add(y, x) if self.residual else y
+
+    def after_conv1(self, F, y):
+        """Return what follows the expansion, given its output."""
+        y = bn_prelu_conv(F, y, self.bn1, self.prelu1, self.conv2)
+        return self.bn3(bn_prelu_conv(F, y, self.bn2, self.prelu2, self.conv3))
 
 
 class _Stem(mx.gluon.HybridBlock):
@@ -76,12 +79,12 @@ class _Stem(mx.gluon.HybridBlock):
             self.prelu2 = PReLU(width, form)
 
     def hybrid_forward(self, F, x):
-        x = self.prelu1(self.bn1(self.conv1(x)))
-        return self.prelu2(self.bn2(self.conv2(x)))
+        """Return the output of `conv2`; its BatchNorm and PReLU go with the next convolution."""
+        return bn_prelu_conv(F, self.conv1(x), self.bn1, self.prelu1, self.conv2)
 
 
 class _Final(mx.gluon.HybridBlock):
-    """1x1 convolution to the width of the head."""
+    """1x1 convolution to the width of the head; holds its BatchNorm and PReLU."""
 
     def __init__(self, inputs, outputs, form, **kwargs):
         super().__init__(**kwargs)
@@ -91,7 +94,7 @@ class _Final(mx.gluon.HybridBlock):
             self.prelu = PReLU(outputs, form)
 
     def hybrid_forward(self, F, x):
-        return self.prelu(self.bn(self.conv(x)))
+        return self.conv(x)
 
 
 class MobileFaceNet(Backbone):
@@ -121,7 +124,13 @@ class MobileFaceNet(Backbone):
 
     def embed(self, F, x):
         """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.final(self.stages(self.stem(x))))
+        stem, final, head = self.stem, self.final, self.head
+        first, *stages = self.stages
+        x = bn_prelu_conv(F, stem(x), stem.bn2, stem.prelu2, first.conv1)
+        x = first.after_conv1(F, x)
+        for bottleneck in stages:
+            x = bottleneck(x)
+        return head.after_conv(bn_prelu_conv(F, final(x), final.bn, final.prelu, head.conv))
 
 
 @register(

@@ -1,6 +1,14 @@
 """Blocks that several backbone families share."""
 
-from .activations import FORMS, PReLU, prelu_form, set_prelu_form
+from .activations import FORMS, PReLU, bn_prelu_conv, prelu_form, set_prelu_form
 from .heads import GDC, FlatBatchNorm
 
-__all__ = ["FORMS", "GDC", "FlatBatchNorm", "PReLU", "prelu_form", "set_prelu_form"]
+__all__ = [
+    "FORMS",
+    "GDC",
+    "FlatBatchNorm",
+    "PReLU",
+    "bn_prelu_conv",
+    "prelu_form",
+    "set_prelu_form",
+]

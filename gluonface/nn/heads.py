@@ -46,4 +46,11 @@ class GDC(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, x):
         """Return the embedding (N, embedding_size) of `x` (N, channels, size, size)."""
-        return self.bn2(self.fc(self.bn1(self.conv(x))))
+        return self.after_conv(self.conv(x))
+
+    def after_conv(self, x):
+        """Return the embedding, given the output of ``self.conv`` (N, channels, 1, 1).
+
+        For networks that run the convolution together with what is before it.
+        """
+        return self.bn2(self.fc(self.bn1(x)))
