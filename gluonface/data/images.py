@@ -5,6 +5,7 @@ with grey and reports nothing, and a few kilobytes of PNG can ask for gigabytes 
 """
 
 import struct
+import zlib
 
 import numpy as np
 
@@ -27,7 +28,6 @@ __all__ = [
 MAX_PIXELS = 1 << 26  # 8192 x 8192: larger than any face crop, small enough to decode (200 MB)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND\xaeB`\x82"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers that hold the size
 
@@ -106,8 +106,10 @@ def check(data):
             return "it is a JPEG that ends early"
         if len(data) < 16384:  # a JPEG this short cannot hold an image that hurts
             return None
-    elif data[:8] == _PNG and data.rfind(_PNG_END) < 0:
-        return "it is a PNG that ends early"
+    elif data[:8] == _PNG:
+        reason = _check_png(data)
+        if reason is not None:
+            return reason
     shape = size(data)
     if shape is None:
         return f"it is not a JPEG, PNG, WebP or BMP image (it starts with {bytes(data[:8])!r})"
@@ -115,6 +117,25 @@ def check(data):
         return f"it has {shape[1]} x {shape[0]} pixels, more than the {MAX_PIXELS} allowed"
     if data[:8] == _PNG and _png_bytes(data, shape) > 1040 * len(data):  # deflate packs 1032 to 1
         return f"its {len(data)} bytes are too few for {shape[1]} x {shape[0]} pixels"
+    return None
+
+
+def _check_png(data):
+    """Walk the chunks: OpenCV believes their lengths and passes over their checksums."""
+    at, kind = 8, b""
+    while kind != b"IEND":
+        if at + 12 > len(data):
+            return "it is a PNG that ends early"
+        length = int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        end = at + 8 + length
+        if end + 4 > len(data):
+            return "it is a PNG that ends early, or a length in it is damaged"
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return f"it is a PNG whose {kind!r} chunk does not have the checksum it says"
+        if (at == 8) != (kind == b"IHDR") or (at == 8 and length != 13):
+            return "it is a PNG without a header"
+        at = end + 4
     return None
 
 

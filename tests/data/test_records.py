@@ -1,6 +1,7 @@
 import pickle
 import struct
 import threading
+import zlib
 
 import numpy as np
 import pytest
@@ -528,19 +529,30 @@ def test_headers_that_contradict_the_file(tmp_path):
         RecordDataset(write(tmp_path / "set", [struct.pack("<IfQQ", 900, 0, 0, 0), image]))
 
 
+def resized_png(width, height):
+    """A PNG that says it has other pixels, with the right checksum."""
+    data = bytearray(png())
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
 def test_images_that_are_none(tmp_path):
     jpeg = images.encode(picture(), 95)
-    bomb = bytearray(png())
-    bomb[16:24] = struct.pack(">II", 20000, 20000)
-    thin = bytearray(png())
-    thin[16:24] = struct.pack(">II", 8000, 8000)
+    changed = bytearray(png())
+    changed[60] ^= 1
+    long = bytearray(png())
+    long[33:37] = b"\x40\0\0\0"  # a chunk of 1 GB, for which OpenCV would make room
     cases = [
         (b"", "it is empty"),
         (b"GIF89a and so on", "not a JPEG, PNG, WebP or BMP"),
         (jpeg[:-40], "a JPEG that ends early"),
         (png()[:-40], "a PNG that ends early"),
-        (bytes(bomb), "20000 x 20000 pixels, more than"),
-        (bytes(thin), "too few for 8000 x 8000 pixels"),
+        (png()[:-2], "a PNG that ends early"),
+        (bytes(long), "a length in it is damaged"),
+        (bytes(changed), "b'IDAT' chunk does not have the checksum"),
+        (resized_png(20000, 20000), "20000 x 20000 pixels, more than"),
+        (resized_png(8000, 8000), "too few for 8000 x 8000 pixels"),
         (b"\xff\xd8 nothing \xff\xd9", "OpenCV cannot decode it"),
     ]
     payloads = [pack(0.0, 0, png())] + [pack(0.0, i + 1, data) for i, (data, _) in enumerate(cases)]
