@@ -106,7 +106,8 @@ def _callable(full, value):
         return f".. autofunction:: {full}\n"
     if issubclass(value, BaseException):
         return f".. autoexception:: {full}\n   :show-inheritance:\n"
-    return f".. autoclass:: {full}\n   :members:\n   :show-inheritance:\n"
+    bases = "" if value.__bases__ == (object,) else "   :show-inheritance:\n"
+    return f".. autoclass:: {full}\n   :members:\n{bases}"
 
 
 def _constant(module, name, value):

@@ -6,6 +6,7 @@ build is quick.
 """
 
 import argparse
+import csv
 import dataclasses
 import importlib
 import os
@@ -30,6 +31,7 @@ def write_all(folder):
         "config.inc": config_tables(),
         "recipes.inc": recipes(),
         "commands.inc": command_help(),
+        **result_tables(),
         **_api.pages(),
     }
     for name, text in made.items():
@@ -82,23 +84,26 @@ def zoo_table():
     """Return the table of backbones from the registry."""
     from gluonface.model_zoo import BACKBONES
 
-    rows = []
+    rows, notes = [], []
     for name in BACKBONES.list():
         cfg, _ = BACKBONES.get(name)
         rows.append(
             [
                 literal(name),
-                ", ".join(map(literal, BACKBONES.aliases(name))),
                 cfg.embedding_size,
                 f"{cfg.params:,}",
                 f"{cfg.macs / 1e6:,.1f} M",
                 link(cfg.paper),
-                cfg.note.replace("`", "``"),
             ]
         )
-    return list_table(
-        ["Name", "Other names", "Embedding", "Parameters", "MACs", "Paper", "Note"], rows, "explore"
-    )
+        aliases = ", ".join(map(literal, BACKBONES.aliases(name)))
+        notes.append(
+            f"{literal(name)}\n"
+            f"   {cfg.note.replace('`', '``')} {f'Also known as {aliases}.' if aliases else ''}\n"
+            f"   Layers and counts: {link(cfg.source)}.\n"
+        )
+    table = list_table(["Name", "Embedding", "Parameters", "MACs", "Paper"], rows, "explore")
+    return "\n".join([table, *notes])
 
 
 def loss_table():
@@ -134,6 +139,22 @@ def loss_parameters():
                 ]
             )
     return list_table(["Loss", "Parameter", "Default", "Allowed", "Meaning"], rows, "explore")
+
+
+def result_tables():
+    """Return the tables of measured figures, one per docs/results/*.csv.
+
+    The fragment beside each CSV file gives the command that measured it and includes its table.
+    """
+    tables = {}
+    for path in sorted((pathlib.Path(__file__).parent / "results").glob("*.csv")):
+        with open(path, encoding="utf-8", newline="") as file:
+            # "TAR@0.1" would be taken for a mail address
+            headings, *rows = (
+                [cell.replace("@", r"\@") for cell in row] for row in csv.reader(file)
+            )
+        tables[f"results/{path.stem}.inc"] = list_table(headings, rows)
+    return tables
 
 
 # --- the configuration -------------------------------------------------------------------------

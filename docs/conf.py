@@ -27,7 +27,7 @@ extensions = [
 exclude_patterns = ["_build", "results"]
 nitpicky = False
 default_role = "name"  # see setup below
-smartquotes = False  # they would turn --flag into a dash
+smartquotes_action = "D"  # dashes only
 
 html_theme = "furo"
 html_title = f"gluonface {release}"

@@ -1,0 +1,210 @@
+"""What README, CHANGELOG and the pages of docs/ say must be true of the package."""
+
+import dataclasses
+import importlib.util
+import pathlib
+import re
+import shlex
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+TEXTS = [
+    *(ROOT / name for name in ("README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst")),
+    *sorted(DOCS.glob("*.rst")),
+    *sorted((DOCS / "results").glob("*.rst")),
+]
+# Directives and roles that Sphinx adds to reST; docutils alone does not know them.
+SPHINX = re.compile(r"^\.\. (toctree|include|image|literalinclude)::|:(doc|class|func|ref):`", re.M)
+
+
+def ids(paths):
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def blocks(path, language):
+    """Return (line, class, code) of the code blocks of a language."""
+    found, lines = [], path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines):
+        start = re.match(rf"( *)\.\. code-block:: {language}\s*$", line)
+        if not start:
+            continue
+        indent, options, code = len(start[1]) + 1, "", []
+        for other in lines[number + 1 :]:
+            if other.strip() and len(other) - len(other.lstrip()) < indent:
+                break
+            if re.match(r"\s*:class:", other):
+                options = other.split(":")[-1].strip()
+            elif not re.match(r"\s*:\w+:", other):
+                code.append(other)
+        depth = min(len(one) - len(one.lstrip()) for one in code if one.strip())
+        found.append((number + 1, options, "\n".join(one[depth:] for one in code).strip()))
+    return found
+
+
+# --- reST ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst"])
+def test_rest_that_other_sites_show_needs_no_sphinx(name):
+    docutils = pytest.importorskip("docutils.core", reason="needs the extra docs")
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not SPHINX.search(text), "PyPI and GitHub do not run Sphinx"
+    # halt_level 2: a warning raises
+    docutils.publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 2})
+
+
+# --- Python -------------------------------------------------------------------------------------
+
+PYTHON = [
+    pytest.param(path, code, id=f"{path.relative_to(ROOT)}:{line}")
+    for path in TEXTS
+    for line, _, code in blocks(path, "python")
+]
+
+
+@pytest.mark.parametrize(("path", "code"), PYTHON)
+def test_python_examples_are_python_and_import_what_exists(path, code):
+    compile(code, str(path), "exec")
+    ours = [line for line in code.split("\n") if re.match(r"(from|import) gluonface", line)]
+    exec("\n".join(ours), {})
+
+
+@pytest.mark.parametrize("name", ["model_zoo.rst", "losses.rst"])
+def test_python_examples_run(name):
+    """The examples of a page run one after the other, as a reader would type them."""
+    names = {}
+    for _, kind, code in blocks(DOCS / name, "python"):
+        if kind != "no-run":
+            exec(compile(code, name, "exec"), names)
+    assert "gf" in names
+
+
+def test_the_embedding_example_of_the_readme_runs(tmp_path):
+    """The README's example on an exported model of random weights."""
+    numpy = pytest.importorskip("numpy")
+    from gluonface.deploy import export_model
+    from gluonface.model_zoo import get_model
+
+    export_model(get_model("mobilefacenet"), tmp_path / "model")
+    _, _, code = blocks(ROOT / "README.rst", "python")[0]
+    code = code.replace("runs/quickstart", str(tmp_path / "model"))
+    names = {"images": numpy.zeros((2, 112, 112, 3), numpy.uint8)}
+    exec(code, names)
+    assert names["emb"].shape == (2, 128)
+    numpy.testing.assert_allclose(names["similarity"], 1.0, atol=1e-5)  # two equal images
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def generator():
+    """Return docs/_generate.py as a module."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        spec = importlib.util.spec_from_file_location("_docs_generate", DOCS / "_generate.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(DOCS))
+    return module
+
+
+@pytest.fixture(scope="module")
+def parsers():
+    return generator().command_parsers()
+
+
+def commands(path):
+    """Return the gluonface commands of a text as lists of words: of its blocks and inline code."""
+    text = path.read_text(encoding="utf-8")
+    lines = []
+    for _, _, code in blocks(path, "bash"):
+        lines += code.replace("\\\n", " ").split("\n")
+    lines += [" ".join(found.split()) for found in re.findall(r"``([^`]+)``", text)]
+    for line in lines:
+        start = re.search(r"(?:^|[ /])gluonface (?=[a-z-])", line)
+        if start and "import" not in line[: start.start()]:
+            yield shlex.split(line[start.end() :], comments=True)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=ids(TEXTS))
+def test_commands_and_their_options_exist(path, parsers):
+    for words in commands(path):
+        if words[0].startswith("-") or words[0] == "COMMAND":
+            continue
+        name = words[0]
+        if any(known.startswith(f"{name} ") for known in parsers):
+            if len(words) == 1 or words[1] in ("--help", "..."):
+                continue
+            name = f"{words[0]} {words[1]}"
+        assert name in parsers, f"there is no `gluonface {name}`"
+        known = parsers[name]._option_string_actions
+        for word in words[1:]:
+            option = word.split("=")[0]
+            if re.match(r"--[a-z]", option):
+                assert option in known, f"`gluonface {name}` has no {option}"
+
+
+def test_the_settings_that_pages_name_exist():
+    from gluonface.training import Config
+
+    sections = {
+        name: vars(Config)["__dataclass_fields__"][name].type for name in Config.__annotations__
+    }
+    for path in TEXTS:
+        text = path.read_text(encoding="utf-8")
+        for section, key in re.findall(r"(?:``|--set )([a-z_]+)\.([a-z_]+)(?:``|=)", text):
+            kind = sections.get(section)
+            if dataclasses.is_dataclass(kind) and key not in ("rec", "idx"):
+                known = {field.name for field in dataclasses.fields(kind)}
+                assert key in known, f"{path.name} names {section}.{key}"
+
+
+# --- paths --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=ids(TEXTS))
+def test_paths_into_the_project_exist(path):
+    text = path.read_text(encoding="utf-8")
+    named = set(
+        re.findall(r"(?:^|[\s`./])((?:scripts|docs|tests|gluonface)/[\w./-]*\w)", text, re.M)
+    )
+    named |= set(re.findall(r"`[^`<]+ <([\w./-]+)>`_", text))
+    for name in named:
+        if not name.startswith(("docs/_build", "docs/_generated")):
+            assert (ROOT / name).exists(), f"{path.name} names {name}, which is not there"
+
+
+# --- generated pages ----------------------------------------------------------------------------
+
+
+def test_tables_are_generated_from_the_registries(tmp_path):
+    from gluonface.loss import list_losses
+    from gluonface.model_zoo import get_model, list_models
+    from gluonface.training import list_recipes
+
+    module = generator()
+    zoo, losses, recipes = module.zoo_table(), module.loss_table(), module.recipes()
+    for name in list_models():
+        assert f"``{name}``" in zoo
+        assert f"{get_model(name).cfg.params:,}" in zoo
+    for name in list_losses():
+        assert f"``{name}``" in losses
+    for name in list_recipes():
+        assert f"recipes/{name}.yaml" in recipes
+    config = module.config_tables()
+    assert "``optimizer.lr``" in config
+    assert "``margin_warmup.start``" in config
+
+
+def test_every_command_has_its_help_page(parsers):
+    from gluonface import cli
+
+    assert {name.split()[0] for name in parsers} == set(cli.COMMANDS)
+    text = generator().command_help()
+    for name in parsers:
+        assert f"gluonface {name}\n" in text
+        assert f"usage: gluonface {name} " in text
