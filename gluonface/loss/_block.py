@@ -1,10 +1,12 @@
 """The plain path: a Gluon block from cosines and labels to losses, by the margin's formula."""
 
+import numpy as np
+
 from .._compat import mx
 from ..errors import InputError
 from ._labels import host_labels
 
-__all__ = ["MarginSoftmaxLoss"]
+__all__ = ["MarginSoftmaxLoss", "check_smoothing", "to_float32"]
 
 
 class MarginSoftmaxLoss(mx.gluon.HybridBlock):
@@ -44,10 +46,8 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
     def forward(self, cosine, label, strength=None):
         """Check the labels, bring the margin's present strength, and compute the losses."""
         if isinstance(cosine, mx.nd.NDArray):
-            labels = host_labels(label, cosine.shape[1])
-            if len(labels) != cosine.shape[0]:
-                raise InputError(f"{len(labels)} labels for {cosine.shape[0]} rows of cosines")
-            label = mx.nd.array(labels, ctx=cosine.context, dtype="int32")
+            cosine = to_float32(cosine)
+            label = self._labels(cosine, label)
             strength = mx.nd.full((1,), self.margin.strength, ctx=cosine.context)
             # Parameters other than the strength are constants of the traced graph.
             params = [getattr(self.margin, name) for name in self.margin.parameters]
@@ -59,11 +59,29 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
                 "inside a hybridized block MarginSoftmaxLoss needs the margin's strength as its "
                 "third input, a variable of shape (1,); as a constant it would be frozen"
             )
+        else:
+            cosine = mx.sym.amp_cast(cosine, dtype="float32")
         return super().forward(cosine, label, strength)
+
+    def logits(self, cosine, label):
+        """Return the logits (N, C) after margin and scale, whose cross entropy is the loss."""
+        cosine = to_float32(cosine)
+        label = self._labels(cosine, label)
+        strength = mx.nd.full((1,), self.margin.strength, ctx=cosine.context)
+        return self._logits(mx.nd, cosine, label, strength)
 
     def hybrid_forward(self, F, cosine, label, strength):
         """Return the losses; `F` is `mxnet.nd` or `mxnet.sym`."""
-        cosine = F.cast(cosine, dtype="float32")
+        log_p = F.log_softmax(self._logits(F, cosine, label, strength), axis=1)
+        own = F.pick(log_p, label, axis=1)
+        if not self.label_smoothing:
+            return -own
+        count = F.cast(F.size_array(F.contrib.arange_like(cosine, axis=1)), dtype="float32")
+        share = self.label_smoothing / F.maximum(count - 1.0, 1.0)  # of each other class
+        rest = F.sum(log_p, axis=1) - own
+        return -(1.0 - self.label_smoothing) * own - F.broadcast_mul(rest, share)
+
+    def _logits(self, F, cosine, label, strength):
         own = F.pick(cosine, label, axis=1)
         strength = F.broadcast_mul(F.ones_like(own), strength)
         target = self.margin.target(F, own, strength)
@@ -73,15 +91,25 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         mine = F.broadcast_equal(
             F.expand_dims(F.cast(label, dtype="float32"), axis=1), F.expand_dims(columns, axis=0)
         )
-        logits = F.where(mine, F.broadcast_like(F.expand_dims(target, axis=1), others), others)
-        log_p = F.log_softmax(logits * self.margin.scale, axis=1)
-        own_log_p = F.pick(log_p, label, axis=1)
-        if not self.label_smoothing:
-            return -own_log_p
-        count = F.cast(F.size_array(columns), dtype="float32")
-        share = self.label_smoothing / F.maximum(count - 1.0, 1.0)  # of each other class
-        rest = F.sum(log_p, axis=1) - own_log_p
-        return -(1.0 - self.label_smoothing) * own_log_p - F.broadcast_mul(rest, share)
+        # Chosen, not added to a difference: the logits are then those of PartialFC to the bit.
+        target = F.broadcast_like(F.expand_dims(target, axis=1), others)
+        return F.where(mine, target, others) * self.margin.scale
+
+    @staticmethod
+    def _labels(cosine, label):
+        labels = host_labels(label, cosine.shape[1])
+        if len(labels) != cosine.shape[0]:
+            raise InputError(f"{len(labels)} labels for {cosine.shape[0]} rows of cosines")
+        return mx.nd.array(labels, ctx=cosine.context, dtype="int32")
+
+
+def to_float32(array):
+    """Return an NDArray of any float dtype as float32; autograd records the cast."""
+    if array.dtype == np.float32:
+        return array
+    if array.dtype == np.float64:
+        return array.astype("float32")
+    return mx.nd.amp_cast(array, dtype="float32")  # the cast that knows bfloat16
 
 
 def check_smoothing(value):

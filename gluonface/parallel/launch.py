@@ -5,6 +5,8 @@ is built in, and fails to import it with NumPy 1.24 or newer (it then says that 
 built), because MXNet needs a name that NumPy dropped. Here it is provided first.
 """
 
+import importlib.util
+import runpy
 import sys
 
 __all__ = ["main"]
@@ -17,19 +19,17 @@ def main():
 
     _restore_distutils()
     _restore_numpy_names()
-    try:
-        from horovod.runner.launch import run_commandline
-    except ImportError as error:
-        raise MissingExtraError("Horovod", "horovod", "to start several processes") from error
+    if importlib.util.find_spec("horovod") is None:
+        raise MissingExtraError("Horovod", "horovod", "to start several processes")
     sys.argv[0] = "horovodrun"
-    return run_commandline()
+    runpy.run_module("horovod.runner.launch", run_name="__main__")
 
 
 if __name__ == "__main__":  # Horovod starts helper processes that import this file again
     from gluonface.errors import GluonfaceError
 
     try:
-        sys.exit(main())
+        main()
     except GluonfaceError as error:
         sys.stderr.write(f"gluonface.parallel.launch: error: {error}\n")
         sys.exit(error.exit_status)

@@ -8,12 +8,14 @@ kept, and no class exists that is not there.
 """
 
 import numbers
+import re
 
 import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
 from ..loss import Margin, get_loss
+from ..loss._block import check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ._softmax import ShardedSoftmax
 from .centers import initial_centers, shard_range
@@ -77,8 +79,6 @@ class PartialFC:
         label_smoothing=0.0,
         name="head",
     ):
-        from ..loss._block import check_smoothing
-
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
             raise InputError(f"margin must come from get_loss or be its name, got {margin!r}")
@@ -119,8 +119,6 @@ class PartialFC:
         """Return the parameters as a `ParameterDict`, as of a Gluon block."""
         if select is None:
             return self.params
-        import re
-
         found = mx.gluon.ParameterDict(self.params.prefix)
         found.update({k: v for k, v in self.params.items() if re.match(select, k)})
         return found
@@ -153,7 +151,7 @@ class PartialFC:
         if len(labels) != embedding.shape[0]:
             raise InputError(f"{len(labels)} labels for {embedding.shape[0]} embeddings")
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
-        embedding = embedding.as_in_context(self.ctx).astype("float32")
+        embedding = to_float32(embedding.as_in_context(self.ctx))
         step = ShardedSoftmax(self, labels)
         loss = step(embedding)
         self._last = step.statistics
