@@ -1,0 +1,138 @@
+"""`gluonface bench backbone`: images/s of a backbone in each form of its PReLU.
+
+MXNet's own PReLU is always measured in the same run, and the forms take turns, so that what else
+the machine does falls on all of them.
+"""
+
+import logging
+import os
+import statistics
+import sys
+import time
+
+from ..errors import InputError
+from ..files import write_json
+
+__all__ = ["add_arguments", "measure", "run"]
+
+logger = logging.getLogger(__name__)
+
+FORMS = ("plain", "fast")
+BASELINE = "plain"
+
+
+def add_arguments(parser):
+    """Add the options of `gluonface bench backbone` to `parser`."""
+    parser.add_argument("--model", default="mobilefacenet", help="name of the backbone")
+    parser.add_argument("--batch-size", type=int, default=32, help="images per batch")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="OpenMP threads; default: OMP_NUM_THREADS, or else the cores this process may use",
+    )
+    parser.add_argument(
+        "--forms",
+        nargs="+",
+        choices=FORMS,
+        default=FORMS,
+        help="forms of PReLU to measure; plain, MXNet's own, is measured in any case",
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each form")
+    parser.add_argument("--json", metavar="FILE", help="write the result to FILE as well")
+
+
+def measure(model, batch_size=32, forms=FORMS, repeats=5):
+    """Time inference and training of one backbone in several forms, taking turns.
+
+    A training step is forward, backward and an SGD update with momentum; the loss is the sum of
+    the squared embeddings, so that nothing but the backbone is timed.
+
+    Parameters
+    ----------
+    model : str
+        Name of the backbone.
+    batch_size : int, default 32
+    forms : sequence of {"plain", "fast"}
+        "plain", the baseline, is measured whether named or not.
+    repeats : int, default 5
+        Measurements of each form, after one that is not counted.
+
+    Returns
+    -------
+    list of dict
+        One per form: `form`, images/s as `inference`, `inference_median`, `training` and
+        `training_median` (the first of each pair is the best), and `inference_ratio` and
+        `training_ratio` of the best to the baseline's best.
+    """
+    from .._compat import mx
+    from ..model_zoo import get_model
+
+    for name, value in (("batch size", batch_size), ("number of repeats", repeats)):
+        if value < 1:
+            raise InputError(f"the {name} is {value}; expected at least 1")
+    forms = [form for form in FORMS if form in forms or form == BASELINE]
+    images = None
+    subjects = {}
+    for form in forms:
+        net = get_model(model, prelu=form)
+        net.hybridize(static_alloc=True, static_shape=True)
+        trainer = mx.gluon.Trainer(
+            net.collect_params(), "sgd", {"learning_rate": 1e-3, "momentum": 0.9}
+        )
+        subjects[form] = (net, trainer)
+        images = mx.nd.random.uniform(0, 255, (batch_size, 3, *net.cfg.input_size))
+
+    def infer(net, trainer):
+        net(images).wait_to_read()
+
+    def train(net, trainer):
+        with mx.autograd.record():
+            loss = net(images).square().sum()
+        loss.backward()
+        trainer.step(batch_size)
+        mx.nd.waitall()
+
+    seconds = {(form, task): [] for form in forms for task in (infer, train)}
+    for turn in range(repeats + 1):
+        for form in forms:
+            for task in (train, infer):
+                start = time.perf_counter()
+                task(*subjects[form])
+                if turn:  # the first one traces the network and makes the operators
+                    seconds[form, task].append(time.perf_counter() - start)
+        logger.info("turn %d of %d done", turn, repeats)
+
+    rows = []
+    for form in forms:
+        row = {"form": form}
+        for task, name in ((infer, "inference"), (train, "training")):
+            times, base = seconds[form, task], seconds[BASELINE, task]
+            row[name] = batch_size / min(times)
+            row[f"{name}_median"] = batch_size / statistics.median(times)
+            row[f"{name}_ratio"] = min(base) / min(times)
+        rows.append(row)
+    return rows
+
+
+def run(args):
+    """Measure and print the table."""
+    if args.threads is not None:
+        if args.threads < 1:
+            raise InputError(f"--threads is {args.threads}; expected at least 1")
+        os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read when MXNet is imported, below
+    rows = measure(args.model, args.batch_size, args.forms, args.repeats)
+    threads = os.environ["OMP_NUM_THREADS"]
+    write = sys.stdout.write
+    write(f"{args.model}, batch {args.batch_size}, OMP_NUM_THREADS={threads}, float32, CPU\n")
+    write(f"images/s, best of {args.repeats} (median); x: times the plain form, MXNet's PReLU\n")
+    write(f"{'form':8}{'inference':>22}{'x':>7}{'training':>22}{'x':>7}\n")
+    for row in rows:
+        write(f"{row['form']:8}")
+        for task in ("inference", "training"):
+            write(f"{row[task]:12.1f} ({row[task + '_median']:7.1f})")
+            write(f"{row[task + '_ratio']:7.2f}")
+        write("\n")
+    if args.json:
+        setup = {"model": args.model, "batch_size": args.batch_size, "threads": int(threads)}
+        write_json(args.json, {**setup, "repeats": args.repeats, "forms": rows})
+    return 0
