@@ -85,6 +85,8 @@ def test_collapse_is_seen_and_likeness_is_not_taken_for_it():
     # each pair identical, the people not: a perfect model, not a collapsed one
     people = rng.normal(size=(20, 8))
     assert not pairs.compare_pairs(people, people).collapsed
+    alike = constant + 0.1 * people
+    assert not pairs.compare_pairs(alike, alike).collapsed
 
 
 def test_flip_forms():

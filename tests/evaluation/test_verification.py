@@ -328,6 +328,16 @@ def test_calls_are_those_of_the_accuracy(case):
         assert call.same == result.issame[call.index]
 
 
+def test_a_pair_on_its_threshold_is_rejected_as_in_the_accuracy():
+    issame = np.arange(20) % 2 == 0
+    a = np.tile([1.0, 0.0], (20, 1))
+    b = np.where(issame[:, None], [0.002, 1.0], [0.0, 1.0])  # squared distances 1.996 and 2
+    result = evaluate(a, b, issame)
+    assert set(result.thresholds) == {2.0}
+    assert result.accuracy == 1
+    assert not any(call.error for call in result.calls())
+
+
 def test_the_hardest_errors_are_furthest_beyond_their_threshold(case):
     result = evaluate(*case)
     hardest = result.hardest(10)
