@@ -10,6 +10,8 @@ def add_arguments(parser):
     add_group(
         parser,
         {
+            "inspect": ("gluonface.cli.data_inspect", "what is in a set or a verification pack"),
+            "verify": ("gluonface.cli.data_verify", "check sets and packs; status 1 if wrong"),
             "synthesize": (
                 "gluonface.cli.data_synthesize",
                 "draw a made-up face set as training records and a verification pack",

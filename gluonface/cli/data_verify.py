@@ -1,0 +1,30 @@
+"""`gluonface data verify`: exit status 1 when anything is wrong with a set or a pack."""
+
+import sys
+
+
+def add_arguments(parser):
+    """Add the options to `parser`."""
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="record folders, .rec files or .bin files"
+    )
+
+
+def run(args):
+    """Run the command and return the exit status."""
+    from ..data import survey
+    from ..errors import DataError
+
+    wrong = 0
+    for path in args.paths:
+        look = survey.survey_pack if path.endswith(".bin") else survey.survey_records
+        try:
+            problems = look(path)["problems"]
+        except DataError as error:
+            problems = [str(error)]
+        wrong += bool(problems)
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        sys.stdout.write(f"{path}: {count if problems else 'good'}\n")
+        for problem in problems:
+            sys.stdout.write(f"  {problem}\n")
+    return 1 if wrong else 0

@@ -1,0 +1,124 @@
+import json
+
+import numpy as np
+import pytest
+
+from gluonface.cli import main
+from gluonface.data import VerificationPack, images
+from gluonface.data.framing import frame, pack
+from gluonface.data.record_index import read_index
+from gluonface.data.survey import contact_sheet, survey_pack, survey_records
+
+
+def damage(faces, key, text=b"JUNK", skip=0):
+    at = int(read_index(faces.folder / "train.idx")[1][key]) + skip
+    data = bytearray((faces.folder / "train.rec").read_bytes())
+    data[at : at + len(text)] = text
+    (faces.folder / "train.rec").write_bytes(data)
+
+
+def test_good_set(made):
+    found = survey_records(made(num_classes=9).folder, progress=False)
+    assert found["problems"] == found["broken"] == []
+    assert (found["images"], found["identities"], found["num_classes"]) == (30, 6, 9)
+    assert found["labels"] == [0, 5]
+    assert found["images_each"] == {"least": 5, "median": 5, "mean": 5, "most": 5}
+    assert (found["size"], found["grey"], found["duplicates"]) == ([16, 16], 0, 0)
+    json.dumps(found)
+
+
+def test_grey_and_copies(made, tmp_path):
+    from gluonface.data import RecordWriter
+
+    grey = images.encode(np.full((16, 16, 3), 77, np.uint8), 101)
+    with RecordWriter(tmp_path / "set") as writer:
+        for label in (0, 0, 0, 3):
+            writer.add(grey, label)
+    found = survey_records(tmp_path / "set", progress=False)
+    assert (found["grey"], found["duplicates"], found["problems"]) == (4, 3, [])
+    assert (found["identities"], found["num_classes"], found["labels"]) == (2, 4, [0, 3])
+    assert found["images_each"] == {"least": 1, "median": 2, "mean": 2, "most": 3}
+
+
+def test_every_broken_record_is_named(made):
+    faces = made(people=40, each=10)
+    damage(faces, 7)
+    damage(faces, 333)
+    damage(faces, 222, b"\0\0\0\x41", skip=12)  # label 8.0 among images of label 22
+    found = survey_records(faces.folder, progress=False)
+    assert found["broken"] == [7, 333]
+    assert len(found["problems"]) == 3
+    for key, problem in zip((7, 333, 222), found["problems"]):
+        assert f"record {key} " in problem
+    assert (
+        "has the label 8, but its identity record groups it with label 22" in found["problems"][2]
+    )
+
+
+def test_packs(tmp_path):
+    random = np.random.Generator(np.random.PCG64(0))
+    data = [images.encode(image, 101) for image in random.integers(0, 256, (4, 9, 9, 3), np.uint8)]
+    VerificationPack(data, [True, False]).save(tmp_path / "good.bin")
+    found = survey_pack(tmp_path / "good.bin")
+    assert (found["pairs"], found["same"], found["different"]) == (2, 1, 1)
+    assert found["problems"] == []
+    VerificationPack([*data[:3], b"no image"], [True, True]).save(tmp_path / "bad.bin")
+    problems = survey_pack(tmp_path / "bad.bin")["problems"]
+    assert len(problems) == 2
+    assert "image 3" in problems[0]
+    assert "same person" in problems[1]
+
+
+def test_contact_sheet(made, tmp_path):
+    faces = made(people=5, each=4)
+    damage(faces, 2, b"\x89PNX", skip=32)
+    contact_sheet(faces.folder, tmp_path / "sheet.png", people=3, each=2)
+    sheet = images.decode((tmp_path / "sheet.png").read_bytes())
+    expected = np.zeros((48, 32, 3), np.uint8)
+    for row, first in enumerate((0, 8, 16)):
+        for column in range(2):
+            if (row, column) != (0, 1):
+                part = faces.pixels[first + column]
+                expected[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] = part
+    np.testing.assert_array_equal(sheet, expected)
+
+
+def test_inspect_command(made, tmp_path, capsys):
+    faces = made()
+    file, sheet = tmp_path / "found.json", tmp_path / "sheet.png"
+    arguments = ["data", "inspect", str(faces.folder), "--json", str(file), "--sheet", str(sheet)]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "identities   6 of 6 classes (labels 0 to 5)" in out
+    assert "problems     none" in out
+    assert json.loads(file.read_text())["images"] == 30
+    assert sheet.exists()
+
+
+def test_verify_command(made, tmp_path, capsys):
+    faces = made()
+    assert main(["data", "verify", str(faces.folder)]) == 0
+    assert "made: good" in capsys.readouterr().out
+    damage(faces, 3)
+    assert main(["data", "verify", str(faces.folder), str(made(folder="b").folder)]) == 1
+    out = capsys.readouterr().out
+    assert "made: 1 problem\n" in out
+    assert "record 3 at byte" in out
+    assert "b: good" in out
+    (faces.folder / "train.idx").unlink()
+    assert main(["data", "verify", str(faces.folder)]) == 1
+    assert "train.idx is missing" in capsys.readouterr().out
+    assert main(["data", "verify", str(tmp_path / "nowhere")]) == 2
+
+
+@pytest.mark.parametrize("label", [float("nan"), 7.0])
+def test_labels_that_property_does_not_know(tmp_path, label):
+    image = images.encode(np.zeros((8, 8, 3), np.uint8), 101)
+    records = [frame(pack(0.0, 0, image)), frame(pack(label, 1, image))]
+    (tmp_path / "train.rec").write_bytes(b"".join(records))
+    (tmp_path / "train.idx").write_text(f"0\t0\n1\t{len(records[0])}\n")
+    (tmp_path / "property").write_text("2,8,8")
+    found = survey_records(tmp_path, progress=False)
+    assert found["broken"] == [1]
+    assert len(found["problems"]) == 1
+    assert f"record 1 has the label {label:g}" in found["problems"][0]
