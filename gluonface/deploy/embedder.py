@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..errors import DataError, InputError
 from ..files import sha256
 from .engines import OnnxEngine, SymbolEngine
 from .graph import Graph, pixel_constants
-from .sources import find_source, read_prefix
+from .sources import UNTRAINED, find_source, read_prefix
 from .views import FLIPS, combine_views
 
 __all__ = ["Embedder"]
@@ -52,7 +53,8 @@ class Embedder:
         source : str or pathlib.Path
             A run folder; an exported prefix (``x`` for ``x-symbol.json`` + ``x-0000.params``,
             InsightFace's MXNet checkpoints included; the files' own names do as well); a
-            ``.onnx`` file; or ``NAME:FILE.params``.
+            ``.onnx`` file; ``NAME:FILE.params``; or ``NAME:untrained``, random weights as a
+            baseline.
         ctx : mx.Context or str, optional
             Where to run: ``mx.gpu(1)``, ``"cpu"``, ``"gpu"``, ``"gpu(1)"``. Default: the first GPU
             if there is one, else the CPU.
@@ -221,10 +223,10 @@ def _context(ctx):
     if isinstance(ctx, mx.Context):
         kind, number = ctx.device_type, ctx.device_id
     else:
-        kind, _, rest = str(ctx).replace(":", "(").partition("(")
-        rest = rest.rstrip(")")
-        if kind not in ("cpu", "gpu") or not (rest.isdigit() or not rest):
+        match = re.fullmatch(r"(cpu|gpu)[:(]?(\d*)\)?", str(ctx))
+        if match is None:
             raise InputError(f"ctx is {ctx!r}; expected cpu, gpu or gpu(NUMBER)")
+        kind, rest = match.groups()
         number = int(rest or 0)
     if kind == "gpu" and number >= mx.context.num_gpus():
         raise InputError(
@@ -297,10 +299,16 @@ def _checked_card(found, role="params"):
 
 def _load_zoo(found, ctx):
     from .. import model_zoo
+    from .._compat import mx
     from .export import trace
 
+    if found.params is None:  # NAME:untrained: the same random weights every time
+        mx.random.seed(0)
     net = model_zoo.get_model(found.name, **found.options)
-    model_zoo.load_weights(net, found.params)
+    if found.params is None:
+        logger.warning("%s has random weights: a baseline, not a model", found.name)
+    else:
+        model_zoo.load_weights(net, found.params)
     symbol, arrays = trace(net)
     size = tuple(net.cfg.input_size)
     card = {
@@ -310,4 +318,4 @@ def _load_zoo(found, ctx):
         "color": "RGB",
         "preprocessing": INSIDE,
     }
-    return SymbolEngine(symbol, arrays, ctx, size, source=str(found.params)), card
+    return SymbolEngine(symbol, arrays, ctx, size, source=str(found.params or UNTRAINED)), card

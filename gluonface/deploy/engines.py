@@ -41,9 +41,11 @@ class SymbolEngine:
     def __init__(self, symbol, arrays, ctx, input_size=(112, 112), source="the parameters"):
         self.ctx = ctx
         args, auxs = split_params(arrays)
-        symbol = _four_dimensional_norms(symbol, {**args, **auxs}, input_size, source)
         shapes = _check_shapes(symbol, args, auxs, input_size, source)
+        if len(shapes[1][0]) != 2:
+            raise DataError(f"the symbol's output has the shape {shapes[1][0]}; expected (N, D)")
         self.embedding_size = shapes[1][0][1]
+        symbol = _four_dimensional_norms(symbol, args, input_size)
         self._block = mx.gluon.SymbolBlock(symbol, mx.sym.var("data", dtype="float32"))
         for name, parameter in self._block.collect_params().items():
             value = args[name] if name in args else auxs[name]
@@ -71,27 +73,35 @@ def _check_shapes(symbol, args, auxs, size, source):
     inputs = symbol.list_arguments()
     if "data" not in inputs:
         raise DataError(f"the symbol has no input named 'data'; its inputs begin {inputs[:3]}")
-    wanted = _infer(symbol, {"data": (1, 3, *size)}, "the symbol cannot take images of that size")
-    kinds = ((inputs, wanted[0], args), (symbol.list_auxiliary_states(), wanted[2], auxs))
-    for names, shapes, values in kinds:
-        for name, shape in zip(names, shapes):
-            if name == "data":
-                continue
-            if name not in values:
+    data = {"data": (1, 3, *size)}
+    for names, values in ((inputs, args), (symbol.list_auxiliary_states(), auxs)):
+        for name in names:
+            if name != "data" and name not in values:
                 raise DataError(f"{source} lacks {name!r}, which the symbol needs")
-            if shape and 0 not in shape and -1 not in shape and values[name].shape != tuple(shape):
-                raise DataError(
-                    f"{name!r} in {source} has the shape {values[name].shape}; "
-                    f"the symbol needs {tuple(shape)}"
-                )
-    return symbol.infer_shape(data=(1, 3, *size), **_known(symbol, args, auxs))
+    known = {name: args[name].shape for name in inputs if name in args}
+    try:
+        answer = symbol.infer_shape(**data, **known)
+    except mx.MXNetError as error:
+        reason = str(error).strip().splitlines()[-1]
+    else:
+        for name, shape in zip(symbol.list_auxiliary_states(), answer[2]):
+            if auxs[name].shape != tuple(shape):
+                raise _misfit(name, auxs[name].shape, shape, source)
+        return answer
+    # Which one? What the symbol wants when it is asked without them.
+    wanted = _infer(symbol, data, f"the symbol cannot take images of {size[0]}x{size[1]}")[0]
+    for name, shape in zip(inputs, wanted):
+        complete = shape and 0 not in shape and -1 not in shape
+        if name != "data" and complete and args[name].shape != tuple(shape):
+            raise _misfit(name, args[name].shape, shape, source)
+    raise DataError(f"{source} does not fit the symbol: {reason}")
 
 
-def _known(symbol, args, auxs):
-    return {n: args[n].shape for n in symbol.list_arguments() if n in args}
+def _misfit(name, shape, wanted, source):
+    return DataError(f"{name!r} in {source} has the shape {shape}; the symbol needs {wanted}")
 
 
-def _four_dimensional_norms(symbol, values, size, source):
+def _four_dimensional_norms(symbol, args, size):
     """Return the symbol with each BatchNorm of a flat (N,C) input run on (N,C,1,1).
 
     MXNet 1.9.1's oneDNN BatchNorm ends the process in inference when it meets a flat input after
@@ -102,8 +112,8 @@ def _four_dimensional_norms(symbol, values, size, source):
     if not norms:
         return symbol
     internals = symbol.get_internals()
-    known = {n: values[n].shape for n in symbol.list_arguments() if n in values}
-    _, shapes, _ = _infer(internals, {"data": (1, 3, *size), **known}, f"{source} does not fit")
+    known = {n: args[n].shape for n in symbol.list_arguments() if n in args}
+    _, shapes, _ = internals.infer_shape(data=(1, 3, *size), **known)
     rank = {name: len(s or ()) for name, s in zip(internals.list_outputs(), shapes)}
     users = graph.users()
     for node in norms:

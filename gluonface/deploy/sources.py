@@ -13,8 +13,9 @@ __all__ = ["Source", "find_source", "read_prefix"]
 
 FORMS = (
     "A model is: a run folder, an exported prefix (x for x-symbol.json + x-0000.params), "
-    "a .onnx file, or NAME:FILE.params"
+    "a .onnx file, NAME:FILE.params, or NAME:untrained"
 )
+UNTRAINED = "untrained"
 EPOCH_FILE = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
 
 
@@ -25,8 +26,8 @@ class Source:
     Attributes
     ----------
     kind : {"symbol", "onnx", "zoo"}
-    path : pathlib.Path
-        The symbol file, the ONNX file, or the params file of a zoo model.
+    path : pathlib.Path or None
+        The symbol file, the ONNX file, or the params file of a zoo model; None if untrained.
     params : pathlib.Path or None
     name : str or None
         The zoo's name, for ``zoo``.
@@ -36,7 +37,7 @@ class Source:
     """
 
     kind: str
-    path: pathlib.Path
+    path: pathlib.Path | None
     params: pathlib.Path | None = None
     name: str | None = None
     options: dict = dataclasses.field(default_factory=dict)
@@ -49,8 +50,8 @@ def find_source(source):
     Parameters
     ----------
     source : str or pathlib.Path
-        A run folder, an exported prefix or one of its files, a ``.onnx`` file, or
-        ``NAME:FILE.params``.
+        A run folder, an exported prefix or one of its files, a ``.onnx`` file,
+        ``NAME:FILE.params``, or ``NAME:untrained`` for random weights as a baseline.
 
     Returns
     -------
@@ -70,6 +71,8 @@ def find_source(source):
             raise InputError(f"there is no file {path}")
         return Source("onnx", path, card=read_card(path.with_suffix(".json")))
     named = re.match(r"(?P<name>[\w.-]{2,}):(?P<file>.+)$", text)
+    if named and named["file"] == UNTRAINED:
+        return Source("zoo", None, name=named["name"])
     if named and not path.exists():
         file = pathlib.Path(named["file"]).expanduser()
         if not file.is_file():

@@ -1,0 +1,505 @@
+"""How each MXNet operator is written in ONNX, opset 13: one function per operator.
+
+A function takes the `Builder`, the node and the names of its inputs, and returns the name of its
+output (or a list of names). To add an operator, add a function and a row to the table of
+``tests/deploy/test_onnx_ops.py``.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+
+import numpy as np
+
+from ..errors import GluonfaceError
+
+__all__ = ["CONVERTERS", "Attributes"]
+
+CONVERTERS = {}
+
+
+class Attributes:
+    """The text attributes of a node as Python values."""
+
+    def __init__(self, node):
+        self._node = node
+
+    def get(self, name, default=None):
+        """Return the value of an attribute, `default` if it is absent or None."""
+        text = self._node.attrs.get(name)
+        if text is None or text == "None":
+            return default
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+
+    def flag(self, name, default=False):
+        """Return a truth value; MXNet writes True, true and 1."""
+        return str(self._node.attrs.get(name, default)).lower() in ("true", "1")
+
+    def axes(self, name, default=()):
+        """Return a tuple of integers."""
+        value = self.get(name, default)
+        return (int(value),) if isinstance(value, (int, float)) else tuple(value)
+
+
+def converts(*names):
+    """Return a decorator that enters a function for these operators."""
+
+    def decorator(function):
+        for name in names:
+            CONVERTERS[name] = function
+        return function
+
+    return decorator
+
+
+def unsupported(node, why):
+    """Return the error for an operator in a form that has no ONNX counterpart here."""
+    return GluonfaceError(
+        f"the operator {node.op} ({node.name}) cannot be converted to ONNX: {why}. "
+        "Export without --onnx, or add it to gluonface/deploy/_onnx_ops.py."
+    )
+
+
+def _renames(op_type, *names):
+    def function(b, node, x):
+        return b.emit(node, op_type, x)
+
+    converts(*names)(function)
+
+
+for _op_type, _names in {
+    "Add": ("elemwise_add", "broadcast_add", "_plus", "broadcast_plus"),
+    "Sub": ("elemwise_sub", "broadcast_sub", "_sub", "broadcast_minus"),
+    "Mul": ("elemwise_mul", "broadcast_mul", "_mul"),
+    "Div": ("elemwise_div", "broadcast_div", "_div"),
+    "Max": ("broadcast_maximum", "_maximum"),
+    "Min": ("broadcast_minimum", "_minimum"),
+    "Pow": ("broadcast_power", "_power"),
+    "Sum": ("add_n", "ElementWiseSum"),
+    "Relu": ("relu",),
+    "Sigmoid": ("sigmoid",),
+    "Tanh": ("tanh",),
+    "Exp": ("exp",),
+    "Log": ("log",),
+    "Sqrt": ("sqrt",),
+    "Abs": ("abs",),
+    "Neg": ("negative",),
+    "Erf": ("erf",),
+    "Reciprocal": ("reciprocal",),
+}.items():
+    _renames(_op_type, *_names)
+
+
+@converts("_copy", "identity", "BlockGrad", "Dropout", "stop_gradient")
+def _identity(b, node, x):
+    return x[0]  # in inference; leaves no node
+
+
+def _scalar(op_type, swapped=False):
+    def function(b, node, x):
+        value = b.const(np.float32(float(node.attrs["scalar"])), f"{node.name}_scalar")
+        return b.emit(node, op_type, [value, x[0]] if swapped else [x[0], value])
+
+    return function
+
+
+for _name, _args in {
+    "_plus_scalar": ("Add",),
+    "_minus_scalar": ("Sub",),
+    "_rminus_scalar": ("Sub", True),
+    "_mul_scalar": ("Mul",),
+    "_div_scalar": ("Div",),
+    "_rdiv_scalar": ("Div", True),
+    "_power_scalar": ("Pow",),
+    "_maximum_scalar": ("Max",),
+    "_minimum_scalar": ("Min",),
+}.items():
+    converts(_name)(_scalar(*_args))
+
+
+@converts("square")
+def _square(b, node, x):
+    return b.emit(node, "Mul", [x[0], x[0]])
+
+
+@converts("rsqrt")
+def _rsqrt(b, node, x):
+    return b.emit(node, "Reciprocal", [b.emit(node, "Sqrt", x)])
+
+
+@converts("Convolution")
+def _convolution(b, node, x):
+    a = Attributes(node)
+    kernel = a.axes("kernel")
+    n = len(kernel)
+    if str(a.get("layout", "NCHW")) not in ("NCHW", "NCW"):
+        raise unsupported(node, f"its layout is {a.get('layout')}")
+    return b.emit(
+        node,
+        "Conv",
+        x,
+        kernel_shape=kernel,
+        strides=a.axes("stride") or (1,) * n,
+        dilations=a.axes("dilate") or (1,) * n,
+        pads=(a.axes("pad") or (0,) * n) * 2,
+        group=int(a.get("num_group", 1)),
+    )
+
+
+@converts("BatchNorm", "BatchNorm_v1", "_contrib_BatchNormWithReLU")
+def _batch_norm(b, node, x):
+    a = Attributes(node)
+    if int(a.get("axis", 1)) != 1:
+        raise unsupported(node, f"its axis is {a.get('axis')}, not 1")
+    if a.flag("fix_gamma", True):  # the stored gamma is ignored
+        ones = np.ones(b.shape(node.inputs[1]), np.float32)
+        x = [x[0], b.const(ones, f"{node.name}_ones"), *x[2:]]
+    y = b.emit(node, "BatchNormalization", x, epsilon=float(a.get("eps", 1e-3)))
+    return b.emit(node, "Relu", [y]) if node.op.endswith("WithReLU") else y
+
+
+@converts("Activation")
+def _activation(b, node, x):
+    kinds = {
+        "relu": "Relu",
+        "sigmoid": "Sigmoid",
+        "tanh": "Tanh",
+        "softrelu": "Softplus",
+        "softsign": "Softsign",
+    }
+    kind = node.attrs["act_type"]
+    if kind not in kinds:
+        raise unsupported(node, f"act_type={kind}")
+    return b.emit(node, kinds[kind], x)
+
+
+@converts("LeakyReLU")
+def _leaky_relu(b, node, x):
+    a = Attributes(node)
+    kind, slope = a.get("act_type", "leaky"), float(a.get("slope", 0.25))
+    if kind == "prelu":
+        # ONNX lines shapes up at the end, MXNet at the channels: (C,) becomes (C,1,1).
+        shape = (-1,) + (1,) * (b.rank(node.inputs[0]) - 2)
+        return b.emit(node, "PRelu", [x[0], b.reshaped(node.inputs[1], shape)])
+    if kind == "leaky":
+        return b.emit(node, "LeakyRelu", x[:1], alpha=slope)
+    if kind == "rrelu":  # in inference the mean slope
+        bounds = float(a.get("lower_bound", 0.125)) + float(a.get("upper_bound", 0.334))
+        return b.emit(node, "LeakyRelu", x[:1], alpha=bounds / 2)
+    if kind == "elu":
+        return b.emit(node, "Elu", x[:1], alpha=slope)
+    if kind == "selu":
+        return b.emit(node, "Selu", x[:1])
+    if kind == "gelu":
+        scaled = b.emit(node, "Mul", [x[0], b.const(np.float32(math.sqrt(0.5)))])
+        gate = b.emit(node, "Add", [b.emit(node, "Erf", [scaled]), b.const(np.float32(1))])
+        half = b.emit(node, "Mul", [x[0], b.const(np.float32(0.5))])
+        return b.emit(node, "Mul", [half, gate])
+    raise unsupported(node, f"act_type={kind}")
+
+
+@converts("hard_sigmoid")
+def _hard_sigmoid(b, node, x):
+    a = Attributes(node)
+    alpha, beta = float(a.get("alpha", 0.2)), float(a.get("beta", 0.5))
+    return b.emit(node, "HardSigmoid", x, alpha=alpha, beta=beta)
+
+
+@converts("clip")
+def _clip(b, node, x):
+    low, high = (b.const(np.float32(float(node.attrs[k]))) for k in ("a_min", "a_max"))
+    return b.emit(node, "Clip", [x[0], low, high])
+
+
+@converts("FullyConnected")
+def _fully_connected(b, node, x):
+    a = Attributes(node)
+    if a.flag("flatten", True):
+        if b.rank(node.inputs[0]) != 2:
+            x = [b.emit(node, "Flatten", x[:1], axis=1), *x[1:]]
+        return b.emit(node, "Gemm", x, transB=1)
+    product = b.emit(node, "MatMul", [x[0], b.transposed(node.inputs[1])])
+    return b.emit(node, "Add", [product, x[2]]) if len(x) > 2 else product
+
+
+def _swap_last(b, node, name, rank):
+    return b.emit(node, "Transpose", [name], perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+@converts("batch_dot", "dot", "_linalg_gemm2")
+def _matmul(b, node, x):
+    a = Attributes(node)
+    rank = b.rank(node.inputs[0])
+    if node.op == "dot" and (rank != 2 or b.rank(node.inputs[1]) != 2):
+        raise unsupported(node, "it multiplies something else than two matrices")
+    left = _swap_last(b, node, x[0], rank) if a.flag("transpose_a") else x[0]
+    right = _swap_last(b, node, x[1], rank) if a.flag("transpose_b") else x[1]
+    y = b.emit(node, "MatMul", [left, right])
+    alpha = float(a.get("alpha", 1))
+    return y if alpha == 1 else b.emit(node, "Mul", [y, b.const(np.float32(alpha))])
+
+
+@converts("Pooling")
+def _pooling(b, node, x):
+    a = Attributes(node)
+    kind = a.get("pool_type", "max")
+    if kind not in ("max", "avg"):
+        raise unsupported(node, f"pool_type={kind}")
+    if a.flag("global_pool"):
+        return b.emit(node, "GlobalMaxPool" if kind == "max" else "GlobalAveragePool", x)
+    kernel = a.axes("kernel")
+    n = len(kernel)
+    options = {
+        "kernel_shape": kernel,
+        "strides": a.axes("stride") or (1,) * n,
+        "pads": (a.axes("pad") or (0,) * n) * 2,
+        "ceil_mode": int(a.get("pooling_convention", "valid") == "full"),
+    }
+    if a.get("pooling_convention", "valid") == "same":
+        raise unsupported(node, "pooling_convention=same")
+    if kind == "max":
+        return b.emit(node, "MaxPool", x, **options)
+    include = int(a.flag("count_include_pad", True))
+    return b.emit(node, "AveragePool", x, count_include_pad=include, **options)
+
+
+@converts("_contrib_AdaptiveAvgPooling2D")
+def _adaptive_pooling(b, node, x):
+    size = Attributes(node).axes("output_size", (1,)) or (1,)
+    size = size * 2 if len(size) == 1 else size
+    rows, columns = b.shape(node.inputs[0])[2:]
+    if size == (1, 1):
+        return b.emit(node, "GlobalAveragePool", x)
+    if rows % size[0] or columns % size[1]:
+        raise unsupported(node, f"{rows}x{columns} does not divide into {size[0]}x{size[1]}")
+    kernel = (rows // size[0], columns // size[1])
+    return b.emit(node, "AveragePool", x, kernel_shape=kernel, strides=kernel)
+
+
+@converts("Flatten", "flatten")
+def _flatten(b, node, x):
+    return b.emit(node, "Flatten", x, axis=1)
+
+
+@converts("Reshape", "reshape")
+def _reshape(b, node, x):
+    # MXNet's codes (0, -1, -2, -3, -4) are worked out already; only the batch is unknown.
+    return b.emit(node, "Reshape", [x[0], b.const(np.int64(b.free_shape((node, 0))))])
+
+
+@converts("transpose")
+def _transpose(b, node, x):
+    rank = b.rank(node.inputs[0])
+    perm = Attributes(node).axes("axes") or tuple(reversed(range(rank)))
+    return b.emit(node, "Transpose", x, perm=[axis % rank for axis in perm])
+
+
+@converts("SwapAxis")
+def _swap_axis(b, node, x):
+    a = Attributes(node)
+    perm = list(range(b.rank(node.inputs[0])))
+    one, two = int(a.get("dim1", 0)), int(a.get("dim2", 0))
+    perm[one], perm[two] = perm[two], perm[one]
+    return b.emit(node, "Transpose", x, perm=perm)
+
+
+@converts("expand_dims")
+def _expand_dims(b, node, x):
+    axis = int(node.attrs["axis"])
+    return b.emit(node, "Unsqueeze", [x[0], b.const(np.int64([axis]))])
+
+
+@converts("squeeze")
+def _squeeze(b, node, x):
+    axes = Attributes(node).axes("axis")
+    if not axes:
+        before = b.shape(node.inputs[0])
+        axes = tuple(i for i, n in enumerate(before) if n == 1)
+    return b.emit(node, "Squeeze", [x[0], b.const(np.int64(axes))])
+
+
+@converts("Concat", "concat")
+def _concat(b, node, x):
+    return b.emit(node, "Concat", x, axis=int(node.attrs.get("dim", 1)))
+
+
+@converts("stack")
+def _stack(b, node, x):
+    axis = int(node.attrs.get("axis", 0))
+    at = b.const(np.int64([axis]))
+    return b.emit(node, "Concat", [b.emit(node, "Unsqueeze", [n, at]) for n in x], axis=axis)
+
+
+@converts("SliceChannel", "split")
+def _split(b, node, x):
+    a = Attributes(node)
+    axis, count = int(a.get("axis", 1)), int(node.attrs["num_outputs"])
+    names = b.emit(node, "Split", x, outputs=count, axis=axis)
+    if a.flag("squeeze_axis"):
+        at = b.const(np.int64([axis]))
+        names = [b.emit(node, "Squeeze", [name, at]) for name in names]
+    return names
+
+
+def _sliced(b, node, x, axes, begins, ends, steps):
+    arrays = (begins, ends, axes, steps)
+    return b.emit(node, "Slice", [x, *(b.const(np.int64(values)) for values in arrays)])
+
+
+FAR = np.iinfo(np.int64).max
+
+
+@converts("slice")
+def _slice(b, node, x):
+    a = Attributes(node)
+    begin, end = a.axes("begin"), a.axes("end")
+    step = a.axes("step") or (None,) * len(begin)
+    step = [1 if s is None else s for s in step]
+    starts = [(0 if s > 0 else FAR) if v is None else v for v, s in zip(begin, step)]
+    stops = [(FAR if s > 0 else -FAR) if v is None else v for v, s in zip(end, step)]
+    return _sliced(b, node, x[0], list(range(len(begin))), starts, stops, step)
+
+
+@converts("slice_axis")
+def _slice_axis(b, node, x):
+    a = Attributes(node)
+    end = a.get("end")
+    stop = FAR if end is None else int(end)
+    return _sliced(b, node, x[0], [int(a.get("axis"))], [int(a.get("begin", 0))], [stop], [1])
+
+
+@converts("slice_like")
+def _slice_like(b, node, x):
+    rank, like = b.rank(node.inputs[0]), b.shape(node.inputs[1])
+    axes = [axis % rank for axis in Attributes(node).axes("axes")] or list(range(rank))
+    axes = [axis for axis in axes if not b.is_batch(node.inputs[1], axis)]
+    return _sliced(
+        b, node, x[0], axes, [0] * len(axes), [like[axis] for axis in axes], [1] * len(axes)
+    )
+
+
+@converts("mean", "sum", "max", "min", "norm", "sum_axis", "max_axis", "min_axis")
+def _reduce(b, node, x):
+    a = Attributes(node)
+    rank = b.rank(node.inputs[0])
+    axes = [axis % rank for axis in a.axes("axis")] or list(range(rank))
+    if a.flag("exclude"):
+        axes = [axis for axis in range(rank) if axis not in axes]
+    keep = int(a.flag("keepdims"))
+    kind = node.op.replace("_axis", "")
+    if kind == "sum":  # takes its axes as an input since opset 13, alone of these
+        return b.emit(node, "ReduceSum", [x[0], b.const(np.int64(axes))], keepdims=keep)
+    if kind == "norm":
+        kind = {1: "L1", 2: "L2"}[int(a.get("ord", 2))]
+    return b.emit(node, f"Reduce{kind.capitalize()}", x, axes=axes, keepdims=keep)
+
+
+@converts("softmax", "log_softmax")
+def _softmax(b, node, x):
+    a = Attributes(node)
+    temperature = float(a.get("temperature", 1) or 1)
+    if temperature != 1:
+        x = [b.emit(node, "Div", [x[0], b.const(np.float32(temperature))])]
+    kind = "Softmax" if node.op == "softmax" else "LogSoftmax"
+    return b.emit(node, kind, x[:1], axis=int(a.get("axis", -1)))
+
+
+def _centred(b, node, x, axes, eps):
+    """Return (x - mean) / sqrt(variance + eps) over `axes`."""
+    mean = b.emit(node, "ReduceMean", [x], axes=axes, keepdims=1)
+    centred = b.emit(node, "Sub", [x, mean])
+    square = b.emit(node, "Mul", [centred, centred])
+    variance = b.emit(node, "ReduceMean", [square], axes=axes, keepdims=1)
+    wide = b.emit(node, "Add", [variance, b.const(np.float32(eps))])
+    return b.emit(node, "Div", [centred, b.emit(node, "Sqrt", [wide])])
+
+
+@converts("LayerNorm")
+def _layer_norm(b, node, x):
+    a = Attributes(node)
+    rank = b.rank(node.inputs[0])
+    axis = int(a.get("axis", -1)) % rank
+    shape = (-1,) + (1,) * (rank - 1 - axis)
+    y = _centred(b, node, x[0], [axis], float(a.get("eps", 1e-5)))
+    y = b.emit(node, "Mul", [y, b.reshaped(node.inputs[1], shape)])
+    return b.emit(node, "Add", [y, b.reshaped(node.inputs[2], shape)])
+
+
+@converts("L2Normalization")
+def _l2_normalization(b, node, x):
+    a = Attributes(node)
+    rank = b.rank(node.inputs[0])
+    mode = a.get("mode", "instance")
+    axes = {"instance": range(1, rank), "channel": [1], "spatial": range(2, rank)}[mode]
+    square = b.emit(node, "Mul", [x[0], x[0]])
+    total = b.emit(node, "ReduceSum", [square, b.const(np.int64(list(axes)))], keepdims=1)
+    wide = b.emit(node, "Add", [total, b.const(np.float32(a.get("eps", 1e-10)))])
+    return b.emit(node, "Div", [x[0], b.emit(node, "Sqrt", [wide])])
+
+
+def _resized(b, node, x, **options):
+    """Resize to the size that MXNet inferred, at any batch size."""
+    start, two = b.const(np.int64([0])), b.const(np.int64([2]))
+    outer = b.emit(node, "Slice", [b.emit(node, "Shape", [x]), start, two])
+    inner = b.const(np.int64(b.shape((node, 0))[2:]))
+    sizes = b.emit(node, "Concat", [outer, inner], axis=0)
+    return b.emit(node, "Resize", [x, "", "", sizes], **options)
+
+
+@converts("UpSampling")
+def _up_sampling(b, node, x):
+    if node.attrs.get("sample_type") != "nearest" or len(x) != 1:
+        raise unsupported(node, f"sample_type={node.attrs.get('sample_type')}")
+    return _resized(
+        b,
+        node,
+        x[0],
+        mode="nearest",
+        nearest_mode="floor",
+        coordinate_transformation_mode="asymmetric",
+    )
+
+
+@converts("_contrib_BilinearResize2D")
+def _bilinear(b, node, x):
+    aligned = Attributes(node).flag("align_corners", True)
+    mode = "align_corners" if aligned else "pytorch_half_pixel"
+    return _resized(b, node, x[0], mode="linear", coordinate_transformation_mode=mode)
+
+
+@converts("Pad", "pad")
+def _pad(b, node, x):
+    a = Attributes(node)
+    width = a.axes("pad_width")
+    pads = b.const(np.int64([*width[::2], *width[1::2]]))
+    value = b.const(np.float32(a.get("constant_value", 0)))
+    return b.emit(node, "Pad", [x[0], pads, value], mode=str(a.get("mode", "constant")))
+
+
+@converts("tile")
+def _tile(b, node, x):
+    reps = Attributes(node).axes("reps")
+    rank = b.rank(node.inputs[0])
+    if len(reps) > rank:
+        raise unsupported(node, "it adds dimensions")
+    return b.emit(node, "Tile", [x[0], b.const(np.int64([1] * (rank - len(reps)) + list(reps)))])
+
+
+@converts("broadcast_like")
+def _broadcast_like(b, node, x):
+    if node.attrs.get("lhs_axes", "None") not in ("None", "()"):
+        raise unsupported(node, "it broadcasts some axes only")
+    return b.emit(node, "Expand", [x[0], b.emit(node, "Shape", [x[1]])])
+
+
+@converts("broadcast_axis", "broadcast_axes", "broadcast_to")
+def _broadcast_to(b, node, x):
+    before, after = b.shape(node.inputs[0]), b.shape((node, 0))
+    if any(b.is_batch((node, 0), i) for i, n in enumerate(before) if n != after[i]):
+        raise unsupported(node, "it broadcasts to the batch size")
+    wanted = [n if n != m else 1 for n, m in zip(after, before)]
+    return b.emit(node, "Expand", [x[0], b.const(np.int64(wanted))])
