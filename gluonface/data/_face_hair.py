@@ -62,7 +62,7 @@ def _hair_mask(t, dice):
     lift = t.volume * {"buzz": 0.15, "crop": 0.55, "curly": 1.5, "afro": 2.2, "tied": 0.4}.get(
         t.style, 1.0
     )
-    spread = {"buzz": 0.1, "receding": 0.4, "tied": 0.1, "crop": 0.25, "afro": 1.5, "curly": 1.2}
+    spread = {"buzz": 0.1, "receding": 0.4, "tied": 0.1, "crop": 0.25, "afro": 1.3, "curly": 0.9}
     grow = spread.get(t.style, 0.6) * t.volume
     hairline = _hairline(t)
     low = 58.0 if t.style in ("crop", "buzz", "tied", "receding") else 66.0
@@ -188,7 +188,8 @@ def model_head(t):
     hair, back, texture = _hair_mask(t, dice)
     beard = _beard_mask(t, dice)
     strand = texture.astype(np.float32) * np.float32(1 / 255)
-    strand = 1 + np.float32(2.0 * t.strands) * (strand - np.float32(0.5))
+    contrast = t.strands if t.style in ("curly", "afro") else 2.0 * t.strands
+    strand = 1 + np.float32(contrast) * (strand - np.float32(0.5))
     hair_colour = np.clip(np.rint(np.asarray(t.hair, np.float32) * strand[..., None]), 0, 255)
     hair_colour = hair_colour.astype(np.uint8)
 

@@ -179,14 +179,12 @@ def half_width(t, y):
     return t.width * np.where(y < t.cheek_y, skull, jaw)
 
 
-def outline(t, grow=0.0, lowest=None):
-    """Return the outline of the head as a polygon, widened by `grow` pixels."""
-    bottom = t.chin_y if lowest is None else min(lowest, t.chin_y)
+def outline(t):
+    """Return the outline of the head as a polygon."""
     s = np.linspace(0.0, 1.0, 48)
     s = s * s * (3.0 - 2.0 * s)  # denser at both ends, where the outline turns
-    y = t.top + (bottom - t.top) * s
-    w = half_width(t, y) + grow * np.sqrt(np.maximum(1 - (1 - s) ** 4, 0.0))
-    y = y - grow * (1.0 - s) * (1.0 - s)
+    y = t.top + (t.chin_y - t.top) * s
+    w = half_width(t, y)
     return np.concatenate([line(w, y), line(-w, y)[::-1]])
 
 

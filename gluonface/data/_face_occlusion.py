@@ -64,12 +64,13 @@ def _closed(points):
 
 def occlude(lit, t, c):
     """Put this image's occluder, if any, over the lit crop (float32 (3, 112, 112)), in place."""
-    if c.occluder == "none":
+    kind = "patch" if c.occluder == "strands" and t.style in ("bald", "buzz") else c.occluder
+    if kind == "none":
         return
     mask = np.zeros((_SIZE, _SIZE), np.uint8)
     relief = np.zeros((_SIZE, _SIZE), np.uint8)
     dice = c.dice
-    if c.occluder == "strands":
+    if kind == "strands":
         colour = np.asarray(t.hair) * 0.9
         x = dice.uniform(15.0, 97.0)
         for _ in range(int(dice.uniform(4, 12))):
@@ -81,7 +82,7 @@ def occlude(lit, t, c):
             cv2.polylines(mask, [_fixed(strand)], False, int(dice.uniform(150, 255)),
                           1 if dice.chance(0.6) else 2, cv2.LINE_AA, 4)  # fmt: skip
         relief[:] = 150
-    elif c.occluder == "patch":
+    elif kind == "patch":
         x, y = _beside(dice)
         w, h = dice.uniform(9.0, 22.0), dice.uniform(9.0, 22.0)
         lean = dice.bell(0.0, 0.4)

@@ -106,8 +106,8 @@ def traits(seed, identity):
     # the head
     t.width = bell(42.5, 2.5)
     t.cheek_y = bell(61.0, 4.0)
-    t.forehead = bell(0.94, 0.045)  # width at the temples, of the cheeks'
-    t.top = bell(-19.0, 4.0)
+    t.forehead = bell(0.96, 0.035)  # width at the temples, of the cheeks'
+    t.top = bell(-13.0, 3.0)
     t.chin_y = bell(112.0 + 2.0 * male, 2.8)
     t.pointed = u(0.0, 0.75) * (1.0 - 0.35 * male)
     t.square = u(0.0, 1.0) * (0.55 + 0.45 * male)
@@ -215,11 +215,11 @@ def conditions(seed, identity, image):
     u, bell = dice.uniform, dice.bell
     c = SimpleNamespace(dice=dice)
     # half tangents: sine and cosine come from them by + * / alone
-    c.yaw = bell(0.0, 0.105)
-    c.pitch = bell(0.0, 0.06)
+    c.yaw = bell(0.0, 0.12)
+    c.pitch = bell(0.0, 0.068)
     c.roll = bell(0.0, 0.022)
-    c.shift = (bell(0.0, 0.9), bell(0.0, 0.9))
-    c.zoom = bell(1.0, 0.022)
+    c.shift = (bell(0.0, 1.1), bell(0.0, 1.1))
+    c.zoom = bell(1.0, 0.028)
 
     # expression
     c.smile = max(-0.2, bell(0.4, 0.4))
@@ -233,7 +233,7 @@ def conditions(seed, identity, image):
     c.key = unit(bell(0.0, 0.75), bell(-0.3, 0.42), u(0.35, 1.0))
     c.fill = unit(-c.key[0] + bell(0.0, 0.4), bell(-0.2, 0.4), 0.8)
     warm = bell(0.0, 0.07)
-    c.key_colour = tint(u(0.5, 1.0), warm, bell(0.0, 0.02))
+    c.key_colour = tint(u(0.42, 1.05), warm, bell(0.0, 0.02))
     c.fill_colour = tint(u(0.0, 0.35), -warm + bell(0.0, 0.05), bell(0.0, 0.02))
     c.sky_colour = tint(u(0.14, 0.42), bell(0.0, 0.06), bell(0.0, 0.02))
 
@@ -241,7 +241,7 @@ def conditions(seed, identity, image):
     c.occluder = dice.pick(("none", "strands", "patch", "hand"), (0.82, 0.07, 0.055, 0.055))
 
     # camera
-    c.gain = u(0.82, 1.18)
+    c.gain = u(0.68, 1.22)
     c.black = u(0.0, 14.0)
     c.balance = (1.0 + bell(0.0, 0.03), 1.0, 1.0 + bell(0.0, 0.03))
     c.blur = dice.pick((0, 1, 2, 3), (0.5, 0.27, 0.16, 0.07))

@@ -24,6 +24,7 @@ import multiprocessing
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 import time
 
@@ -35,7 +36,8 @@ from ..files import sha256, write_json
 from . import images as codec
 from ._face_drawing import draw_image
 from ._face_hair import model_head
-from ._face_traits import Dice, conditions, traits
+from ._face_pairs import FOLDS, check_pairs, plan_pairs, raw_pixel_accuracy
+from ._face_traits import conditions, traits
 from .packs import VerificationPack
 from .records import RecordWriter
 
@@ -44,8 +46,8 @@ __all__ = ["GENERATOR", "contact_sheet", "draw_face", "raw_pixel_accuracy", "syn
 logger = logging.getLogger(__name__)
 
 GENERATOR = 1  # raised by every change that changes a pixel
-FOLDS = 10
 FIRST_TEST_IDENTITY = 1 << 30  # test identities are the same ones however many are trained on
+PART = ".synthetic.part"  # end of the name of a folder in the making
 FILES = ("train.rec", "train.idx", "property", "test.bin", "contact.png")
 
 
@@ -112,6 +114,7 @@ def _encode(task):
 
 def _start_worker():
     cv2.setNumThreads(1)  # the processes are the parallelism
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends them
 
 
 def _results(tasks, workers):
@@ -131,79 +134,6 @@ def _results(tasks, workers):
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def plan_pairs(seed, test_identities, images, pairs):
-    """Choose the pairs of the verification pack.
-
-    Parameters
-    ----------
-    seed, test_identities, images, pairs : int
-        As in `synthesize`.
-
-    Returns
-    -------
-    list of tuple
-        ``(identity a, image a, identity b, image b)``, the identities from 0, ten folds one
-        after the other. A fold has identities of its own; its first half of pairs shows the same
-        person twice, the second half two persons. No pair comes twice.
-    """
-    dice = Dice(seed, pairs, 0x9A125)
-    groups = np.array_split(np.arange(test_identities), FOLDS)
-    half = pairs // (2 * FOLDS)
-    plan = []
-
-    def draw(options):
-        return int(dice.uniform() * options)
-
-    for group in groups:
-        seen = set()
-        while len(seen) < half:
-            who = int(group[draw(len(group))])
-            first, second = draw(images), draw(images)
-            if first != second:
-                seen.add((who, min(first, second), who, max(first, second)))
-        plan += sorted(seen)
-        seen = set()
-        while len(seen) < half:
-            one, other = sorted((int(group[draw(len(group))]), int(group[draw(len(group))])))
-            if one != other:
-                seen.add((one, draw(images), other, draw(images)))
-        plan += sorted(seen)
-    return plan
-
-
-def raw_pixel_accuracy(pack):
-    """Measure how well pixels alone tell the pairs of a pack apart: the baseline to beat.
-
-    Parameters
-    ----------
-    pack : VerificationPack
-
-    Returns
-    -------
-    dict
-        10-fold accuracy of squared L2 distance and mean-removed cosine on grey and on colour
-        pixels, and ``best`` of the four.
-    """
-    from ..evaluation.folds import kfold_accuracy  # pure NumPy
-
-    pixels = np.concatenate(list(pack.iter_batches(256)))
-    result = {}
-    for name in ("grey", "colour"):
-        flat = pixels.astype(np.float32)
-        if name == "grey":
-            flat = flat.mean(axis=3)
-        flat = flat.reshape(len(flat), -1)
-        centred = flat - flat.mean(axis=1, keepdims=True)
-        length = np.sqrt((centred * centred).sum(axis=1, keepdims=True))
-        for how, vectors in (("cosine", centred / np.maximum(length, 1e-6)), ("l2", flat)):
-            distance = ((vectors[0::2] - vectors[1::2]) ** 2).sum(axis=1).astype(np.float64)
-            distance *= 3.9 / max(float(distance.max()), 1e-12)  # onto the grid of thresholds
-            result[f"{name} {how}"] = kfold_accuracy(distance, pack.issame, FOLDS).accuracy
-    result = {name: round(float(value), 4) for name, value in result.items()}
-    result["best"] = max(result.values())
-    return result
 
 
 def contact_sheet(seed, identities, images):
@@ -289,7 +219,9 @@ def synthesize(
     if image_format not in ("jpg", "png"):
         raise InputError(f"image_format {image_format!r}: 'jpg' or 'png' was expected")
     workers = usable_cores() if workers is None else _check("workers", workers, 1)
-    _check_pairs(test_identities, images, pairs)
+    check_pairs(test_identities, images, pairs)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; a folder was expected. Choose another --out")
     start = time.perf_counter()
     found = None if overwrite else _find(out, settings)
     if found is None:
@@ -312,34 +244,14 @@ def synthesize(
 
 def _check(name, value, least):
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not least <= value < 1 << 30:
-        raise InputError(f"{name} {value!r}: a whole number from {least} to 2^30 was expected")
+    if not whole or not least <= value < 1 << 31:
+        raise InputError(f"{name} {value!r}: a whole number from {least} to 2^31 was expected")
     return int(value)
-
-
-def _check_pairs(test_identities, images, pairs):
-    """See that each fold can have enough different pairs."""
-    if pairs % (2 * FOLDS):
-        raise InputError(
-            f"pairs {pairs}: a multiple of {2 * FOLDS} was expected, so that each of the {FOLDS} "
-            "folds has half same and half different"
-        )
-    members = test_identities // FOLDS  # of the smallest fold
-    possible = min(members * images * (images - 1) // 2, members * (members - 1) // 2 * images**2)
-    half = pairs // (2 * FOLDS)
-    if half > possible:
-        raise InputError(
-            f"pairs {pairs}: a fold would need {half} pairs of a kind, and {members} identities "
-            f"with {images} images make only {possible}. Ask for at most {possible * 2 * FOLDS} "
-            "pairs, or for more test identities or images"
-        )
 
 
 def _find(out, settings):
     """Return the summary of the set in `out` when it is the one asked for, None when empty."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; a folder was expected. Choose another --out")
-    if not out.exists() or not any(out.iterdir()):
+    if not out.exists() or all(path.name.endswith(PART) for path in out.iterdir()):
         return None
     try:
         summary = json.loads((out / "synthetic.json").read_text(encoding="utf-8"))
@@ -372,13 +284,20 @@ def _find(out, settings):
 
 @contextlib.contextmanager
 def _beside(out):
-    """Yield a folder beside `out` whose files become those of `out` when the block succeeds."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = pathlib.Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    """Yield a folder whose files become those of `out` when the block succeeds."""
+    # inside a folder that exists: it may be a file system of its own, or the working directory
+    home = out if out.exists() else out.resolve().parent
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        part = pathlib.Path(tempfile.mkdtemp(prefix=".", suffix=PART, dir=home))
+    except OSError as error:
+        raise InputError(
+            f"{out} cannot be written ({error.strerror}: {error.filename}). Choose another folder"
+        ) from error
     try:
         yield part
-        os.chmod(part, 0o755)
-        if not out.exists() or not any(out.iterdir()):
+        if not out.exists():
+            os.chmod(part, home.stat().st_mode & 0o777)  # mkdtemp makes private folders
             os.replace(part, out)
             return
         (out / "synthetic.json").unlink(missing_ok=True)  # not whole until the last file is there
