@@ -153,7 +153,8 @@ def result_tables():
             headings, *rows = (
                 [cell.replace("@", r"\@") for cell in row] for row in csv.reader(file)
             )
-        tables[f"results/{path.stem}.inc"] = list_table(headings, rows)
+        table = list_table(headings, rows) if rows else "Not measured yet.\n"
+        tables[f"results/{path.stem}.inc"] = table
     return tables
 
 

@@ -1,0 +1,160 @@
+"""Measure the figures that the pages show and write them to docs/results.
+
+    python docs/measure.py                      # all that this machine can
+    python docs/measure.py backbone data        # some
+    python docs/measure.py flip --faces ../shared/data
+
+Run it on a machine with nothing else to do. Each name below is one file in docs/results, which a
+page includes beside the command that made it. `quickstart` and `log` read the folder that
+scripts/quickstart.sh left in runs/.
+"""
+
+import argparse
+import csv
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results"
+RUN = ROOT / "runs" / "quickstart"
+FACES = ROOT / "runs" / "synthetic-faces"
+
+
+def gluonface(*words):
+    """Run a command; return its standard output."""
+    command = [sys.executable, "-m", "gluonface", *map(str, words)]
+    sys.stderr.write(f"$ gluonface {' '.join(command[3:])}\n")
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def write(name, headings, rows):
+    """Write docs/results/NAME.csv."""
+    with open(RESULTS / f"{name}.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([headings, *rows])
+
+
+def backbone(args, scratch):
+    """Images/s of the forms of PReLU."""
+    rows = []
+    for threads in (1, 2):
+        file = scratch / f"backbone{threads}.json"
+        gluonface("bench", "backbone", "--threads", threads, "--json", file)
+        for form in json.loads(file.read_text())["forms"]:
+            rows.append(
+                [
+                    threads,
+                    form["form"],
+                    f"{form['training']:.0f}",
+                    f"{form['training_ratio']:.1f}",
+                    f"{form['inference']:.0f}",
+                    f"{form['inference_ratio']:.1f}",
+                ]
+            )
+    headings = ["Threads", "PReLU", "Training, images/s", "times plain"]
+    write("backbone", [*headings, "Inference, images/s", "times plain"], rows)
+
+
+def data(args, scratch):
+    """Images/s of the record readers."""
+    file = scratch / "data.json"
+    gluonface("bench", "data", "--json", file)
+    rows = [
+        [
+            row["what"],
+            row["measures"],
+            f"{row['images_per_second']:,.0f}",
+            *(f"{value:.1f}" for key, value in row.items() if key.startswith("ratio")),
+        ]
+        for row in json.loads(file.read_text())["rows"]
+    ]
+    ratios = ["times the loop with cv2", "times the loop with mx.image"]
+    write("data", ["Reader", "What it does", "Images/s", *ratios][: len(rows[0])], rows)
+
+
+def synthetic(args, scratch):
+    """Speed and difficulty of the made-up faces."""
+    command = ["data", "synthesize", "--identities", 200, "--images", 20, "--workers", 1]
+    summary = json.loads(gluonface(*command, "--out", scratch / "faces", "--json"))
+    raw = summary["raw_pixels"]["best"]
+    row = [f"{summary['images_per_second']:.0f}", f"{raw:.3f}"]
+    write("synthetic", ["Images/s of one core", "Accuracy of raw pixels at best"], [row])
+
+
+def quickstart(args, scratch):
+    """What the quick start's networks reach on the pack of unseen identities."""
+    file = scratch / "quickstart.json"
+    models = ["mobilefacenet:untrained", RUN.relative_to(ROOT)]
+    pack = FACES.relative_to(ROOT) / "test.bin"
+    rows = []
+    for name, model in zip(("untrained", "trained"), models):
+        gluonface(
+            *("eval", "verification", "--model", model, "--pack", pack),
+            *("--flip", "all", "--json", file),
+        )
+        rows += [[name, *_verification(row)] for row in json.loads(file.read_text())["results"]]
+    write("quickstart", ["Network", "Flip", "Accuracy", "TAR@0.01", "AUC", "EER"], rows)
+
+
+def _verification(row):
+    tar = (row["tar"] or {}).get("0.01")
+    return [
+        row["flip"],
+        f"{row['accuracy']:.4f} ± {row['accuracy_std']:.4f}",
+        *("-" if value is None else f"{value:.4f}" for value in (tar, row["auc"], row["eer"])),
+    ]
+
+
+def log(args, scratch):
+    """Some lines of the quick start's log."""
+    lines = (RUN / "train.log").read_text(encoding="utf-8").splitlines()
+    wanted = [line for line in lines if re.search(r" epoch \d+ step|verification at|-128,", line)]
+    first = next(i for i, line in enumerate(wanted) if " epoch " in line)
+    chosen = [*wanted[: first + 3], "...", *wanted[-3:]]
+    text = "\n".join(re.sub(r"^\S+ (\d\d:\d\d:\d\d)(,\d+)?", r"\1", line) for line in chosen)
+    (RESULTS / "log.txt").write_text(text + "\n", encoding="utf-8")
+
+
+def flip(args, scratch):
+    """The forms of flip-TTA with InsightFace's model on photographs. Needs --faces."""
+    from gluonface.data import VerificationPack
+    from gluonface.deploy import Embedder
+    from gluonface.evaluation import evaluate_pack
+
+    model = Embedder.load(args.faces / "insightface-mobilefacenet" / "model")
+    pack = VerificationPack.load(args.faces / "att" / "att_test.bin")
+    rows = []
+    for form, result in evaluate_pack(model, pack, ("none", "sum", "concat")).items():
+        low, high = result.score[result.issame].min(), result.score[~result.issame].max()
+        accuracy = f"{result.accuracy:.4f} ± {result.accuracy_std:.4f}"
+        rates = [f"{result.tar[far]:.4f}" for far in (0.1, 0.01)]
+        rows.append([form, accuracy, *rates, *(f"{x:.4f}" for x in (low, high, low - high))])
+    cosines = ["lowest same", "highest different", "gap"]
+    write("flip", ["flip", "accuracy", "TAR@0.1", "TAR@0.01", *cosines], rows)
+
+
+MEASUREMENTS = {made.__name__: made for made in (backbone, data, synthetic, quickstart, log, flip)}
+
+
+def main():
+    """Run the measurements that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(MEASUREMENTS))
+    parser.add_argument("--faces", type=pathlib.Path, help="folder with real faces and a model")
+    args = parser.parse_args()
+    unknown = set(args.names) - set(MEASUREMENTS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    names = args.names or [name for name in MEASUREMENTS if name != "flip" or args.faces]
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in names:
+            MEASUREMENTS[name](args, pathlib.Path(scratch))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()
