@@ -137,7 +137,7 @@ class Loader:
         if not self.shuffle:
             return np.arange(n, dtype=np.int64)
         # The bits of a bit generator are fixed for good, Generator.permutation is not (NEP 19).
-        key = np.array([self.seed, epoch], np.int64).view(np.uint64)
+        key = np.array([n % (1 << 64) for n in (self.seed, epoch)], np.uint64)
         return np.random.Philox(key=key).random_raw(n).argsort(kind="stable")
 
     def epoch(self, epoch, start=0):

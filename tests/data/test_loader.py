@@ -96,10 +96,10 @@ def test_resume_at_every_batch():
 def test_epochs_and_seeds_differ():
     orders = [
         tuple(Loader(Numbers(50), 5, seed=seed).order(epoch).tolist())
-        for seed in (0, 1)
+        for seed in (0, 1, -1, 1 << 63)
         for epoch in (0, 1, 2)
     ]
-    assert len(set(orders)) == 6
+    assert len(set(orders)) == 12
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert Loader(Numbers(50), 5, shuffle=False).order(3).tolist() == list(range(50))
 
