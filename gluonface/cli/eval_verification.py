@@ -1,6 +1,7 @@
 """`gluonface eval verification`: accuracy, TAR at FAR and ROC on verification packs."""
 
 import argparse
+import re
 
 __all__ = ["add_arguments", "run"]
 
@@ -23,8 +24,10 @@ false-accept rate does not exceed the one named. Thresholds are squared distance
 vectors, averaged over the folds. Each pack and form is evaluated on its own."""
     parser.add_argument(
         "--model",
+        nargs="+",
         metavar="SOURCE",
-        help="a run folder, an exported prefix, a .onnx file, or NAME:FILE.params",
+        help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params, or NAME:untrained "
+        "for a baseline; several are compared in one table",
     )
     parser.add_argument("--pack", nargs="+", metavar="FILE.bin", help="verification packs")
     parser.add_argument(
@@ -77,30 +80,44 @@ def run(args):
     if not args.embeddings and not (args.model and args.pack):
         raise InputError(f"--{'pack' if args.model else 'model'} is missing: both are needed")
     if args.embeddings:
-        results, packs, card = _stored(args), {}, None
+        results, packs, cards = _stored(args), {}, None
     else:
-        results, packs, card = _evaluate(args)
+        results, packs, cards = _evaluate(args)
     said = {}
-    for result in results:  # most notes are about the pack: say them once, not per flip form
+    for result in results:  # most notes are about the pack: say them once, not per row
         for note in result.notes:
-            said.setdefault((result.pack, note), []).append(result.flip)
+            said.setdefault((result.pack, note), {})[result.flip] = True
     for (pack, note), flips in said.items():
         logging.getLogger(__name__).warning("%s, flip %s: %s", pack, ", ".join(flips), note)
     sys.stdout.write(named.table(results) + "\n")
     if args.json:
         from ..files import write_json
 
-        write_json(_writable(args.json), named.document(results, card))
+        one = cards[0] if cards and len(cards) == 1 else cards
+        write_json(_writable(args.json), named.document(results, one))
     if args.report:
-        from ..evaluation.report import write_report
-
-        write_report(args.report, results, packs, card)
+        _report(args.report, results, packs, cards)
     return 0
 
 
+def _report(folder, results, packs, cards):
+    """Write the report: one page, or one folder a model when several were compared."""
+    import pathlib
+
+    from ..evaluation.report import write_report
+
+    if not cards or len(cards) == 1:
+        write_report(folder, results, packs, cards and cards[0])
+        return
+    for number, card in enumerate(cards, 1):
+        own = [result for result in results if result.model == card["source"]]
+        name = re.sub(r"[^\w.-]+", "_", card["source"]).strip("_.")
+        write_report(pathlib.Path(folder) / f"{number}-{name}", own, packs, card)
+
+
 def _evaluate(args):
-    """Run the model over the packs; return (results, packs by name, model card)."""
-    import re
+    """Run the models over the packs; return (results, packs by name, model cards)."""
+    import dataclasses
 
     from ..data import VerificationPack
     from ..deploy import Embedder
@@ -112,20 +129,22 @@ def _evaluate(args):
         pack.name = _unused(pack.name, packs)
         packs[pack.name] = pack
     ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
-    embedder = Embedder.load(args.model, ctx=ctx)
+    embedders = {source: Embedder.load(source, ctx=ctx) for source in args.model}
     results = []
-    for pack in packs.values():
-        results += verification.evaluate_pack(
-            embedder,
-            pack,
-            FLIPS[args.flip or "both"],
-            batch_size=args.batch_size,
-            progress=True,
-            folds=args.folds,
-            fars=args.fars,
-        ).values()
-    card = {**embedder.card, "source": args.model}
-    return results, packs, card
+    for source, embedder in embedders.items():
+        for pack in packs.values():
+            found = verification.evaluate_pack(
+                embedder,
+                pack,
+                FLIPS[args.flip or "both"],
+                batch_size=args.batch_size,
+                progress=True,
+                folds=args.folds,
+                fars=args.fars,
+            )
+            results += [dataclasses.replace(one, model=source) for one in found.values()]
+    cards = [{**embedder.card, "source": source} for source, embedder in embedders.items()]
+    return results, packs, cards
 
 
 def _stored(args):

@@ -9,7 +9,7 @@ import re
 from ..errors import DataError, InputError
 from .card import read_card
 
-__all__ = ["Source", "find_source", "read_prefix"]
+__all__ = ["Source", "find_source", "load_net", "read_prefix"]
 
 FORMS = (
     "A model is: a run folder, an exported prefix (x for x-symbol.json + x-0000.params), "
@@ -163,6 +163,70 @@ def _checkpoint(folder, tried):
         f"the run folder {folder} holds no model yet; looked for "
         + ", ".join(str(file.relative_to(folder)) for file in tried)
     )
+
+
+def load_net(source):
+    """Build the network of a Source of the kind ``zoo`` and fill it.
+
+    Our own files, written by ``net.save_parameters`` or by an export, are read here; those of
+    other toolkits go to `gluonface.model_zoo.load_weights`. The embedding size is the file's.
+
+    Returns
+    -------
+    Backbone
+
+    Raises
+    ------
+    InputError
+        For a name that is not in the zoo.
+    DataError
+        If a tensor is missing, extra or misshapen; it is named.
+    """
+    from .. import model_zoo
+    from .params import read_params, split_params
+
+    net = model_zoo.get_model(source.name, **source.options)
+    arrays = read_params(source.params)
+    args, auxs = split_params(arrays)
+    bare = {**args, **auxs}
+
+    def ours():
+        """Return {name in the file: parameter} if the file is one of ours, else None."""
+        parameters = net._collect_params_with_prefix()
+        for names in (parameters, {k.replace(".", "_"): p for k, p in parameters.items()}):
+            # One name may coincide by chance, half of them do not.
+            if 2 * len(set(names) & set(bare)) > len(names):
+                return names
+        return None
+
+    names = ours()
+    if names is None:
+        model_zoo.load_weights(net, source.params)
+        return net
+    if "embedding_size" not in source.options:
+        size = net.cfg.embedding_size
+        sizes = {
+            bare[name].shape[0]
+            for name, p in names.items()
+            if name in bare and p.shape[0] == size and p.shape[1:] == bare[name].shape[1:]
+        } - {size}
+        if len(sizes) == 1:
+            net = model_zoo.get_model(source.name, embedding_size=sizes.pop())
+            names = ours()
+    for name, parameter in names.items():
+        if name not in bare:
+            raise DataError(f"{source.params} lacks {name!r}, which {net.cfg.name} needs")
+        if bare[name].shape != parameter.shape:
+            raise DataError(
+                f"{name!r} in {source.params} has the shape {bare[name].shape}; "
+                f"{net.cfg.name} ({net.cfg.embedding_size}-d) needs {parameter.shape}"
+            )
+    extra = sorted(set(bare) - set(names))
+    if extra:
+        raise DataError(f"{source.params} has {extra[0]!r}, which {net.cfg.name} does not have")
+    for name, parameter in names.items():
+        parameter.set_data(bare[name].astype("float32"))
+    return net
 
 
 def read_prefix(source):

@@ -87,7 +87,7 @@ class VerificationResult:
     n_same, n_different, folds, embedding_size : int
     collapsed : bool
         All embeddings are the same: the model tells nobody apart.
-    pack, pack_sha256, flip : str or None
+    model, pack, pack_sha256, flip : str or None
         What was evaluated.
     xnorm : float or None
         Mean length of all un-normalised outputs, mirrored ones included.
@@ -120,6 +120,7 @@ class VerificationResult:
     score: np.ndarray = dataclasses.field(repr=False)
     issame: np.ndarray = dataclasses.field(repr=False)
     fold_edges: tuple = dataclasses.field(repr=False)
+    model: Optional[str] = None
     pack: Optional[str] = None
     pack_sha256: Optional[str] = None
     flip: Optional[str] = None
@@ -143,6 +144,7 @@ class VerificationResult:
     def to_dict(self):
         """Return all but the arrays, ready for JSON: no NaN, no infinity."""
         row = {
+            "model": self.model,
             "pack": self.pack,
             "pack_sha256": self.pack_sha256,
             "flip": self.flip,
@@ -223,9 +225,10 @@ def table(results):
     """
     rows = [columns(results)] + [cells(result, results) for result in results]
     widths = [max(map(len, column)) for column in zip(*rows)]
+    names = rows[0].index("flip") + 1  # the columns of words
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
+            cell.ljust(width) if place < names else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths))
         ).rstrip()
         for row in rows
@@ -236,6 +239,7 @@ def columns(results):
     """Return the headings of the table of `results`."""
     far = results[0].far_target if results else 1e-3
     return [
+        *(["model"] if _compares_models(results) else []),
         "pack",
         "flip",
         "pairs",
@@ -252,6 +256,7 @@ def columns(results):
 def cells(result, results):
     """Return the row of `result` in the table of `results`, as text."""
     return [
+        *([result.model or "-"] if _compares_models(results) else []),
         result.pack or "-",
         result.flip or "-",
         str(result.n_pairs),
@@ -271,8 +276,8 @@ def document(results, model=None):
     Parameters
     ----------
     results : sequence of VerificationResult
-    model : dict, optional
-        The facts of the model card: name, preprocessing, ...
+    model : dict or list of dict, optional
+        The facts of the model card: name, preprocessing, ... A list for several models.
 
     Returns
     -------
@@ -286,6 +291,10 @@ def document(results, model=None):
         "results": [result.to_dict() for result in results],
         "versions": _versions(),
     }
+
+
+def _compares_models(results):
+    return len({result.model for result in results}) > 1
 
 
 def _versions():

@@ -78,6 +78,23 @@ def test_one_table_with_a_row_per_pack_and_flip_form(pack, tmp_path, capsys):
     assert "%|" not in captured.out
 
 
+def test_several_models_are_compared_in_one_table(pack, tmp_path, capsys):
+    file, folder = tmp_path / "f.json", tmp_path / "report"
+    words = ["--pack", pack, "--json", str(file), "--report", str(folder)]
+    assert main(["eval", "verification", "--model", "net:untrained", "runs/a", *words]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split()[:3] == ["model", "pack", "flip"]
+    assert [row[:3] for row in rows(out)] == [
+        [model, "lfw", flip] for model in ("net:untrained", "runs/a") for flip in ("none", "sum")
+    ]
+    facts = json.loads(file.read_text())
+    assert [card["source"] for card in facts["model"]] == ["net:untrained", "runs/a"]
+    assert [row["model"] for row in facts["results"]] == ["net:untrained"] * 2 + ["runs/a"] * 2
+    for name, source in (("1-net_untrained", "net:untrained"), ("2-runs_a", "runs/a")):
+        own = json.loads((folder / name / "verification.json").read_text())
+        assert {row["model"] for row in own["results"]} == {source}
+
+
 @pytest.mark.parametrize(
     ("option", "forms"),
     [
