@@ -1,0 +1,112 @@
+"""`gluonface train`: train a model, or go on with an interrupted run."""
+
+import logging
+import pathlib
+import sys
+
+from ..errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# option -> configuration key, for those that are asked for often enough to have their own
+SHORT = {
+    "data": "data.path",
+    "init": "model.init",
+    "packs": "eval.packs",
+    "parallel": "train.parallel",
+    "ctx": "train.ctx",
+}
+
+
+def add_arguments(parser):
+    """Add the arguments of `gluonface train`."""
+    parser.argument_default = None
+    add = parser.add_argument
+    add(
+        "--run",
+        dest="folder",
+        metavar="DIR",
+        help="the run folder: all that the run writes goes there",
+    )
+    add("--recipe", metavar="NAME", help="settings to start from; an unknown name lists them all")
+    add("--config", metavar="FILE", help="YAML settings over those of the recipe")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one setting over both, such as optimizer.lr=0.1; may be repeated",
+    )
+    add("--data", metavar="DIR", help="training records: a folder with train.rec, or a .rec file")
+    add("--packs", nargs="+", metavar="BIN", help="verification packs to evaluate while training")
+    add(
+        "--init",
+        metavar="SOURCE",
+        help="weights to start from: a run folder, an exported prefix, or NAME:FILE.params",
+    )
+    add("--resume", action="store_true", help="go on from the last checkpoint of the run folder")
+    add("--ctx", metavar="DEVICES", help="cpu | gpu | cpu0,cpu1 | gpu0,gpu1,...")
+    add("--parallel", choices=("local", "horovod"), help="horovod: as a process of horovodrun")
+    add("--dry-run", action="store_true", help="print the resolved settings and stop")
+    add("--progress", action="store_true", help="show a progress bar even without a terminal")
+
+
+def run(args):
+    """Run the command."""
+    from ..training.config import config_to_dict
+
+    config = resolve(args)
+    if args.dry_run:
+        import yaml
+
+        yaml.safe_dump(config_to_dict(config), sys.stdout, sort_keys=False)
+        return 0
+    if args.folder is None:
+        raise InputError("--run DIR is missing: the folder that the run writes to")
+    from ..training.run import train
+
+    argv = ["gluonface", *sys.argv[1:]]
+    trainer = train(config, args.folder, args.resume, argv, args.progress or None)
+    if trainer.stop_reason is not None:
+        logger.error(
+            "stopped by %s at step %d of %d; everything is saved. Go on with: gluonface train "
+            "--run %s --resume",
+            trainer.stop_reason,
+            trainer.progress.step,
+            trainer.steps,
+            args.folder,
+        )
+        return 1
+    sys.stdout.write(f"{pathlib.Path(args.folder)}\n")
+    return 0
+
+
+def resolve(args):
+    """Return the `Config` of the arguments: recipe < file < command line.
+
+    With ``--resume`` the run's own config.yaml takes the place of recipe and file.
+    """
+    from ..training.recipes import load_config, parse_override
+    from ..training.run_folder import RunFolder
+
+    overrides = [
+        (key, getattr(args, option))
+        for option, key in SHORT.items()
+        if getattr(args, option) is not None
+    ]
+    overrides += [parse_override(text) for text in args.set]
+    if args.resume:
+        if args.folder is None:
+            raise InputError("--resume needs --run DIR: the run to go on with")
+        stored = RunFolder(args.folder).config
+        if stored.is_file():
+            config = load_config(file=stored, overrides=overrides)
+            if args.recipe is not None and args.recipe != config.recipe:
+                raise InputError(
+                    f"{args.folder} was started with the recipe {config.recipe!r}, not "
+                    f"{args.recipe!r}; leave --recipe out, or choose another --run"
+                )
+            return config
+        if args.recipe is None and args.config is None:
+            raise InputError(f"--resume: {args.folder} holds no run (there is no {stored})")
+    return load_config(args.recipe, args.config, overrides)

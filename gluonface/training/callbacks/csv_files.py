@@ -1,0 +1,108 @@
+"""metrics.csv, verification.csv and verification.json of a run folder."""
+
+import csv
+import dataclasses
+import io
+import json
+import pathlib
+
+from ...files import atomic_write, write_json
+
+__all__ = ["METRICS", "VERIFICATION", "CsvFiles", "read_rows"]
+
+METRICS = (
+    "step",
+    "epoch",
+    "loss",
+    "accuracy",
+    "target_cosine",
+    "lr",
+    "strength",
+    "images_per_second",
+    "data_wait",
+)
+VERIFICATION = ("step", "pack", "flip", "accuracy", "accuracy_std", "auc", "eer")
+
+
+class CsvFiles:
+    """Write one row per log record and one per verified pack.
+
+    A resumed run drops the rows after its checkpoint, so that the files are those of a run that
+    was never interrupted (the timing columns apart).
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        The run folder.
+    """
+
+    def __init__(self, folder):
+        folder = pathlib.Path(folder)
+        self._files = {
+            "metrics": (folder / "metrics.csv", METRICS),
+            "verification": (folder / "verification.csv", VERIFICATION),
+        }
+        self._json = folder / "verification.json"
+        self._history = []
+
+    def fit_start(self, trainer):
+        """Cut the files back to the step that training goes on from."""
+        step = trainer.progress.step
+        for path, columns in self._files.values():
+            rows = [row for row in read_rows(path, columns) if 0 < int(row["step"]) <= step]
+            if step and path.name == "verification.csv":
+                rows = [row for row in read_rows(path, columns) if int(row["step"]) <= step]
+            with atomic_write(path, "w", encoding="utf-8", newline="") as file:
+                file.write(_line(columns))
+                file.writelines(_line([row[name] for name in columns]) for row in rows)
+        if step and self._json.exists():
+            history = json.loads(self._json.read_text(encoding="utf-8"))["history"]
+            self._history = [entry for entry in history if entry["step"] <= step]
+        self._write_json(trainer)
+
+    def log(self, trainer):
+        """Append a row to metrics.csv."""
+        record = dataclasses.asdict(trainer.last_log)
+        self._append("metrics", [record[name] for name in METRICS])
+
+    def evaluation(self, trainer):
+        """Append a row per pack to verification.csv, and write verification.json."""
+        evaluation = trainer.last_evaluation
+        for name, pack in evaluation["packs"].items():
+            row = {"step": evaluation["step"], "pack": name, **pack}
+            self._append("verification", [row.get(column) for column in VERIFICATION])
+        self._history.append(evaluation)
+        self._write_json(trainer)
+
+    def _write_json(self, trainer):
+        if self._history:
+            progress = trainer.progress
+            best = {"step": progress.best_step, "accuracy": progress.best}
+            write_json(self._json, {"best": best, "history": self._history})
+        elif self._json.exists():
+            self._json.unlink()
+
+    def _append(self, which, values):
+        path, _ = self._files[which]
+        with open(path, "a", encoding="utf-8", newline="") as file:
+            file.write(_line(values))  # one write: a killed process leaves whole lines
+
+
+def read_rows(path, columns):
+    """Return the whole rows of a file as dicts; none if it is absent or has other columns."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        text = file.read()
+    whole = text[: text.rfind("\n") + 1]  # a line without its end was cut by a kill
+    rows = list(csv.reader(io.StringIO(whole)))
+    if not rows or tuple(rows[0]) != tuple(columns):
+        return []
+    return [dict(zip(columns, row)) for row in rows[1:] if len(row) == len(columns)]
+
+
+def _line(values):
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(["" if v is None else v for v in values])
+    return buffer.getvalue()

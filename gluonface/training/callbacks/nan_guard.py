@@ -1,0 +1,25 @@
+"""Stop at the first loss that is not a number."""
+
+import math
+
+from ...errors import TrainingError
+
+__all__ = ["NanGuard"]
+
+
+class NanGuard:
+    """Raise `TrainingError` on a NaN or infinite loss, at most one step after it.
+
+    Checkpoints are safe besides: weights are checked before each one is written.
+    """
+
+    def result(self, trainer):
+        """Look at the loss of a step."""
+        result = trainer.last_result
+        if math.isfinite(result.loss):
+            return
+        raise TrainingError(
+            f"the loss is {result.loss} at step {result.step} (learning rate {result.lr:g}, "
+            f"largest logit {result.stats['max_logit']:g}). Lower optimizer.lr, lengthen "
+            "schedule.warmup_steps or set optimizer.clip_norm. The last checkpoint is untouched."
+        )

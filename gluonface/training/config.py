@@ -1,0 +1,216 @@
+"""The configuration of a training run: one tree of checked options.
+
+Steps may be given as a whole number, or as a share of the run: ``0.1`` is a tenth of all steps.
+`gluonface.training.recipes` reads it from recipes, files and the command line.
+"""
+
+import dataclasses
+from typing import Any, Optional, Union
+
+from ..errors import InputError
+from ._options import option, read_section
+
+__all__ = ["Config", "config_from_dict", "config_to_dict"]
+
+
+@dataclasses.dataclass
+class ModelConfig:
+    """The backbone."""
+
+    name: str = option("mobilefacenet", "architecture, as `gluonface models` lists them")
+    embedding_size: Optional[int] = option(None, "empty: that of the published model", low=1)
+    init: Optional[str] = option(None, "weights to start from: FILE.params, run folder or prefix")
+
+
+@dataclasses.dataclass
+class LossConfig:
+    """The margin loss. Further keys (margin, scale, ...) are arguments of that loss."""
+
+    name: str = option("arcface", "loss, as `gluonface losses` lists them")
+    arguments: dict[str, Any] = option({}, "arguments of the loss")  # noqa: RUF009
+
+    OPEN = "arguments"  # keys that are no field of this section go here
+
+
+@dataclasses.dataclass
+class HeadConfig:
+    """The classifier around the loss."""
+
+    sample_rate: float = option(1.0, "share of the class centres used per step", above=0, high=1)
+    label_smoothing: float = option(
+        0.0, "share of the target spread over all classes", low=0, high=0.9
+    )
+
+
+@dataclasses.dataclass
+class DataConfig:
+    """Training data and how it is fed."""
+
+    path: Optional[str] = option(None, "folder with train.rec, or the .rec file")
+    batch_size: int = option(128, "images per step over all devices and processes", low=1)
+    flip: bool = option(True, "mirror half of the images at random")
+    workers: Optional[int] = option(None, "decoding threads; empty: as many as useful", low=1)
+    max_bad: int = option(0, "unreadable records to skip before stopping", low=0)
+
+
+@dataclasses.dataclass
+class OptimizerConfig:
+    """The optimizer."""
+
+    name: str = option("sgd", "optimizer", choices=("sgd", "nag", "adam", "adamw"))
+    lr: float = option(0.1, "learning rate at the end of the warm-up", above=0)
+    momentum: float = option(0.9, "momentum of sgd and nag", low=0, high=1)
+    beta1: float = option(0.9, "decay of the first moment of adam and adamw", low=0, high=1)
+    beta2: float = option(0.999, "decay of the second moment of adam and adamw", low=0, high=1)
+    epsilon: float = option(1e-8, "small number of adam and adamw", above=0)
+    wd: float = option(5e-4, "weight decay", low=0)
+    no_decay: bool = option(False, "no weight decay on BatchNorm, biases and PReLU slopes")
+    clip_norm: Optional[float] = option(None, "limit of the global gradient norm", above=0)
+
+
+@dataclasses.dataclass
+class ScheduleConfig:
+    """The learning rate over the run."""
+
+    name: str = option(
+        "cosine", "shape after the warm-up", choices=("cosine", "poly", "step", "constant")
+    )
+    warmup_steps: Union[int, float] = option(0, "steps (or share) from warmup_lr up to lr", low=0)
+    warmup_lr: float = option(0.0, "learning rate at the first step of the warm-up", low=0)
+    final_lr: float = option(0.0, "learning rate at the last step (cosine, poly)", low=0)
+    power: float = option(2.0, "power of poly", above=0)
+    milestones: list[Union[int, float]] = option(  # noqa: RUF009
+        [], "steps (or shares) at which step multiplies", low=0
+    )
+    factor: float = option(0.1, "what step multiplies with", above=0, high=1)
+
+
+@dataclasses.dataclass
+class MarginWarmupConfig:
+    """The margin's ramp: plain softmax until `start`, the full margin from `end`."""
+
+    start: Union[int, float] = option(0, "step (or share) at which the margin begins", low=0)
+    end: Union[int, float] = option(0, "step (or share) at which the margin is full", low=0)
+
+
+@dataclasses.dataclass
+class TrainConfig:
+    """How long, on what, in which precision."""
+
+    steps: Optional[int] = option(None, "length of the run in steps", low=1)
+    epochs: Optional[int] = option(None, "length of the run in epochs, in place of steps", low=1)
+    dtype: str = option(
+        "float32", "arithmetic of the backbone", choices=("float32", "float16", "bfloat16")
+    )
+    ctx: str = option("cpu", "devices: cpu | gpu | cpu0,cpu1 | gpu0,gpu1,...")
+    parallel: str = option(
+        "local", "processes: one, or those of horovodrun", choices=("local", "horovod")
+    )
+    seed: int = option(
+        0, "seed of weights, order of images, flips and dropout", low=0, high=2**31 - 1
+    )
+
+
+@dataclasses.dataclass
+class EvalConfig:
+    """Verification during training."""
+
+    packs: list[str] = option([], "verification packs (.bin)")  # noqa: RUF009
+    every: int = option(2000, "steps between verifications", low=1)
+    at_start: bool = option(False, "verify the network before the first step as well")
+    flip: str = option("none", "test-time flip", choices=("none", "sum", "concat"))
+    folds: int = option(10, "folds of the accuracy", low=2)
+    batch_size: int = option(64, "images per forward pass", low=1)
+
+
+@dataclasses.dataclass
+class LogConfig:
+    """What is written while training."""
+
+    every: int = option(20, "steps between two log lines", low=1)
+    tensorboard: bool = option(True, "write TensorBoard events")
+    curves: bool = option(True, "draw curves.png")
+
+
+@dataclasses.dataclass
+class CheckpointConfig:
+    """When the state is saved."""
+
+    every: int = option(1000, "steps between two checkpoints", low=1)
+
+
+@dataclasses.dataclass
+class ExportConfig:
+    """What is exported at the end."""
+
+    onnx: bool = option(False, "write ONNX beside symbol and params (needs gluonface[onnx])")
+    checkpoint: str = option(
+        "best",
+        "weights to export; best is chosen on the verification packs",
+        choices=("best", "last"),
+    )
+
+
+@dataclasses.dataclass
+class Config:
+    """All of it. `config_from_dict` makes one, checked."""
+
+    recipe: Optional[str] = option(None, "the recipe this came from")
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    head: HeadConfig = dataclasses.field(default_factory=HeadConfig)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
+    margin_warmup: MarginWarmupConfig = dataclasses.field(default_factory=MarginWarmupConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    eval: EvalConfig = dataclasses.field(default_factory=EvalConfig)
+    log: LogConfig = dataclasses.field(default_factory=LogConfig)
+    checkpoint: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
+    export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
+
+
+def config_from_dict(tree):
+    """Return the `Config` of a nested dictionary, every key and value checked.
+
+    Raises
+    ------
+    InputError
+        On an unknown key (the nearest is suggested), a value of the wrong type or out of range.
+    """
+    config = read_section(Config, tree)
+    for key in ("start", "end"):
+        _check_share(getattr(config.margin_warmup, key), f"margin_warmup.{key}")
+    _check_share(config.schedule.warmup_steps, "schedule.warmup_steps")
+    for milestone in config.schedule.milestones:
+        _check_share(milestone, "schedule.milestones")
+    if config.train.steps is not None and config.train.epochs is not None:
+        raise InputError(
+            f"train.steps = {config.train.steps} and train.epochs = {config.train.epochs} are both "
+            "given; set one of them to null, for example --set train.epochs=null"
+        )
+    if config.schedule.name == "step" and not config.schedule.milestones:
+        raise InputError(
+            "schedule.name = 'step' needs schedule.milestones, "
+            "for example --set schedule.milestones='[0.5, 0.75]'"
+        )
+    return config
+
+
+def config_to_dict(config):
+    """Return the nested dictionary of a `Config`; `config_from_dict` takes it back."""
+    tree = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name == getattr(config, "OPEN", None):
+            tree.update(value)
+        else:
+            tree[field.name] = config_to_dict(value) if dataclasses.is_dataclass(value) else value
+    return tree
+
+
+def _check_share(value, name):
+    if isinstance(value, float) and value > 1.0:
+        raise InputError(
+            f"{name} = {value} is neither a whole number of steps nor a share between 0 and 1"
+        )

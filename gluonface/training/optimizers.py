@@ -1,0 +1,278 @@
+"""Parameter updates: MXNet's optimizers over backbone and head, and their state as plain arrays."""
+
+import math
+
+import numpy as np
+
+from .._compat import mx
+from ..errors import InputError, TrainingError
+
+__all__ = ["AdamW", "Updates", "make_optimizer", "without_decay"]
+
+
+@mx.optimizer.register
+class AdamW(mx.optimizer.Optimizer):
+    """Adam with decoupled weight decay, which MXNet 1.9.1 has as an operator only.
+
+    ``w <- w - lr * (m_hat / (sqrt(v_hat) + epsilon) + wd * w)``: the decay follows the learning
+    rate and is not divided by the second moment.
+
+    Parameters
+    ----------
+    learning_rate : float
+    beta1, beta2 : float in [0, 1)
+    epsilon : float
+
+    References
+    ----------
+    Decoupled Weight Decay Regularization, 2017, arXiv 1711.05101.
+    """
+
+    def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, **kwargs):
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+
+    def create_state(self, index, weight):
+        """Return the zero first and second moment of a weight."""
+        return (
+            mx.nd.zeros(weight.shape, weight.context, dtype=weight.dtype),
+            mx.nd.zeros(weight.shape, weight.context, dtype=weight.dtype),
+        )
+
+    def update(self, index, weight, grad, state):
+        """Update one weight in place."""
+        self._update_count(index)
+        lr, wd = self._get_lr(index), self._get_wd(index)
+        count = self._index_update_count[index]
+        corrected = lr * math.sqrt(1 - self.beta2**count) / (1 - self.beta1**count)
+        mean, variance = state
+        mx.nd.contrib.adamw_update(
+            weight,
+            grad,
+            mean,
+            variance,
+            rescale_grad=self.rescale_grad,
+            lr=corrected,
+            eta=1.0,
+            wd=lr * wd,  # the operator does not multiply the decay by lr
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            out=weight,
+        )
+
+
+def make_optimizer(config):
+    """Return the MXNet optimizer of an `OptimizerConfig`.
+
+    Notes
+    -----
+    MXNet's sgd keeps the learning rate inside the momentum (``v <- m v + lr (g + wd w)``), PyTorch
+    outside; the two agree while the learning rate is constant. Its adam adds ``wd * w`` to the
+    gradient; adamw decays apart from it.
+    """
+    arguments = {"learning_rate": config.lr, "wd": config.wd}
+    if config.name in ("sgd", "nag"):
+        arguments["momentum"] = config.momentum
+    else:
+        arguments.update(beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon)
+    return mx.optimizer.create(config.name, **arguments)
+
+
+def without_decay(parameters):
+    """Take weight decay off vectors: BatchNorm's gamma and beta, biases, PReLU slopes."""
+    for parameter in parameters:
+        if len(parameter.shape) == 1:
+            parameter.wd_mult = 0.0
+
+
+class Updates:
+    """Sum gradients over devices and processes, clip, and update backbone and head.
+
+    Parameters
+    ----------
+    net : mx.gluon.HybridBlock
+        The backbone, initialised on one or several contexts.
+    head : object
+        The classifier; `collect_params()` gives its parameters on the first context.
+    config : OptimizerConfig
+    comm : object, optional
+        Communicator; gradients of the backbone are summed over its ranks. Those of the head
+        belong to one rank each.
+    """
+
+    def __init__(self, net, head, config, comm=None):
+        self._comm = comm
+        self._clip = config.clip_norm
+        self._groups = {}
+        for group, block in (("backbone", net), ("head", head)):
+            named = _trainable(block)
+            if config.no_decay:
+                without_decay(named.values())
+            if named:
+                trainer = mx.gluon.Trainer(
+                    list(named.values()), make_optimizer(config), update_on_kvstore=False
+                )
+                self._groups[group] = (list(named), trainer)
+
+    def apply(self, lr):
+        """Update all parameters with the gradients of the last backward pass.
+
+        Parameters
+        ----------
+        lr : float
+            Learning rate of this step.
+        """
+        for group, (_, trainer) in self._groups.items():
+            trainer.set_learning_rate(lr)
+            trainer.allreduce_grads()
+            if group == "backbone" and self._comm is not None and self._comm.size > 1:
+                self._sum_over_ranks(trainer)
+        if self._clip is not None:
+            self._clip_gradients()
+        for _, trainer in self._groups.values():
+            trainer.update(1)
+
+    def gradient_norm(self):
+        """Return the global norm of all gradients, on the first context (no wait)."""
+        squares = [
+            mx.nd.multi_sum_sq(*arrays, num_arrays=len(arrays)).sum().reshape((1,))
+            for arrays in (
+                [p.grad(p.list_ctx()[0]) for p in trainer._params]
+                for _, trainer in self._groups.values()
+            )
+        ]
+        total = squares[0]
+        if len(squares) > 1:
+            own = squares[1]
+            if self._comm is not None and self._comm.size > 1:  # each rank has its own shard
+                own = self._comm.allreduce(own, op="sum", name="training.head_norm")
+            total = total + own.as_in_context(total.context)
+        return total.sqrt()
+
+    def scale_gradients(self, factor):
+        """Multiply all gradients by `factor` (float or NDArray of one element), in place."""
+        for _, trainer in self._groups.values():
+            for parameter in trainer._params:
+                for grad in parameter.list_grad():
+                    if isinstance(factor, mx.nd.NDArray):
+                        local = factor.as_in_context(grad.context)
+                        mx.nd.broadcast_mul(grad, local.reshape((1,) * grad.ndim), out=grad)
+                    else:
+                        grad *= factor
+
+    def parameters(self):
+        """Return all trainable parameters."""
+        return [p for _, trainer in self._groups.values() for p in trainer._params]
+
+    def state(self, group):
+        """Return the optimizer's state of ``"backbone"`` or ``"head"`` as NumPy arrays.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            ``NAME#SLOT`` (momentum, moments) and ``NAME#count`` (updates so far).
+        """
+        names, trainer = self._groups.get(group, ((), None))
+        arrays = {}
+        for index, name in enumerate(names):
+            state = trainer._updaters[0].states.get(index)
+            for slot, array in enumerate(_slots(state)):
+                arrays[f"{name}#{slot}"] = array.asnumpy()
+            count = _counts(trainer, 0).get(index)
+            if count is not None:
+                arrays[f"{name}#count"] = np.int64(count)
+        return arrays
+
+    def load_state(self, group, arrays):
+        """Take the state that `state` gave, on every context.
+
+        Raises
+        ------
+        TrainingError
+            If an array is missing, superfluous or of another shape.
+        """
+        names, trainer = self._groups.get(group, ((), None))
+        left = dict(arrays)
+        for index, name in enumerate(names):
+            count = left.pop(f"{name}#count", None)
+            if count is None:
+                continue  # never updated: the state is made at the first update
+            parameter = trainer._params[index]
+            values = []
+            while f"{name}#{len(values)}" in left:
+                values.append(left.pop(f"{name}#{len(values)}"))
+            for device, context in enumerate(parameter.list_ctx()):
+                fresh = trainer._optimizer.create_state_multi_precision(
+                    index, parameter.data(context)
+                )
+                slots = _slots(fresh)
+                if [s.shape for s in slots] != [v.shape for v in values]:
+                    raise TrainingError(
+                        f"the checkpoint's optimizer state of {name} has arrays of shape "
+                        f"{[v.shape for v in values]}, expected {[s.shape for s in slots]}; "
+                        "it was written with another optimizer or network"
+                    )
+                for slot, value in zip(slots, values):
+                    slot[:] = value
+                updater = trainer._updaters[device]
+                updater.states[index] = fresh
+                updater.states_synced[index] = True
+                _counts(trainer, device)[index] = int(count)
+                trainer._optimizer.num_update = max(trainer._optimizer.num_update, int(count))
+        if left:
+            raise TrainingError(
+                f"the checkpoint has optimizer state for {sorted(left)[0]!r}, which this run does "
+                "not train; it was written with another network or head"
+            )
+
+    def _sum_over_ranks(self, trainer):
+        grads = [p.grad(p.list_ctx()[0]) for p in trainer._params]
+        flat = mx.nd.concat(*[g.reshape((-1,)) for g in grads], dim=0)
+        flat = self._comm.allreduce(flat, op="sum", name="training.gradients")
+        start = 0
+        for parameter, grad in zip(trainer._params, grads):
+            part = flat[start : start + grad.size].reshape(grad.shape)
+            start += grad.size
+            for own in parameter.list_grad():
+                part.copyto(own)
+
+    def _clip_gradients(self):
+        norm = self.gradient_norm()
+        self.scale_gradients(mx.nd.minimum(self._clip / (norm + 1e-12), 1.0))
+
+
+def _trainable(block):
+    """Return {structural name: parameter} of a block's parameters that are trained, in order."""
+    if isinstance(block, mx.gluon.Block):
+        named = block._collect_params_with_prefix()
+    else:
+        named = dict(block.collect_params().items())
+    named = {name: p for name, p in named.items() if p.grad_req != "null"}
+    for name, parameter in named.items():
+        if not parameter.shape or 0 in parameter.shape:
+            raise InputError(
+                f"parameter {name} has the unknown shape {parameter.shape}; "
+                "build the network with explicit in_channels and in_units"
+            )
+    return named
+
+
+def _slots(state):
+    """Return the arrays of an optimizer's state in a fixed order."""
+    if state is None:
+        return []
+    if isinstance(state, (tuple, list)):
+        return [array for part in state for array in _slots(part)]
+    return [state]
+
+
+def _counts(trainer, device):
+    """Return the update counts {index: count} that the optimizer keeps for a device.
+
+    MXNet's optimizers key them by the context's device id, so that N devices count each step once.
+    """
+    device_id = trainer._contexts[device].device_id
+    return trainer._optimizer._all_index_update_counts.setdefault(device_id, {})

@@ -1,0 +1,125 @@
+"""Where a configuration comes from: recipe < file < command line.
+
+A recipe or a file is YAML with the sections of `Config` and, if it likes, ``extends: NAME`` (a
+recipe, or a path relative to the file), whose values it takes over. ``--set section.key=value``
+comes last.
+"""
+
+import difflib
+import pathlib
+
+import yaml
+
+from ..errors import InputError
+from ..files import atomic_write
+from ._options import number
+from .config import config_from_dict, config_to_dict
+
+__all__ = ["list_recipes", "load_config", "parse_override", "read_recipe", "save_config"]
+
+RECIPES = pathlib.Path(__file__).resolve().parents[1] / "recipes"
+
+
+def list_recipes():
+    """Return the names of the recipes that come with the package, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def read_recipe(source):
+    """Return the tree of a recipe name or a YAML file, with all that it `extends` filled in.
+
+    Raises
+    ------
+    InputError
+        If there is none, it is not a YAML mapping, or it extends itself.
+    """
+    return _read_chain(_find(source, pathlib.Path()), ())
+
+
+def load_config(recipe=None, file=None, overrides=()):
+    """Return the `Config` of recipe < file < overrides.
+
+    Parameters
+    ----------
+    recipe : str, optional
+        Name of a recipe of the package, or a path to a YAML file.
+    file : str or pathlib.Path, optional
+        A YAML file over the recipe.
+    overrides : iterable of (str, object)
+        Dotted keys and their values, as `parse_override` returns them.
+    """
+    tree = {}
+    if recipe is not None:
+        _merge(tree, read_recipe(recipe))
+        tree["recipe"] = str(recipe)
+    if file is not None:
+        _merge(tree, read_recipe(file))
+    for key, value in overrides:
+        _assign(tree, key, value)
+    return config_from_dict(tree)
+
+
+def parse_override(text):
+    """Return (key, value) of ``section.key=value``; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text!r} is not KEY=VALUE, for example optimizer.lr=0.1")
+    try:
+        return key.strip(), number(yaml.safe_load(value))
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {text!r}: the value is not YAML: {error}") from error
+
+
+def save_config(config, path):
+    """Write a `Config` as YAML, whole or not at all."""
+    with atomic_write(path, "w", encoding="utf-8") as file:
+        yaml.safe_dump(config_to_dict(config), file, sort_keys=False, default_flow_style=False)
+
+
+def _find(source, folder):
+    path = pathlib.Path(source)
+    for candidate in (folder / path, RECIPES / f"{source}.yaml"):
+        if candidate.suffix in (".yaml", ".yml") and candidate.is_file():
+            return candidate
+    names = list_recipes()
+    near = difflib.get_close_matches(str(source), names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise InputError(
+        f"there is no recipe or YAML file {str(source)!r}.{hint} Recipes: {', '.join(names)}."
+    )
+
+
+def _read_chain(path, seen):
+    if path.resolve() in seen:
+        raise InputError(f"{path} extends itself, by way of {seen[-1]}")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
+    tree = {} if tree is None else tree
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} holds a {type(tree).__name__}, expected sections with keys")
+    base = {}
+    if tree.get("extends") is not None:
+        base = _read_chain(_find(tree["extends"], path.parent), (*seen, path.resolve()))
+    tree.pop("extends", None)
+    _merge(base, tree)
+    return base
+
+
+def _merge(base, over):
+    """Put `over` onto `base`, section by section. Lists are replaced."""
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _assign(tree, key, value):
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"{key!r}: {section!r} is a value, not a section")
+    tree[last] = value

@@ -1,0 +1,284 @@
+"""A whole run: build everything from a configuration, train, export."""
+
+import logging
+import pathlib
+import re
+import sys
+
+from .._compat import mx
+from ..errors import InputError
+from . import callbacks as watch
+from .checkpoint import Checkpoints, load_state
+from .optimizers import Updates
+from .precision import LossScale, reduced
+from .run_folder import RunFolder
+from .schedules import learning_rate, margin_strength
+from .trainer import Trainer
+
+__all__ = ["build", "contexts", "train"]
+
+logger = logging.getLogger(__name__)
+
+
+def train(config, run, resume=False, argv=None, progress=None):
+    """Train as a configuration says and export the result.
+
+    Parameters
+    ----------
+    config : Config
+    run : str or pathlib.Path
+        The run folder.
+    resume : bool, default False
+        Go on from the last checkpoint; from the start when there is none yet.
+    argv : list of str, optional
+        The command, for command.txt.
+    progress : bool, optional
+        Show a progress bar; default: when standard error is a terminal.
+
+    Returns
+    -------
+    Trainer
+        `stop_reason` is None when the run is complete.
+    """
+    folder = RunFolder(run)
+    if not resume:
+        folder.require_new()
+    comm = communicator(config.train.parallel)
+    trainer = build(config, comm)
+    checkpoints = Checkpoints(folder.checkpoints, comm)
+    trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
+    if comm.rank == 0:
+        folder.begin(config, sys.argv if argv is None else argv)
+    try:
+        last = checkpoints.path("last") if resume else None
+        if last is not None:
+            load_state(last, trainer)
+            logger.info("resuming at step %d of %d", trainer.progress.step, trainer.steps)
+        elif resume:
+            logger.info("no checkpoint in %s yet; starting from step 0", folder.path)
+        if comm.rank == 0:
+            checkpoints.tidy(trainer.progress.best_step)
+        _log_setup(config, trainer)
+        trainer.fit()
+        if trainer.stop_reason is None and comm.rank == 0:
+            export(config, folder.path, trainer, checkpoints)
+    except Exception as error:
+        logger.error("stopped at step %d: %s", trainer.progress.step, error)
+        raise
+    finally:
+        folder.end()
+    return trainer
+
+
+def build(config, comm=None):
+    """Return a `Trainer` without callbacks for a configuration.
+
+    Parameters
+    ----------
+    config : Config
+    comm : object, optional
+        Default: `Local`.
+    """
+    from ..data import Loader, RecordDataset
+    from ..loss import get_loss
+    from ..model_zoo import get_model
+    from ..parallel import Local, PartialFC
+
+    comm = comm or Local()
+    if config.data.path is None:
+        raise InputError("no training data: give --data DIR (or data.path in the configuration)")
+    if config.data.batch_size % comm.size:
+        raise InputError(
+            f"data.batch_size = {config.data.batch_size} cannot be divided over {comm.size} "
+            "processes; it counts the images of all of them"
+        )
+    ctx = contexts(config.train.ctx, comm)
+    batch_size = config.data.batch_size // comm.size
+    if batch_size < len(ctx):
+        raise InputError(
+            f"data.batch_size = {config.data.batch_size} leaves nothing to do for some of the "
+            f"{len(ctx)} devices of each process"
+        )
+    margin = get_loss(config.loss.name, **config.loss.arguments)
+    dataset = RecordDataset(config.data.path)
+    loader = Loader(
+        dataset,
+        batch_size,
+        seed=config.train.seed,
+        rank=comm.rank,
+        size=comm.size,
+        flip=config.data.flip,
+        workers=config.data.workers,
+        max_bad=config.data.max_bad,
+    )
+    steps = total_steps(config, loader)
+    mx.random.seed(config.train.seed)  # the same weights on every rank
+    net = get_model(config.model.name, embedding_size=config.model.embedding_size, ctx=ctx)
+    if tuple(dataset.image_size) != tuple(net.cfg.input_size):
+        raise InputError(
+            f"{dataset.path} holds images of {dataset.image_size} pixels, {config.model.name} "
+            f"takes {tuple(net.cfg.input_size)}"
+        )
+    if config.model.init is not None:
+        from ..model_zoo import load_weights
+
+        load_weights(net, config.model.init)
+    net.hybridize(static_alloc=True)
+    forward = reduced(net, config.train.dtype, ctx)
+    if forward is not net:
+        forward.hybridize(static_alloc=True)
+    head = PartialFC(
+        margin,
+        dataset.num_classes,
+        net.cfg.embedding_size,
+        sample_rate=config.head.sample_rate,
+        comm=comm,
+        ctx=ctx[0],
+        seed=config.train.seed,
+        label_smoothing=config.head.label_smoothing,
+    )
+    return Trainer(
+        net,
+        head,
+        loader,
+        Updates(net, head, config.optimizer, comm),
+        steps=steps,
+        lr=learning_rate(config.schedule, config.optimizer.lr, steps),
+        strength=margin_strength(config.margin_warmup, steps),
+        ctx=ctx,
+        comm=comm,
+        forward=forward,
+        loss_scale=LossScale() if config.train.dtype == "float16" else None,
+        seed=config.train.seed,
+        log_every=config.log.every,
+    )
+
+
+def communicator(parallel):
+    """Return the communicator of ``train.parallel``."""
+    from ..parallel import Horovod, Local
+
+    return Horovod() if parallel == "horovod" else Local()
+
+
+def contexts(text, comm=None):
+    """Return the MXNet contexts of ``cpu``, ``gpu``, ``cpu0,cpu1``, ``gpu0,gpu1``.
+
+    A ``gpu`` without number is, with several processes, that of the process's local rank.
+
+    Raises
+    ------
+    InputError
+        If the text is something else, or names a GPU that MXNet does not see.
+    """
+    result = []
+    for word in str(text).split(","):
+        match = re.fullmatch(r"(cpu|gpu)[(:]?(\d*)\)?", word.strip())
+        if not match:
+            raise InputError(
+                f"--ctx {text!r}: {word.strip()!r} is no device; expected cpu, gpu, or a list "
+                "such as gpu0,gpu1"
+            )
+        kind, number = match[1], int(match[2] or 0)
+        if kind == "gpu":
+            if not match[2] and comm is not None:
+                number = comm.local_rank
+            count = mx.context.num_gpus()
+            if number >= count:
+                raise InputError(
+                    f"--ctx {text!r}: there is no gpu{number}; MXNet sees {count} GPUs"
+                    + ("" if count else " (the CUDA build is gluonface[cu112])")
+                )
+        result.append(mx.Context(kind, number))
+    if len(set(map(str, result))) < len(result):
+        raise InputError(f"--ctx {text!r} names a device twice")
+    if len({context.device_type for context in result}) > 1:
+        raise InputError(f"--ctx {text!r} mixes CPUs and GPUs; take one kind")
+    return result
+
+
+def total_steps(config, loader):
+    """Return the length of the run in steps."""
+    if config.train.steps is not None:
+        return config.train.steps
+    if config.train.epochs is not None:
+        return config.train.epochs * len(loader)
+    raise InputError("how long to train is not given: set train.steps or train.epochs")
+
+
+def export(config, run, trainer, checkpoints):
+    """Export the chosen weights to RUN/export/model-*."""
+    from ..deploy import export_model
+
+    best = checkpoints.path("best") if config.export.checkpoint == "best" else None
+    which, step = "last", trainer.progress.step
+    if best is not None and trainer.progress.best_step != trainer.progress.step:
+        trainer.net.load_parameters(str(best / "backbone.params"), ctx=trainer.ctx)
+        which, step = "best", trainer.progress.best_step
+    history = trainer.last_evaluation
+    metrics = {}
+    if history is not None and history["step"] == step:
+        metrics = {name: {"accuracy": p["accuracy"]} for name, p in history["packs"].items()}
+    elif which == "best":
+        metrics = {"mean": {"accuracy": trainer.progress.best}}
+    card = {
+        "training_data": str(pathlib.Path(config.data.path).resolve()),
+        "metrics": metrics,
+        "training": {
+            "checkpoint": which,
+            "step": step,
+            "recipe": config.recipe,
+            "loss": config.loss.name,
+            "flip": config.eval.flip,
+        },
+    }
+    export_model(trainer.net, run / "export" / "model", onnx=config.export.onnx, card=card)
+
+
+def _callbacks(config, run, checkpoints, comm, progress):
+    """Return what watches the loop. The order counts: numbers, then checks, then saving."""
+    from ..data import VerificationPack
+
+    first = comm.rank == 0
+    chosen = [watch.NanGuard(), watch.StopSignals(config.log.every)]
+    if first:
+        chosen += [watch.ProgressBar(progress), watch.ConsoleLog(), watch.CsvFiles(run)]
+        if config.log.tensorboard:
+            chosen.append(watch.TensorBoard(run))
+        if config.log.curves:
+            chosen.append(watch.Curves(run))
+    if config.eval.packs:
+        packs = [VerificationPack.load(path) for path in config.eval.packs] if first else []
+        for pack in packs:
+            if len(pack) < config.eval.folds:
+                raise InputError(
+                    f"{pack.name} has {len(pack)} pairs, fewer than eval.folds = "
+                    f"{config.eval.folds}; set eval.folds lower"
+                )
+        e = config.eval
+        chosen.append(watch.Verification(packs, e.every, e.flip, e.folds, e.batch_size, e.at_start))
+    chosen.append(watch.SaveCheckpoints(checkpoints, config.checkpoint.every, config))
+    return chosen
+
+
+def _log_setup(config, trainer):
+    """Log one line that says what runs on what."""
+    loader, head = trainer.loader, trainer.head
+    logger.info(
+        "%s-%d, %s, %d classes, %d images; batch %d on %s, %d process%s; %d steps (%d per epoch); "
+        "%s, lr %g, MXNet %s",
+        config.model.name,
+        head.embedding_size,
+        head.margin,
+        head.num_classes,
+        len(loader.dataset),
+        config.data.batch_size,
+        ",".join(str(context) for context in trainer.ctx),
+        trainer.comm.size,
+        "" if trainer.comm.size == 1 else "es",
+        trainer.steps,
+        len(loader),
+        config.optimizer.name,
+        config.optimizer.lr,
+        mx.__version__,
+    )

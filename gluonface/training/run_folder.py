@@ -1,0 +1,133 @@
+"""The files of a run folder that say what the run is: config, command, environment, log."""
+
+import datetime
+import importlib.metadata
+import logging
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+
+from ..errors import InputError
+from ..files import write_json
+from .recipes import save_config
+
+__all__ = ["RunFolder"]
+
+PACKAGES = ("mxnet", "mxnet-cu112", "numpy", "gluoncv", "opencv-python-headless", "horovod", "onnx")
+
+
+class RunFolder:
+    """A folder of one run.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self._handler = None
+
+    @property
+    def config(self):
+        """The path of the resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def checkpoints(self):
+        """The path of the checkpoints."""
+        return self.path / "checkpoints"
+
+    def exists(self):
+        """Return whether a run has begun here."""
+        return self.config.is_file() or self.checkpoints.is_dir()
+
+    def require_new(self):
+        """Raise InputError if a run has begun here, or the path is a file."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"--run {self.path} is a file; a folder was expected")
+        if self.exists():
+            raise InputError(
+                f"--run {self.path} already holds a run. Add --resume to go on with it, "
+                "or choose another folder"
+            )
+
+    def begin(self, config, argv):
+        """Write config.yaml, command.txt and env.json, and log to train.log from now on.
+
+        Parameters
+        ----------
+        config : Config
+        argv : list of str
+            The command; appended, so that resumed runs show all of theirs.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        save_config(config, self.config)
+        now = datetime.datetime.now().isoformat(timespec="seconds")
+        with open(self.path / "command.txt", "a", encoding="utf-8") as file:
+            file.write(f"# {now} in {os.getcwd()}\n{shlex.join(argv)}\n")
+        write_json(self.path / "env.json", environment())
+        self._handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger("gluonface").addHandler(self._handler)
+
+    def end(self):
+        """Stop logging to train.log."""
+        if self._handler is not None:
+            logging.getLogger("gluonface").removeHandler(self._handler)
+            self._handler.close()
+            self._handler = None
+
+
+def environment():
+    """Return versions, commit, processor and threads, as env.json keeps them."""
+    from .. import __version__
+    from .._compat import mx, usable_cores
+
+    return {
+        "gluonface": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "cpu": _cpu_name(),
+        "cores": usable_cores(),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+        "gpus": mx.context.num_gpus(),
+        "executable": sys.executable,
+    }
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit():
+    """Return the commit of the source tree, with + when it has changes; None outside of one."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty=+"]
+        found = subprocess.run(
+            [*command, "--exclude=*"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _cpu_name():
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

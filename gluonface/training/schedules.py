@@ -1,0 +1,83 @@
+"""Learning rate and margin strength as functions of the step.
+
+Nothing here has state: a resumed run gets the values of the uninterrupted one.
+"""
+
+from ..errors import InputError
+
+__all__ = ["learning_rate", "margin_strength", "steps_of"]
+
+
+def steps_of(value, total):
+    """Return the number of steps of a configured value: an int as it is, a float as a share."""
+    return round(value * total) if isinstance(value, float) else int(value)
+
+
+def learning_rate(config, base_lr, total):
+    """Return a function from the step (0, 1, ...) to the learning rate.
+
+    Parameters
+    ----------
+    config : ScheduleConfig
+        `name` cosine, poly, step or constant, after `warmup_steps` steps that grow linearly
+        from `warmup_lr` to `base_lr`. Cosine and poly reach `final_lr` at the last step.
+    base_lr : float
+        The learning rate at the end of the warm-up.
+    total : int
+        Steps of the whole run.
+
+    Notes
+    -----
+    The shapes are GluonCV's `LRScheduler`, chained by its `LRSequential`.
+    """
+    from gluoncv.utils import LRScheduler, LRSequential
+
+    warmup = steps_of(config.warmup_steps, total)
+    if warmup >= total:
+        raise InputError(
+            f"schedule.warmup_steps = {config.warmup_steps} is {warmup} of {total} steps; "
+            "expected fewer than the whole run"
+        )
+    parts = []
+    if warmup:
+        parts.append(_part("linear", config.warmup_lr, base_lr, warmup))
+    parts.append(
+        _part(
+            config.name,
+            base_lr,
+            config.final_lr,
+            total - warmup,
+            power=config.power,
+            step_iter=[max(0, steps_of(m, total) - warmup) for m in config.milestones],
+            step_factor=config.factor,
+        )
+    )
+    schedule = LRSequential([LRScheduler(**part) for part in parts])
+    return lambda step: float(schedule(step))
+
+
+def _part(mode, base_lr, target_lr, niters, **more):
+    # GluonCV divides by (niters - 1): one iteration alone has no slope.
+    mode = "constant" if niters == 1 and mode != "step" else mode
+    return {"mode": mode, "base_lr": base_lr, "target_lr": target_lr, "niters": niters, **more}
+
+
+def margin_strength(config, total):
+    """Return a function from the step to the margin's strength: 0 until `start`, 1 from `end`.
+
+    In between it grows linearly. ``start = end = 35000`` is gluon-face's ``--loss-warmup-iters
+    35000``: plain (normalised) softmax for 35,000 steps, then the full margin at once.
+    """
+    start, end = steps_of(config.start, total), steps_of(config.end, total)
+    if end < start:
+        raise InputError(
+            f"margin_warmup.end = {config.end} (step {end}) comes before "
+            f"margin_warmup.start = {config.start} (step {start})"
+        )
+
+    def strength(step):
+        if step >= end:
+            return 1.0
+        return max(0.0, (step - start) / (end - start)) if end > start else 0.0
+
+    return strength
