@@ -8,7 +8,6 @@ few names that such a file needs and refuses anything else.
 import hashlib
 import logging
 import pathlib
-import pickle  # for writing only
 
 import numpy as np
 
@@ -129,7 +128,7 @@ class VerificationPack:
 
     def save(self, path):
         """Write the pack as a pickle of (list of bytes, list of bool), protocol 4."""
-        data = pickle.dumps((self.bins, [bool(same) for same in self.issame]), protocol=4)
+        data = unpickle.dump_pair(self.bins, [bool(same) for same in self.issame])
         with atomic_write(path) as file:
             file.write(data)
 

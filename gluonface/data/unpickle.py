@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["describe", "load_pair"]
+__all__ = ["describe", "dump_pair", "load_pair"]
 
 _TYPES = {"b1": np.bool_, "u1": np.uint8, "i1": np.int8}
 _TYPES.update({f"{kind}{size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (2, 4, 8)})
@@ -165,6 +165,11 @@ def load_pair(data):
         [_restored(item) for item in part] if isinstance(part, (list, tuple)) else _restored(part)
         for part in value
     )
+
+
+def dump_pair(bins, issame):
+    """Return the pickle of (list of bytes, list of bool), protocol 4: all that a pack may hold."""
+    return pickle.dumps((bins, issame), protocol=4)
 
 
 def _restored(value):
