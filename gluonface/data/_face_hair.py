@@ -216,14 +216,19 @@ def model_head(t):
         inner = dot(side * (x + 0.45 * t.ear), t.ear_y - 0.5, 0.34 * t.ear, 6.5)
         paint(colour, inner, np.asarray(t.skin) * (0.72, 0.62, 0.60), 0.8, soft=3)
     alpha = np.maximum(alpha, ears)
-    colour = blend(colour, bare, face)
+    # the head over all that; above the ears there is only hair that hangs behind it
+    low = slice(0 if back is not None else int((t.ear_y - 12 + MARGIN) * SCALE), SIDE)
+    colour[low] = blend(colour[low], bare[low], face[low])
     alpha = np.maximum(alpha, face)
     edge = np.asarray(t.hair, np.float32) * np.float32(0.9)
     grown = np.minimum(beard, np.maximum(face, neck))
     low = slice(int((48 + MARGIN) * SCALE), SIDE)
     if t.beard != "none":
         colour[low] = blend(colour[low], edge, grown[low])
-    colour = blend(colour, hair_colour, hair)
+    rows = np.flatnonzero(hair.any(axis=1))
+    if len(rows):  # not bald
+        high = slice(0, int(rows[-1]) + 1)
+        colour[high] = blend(colour[high], hair_colour[high], hair[high])
     alpha = np.maximum(alpha, hair)
 
     # the surface: outside the face the neck is a cylinder, further back than the jaw

@@ -139,8 +139,10 @@ def paint_within(canvas, points, shapes, colour):
 
 def _bump(field, x, y, rx, ry, amount):
     """Add a smooth hill of this height and these radii to `field`, in place."""
-    x0, x1 = np.searchsorted(X[0], (x - rx, x + rx))
-    y0, y1 = np.searchsorted(Y[:, 0], (y - ry, y + ry))
+    # pixels outside the radii add nothing, so one too many at either end does no harm
+    left, top = x + CENTRE + 0.5 + MARGIN, y + 0.5 + MARGIN
+    x0, x1 = max(int((left - rx) * SCALE) - 1, 0), max(int((left + rx) * SCALE) + 1, 0)
+    y0, y1 = max(int((top - ry) * SCALE) - 1, 0), max(int((top + ry) * SCALE) + 1, 0)
     dx = (X[:, x0:x1] - np.float32(x)) / np.float32(rx)
     dy = (Y[y0:y1] - np.float32(y)) / np.float32(ry)
     hill = np.maximum(1 - dx * dx - dy * dy, 0)

@@ -34,6 +34,9 @@ STYLES = (
     "bald", "buzz", "crop", "parted", "fringe", "swept", "receding", "curly", "afro", "long",
     "long fringe", "bob", "tied",
 )  # fmt: skip
+BEARDS = ("none", "stubble", "moustache", "goatee", "full", "sideburns")
+GLASSES = ("none", "frames", "dark")
+OCCLUDERS = ("none", "strands", "patch", "hand")
 
 
 class Dice:
@@ -200,10 +203,7 @@ def traits(seed, identity):
     t.strands = u(0.25, 0.6)
 
     # beard
-    t.beard = dice.pick(
-        ("none", "stubble", "moustache", "goatee", "full", "sideburns"),
-        (5, 2, 1, 1.2, 2, 0.6) if male else (1, 0, 0, 0, 0, 0),
-    )
+    t.beard = dice.pick(BEARDS, (5, 2, 1, 1.2, 2, 0.6) if male else (1, 0, 0, 0, 0, 0))
     t.beard_dense = u(0.55, 0.95)
     t.beard_y = u(80.0, 90.0)
     return t
@@ -237,8 +237,8 @@ def conditions(seed, identity, image):
     c.fill_colour = tint(u(0.0, 0.35), -warm + bell(0.0, 0.05), bell(0.0, 0.02))
     c.sky_colour = tint(u(0.14, 0.42), bell(0.0, 0.06), bell(0.0, 0.02))
 
-    c.glasses = dice.pick(("none", "frames", "dark"), (0.87, 0.11, 0.02))
-    c.occluder = dice.pick(("none", "strands", "patch", "hand"), (0.82, 0.07, 0.055, 0.055))
+    c.glasses = dice.pick(GLASSES, (0.87, 0.11, 0.02))
+    c.occluder = dice.pick(OCCLUDERS, (0.82, 0.07, 0.055, 0.055))
 
     # camera
     c.gain = u(0.68, 1.22)

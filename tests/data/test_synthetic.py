@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from gluonface.cli import main
-from gluonface.data import RecordDataset, VerificationPack, synthetic
+from gluonface.data import RecordDataset, VerificationPack, _face_traits, synthetic
+from gluonface.data._face_drawing import LANDMARKS, draw_image
+from gluonface.data._face_hair import model_head
 from gluonface.data.synthetic import draw_face, plan_pairs, synthesize
 from gluonface.errors import DataError, InputError
 
@@ -79,6 +81,42 @@ def test_a_face_depends_on_its_numbers_alone():
     np.testing.assert_array_equal(first, draw_face(3, 1, 4))
     for other in ((4, 1, 4), (3, 2, 4), (3, 1, 5)):
         assert np.abs(first.astype(int) - draw_face(*other)).mean() > 3
+
+
+def test_every_kind_of_face_and_occlusion_can_be_drawn():
+    seen = set()
+    for number in range(len(_face_traits.STYLES)):
+        looks = _face_traits.traits(0, number)
+        looks.style = _face_traits.STYLES[number]
+        looks.beard = _face_traits.BEARDS[number % len(_face_traits.BEARDS)]
+        head = model_head(looks)
+        for occluder in _face_traits.OCCLUDERS:
+            scene = _face_traits.conditions(0, number, 0)
+            scene.occluder = occluder
+            scene.glasses = _face_traits.GLASSES[number % len(_face_traits.GLASSES)]
+            image = draw_image(head, scene)
+            assert image.shape == (112, 112, 3)
+            assert image.std() > 5  # something is there
+            seen.add(image.tobytes())
+    # a bald or close-cropped head has no strands of hair of its own: it gets the patch
+    assert len(seen) == 4 * len(_face_traits.STYLES) - 2
+
+
+def test_features_are_where_an_aligned_crop_has_them():
+    # the mean over many people, lit from all sides: eyes and mouth are dark places
+    mean = np.mean([draw_face(0, who, 0) for who in range(48)], axis=0).mean(2)
+
+    def darker(x, y, dx, dy):
+        spot = mean[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4].mean()
+        x, y = x + dx, y + dy
+        return spot < mean[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4].mean() - 5
+
+    left, right, _, *corners = LANDMARKS
+    assert darker(*left, 0, 14)
+    assert darker(*right, 0, 14)
+    middle = np.mean(corners, axis=0)
+    assert darker(*middle, 0, 12)
+    assert darker(*middle, 0, -10)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="switches off x86-64 instructions")
