@@ -7,8 +7,9 @@ from ..errors import InputError
 from ..nn.activations import FORMS
 from . import mobilefacenet  # noqa: F401  (importing a family registers it)
 from ._base import BACKBONES, Backbone, ModelCfg
+from ._weights import load_weights
 
-__all__ = ["BACKBONES", "Backbone", "ModelCfg", "get_model", "list_models"]
+__all__ = ["BACKBONES", "Backbone", "ModelCfg", "get_model", "list_models", "load_weights"]
 
 MAX_EMBEDDING = 1 << 16
 

@@ -1,0 +1,103 @@
+"""`gluonface import`: weights of other toolkits, read into a backbone of ours."""
+
+import pathlib
+import sys
+
+__all__ = ["add_arguments", "run"]
+
+TOLERANCE = 1e-4  # of the largest number in the embeddings
+CHECKED = 4  # images
+
+
+def add_arguments(parser):
+    """Add the options of `gluonface import` to `parser`."""
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="SOURCE",
+        help="an MXNet checkpoint (prefix x for x-symbol.json + x-0000.params, or its folder), "
+        "or a .params file that gluonface wrote",
+    )
+    parser.add_argument("--model", required=True, metavar="NAME", help="see `gluonface models`")
+    parser.add_argument("--out", required=True, metavar="FILE.params", help="file to write")
+    parser.add_argument("--licence", help="licence of the weights, for the model card")
+    parser.add_argument("--training-data", help="what they were trained on, for the model card")
+
+
+def run(args):
+    """Import, compare with the source's own graph, and write the weights and their card."""
+    from ..errors import InputError
+
+    out = pathlib.Path(args.out).expanduser()
+    if out.suffix != ".params":
+        raise InputError(f"--out is {args.out!r}; expected a file name that ends in .params")
+    if not out.parent.is_dir():
+        raise InputError(f"--out is {args.out!r}, but there is no folder {out.parent}")
+
+    from .. import model_zoo
+    from ..deploy.card import make_card
+    from ..deploy.params import params_bytes
+    from ..files import atomic_write, sha256, write_json
+    from ..model_zoo._weights import find_checkpoint, load_weights, source_embedding_size
+
+    model_zoo.BACKBONES.get(args.model)  # a wrong name is the first thing to say
+    net = model_zoo.get_model(args.model, embedding_size=source_embedding_size(args.source))
+    files = load_weights(net, args.source)
+    difference = _difference(net, *find_checkpoint(args.source))
+    card = make_card(
+        net.cfg,
+        net.cfg.embedding_size,
+        {
+            "licence": args.licence,
+            "training_data": args.training_data,
+            "imported_from": {"source": str(args.source), "sha256": files},
+        },
+    )
+    parameters = net._collect_params_with_prefix()
+    with atomic_write(out) as file:  # the format of net.save_parameters
+        file.write(params_bytes({k: p.data().asnumpy() for k, p in parameters.items()}))
+    card["sha256"]["params"] = sha256(out)
+    write_json(out.with_suffix(".json"), card)
+    sys.stdout.write(f"{net.cfg.name}, embedding {net.cfg.embedding_size}: wrote {out}\n")
+    if difference is not None:
+        sys.stdout.write(
+            f"embeddings equal those of the source's own graph to {difference:.1e} relative "
+            f"({CHECKED} random images)\n"
+        )
+    if not args.licence:
+        sys.stdout.write("the licence is not recorded; name it with --licence\n")
+    return 0
+
+
+def _difference(net, params, symbol):
+    """Return the largest relative difference to the source's own graph, None without a graph."""
+    if symbol is None:
+        return None
+    from .._compat import mx
+    from ..errors import DataError
+
+    graph = mx.sym.load(str(symbol))  # its JSON and the arrays have been read and checked before
+    internals = graph.get_internals()
+    if "fc1_output" in internals.list_outputs():
+        graph = internals["fc1_output"]
+    arrays = mx.nd.load(str(params))
+    images = mx.nd.random.uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
+    wanted = {k.split(":", 1)[1]: v for k, v in arrays.items()}
+    names, auxiliary = graph.list_arguments(), graph.list_auxiliary_states()
+    executor = graph.bind(
+        mx.cpu(),
+        {**{k: wanted[k] for k in names if k in wanted}, "data": images},
+        aux_states={k: wanted[k] for k in auxiliary},
+        grad_req="null",
+    )
+    theirs = executor.forward(is_train=False)[0]
+    ours = net(images)
+    difference = ((ours - theirs).abs().max() / theirs.abs().max()).asscalar()
+    if not difference <= TOLERANCE:
+        raise DataError(
+            f"the imported {net.cfg.name} gives other embeddings than {symbol} "
+            f"(difference {difference:.2g} relative, expected at most {TOLERANCE:g}); "
+            "nothing was written"
+        )
+    return float(difference)

@@ -1,0 +1,276 @@
+"""Read weights into a backbone: our own files and MXNet checkpoints of other toolkits.
+
+A checkpoint is mapped by its graph, not by the names in it: both graphs are reduced to their
+layers with weights, which must be the same layers fed by the same layers.
+"""
+
+import logging
+import pathlib
+import re
+
+import numpy as np
+
+from .._compat import mx
+from ..errors import DataError, InputError
+from ..files import sha256
+from ._graph import read_graph
+
+__all__ = ["find_checkpoint", "load_weights", "source_embedding_size"]
+
+logger = logging.getLogger(__name__)
+
+EPOCH = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
+SHOWN = 6  # names in a message
+
+
+def find_checkpoint(source):
+    """Find the files of a source.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+        A ``.params`` file, a prefix ``x`` (``x-symbol.json`` with ``x-0000.params``, or else the
+        latest epoch), or a folder that holds one checkpoint.
+
+    Returns
+    -------
+    params : pathlib.Path
+    symbol : pathlib.Path or None
+        None if there is no symbol beside it, as for files of `save_parameters`.
+
+    Raises
+    ------
+    InputError
+        If nothing is there, or more than one thing could be meant.
+    """
+    path = pathlib.Path(source).expanduser()
+    if path.is_dir():
+        symbols = sorted(path.glob("*-symbol.json"))
+        if len(symbols) != 1:
+            raise InputError(
+                f"{path} holds {len(symbols)} files *-symbol.json; expected one. "
+                "Name the prefix of a checkpoint or a .params file"
+            )
+        path = symbols[0]
+    if path.name.endswith("-symbol.json"):
+        path = path.with_name(path.name[: -len("-symbol.json")])
+    if path.suffix == ".params":
+        if not path.is_file():
+            raise InputError(f"there is no file {path}")
+        match = EPOCH.match(path.name)
+        symbol = path.with_name(f"{match['prefix'] if match else path.stem}-symbol.json")
+        return path, symbol if symbol.is_file() else None
+    symbol = path.with_name(f"{path.name}-symbol.json")
+    found = path.parent.glob(f"{_literal(path.name)}-*.params") if path.parent.is_dir() else ()
+    epochs = {int(m["epoch"]): f for f in found for m in [EPOCH.match(f.name)] if m}
+    if not symbol.is_file() or not epochs:
+        raise InputError(
+            f"no weights at {path}: expected a .params file, or a prefix with both "
+            f"{symbol.name} and {path.name}-0000.params in {path.parent}"
+        )
+    return epochs[0] if 0 in epochs else epochs[max(epochs)], symbol
+
+
+def _literal(name):
+    """Return `name` with the wildcards of glob made literal."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _read(source):
+    """Return the arrays of a source (float32, by plain name), its graph or None, and its files."""
+    from ..deploy.params import read_params
+
+    params, symbol = find_checkpoint(source)
+    arrays = {}
+    for key, array in read_params(params).items():
+        name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
+        if array.dtype.kind not in "fiu":
+            raise DataError(f"the tensor {name!r} of {params} holds {array.dtype}, not numbers")
+        if not np.isfinite(array).all():
+            raise DataError(f"the tensor {name!r} of {params} holds NaN or infinity")
+        arrays[name] = array.astype(np.float32)
+    graph = None
+    if symbol is not None:
+        try:
+            text = symbol.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{symbol} cannot be read: {error}") from None
+        graph = read_graph(text, str(symbol))
+    return arrays, graph, {path.name: sha256(path) for path in (params, symbol) if path}
+
+
+def source_embedding_size(source):
+    """Return the length of the embedding that a source's network gives."""
+    arrays, graph, _ = _read(source)
+    if graph is None:
+        sizes = [array.shape[0] for name, array in arrays.items() if array.ndim]
+    else:
+        layers = [layer for layer in graph.layers if layer.op == "BatchNorm"]
+        sizes = [
+            arrays[layer.params["beta"]].shape[0]
+            for layer in layers
+            if layer.params["beta"] in arrays
+        ]
+    if not sizes:
+        raise DataError(f"{source} holds no tensors of a network")
+    return int(sizes[-1])
+
+
+def load_weights(net, source):
+    """Read weights into a backbone of the zoo.
+
+    Parameters
+    ----------
+    net : Backbone
+        Initialised, on any contexts and in any form of PReLU.
+    source : str or pathlib.Path
+        A file of ``net.save_parameters``, or an MXNet checkpoint (symbol and params) of the same
+        architecture: ours, or InsightFace's. The prefix of a checkpoint, either of its files, or
+        its folder.
+
+    Returns
+    -------
+    dict of str to str
+        The files read, by name, with their sha256.
+
+    Raises
+    ------
+    InputError
+        If nothing is there, or the preprocessing in the graph is not the net's.
+    DataError
+        If a file is broken, or a tensor is missing, not wanted, or of another shape; the message
+        names it.
+
+    Notes
+    -----
+    In inference the result equals the checkpoint's own graph. What the backbone has not is folded
+    away: the bias of a linear layer goes into the running mean of the BatchNorm that follows, a
+    gamma that ``fix_gamma`` says to ignore becomes 1, and another eps goes into the running
+    variance. In training an eps that was folded is ours, 1e-5.
+    """
+    arrays, graph, files = _read(source)
+    ours = net._collect_params_with_prefix()
+    if graph is None:
+        values = arrays
+    else:
+        target = read_graph(net.to_symbol("plain").tojson(), net.cfg.name, output="")
+        structural = {parameter.name: name for name, parameter in ours.items()}
+        for layer in target.layers:
+            layer.params = {role: structural[name] for role, name in layer.params.items()}
+        values = _translate(graph, target, arrays, source, net.cfg)
+    _compare_names(ours, values, source, net.cfg.name)
+    for name, parameter in ours.items():
+        if tuple(values[name].shape) != tuple(parameter.shape):
+            raise DataError(
+                f"the tensor {name!r} of {source} has the shape {values[name].shape}; "
+                f"{net.cfg.name} needs {tuple(parameter.shape)}"
+            )
+    for name, parameter in ours.items():
+        parameter.set_data(mx.nd.array(values[name], dtype=parameter.dtype))
+    logger.info("read %d tensors from %s into %s", len(ours), source, net.cfg.name)
+    return files
+
+
+def _list(names):
+    names = sorted(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _compare_names(ours, values, source, model):
+    problems = []
+    if set(ours) - set(values):
+        problems.append(f"missing: {_list(set(ours) - set(values))}")
+    if set(values) - set(ours):
+        problems.append(f"not in the model: {_list(set(values) - set(ours))}")
+    if problems:
+        raise DataError(f"{source} does not hold the tensors of {model}; {'; '.join(problems)}")
+
+
+def _translate(graph, target, arrays, source, cfg):
+    """Return the arrays of a checkpoint under the names of our backbone."""
+    if not np.allclose([graph.mean, graph.scale], [cfg.mean, cfg.scale], rtol=1e-6, atol=1e-9):
+        raise InputError(
+            f"{source} computes (x - {graph.mean:g}) * {graph.scale:g} from the pixels first, "
+            f"the model (x - {cfg.mean:g}) * {cfg.scale:g}; build the model with "
+            f"mean={graph.mean:g}, scale={graph.scale:.9g}"
+        )
+    used = {name for layer in graph.layers for name in layer.params.values()}
+    missing = used - set(arrays)
+    extra = set(arrays) - graph.known
+    if missing or extra:
+        parts = [f"{_list(missing)} of its graph missing"] if missing else []
+        parts += [f"{_list(extra)} not in its graph"] if extra else []
+        raise DataError(f"the tensors of {source} are not those of its symbol: {'; '.join(parts)}")
+    for number, (theirs, our) in enumerate(zip(graph.layers, target.layers), 1):
+        _same_layer(number, theirs, our, source, cfg.name)
+    if len(graph.layers) != len(target.layers) or graph.output != target.output:
+        longer = graph if len(graph.layers) > len(target.layers) else target
+        odd = [
+            f"{layer.op} {_who(layer)}"
+            for layer in longer.layers[min(len(graph.layers), len(target.layers)) :]
+        ]
+        raise DataError(
+            f"{source} has {len(graph.layers)} layers with weights and ends in {graph.output}; "
+            f"{cfg.name} has {len(target.layers)} and ends in {target.output}"
+            + (f"; without a counterpart: {_list(odd)}" if odd else "")
+        )
+    values, bias = {}, {}
+    for number, (theirs, our) in enumerate(zip(graph.layers, target.layers), 1):
+        tensors = {role: arrays[name] for role, name in theirs.params.items()}
+        if theirs.op == "BatchNorm":
+            if theirs.fix_gamma:
+                tensors["gamma"] = np.ones_like(tensors["gamma"])
+            tensors["running_var"] = tensors["running_var"] + np.float32(theirs.eps - our.eps)
+            if theirs.inputs in bias:
+                tensors["running_mean"] = tensors["running_mean"] - bias.pop(theirs.inputs)
+        elif "bias" in tensors and "bias" not in our.params:
+            bias[f"layer {number}"] = tensors.pop("bias")
+        for role, name in our.params.items():
+            if role not in tensors:
+                raise DataError(
+                    f"{source} has no {role} for {theirs.op} {theirs.name!r}; "
+                    f"{cfg.name} needs it for {name!r}"
+                )
+            values[name] = tensors[role]
+            _same_shape(theirs, role, values[name], name)
+    if bias:
+        raise DataError(
+            f"{source} has biases that {cfg.name} has not and no BatchNorm follows: "
+            + _list(graph.layers[int(key.split()[1]) - 1].params["bias"] for key in bias)
+        )
+    return values
+
+
+def _same_shape(layer, role, value, name):
+    """Refuse vectors of one layer that do not fit each other."""
+    if layer.op == "BatchNorm" and value.ndim != 1:
+        raise DataError(
+            f"the tensor {layer.params[role]!r}, for {name!r}, has the shape {value.shape}; "
+            "expected one number per channel"
+        )
+
+
+def _who(layer):
+    return repr(next(iter(layer.params.values()), layer.name))
+
+
+def _same_layer(number, theirs, our, source, model):
+    """Raise unless two layers do the same to the same input."""
+    if theirs.op != our.op:
+        raise DataError(
+            f"layer {number} of {source} is {theirs.op} ({_who(theirs)}); "
+            f"{model} has {our.op} ({_who(our)}) there"
+        )
+    different = {k: v for k, v in theirs.settings.items() if v != our.settings[k]}
+    if different:
+        key, value = next(iter(different.items()))
+        raise DataError(
+            f"layer {number} of {source}, {theirs.op} {_who(theirs)}, has {key} {value}; "
+            f"{model} has {our.settings[key]} there ({_who(our)})"
+        )
+    if theirs.inputs != our.inputs:
+        raise DataError(
+            f"layer {number} of {source}, {theirs.op} {_who(theirs)}, is fed by {theirs.inputs}; "
+            f"in {model} its counterpart {_who(our)} is fed by {our.inputs}"
+        )
