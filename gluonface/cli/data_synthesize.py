@@ -1,11 +1,14 @@
 """`gluonface data synthesize`: draw a made-up face set."""
 
+import argparse
 import sys
 
 
 def add_arguments(parser):
     """Add the options to `parser`."""
-    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to make")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", default=argparse.SUPPRESS, help="the folder to make"
+    )
     parser.add_argument("--identities", type=int, default=200, help="identities to train on")
     parser.add_argument("--images", type=int, default=20, help="images per identity")
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other people")
@@ -19,7 +22,10 @@ def add_arguments(parser):
         "--pairs", type=int, default=600, help="pairs of the verification pack, a multiple of 20"
     )
     parser.add_argument(
-        "--workers", type=int, help="processes that draw (default: the usable cores)"
+        "--workers",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="processes that draw (default: the usable cores)",
     )
     parser.add_argument(
         "--format",
@@ -46,7 +52,7 @@ def run(args):
         seed=args.seed,
         test_identities=args.test_identities,
         pairs=args.pairs,
-        workers=args.workers,
+        workers=getattr(args, "workers", None),
         image_format=args.format,
         overwrite=args.overwrite,
     )

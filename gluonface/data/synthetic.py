@@ -337,7 +337,7 @@ def _make(folder, settings, workers):
     bins = [test[pair[side : side + 2]] for pair in plan for side in (0, 2)]
     pack = VerificationPack(bins, [one == other for one, _, other, _ in plan], name="test")
     pack.save(folder / "test.bin")
-    sheet = contact_sheet(seed, min(people, 10), min(count, 10))
+    sheet = contact_sheet(seed, min(people, 8), min(count, 8))
     (folder / "contact.png").write_bytes(codec.encode(sheet, 101))
     summary = {
         "settings": settings,
