@@ -7,9 +7,10 @@ _LAZY = {
     "combine_views": "views",
     "export_model": "export",
     "export_onnx": "onnx",
+    "export_source": "export",
 }
 
-__all__ = ["Embedder", "combine_views", "export_model", "export_onnx"]
+__all__ = ["Embedder", "combine_views", "export_model", "export_onnx", "export_source"]
 
 
 def __getattr__(name):

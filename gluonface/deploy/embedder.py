@@ -12,7 +12,7 @@ from ..errors import DataError, InputError
 from ..files import sha256
 from .engines import OnnxEngine, SymbolEngine
 from .graph import Graph, pixel_constants
-from .sources import UNTRAINED, find_source, read_prefix
+from .sources import UNTRAINED, find_source, load_net, read_prefix
 from .views import FLIPS, combine_views
 
 __all__ = ["Embedder"]
@@ -298,17 +298,9 @@ def _checked_card(found, role="params"):
 
 
 def _load_zoo(found, ctx):
-    from .. import model_zoo
-    from .._compat import mx
     from .export import trace
 
-    if found.params is None:  # NAME:untrained: the same random weights every time
-        mx.random.seed(0)
-    net = model_zoo.get_model(found.name, **found.options)
-    if found.params is None:
-        logger.warning("%s has random weights: a baseline, not a model", found.name)
-    else:
-        model_zoo.load_weights(net, found.params)
+    net = load_net(found)
     symbol, arrays = trace(net)
     size = tuple(net.cfg.input_size)
     card = {

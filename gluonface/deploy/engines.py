@@ -78,27 +78,29 @@ def _check_shapes(symbol, args, auxs, size, source):
         for name in names:
             if name != "data" and name not in values:
                 raise DataError(f"{source} lacks {name!r}, which the symbol needs")
+    # First what the symbol wants when it is not told: MXNet believes some shapes that it is told.
+    wanted = _infer(symbol, data, f"the symbol cannot take images of {size[0]}x{size[1]}")
+    shared = {  # a PReLU may have one slope for all channels
+        node.inputs[1][0].name
+        for node in Graph(symbol).nodes()
+        if node.op == "LeakyReLU" and len(node.inputs) > 1
+    }
+    kinds = ((inputs, wanted[0], args), (symbol.list_auxiliary_states(), wanted[2], auxs))
+    for names, shapes, values in kinds:
+        for name, shape in zip(names, shapes):
+            if name == "data" or not shape or 0 in shape or -1 in shape:
+                continue
+            actual = values[name].shape
+            if actual != tuple(shape) and not (name in shared and actual == (1,)):
+                raise DataError(
+                    f"{name!r} in {source} has the shape {actual}; the symbol needs {shape}"
+                )
     known = {name: args[name].shape for name in inputs if name in args}
     try:
-        answer = symbol.infer_shape(**data, **known)
+        return symbol.infer_shape(**data, **known)
     except mx.MXNetError as error:
         reason = str(error).strip().splitlines()[-1]
-    else:
-        for name, shape in zip(symbol.list_auxiliary_states(), answer[2]):
-            if auxs[name].shape != tuple(shape):
-                raise _misfit(name, auxs[name].shape, shape, source)
-        return answer
-    # Which one? What the symbol wants when it is asked without them.
-    wanted = _infer(symbol, data, f"the symbol cannot take images of {size[0]}x{size[1]}")[0]
-    for name, shape in zip(inputs, wanted):
-        complete = shape and 0 not in shape and -1 not in shape
-        if name != "data" and complete and args[name].shape != tuple(shape):
-            raise _misfit(name, args[name].shape, shape, source)
-    raise DataError(f"{source} does not fit the symbol: {reason}")
-
-
-def _misfit(name, shape, wanted, source):
-    return DataError(f"{name!r} in {source} has the shape {shape}; the symbol needs {wanted}")
+        raise DataError(f"{source} does not fit the symbol: {reason}") from None
 
 
 def _four_dimensional_norms(symbol, args, size):

@@ -11,11 +11,13 @@ from .._compat import mx
 from ..errors import GluonfaceError, InputError
 from ..files import atomic_write, sha256, write_json
 from ..nn import prelu_form
-from .card import make_card
-from .graph import Graph
+from .card import FIXED, make_card
+from .engines import SymbolEngine
+from .graph import Graph, pixel_constants
 from .params import params_bytes
+from .sources import find_source, load_net, read_prefix
 
-__all__ = ["export_model", "trace"]
+__all__ = ["export_model", "export_source", "trace"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,15 +55,70 @@ def export_model(net, prefix, onnx=False, card=None):
     GluonfaceError
         If the exported graph does not give the network's output; nothing is written then.
     """
-    prefix = pathlib.Path(prefix)
-    if prefix.is_dir() or not prefix.name:
-        raise InputError(f"{prefix} is a folder; give a prefix in it, like {prefix / 'model'}")
+    prefix = _checked_prefix(prefix)
     cfg = getattr(net, "cfg", None)
     size = tuple(getattr(cfg, "input_size", (112, 112)))
     symbol, arrays = trace(net)
     embedding_size = _check(net, symbol, arrays, size)
-    document = make_card(cfg, embedding_size, card)
+    return _write(symbol, arrays, make_card(cfg, embedding_size, card), prefix, onnx)
 
+
+def export_source(source, prefix, onnx=False, card=None):
+    """Export a model that is named by a SOURCE, as `Embedder.load` takes it.
+
+    A run's checkpoint or ``NAME:FILE.params`` is traced; an exported prefix, InsightFace's
+    included, is written again under our names for input and output.
+
+    Parameters and errors are those of `export_model`.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+    """
+    prefix = _checked_prefix(prefix)
+    found = find_source(source)
+    if found.kind == "onnx":
+        raise InputError(f"{found.path} is an ONNX file already; export needs MXNet's weights")
+    origin = {"source": str(source)}
+    if found.params is not None:
+        origin["source_sha256"] = sha256(found.params)
+    if found.kind == "zoo":
+        return export_model(load_net(found), prefix, onnx, {**origin, **(card or {})})
+    symbol, arrays = read_prefix(found)
+    graph = Graph(symbol)
+    if any(node.name == OUTPUT for node in graph.nodes() if node is not graph.head[0]):
+        raise InputError(f"{found.path} has an inner node named {OUTPUT!r}, which export needs")
+    graph.head[0].name = OUTPUT
+    symbol = graph.to_symbol()
+    known = {k: v for k, v in (found.card or {}).items() if k not in FIXED}
+    size = tuple(known.get("input_size", (112, 112)))
+    engine = SymbolEngine(symbol, arrays, mx.cpu(), size, source=str(found.params))
+    document = make_card(None, engine.embedding_size, {**known, **origin, **(card or {})})
+    if found.card is None:
+        steps = dict(pixel_constants(graph))
+        document["name"] = (card or {}).get("name", found.path.name[: -len("-symbol.json")])
+        document["mean"] = steps.get("_minus_scalar", 0.0)
+        document["scale"] = steps.get("_mul_scalar", 1.0)
+    wanted = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    arrays = {k: v for k, v in arrays.items() if k.partition(":")[2] in wanted}
+    return _write(symbol, arrays, document, prefix, onnx)
+
+
+def _checked_prefix(prefix):
+    prefix = pathlib.Path(prefix)
+    if prefix.is_dir() or not prefix.name:
+        raise InputError(f"{prefix} is a folder; give a prefix in it, like {prefix / 'model'}")
+    return prefix
+
+
+def _write(symbol, arrays, document, prefix, onnx):
+    """Write the files of an export. The card, which vouches for the others, comes last."""
+    model = None
+    if onnx:
+        from .onnx import convert
+
+        size = tuple(document["input_size"])
+        model = convert(symbol, arrays, input_size=size, name=document["name"])
     prefix.parent.mkdir(parents=True, exist_ok=True)
     files = {
         "symbol": prefix.with_name(f"{prefix.name}-symbol.json"),
@@ -71,17 +128,14 @@ def export_model(net, prefix, onnx=False, card=None):
         file.write(symbol.tojson())
     with atomic_write(files["params"]) as file:
         file.write(params_bytes(arrays))
-    if onnx:
-        from .onnx import convert
-
+    if model is not None:
         files["onnx"] = prefix.with_name(f"{prefix.name}.onnx")
-        model = convert(symbol, arrays, input_size=size, name=document["name"])
         with atomic_write(files["onnx"]) as file:
             file.write(model.SerializeToString())
     document["sha256"] = {role: sha256(path) for role, path in files.items()}
     files["card"] = prefix.with_name(f"{prefix.name}.json")
     write_json(files["card"], document)
-    logger.info("%s (%d-d) exported to %s", document["name"], embedding_size, prefix)
+    logger.info("%s (%d-d) exported to %s", document["name"], document["embedding_size"], prefix)
     return files
 
 
@@ -165,8 +219,6 @@ def _unused(name, used):
 
 def _check(net, symbol, arrays, size):
     """Compare the graph with the network on noise; return the embedding size."""
-    from .engines import SymbolEngine
-
     noise = np.random.RandomState(0).randint(0, 256, (2, 3, *size)).astype(np.float32)
     actual = SymbolEngine(symbol, arrays, mx.cpu(), size).run(noise)
     if actual.ndim != 2:

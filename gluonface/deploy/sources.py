@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import pathlib
 import re
 
@@ -10,6 +11,8 @@ from ..errors import DataError, InputError
 from .card import read_card
 
 __all__ = ["Source", "find_source", "load_net", "read_prefix"]
+
+logger = logging.getLogger(__name__)
 
 FORMS = (
     "A model is: a run folder, an exported prefix (x for x-symbol.json + x-0000.params), "
@@ -168,8 +171,7 @@ def _checkpoint(folder, tried):
 def load_net(source):
     """Build the network of a Source of the kind ``zoo`` and fill it.
 
-    Our own files, written by ``net.save_parameters`` or by an export, are read here; those of
-    other toolkits go to `gluonface.model_zoo.load_weights`. The embedding size is the file's.
+    The embedding size is that of the weights unless the source says it.
 
     Returns
     -------
@@ -183,49 +185,19 @@ def load_net(source):
         If a tensor is missing, extra or misshapen; it is named.
     """
     from .. import model_zoo
-    from .params import read_params, split_params
+    from .._compat import mx
+    from ..model_zoo._weights import source_embedding_size
 
-    net = model_zoo.get_model(source.name, **source.options)
-    arrays = read_params(source.params)
-    args, auxs = split_params(arrays)
-    bare = {**args, **auxs}
-
-    def ours():
-        """Return {name in the file: parameter} if the file is one of ours, else None."""
-        parameters = net._collect_params_with_prefix()
-        for names in (parameters, {k.replace(".", "_"): p for k, p in parameters.items()}):
-            # One name may coincide by chance, half of them do not.
-            if 2 * len(set(names) & set(bare)) > len(names):
-                return names
-        return None
-
-    names = ours()
-    if names is None:
-        model_zoo.load_weights(net, source.params)
-        return net
-    if "embedding_size" not in source.options:
-        size = net.cfg.embedding_size
-        sizes = {
-            bare[name].shape[0]
-            for name, p in names.items()
-            if name in bare and p.shape[0] == size and p.shape[1:] == bare[name].shape[1:]
-        } - {size}
-        if len(sizes) == 1:
-            net = model_zoo.get_model(source.name, embedding_size=sizes.pop())
-            names = ours()
-    for name, parameter in names.items():
-        if name not in bare:
-            raise DataError(f"{source.params} lacks {name!r}, which {net.cfg.name} needs")
-        if bare[name].shape != parameter.shape:
-            raise DataError(
-                f"{name!r} in {source.params} has the shape {bare[name].shape}; "
-                f"{net.cfg.name} ({net.cfg.embedding_size}-d) needs {parameter.shape}"
-            )
-    extra = sorted(set(bare) - set(names))
-    if extra:
-        raise DataError(f"{source.params} has {extra[0]!r}, which {net.cfg.name} does not have")
-    for name, parameter in names.items():
-        parameter.set_data(bare[name].astype("float32"))
+    if source.params is None:
+        mx.random.seed(0)  # the same random weights every time
+        logger.warning("%s has random weights: a baseline, not a model", source.name)
+        return model_zoo.get_model(source.name, **source.options)
+    options = dict(source.options)
+    model_zoo.BACKBONES.resolve(source.name)  # a wrong name before a wrong file
+    if "embedding_size" not in options:
+        options["embedding_size"] = source_embedding_size(source.params)
+    net = model_zoo.get_model(source.name, **options)
+    model_zoo.load_weights(net, source.params)
     return net
 
 
