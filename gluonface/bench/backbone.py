@@ -17,7 +17,8 @@ __all__ = ["add_arguments", "measure", "run"]
 
 logger = logging.getLogger(__name__)
 
-FORMS = ("plain", "fast")
+FORMS = ("plain", "fast", "elementwise")
+MEASURED = ("plain", "fast")
 BASELINE = "plain"
 
 
@@ -34,14 +35,14 @@ def add_arguments(parser):
         "--forms",
         nargs="+",
         choices=FORMS,
-        default=FORMS,
+        default=MEASURED,
         help="forms of PReLU to measure; plain, MXNet's own, is measured in any case",
     )
     parser.add_argument("--repeats", type=int, default=5, help="turns of each form")
     parser.add_argument("--json", metavar="FILE", help="write the result to FILE as well")
 
 
-def measure(model, batch_size=32, forms=FORMS, repeats=5):
+def measure(model, batch_size=32, forms=MEASURED, repeats=5):
     """Time inference and training of one backbone in several forms, taking turns.
 
     A training step is forward, backward and an SGD update with momentum; the loss is the sum of
@@ -52,7 +53,7 @@ def measure(model, batch_size=32, forms=FORMS, repeats=5):
     model : str
         Name of the backbone.
     batch_size : int, default 32
-    forms : sequence of {"plain", "fast"}
+    forms : sequence of {"plain", "fast", "elementwise"}
         "plain", the baseline, is measured whether named or not.
     repeats : int, default 5
         Measurements of each form, after one that is not counted.
@@ -125,9 +126,9 @@ def run(args):
     write = sys.stdout.write
     write(f"{args.model}, batch {args.batch_size}, OMP_NUM_THREADS={threads}, float32, CPU\n")
     write(f"images/s, best of {args.repeats} (median); x: times the plain form, MXNet's PReLU\n")
-    write(f"{'form':8}{'inference':>22}{'x':>7}{'training':>22}{'x':>7}\n")
+    write(f"{'form':12}{'inference':>22}{'x':>7}{'training':>22}{'x':>7}\n")
     for row in rows:
-        write(f"{row['form']:8}")
+        write(f"{row['form']:12}")
         for task in ("inference", "training"):
             write(f"{row[task]:12.1f} ({row[task + '_median']:7.1f})")
             write(f"{row[task + '_ratio']:7.2f}")

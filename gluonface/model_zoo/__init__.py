@@ -35,9 +35,10 @@ def get_model(
     mean, scale : float, optional
         Preprocessing inside the network, ``(x - mean) * scale`` of pixels 0..255;
         default 127.5 and 1/128 for most models.
-    prelu : {"auto", "fast", "plain"}, default "auto"
-        How PReLU is computed, see `gluonface.nn.PReLU`. "auto" is "fast" on CPUs and "plain"
-        (MXNet's own operator) as soon as a context is a GPU. Parameters and results are the same.
+    prelu : {"auto", "fast", "elementwise", "plain"}, default "auto"
+        How PReLU is computed, see `gluonface.nn.PReLU`. "auto" is "fast" on CPUs and "elementwise"
+        as soon as a context is a GPU. Parameters and results are the same. "plain", MXNet's own
+        operator, is for inference: hybridized, its slopes can get wrong gradients.
     prefix : str, optional
         Prefix of the parameters' full names, as for every Gluon block.
 
@@ -71,7 +72,7 @@ def get_model(
     contexts = ctx if isinstance(ctx, (list, tuple)) else [ctx or mx.cpu()]
     if prelu == "auto":
         on_cpu = all(context.device_type.startswith("cpu") for context in contexts)
-        prelu = "fast" if on_cpu else "plain"
+        prelu = "fast" if on_cpu else "elementwise"
     net = build(cfg, prelu=prelu, prefix=prefix)
     net.initialize(initializer(), ctx=list(contexts))
     return net

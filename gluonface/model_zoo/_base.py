@@ -4,7 +4,7 @@ import dataclasses
 
 from .._compat import mx
 from ..errors import InputError
-from ..nn import prelu_form
+from ..nn import prelu_form, without_onednn
 from ..registry import Registry
 
 __all__ = ["BACKBONES", "Backbone", "ModelCfg", "register"]
@@ -107,8 +107,8 @@ class Backbone(mx.gluon.HybridBlock):
                     f"{self.cfg.name} got {x.dtype.__name__} pixels; "
                     "expected floating point 0..255: use images.astype('float32')"
                 )
-            if x.context.device_type == "gpu":  # the fast form is for CPUs
-                with prelu_form("plain"):
+            if x.context.device_type == "gpu":
+                with without_onednn():
                     return super().forward(x, *args)
         return super().forward(x, *args)
 
@@ -121,7 +121,7 @@ class Backbone(mx.gluon.HybridBlock):
 
         Parameters
         ----------
-        form : {"plain", "fast"}, default "plain"
+        form : {"plain", "elementwise", "fast"}, default "plain"
             How PReLU is written. "plain" is what other tools understand, so it is for export.
         """
         with prelu_form(form):

@@ -103,7 +103,7 @@ class MobileFaceNet(Backbone):
     Parameters
     ----------
     cfg : ModelCfg
-    prelu : {"fast", "plain"}, default "fast"
+    prelu : {"fast", "elementwise", "plain"}, default "fast"
         Form of the PReLUs, see `gluonface.nn.PReLU`.
     """
 

@@ -1,6 +1,13 @@
 """Blocks that several backbone families share."""
 
-from .activations import FORMS, PReLU, bn_prelu_conv, prelu_form, set_prelu_form
+from .activations import (
+    FORMS,
+    PReLU,
+    bn_prelu_conv,
+    prelu_form,
+    set_prelu_form,
+    without_onednn,
+)
 from .heads import GDC, FlatBatchNorm
 
 __all__ = [
@@ -11,4 +18,5 @@ __all__ = [
     "bn_prelu_conv",
     "prelu_form",
     "set_prelu_form",
+    "without_onednn",
 ]

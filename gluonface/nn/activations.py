@@ -1,12 +1,21 @@
-"""PReLU with one slope per channel (He et al., 2015), fast on CPUs.
+"""PReLU with one slope per channel (He et al., 2015), right and fast.
 
-MXNet's own PReLU (`LeakyReLU` with ``act_type="prelu"``) takes most of the time in which a mobile
-network trains on a CPU: it is not vectorised and leaves oneDNN's blocked memory layout. The form
-"fast" computes the same function, with the same parameter and gradients, from operators of oneDNN.
+MXNet's own PReLU (`LeakyReLU` with ``act_type="prelu"``), here the form "plain", is what other
+tools understand, but not what to train with:
 
-Two places compute it. `PReLU` alone adds two depthwise 1x1 convolutions, ``(1 - a) relu(x)`` and
-``a x``. Between a BatchNorm and a convolution, `bn_prelu_conv` needs two BatchNorms and nothing
-else, and is faster; networks should use it wherever they have that sequence.
+- In a hybridized network the gradient of its slopes is wrong, too large by a factor of the slope,
+  wherever the gradient that arrives is in MXNet's default memory layout: the operator may write
+  the gradient of its input over it, and does so before the slopes' gradient is computed from it
+  (MXNet 1.9.1). GPUs have no other layout. oneDNN's layouts hide the fault on CPUs.
+- On a CPU it takes most of the time in which a mobile network trains: it is not vectorised and
+  leaves oneDNN's blocked layout.
+
+The form "elementwise" is composed of MXNet's elementwise operators, for GPUs and for whatever
+oneDNN lacks. The form "fast" is composed of oneDNN's operators, for CPUs. All forms have the same
+parameter and compute the same function. Two places compute "fast": `PReLU` alone adds two
+depthwise 1x1 convolutions, ``(1 - a) relu(x)`` and ``a x``; between a BatchNorm and a convolution
+`bn_prelu_conv` needs two BatchNorms, and is faster. Networks use it wherever they have that
+sequence.
 """
 
 import contextlib
@@ -21,9 +30,9 @@ import numpy
 from .._compat import mx
 from ..errors import InputError
 
-__all__ = ["FORMS", "PReLU", "bn_prelu_conv", "prelu_form", "set_prelu_form"]
+__all__ = ["FORMS", "PReLU", "bn_prelu_conv", "prelu_form", "set_prelu_form", "without_onednn"]
 
-FORMS = ("fast", "plain")
+FORMS = ("fast", "elementwise", "plain")
 
 # Added to the scale |1 - a| where it is 0, so that the gradient with respect to the slope passes.
 # Small enough to vanish in any sum with the activations, large enough not to underflow.
@@ -46,7 +55,7 @@ def prelu_form(form):
 
     Parameters
     ----------
-    form : {"fast", "plain"}
+    form : {"fast", "elementwise", "plain"}
     """
     _check_form(form)
     previous = getattr(_override, "form", None)
@@ -57,6 +66,17 @@ def prelu_form(form):
         _override.form = previous
 
 
+@contextlib.contextmanager
+def without_onednn():
+    """Within the block, the form "fast" means "elementwise": for arrays that are not on a CPU."""
+    previous = getattr(_override, "without_onednn", False)
+    _override.without_onednn = True
+    try:
+        yield
+    finally:
+        _override.without_onednn = previous
+
+
 def set_prelu_form(net, form):
     """Change the form of every PReLU in `net`, in place. Parameters stay as they are.
 
@@ -64,7 +84,7 @@ def set_prelu_form(net, form):
     ----------
     net : HybridBlock
         May be hybridized; it is traced again at the next call.
-    form : {"fast", "plain"}
+    form : {"fast", "elementwise", "plain"}
     """
     _check_form(form)
 
@@ -84,10 +104,10 @@ class PReLU(mx.gluon.HybridBlock):
     ----------
     channels : int
         Size of the second axis of the input.
-    form : {"fast", "plain"}, default "fast"
-        How it is computed: "fast" for training on a CPU, "plain" (MXNet's operator) for GPUs and
-        for export. The parameter ``alpha (channels,)``, its gradient and the output are the same
-        for every slope, but for the rounding of float32. "fast" is for inputs (N, C, H, W).
+    form : {"fast", "elementwise", "plain"}, default "fast"
+        How it is computed: "fast" on a CPU, "elementwise" on a GPU, "plain" (MXNet's operator)
+        for export and inference. The parameter ``alpha (channels,)``, the output and, but for
+        MXNet's fault in "plain", the gradients are the same for every slope up to rounding.
     start : float, default 0.25
         Initial slope (the paper's value).
 
@@ -107,13 +127,21 @@ class PReLU(mx.gluon.HybridBlock):
 
     @property
     def active_form(self):
-        """The form in use now: that of `prelu_form`, or the block's own."""
-        return getattr(_override, "form", None) or self.form
+        """The form in use now: that of `prelu_form`, or else the block's own."""
+        form = getattr(_override, "form", None) or self.form
+        if form == "fast" and getattr(_override, "without_onednn", False):
+            return "elementwise"
+        return form
 
     def hybrid_forward(self, F, x, alpha):
         """Return the activation of `x` (N, channels, H, W), same shape."""
-        if self.active_form == "plain":
+        form = self.active_form
+        if form == "plain":
             return F.LeakyReLU(x, gamma=alpha, act_type="prelu")
+        if form == "elementwise":
+            positive = F.relu(x)
+            slope = F.reshape(alpha, (1, -1, 1, 1))
+            return positive + F.broadcast_mul(x - positive, slope)
         # Times 1, because a reshaped array is a view: run eagerly, inference would turn alpha's
         # own memory into a layout of oneDNN's, as it does with every convolution's weight.
         slope = F.reshape(alpha, (-1, 1, 1, 1)) * 1
@@ -153,10 +181,10 @@ def bn_prelu_conv(F, x, bn, prelu, conv):
     conv : mxnet.gluon.nn.Conv2D
         Without bias or activation; dense or depthwise.
     """
-    if prelu.active_form == "plain":
+    if prelu.active_form != "fast":
         return conv(prelu(bn(x)))
     if not _can_fuse(bn, prelu, conv):
-        with prelu_form("plain"):
+        with without_onednn():
             return conv(prelu(bn(x)))
     slope = _value(F, prelu.alpha, x)
     gamma, beta = _value(F, bn.gamma, x), _value(F, bn.beta, x)
