@@ -212,7 +212,7 @@ def config_tables():
             section.name,
             "~" * len(section.name) + "\n",
             doc.replace("`", "``") + "\n",
-            list_table(["Key", "Default", "Values", "Meaning"], rows, widths=[26, 14, 24, 36]),
+            list_table(["Key", "Default", "Values", "Meaning"], rows, "names", [26, 14, 24, 36]),
         ]
     return "\n".join(parts)
 

@@ -2,7 +2,7 @@
 
     python docs/measure.py                      # all that this machine can
     python docs/measure.py backbone data        # some
-    python docs/measure.py flip --faces ../shared/data
+    python docs/measure.py flip sources --faces ../shared/data
 
 Run it on a machine with nothing else to do. Each name below is one file in docs/results, which a
 page includes beside the command that made it. `quickstart` and `log` read the folder that
@@ -137,7 +137,37 @@ def flip(args, scratch):
     write("flip", ["flip", "accuracy", "TAR@0.1", "TAR@0.01", *cosines], rows)
 
 
-MEASUREMENTS = {made.__name__: made for made in (backbone, data, synthetic, quickstart, log, flip)}
+def sources(args, scratch):
+    """The same model from every kind of source gives the same embeddings. Needs --faces."""
+    import numpy as np
+
+    from gluonface.data import VerificationPack
+    from gluonface.deploy import Embedder
+
+    original = args.faces / "insightface-mobilefacenet" / "model"
+    ours, exported = scratch / "ours.params", scratch / "model"
+    gluonface("import", "--from", original, "--model", "mobilefacenet", "--out", ours)
+    gluonface("export", "--model", f"mobilefacenet:{ours}", "--out", exported, "--onnx")
+    images = next(VerificationPack.load(args.faces / "att" / "att_test.bin").iter_batches(128))
+    found = {
+        "original checkpoint": original,
+        "imported weights": f"mobilefacenet:{ours}",
+        "our export": exported,
+        "our export, ONNX": f"{exported}.onnx",
+    }
+    rows, reference = [], None
+    for name, source in found.items():
+        embeddings, _ = Embedder.load(source).embed_views(images)
+        reference = embeddings if reference is None else reference
+        error = np.abs(embeddings - reference).max() / np.abs(reference).max()
+        rows.append([name, f"{error:.1e}" if error else "0"])
+    write("sources", ["Source", "Largest relative difference of the outputs"], rows)
+
+
+PHOTOGRAPHS = (flip, sources)  # need --faces
+MEASUREMENTS = {
+    made.__name__: made for made in (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS)
+}
 
 
 def main():
@@ -149,7 +179,11 @@ def main():
     unknown = set(args.names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    names = args.names or [name for name in MEASUREMENTS if name != "flip" or args.faces]
+    names = args.names or [
+        name for name, made in MEASUREMENTS.items() if made not in PHOTOGRAPHS or args.faces
+    ]
+    if args.faces:
+        args.faces = args.faces.resolve()
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
             MEASUREMENTS[name](args, pathlib.Path(scratch))

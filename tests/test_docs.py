@@ -158,7 +158,7 @@ def test_the_settings_that_pages_name_exist():
         text = path.read_text(encoding="utf-8")
         for section, key in re.findall(r"(?:``|--set )([a-z_]+)\.([a-z_]+)(?:``|=)", text):
             kind = sections.get(section)
-            if dataclasses.is_dataclass(kind) and key not in ("rec", "idx"):
+            if dataclasses.is_dataclass(kind) and key not in ("rec", "idx", "log"):
                 known = {field.name for field in dataclasses.fields(kind)}
                 assert key in known, f"{path.name} names {section}.{key}"
 
