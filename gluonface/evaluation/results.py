@@ -186,7 +186,7 @@ class VerificationResult:
         ]
 
     def hardest(self, limit=10):
-        """Return up to `limit` wrong `Call`s, furthest beyond their threshold first.
+        """Return up to `limit` wrong calls (`Call`), furthest beyond their threshold first.
 
         Without any error, the `limit` right calls nearest to their threshold.
         """
