@@ -8,8 +8,9 @@ import numpy as np
 
 from .._compat import mx, usable_cores
 from ..errors import DataError, InputError, MissingExtraError
-from .graph import Graph, Node
+from .graph import Graph
 from .params import split_params
+from .rewrite import rewrite
 
 __all__ = ["OnnxEngine", "SymbolEngine"]
 
@@ -29,6 +30,8 @@ class SymbolEngine:
     input_size : (int, int), default (112, 112)
     source : str
         For messages: where the parameters are from.
+    fast : bool, default True
+        Whether a CPU may run other operators with the same result. See `rewrite`.
 
     Raises
     ------
@@ -38,14 +41,16 @@ class SymbolEngine:
 
     fixed_batch = None
 
-    def __init__(self, symbol, arrays, ctx, input_size=(112, 112), source="the parameters"):
+    def __init__(
+        self, symbol, arrays, ctx, input_size=(112, 112), source="the parameters", fast=True
+    ):
         self.ctx = ctx
         args, auxs = split_params(arrays)
         shapes = _check_shapes(symbol, args, auxs, input_size, source)
         if len(shapes[1][0]) != 2:
             raise DataError(f"the symbol's output has the shape {shapes[1][0]}; expected (N, D)")
         self.embedding_size = shapes[1][0][1]
-        symbol = _four_dimensional_norms(symbol, args, input_size)
+        symbol, args = rewrite(symbol, args, input_size, fast and ctx.device_type == "cpu")
         self._block = mx.gluon.SymbolBlock(symbol, mx.sym.var("data", dtype="float32"))
         for name, parameter in self._block.collect_params().items():
             value = args[name] if name in args else auxs[name]
@@ -101,34 +106,6 @@ def _check_shapes(symbol, args, auxs, size, source):
     except mx.MXNetError as error:
         reason = str(error).strip().splitlines()[-1]
         raise DataError(f"{source} does not fit the symbol: {reason}") from None
-
-
-def _four_dimensional_norms(symbol, args, size):
-    """Return the symbol with each BatchNorm of a flat (N,C) input run on (N,C,1,1).
-
-    MXNet 1.9.1's oneDNN BatchNorm ends the process in inference when it meets a flat input after
-    a (N,C,1,1) one of the same size, anywhere in the process. Same numbers, no crash.
-    """
-    graph = Graph(symbol)
-    norms = [node for node in graph.nodes() if node.op == "BatchNorm"]
-    if not norms:
-        return symbol
-    internals = symbol.get_internals()
-    known = {n: args[n].shape for n in symbol.list_arguments() if n in args}
-    _, shapes, _ = internals.infer_shape(data=(1, 3, *size), **known)
-    rank = {name: len(s or ()) for name, s in zip(internals.list_outputs(), shapes)}
-    users = graph.users()
-    for node in norms:
-        if rank.get(f"{node.name}_output") != 2:
-            continue
-        wide = Node("Reshape", f"{node.name}_4d", {"shape": "(0, 0, 1, 1)"}, [node.inputs[0]])
-        flat = Node("Flatten", f"{node.name}_flat", {}, [(node, 0)])
-        for user in users.get(id(node), []):
-            user.inputs = [(flat, 0) if s is node and i == 0 else (s, i) for s, i in user.inputs]
-        if graph.head[0] is node:
-            graph.head = (flat, 0)
-        node.inputs[0] = (wide, 0)
-    return graph.to_symbol()
 
 
 class OnnxEngine:

@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+from deploy_nets import pixels
+
+from gluonface._compat import mx
+from gluonface.deploy.engines import SymbolEngine
+from gluonface.deploy.export import trace
+from gluonface.deploy.rewrite import rewrite
+
+S = mx.sym
+
+
+def operators(symbol):
+    return [node["op"] for node in json.loads(symbol.tojson())["nodes"]]
+
+
+def test_fast_form_gives_the_same_outputs(mobilefacenet, images):
+    symbol, arrays = trace(mobilefacenet)
+    args = {k[4:]: v for k, v in arrays.items() if k.startswith("arg:")}
+    assert operators(symbol).count("LeakyReLU") == 33
+    changed, _ = rewrite(symbol, args)
+    assert operators(changed).count("LeakyReLU") == 0
+    assert operators(rewrite(symbol, args, fast=False)[0]).count("LeakyReLU") == 33
+
+    x = pixels(images).asnumpy()
+    plain = SymbolEngine(symbol, arrays, mx.cpu(), fast=False).run(x)
+    fast = SymbolEngine(symbol, arrays, mx.cpu()).run(x)
+    assert plain.std() > 0.1
+    np.testing.assert_allclose(fast, plain, rtol=0, atol=5e-5)  # 50 layers of float32
+
+
+@pytest.mark.parametrize("slopes", [[0.25], [0.0, -0.5, 1.5]])
+def test_any_slope(slopes):
+    """One for all channels, none, negative, above one."""
+    x = S.LeakyReLU(S.var("data") - 127.5, gamma=S.var("a"), act_type="prelu", name="p")
+    symbol = S.Flatten(S.Pooling(x, kernel=(16, 16), stride=(16, 16), pool_type="avg"))
+    arrays = {"arg:a": np.array(slopes, np.float32)}
+    pixel = np.random.RandomState(0).uniform(0, 255, (2, 3, 112, 112)).astype(np.float32)
+    y = pixel.astype(np.float64) - 127.5
+    y = np.where(y > 0, y, y * np.reshape(slopes, (-1, 1, 1)))
+    expected = y.reshape(2, 3, 7, 16, 7, 16).mean(axis=(3, 5)).reshape(2, -1)
+    for fast in (False, True):
+        engine = SymbolEngine(symbol, arrays, mx.cpu(), fast=fast)
+        np.testing.assert_allclose(engine.run(pixel), expected, rtol=0, atol=1e-4)
+    assert "LeakyReLU" not in operators(rewrite(symbol, {"a": arrays["arg:a"]})[0])
+
+
+def test_flat_norms_become_wide():
+    x = S.BatchNorm(S.mean(S.var("data"), axis=(2, 3)), fix_gamma=False, name="bn")
+    for symbol in (x, x * 2, S.Concat(x, x)):  # at the end, with a user, with two
+        args = {k: np.ones(3, np.float32) for k in ("bn_gamma", "bn_beta")}
+        changed, _ = rewrite(symbol, args)
+        shapes = dict(
+            zip(
+                changed.get_internals().list_outputs(),
+                changed.get_internals().infer_shape(data=(2, 3, 112, 112))[1],
+            )
+        )
+        assert shapes["bn_output"] == (2, 3, 1, 1)
+        arrays = {f"arg:{k}": v * 3 for k, v in args.items()}
+        arrays.update({f"aux:bn_moving_{k}": np.full(3, 0.5, np.float32) for k in ("mean", "var")})
+        pixel = np.random.RandomState(0).uniform(0, 1, (2, 3, 112, 112)).astype(np.float32)
+        expected = (pixel.mean(axis=(2, 3)) - 0.5) / np.sqrt(0.5 + 1e-3) * 3 + 3
+        actual = SymbolEngine(symbol, arrays, mx.cpu()).run(pixel)
+        columns = expected * 2 if symbol is not x and actual.shape[1] == 3 else expected
+        columns = np.concatenate([expected] * 2, axis=1) if actual.shape[1] == 6 else columns
+        np.testing.assert_allclose(actual, columns, rtol=1e-4)
