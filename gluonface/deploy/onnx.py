@@ -15,6 +15,7 @@ from .. import __version__
 from .._compat import mx
 from ..errors import DataError, GluonfaceError, InputError, MissingExtraError
 from ..files import atomic_write
+from . import _onnx_shapes  # noqa: F401  (enters its operators)
 from ._onnx_ops import CONVERTERS, unsupported
 from .graph import Graph
 from .params import split_params

@@ -72,7 +72,6 @@ def test_loads_in_the_insightface_package(exported, images):
     arcface = pytest.importorskip(
         "insightface.model_zoo.arcface_onnx",
         reason="insightface is not installed (pip install --no-deps insightface scikit-image)",
-        exc_type=ImportError,
     )
     net, files = exported
     model = arcface.ArcFaceONNX(str(files["onnx"]))
