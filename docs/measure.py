@@ -6,7 +6,7 @@
 
 Run it on a machine with nothing else to do. Each name below is one file in docs/results, which a
 page includes beside the command that made it. `quickstart` and `log` read the folder that
-scripts/quickstart.sh left in runs/.
+scripts/quickstart.sh left in runs/ (or --runs DIR).
 """
 
 import argparse
@@ -20,8 +20,6 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
-RUN = ROOT / "runs" / "quickstart"
-FACES = ROOT / "runs" / "synthetic-faces"
 
 
 def gluonface(*words):
@@ -88,8 +86,8 @@ def synthetic(args, scratch):
 def quickstart(args, scratch):
     """What the quick start's networks reach on the pack of unseen identities."""
     file = scratch / "quickstart.json"
-    models = ["mobilefacenet:untrained", RUN.relative_to(ROOT)]
-    pack = FACES.relative_to(ROOT) / "test.bin"
+    models = ["mobilefacenet:untrained", args.runs / "quickstart"]
+    pack = args.runs / "synthetic-faces" / "test.bin"
     rows = []
     for name, model in zip(("untrained", "trained"), models):
         gluonface(
@@ -111,7 +109,7 @@ def _verification(row):
 
 def log(args, scratch):
     """Some lines of the quick start's log."""
-    lines = (RUN / "train.log").read_text(encoding="utf-8").splitlines()
+    lines = (args.runs / "quickstart" / "train.log").read_text(encoding="utf-8").splitlines()
     wanted = [line for line in lines if re.search(r" epoch \d+ step|verification at|-128,", line)]
     first = next(i for i, line in enumerate(wanted) if " epoch " in line)
     chosen = [*wanted[: first + 3], "...", *wanted[-3:]]
@@ -174,6 +172,7 @@ def main():
     """Run the measurements that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(MEASUREMENTS))
+    parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs", metavar="DIR")
     parser.add_argument("--faces", type=pathlib.Path, help="folder with real faces and a model")
     args = parser.parse_args()
     unknown = set(args.names) - set(MEASUREMENTS)
@@ -182,8 +181,8 @@ def main():
     names = args.names or [
         name for name, made in MEASUREMENTS.items() if made not in PHOTOGRAPHS or args.faces
     ]
-    if args.faces:
-        args.faces = args.faces.resolve()
+    args.runs = args.runs.resolve()
+    args.faces = args.faces and args.faces.resolve()
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
             MEASUREMENTS[name](args, pathlib.Path(scratch))

@@ -1,5 +1,6 @@
 """What README, CHANGELOG and the pages of docs/ say must be true of the package."""
 
+import ast
 import dataclasses
 import importlib.util
 import pathlib
@@ -161,6 +162,28 @@ def test_the_settings_that_pages_name_exist():
             if dataclasses.is_dataclass(kind) and key not in ("rec", "idx", "log"):
                 known = {field.name for field in dataclasses.fields(kind)}
                 assert key in known, f"{path.name} names {section}.{key}"
+
+
+def messages():
+    """Return the texts of the package's errors and scripts, values left out."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh")]
+    for name in ("_compat.py", "errors.py", "deploy/sources.py"):
+        tree = ast.parse((ROOT / "gluonface" / name).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            texts.append("".join(str(p.value) for p in parts if isinstance(p, ast.Constant)))
+    return "\n".join(texts)
+
+
+def test_the_messages_that_the_install_page_explains_are_real():
+    text = (DOCS / "install.rst").read_text(encoding="utf-8")
+    table = text[text.index("When something is wrong") :]
+    explained = re.findall(r"^   \* - .*?``(.+?)``", table, re.M)
+    assert len(explained) > 8
+    known = messages()
+    for message in explained:
+        for part in re.split(r"\d+\.\d+(?:\.\d+)?", message):  # versions are values
+            assert part.strip(" .") in known, f"no error of ours says {message!r}"
 
 
 # --- paths --------------------------------------------------------------------------------------
