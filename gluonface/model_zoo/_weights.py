@@ -157,7 +157,8 @@ def load_weights(net, source):
         structural = {parameter.name: name for name, parameter in ours.items()}
         for layer in target.layers:
             layer.params = {role: structural[name] for role, name in layer.params.items()}
-        values = _translate(graph, target, arrays, source, net.cfg)
+        _same_network(graph, target, arrays, source, net.cfg)
+        values = _translate(graph, target, arrays, source, ours)
     _compare_names(ours, values, source, net.cfg.name)
     for name, parameter in ours.items():
         if tuple(values[name].shape) != tuple(parameter.shape):
@@ -187,8 +188,8 @@ def _compare_names(ours, values, source, model):
         raise DataError(f"{source} does not hold the tensors of {model}; {'; '.join(problems)}")
 
 
-def _translate(graph, target, arrays, source, cfg):
-    """Return the arrays of a checkpoint under the names of our backbone."""
+def _same_network(graph, target, arrays, source, cfg):
+    """Raise unless a checkpoint has the layers and the preprocessing of our backbone."""
     if not np.allclose([graph.mean, graph.scale], [cfg.mean, cfg.scale], rtol=1e-6, atol=1e-9):
         raise InputError(
             f"{source} computes (x - {graph.mean:g}) * {graph.scale:g} from the pixels first, "
@@ -215,9 +216,28 @@ def _translate(graph, target, arrays, source, cfg):
             f"{cfg.name} has {len(target.layers)} and ends in {target.output}"
             + (f"; without a counterpart: {_list(odd)}" if odd else "")
         )
+
+
+def _translate(graph, target, arrays, source, ours):
+    """Return the arrays of a checkpoint of the same network under the names of our backbone."""
     values, bias = {}, {}
     for number, (theirs, our) in enumerate(zip(graph.layers, target.layers), 1):
         tensors = {role: arrays[name] for role, name in theirs.params.items()}
+        for role, array in tensors.items():
+            if role in our.params:
+                expected = tuple(ours[our.params[role]].shape)
+            else:  # a bias where we have none
+                expected = (ours[our.params["weight"]].shape[0],)
+            if array.shape != expected:
+                raise DataError(
+                    f"the tensor {theirs.params[role]!r} of {source} has the shape {array.shape}; "
+                    f"{_who(our)} needs {expected}"
+                )
+        absent = set(our.params) - set(tensors)
+        if absent:
+            raise DataError(
+                f"{source} has no {_list(absent)} in {theirs.op} {_who(theirs)}; {_who(our)} has"
+            )
         if theirs.op == "BatchNorm":
             if theirs.fix_gamma:
                 tensors["gamma"] = np.ones_like(tensors["gamma"])
@@ -226,29 +246,11 @@ def _translate(graph, target, arrays, source, cfg):
                 tensors["running_mean"] = tensors["running_mean"] - bias.pop(theirs.inputs)
         elif "bias" in tensors and "bias" not in our.params:
             bias[f"layer {number}"] = tensors.pop("bias")
-        for role, name in our.params.items():
-            if role not in tensors:
-                raise DataError(
-                    f"{source} has no {role} for {theirs.op} {theirs.name!r}; "
-                    f"{cfg.name} needs it for {name!r}"
-                )
-            values[name] = tensors[role]
-            _same_shape(theirs, role, values[name], name)
+        values.update({name: tensors[role] for role, name in our.params.items()})
     if bias:
-        raise DataError(
-            f"{source} has biases that {cfg.name} has not and no BatchNorm follows: "
-            + _list(graph.layers[int(key.split()[1]) - 1].params["bias"] for key in bias)
-        )
+        names = [graph.layers[int(key.split()[1]) - 1].params["bias"] for key in bias]
+        raise DataError(f"{source} has biases that no BatchNorm takes up: {_list(names)}")
     return values
-
-
-def _same_shape(layer, role, value, name):
-    """Refuse vectors of one layer that do not fit each other."""
-    if layer.op == "BatchNorm" and value.ndim != 1:
-        raise DataError(
-            f"the tensor {layer.params[role]!r}, for {name!r}, has the shape {value.shape}; "
-            "expected one number per channel"
-        )
 
 
 def _who(layer):

@@ -1,0 +1,53 @@
+import json
+
+import pytest
+
+from gluonface.bench import backbone
+from gluonface.cli import main
+from gluonface.errors import InputError
+
+
+def test_every_form_beside_the_baseline():
+    """What it measures, not how fast: times are not for tests."""
+    rows = backbone.measure("mobilefacenet", batch_size=1, forms=["fast"], repeats=2)
+    assert [row["form"] for row in rows] == ["plain", "fast"]
+    for row in rows:
+        for task in ("inference", "training"):
+            assert row[task] >= row[f"{task}_median"] > 0
+            assert row[f"{task}_ratio"] == pytest.approx(row[task] / rows[0][task])
+        assert row["inference"] > row["training"]
+    assert rows[0]["training_ratio"] == 1
+
+
+def test_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    rows = [
+        {
+            "form": form,
+            **{f"{task}{kind}": value for task in ("inference", "training") for kind in KINDS},
+        }
+        for form, value in (("plain", 1.0), ("fast", 7.5))
+    ]
+    monkeypatch.setattr(backbone, "measure", lambda *args: rows)
+    path = tmp_path / "a.json"
+    assert main(["bench", "backbone", "--batch-size", "16", "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "mobilefacenet, batch 16, OMP_NUM_THREADS=2" in out
+    assert [line.split()[0] for line in out.splitlines()[-2:]] == ["plain", "fast"]
+    assert "7.50" in out
+    written = json.loads(path.read_text())
+    assert written["forms"] == rows
+    assert written["threads"] == 2
+
+
+KINDS = ("", "_median", "_ratio")
+
+
+def test_wrong_use(capsys):
+    for option, message in (("--batch-size", "batch size"), ("--repeats", "repeats")):
+        assert main(["bench", "backbone", option, "0"]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["bench", "backbone", "--threads", "0"]) == 2
+    assert main(["bench", "backbone", "--forms", "slow"]) == 2
+    with pytest.raises(InputError, match="mobilefacenet"):
+        backbone.measure("mobilefacenett")

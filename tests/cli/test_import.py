@@ -1,0 +1,90 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from gluonface._compat import mx
+from gluonface.cli import import_, main
+from gluonface.deploy.params import params_bytes
+from gluonface.files import sha256
+from gluonface.model_zoo import get_model, load_weights
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """Return the prefix of an export of ours, as a checkpoint with another embedding size."""
+    folder = tmp_path_factory.mktemp("own")
+    net = get_model("mobilefacenet", embedding_size=24, prelu="plain")
+    net.hybridize()
+    net(mx.nd.zeros((1, 3, 112, 112)))
+    net.export(str(folder / "model"))
+    return folder / "model"
+
+
+def test_import_writes_weights_and_card(own, tmp_path, capsys):
+    out = tmp_path / "m.params"
+    command = ["import", "--from", str(own), "--model", "MobileFaceNet", "--out", str(out)]
+    assert main([*command, "--licence", "MIT", "--training-data", "none"]) == 0
+    printed = capsys.readouterr().out
+    assert "embedding 24" in printed
+    assert "embeddings equal" in printed
+    net = get_model("mobilefacenet", embedding_size=24)
+    net.load_parameters(str(out))
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["name"] == "mobilefacenet"
+    assert card["embedding_size"] == 24
+    assert card["licence"] == "MIT"
+    assert card["training_data"] == "none"
+    assert card["sha256"]["params"] == sha256(out)
+    params = own.with_name("model-0000.params")
+    assert card["imported_from"]["sha256"][params.name] == sha256(params)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.params"]
+
+    again = tmp_path / "again.params"
+    assert main([*command[:2], str(out), *command[3:-1], str(again)]) == 0
+    assert "licence is not recorded" in capsys.readouterr().out
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_nothing_is_written_after_an_error(own, tmp_path, capsys, monkeypatch):
+    def command(source=own, model="mobilefacenet", out=tmp_path / "m.params"):
+        return ["import", "--from", str(source), "--model", model, "--out", str(out)]
+
+    garbage = tmp_path / "in" / "garbage.params"
+    garbage.parent.mkdir()
+    garbage.write_bytes(b"\x12\x01\0\0\0\0\0\0garbage")
+    other = garbage.with_name("other.params")
+    other.write_bytes(params_bytes({"x": np.ones(24, "float32")}))
+    for arguments, status, message in (
+        (command(source="none/at/all"), 2, "no weights at none/at/all"),
+        (command(model="mobilefacenett"), 2, "Did you mean 'mobilefacenet'"),
+        (command(out=tmp_path / "m.bin"), 2, "ends in .params"),
+        (command(out=tmp_path / "none" / "m.params"), 2, "no folder"),
+        (command(source=garbage), 1, "garbage.params"),
+        (command(source=other), 1, "not in the model: x"),
+    ):
+        assert main(arguments) == status
+        error = capsys.readouterr().err
+        assert message in error
+        assert "Traceback" not in error
+    # A mapping that went wrong unseen is caught by computing with both.
+    monkeypatch.setattr(import_, "TOLERANCE", -1)
+    assert main(command()) == 1
+    assert "nothing was written" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+def test_insightface_model(shared, tmp_path, capsys):
+    source = tmp_path / "source"
+    shutil.copytree(shared / "data/insightface-mobilefacenet", source)
+    out = tmp_path / "m.params"
+    assert (
+        main(["import", "--from", str(source), "--model", "mobilefacenet", "--out", str(out)]) == 0
+    )
+    net = get_model("mobilefacenet")
+    load_weights(net, out)
+    want = get_model("mobilefacenet")
+    load_weights(want, source)
+    x = mx.nd.random.uniform(0, 255, (1, 3, 112, 112))
+    np.testing.assert_array_equal(net(x).asnumpy(), want(x).asnumpy())

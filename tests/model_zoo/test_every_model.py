@@ -1,0 +1,172 @@
+"""What every registered backbone must do; a new one is tested by being registered."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from gluonface._compat import mx
+from gluonface.errors import InputError
+from gluonface.model_zoo import BACKBONES, get_model, list_models
+from gluonface.model_zoo._count import count_macs, count_params
+from gluonface.nn import set_prelu_form
+
+every_model = pytest.mark.parametrize("name", list_models())
+
+
+def images(n=2, size=(112, 112)):
+    return mx.nd.array(np.random.default_rng(0).uniform(0, 255, (n, 3, *size)))
+
+
+@functools.lru_cache(maxsize=1)
+def trained(name):
+    """Return a net with the running statistics of a batch, so that embeddings are not all 0."""
+    mx.random.seed(7)
+    net = get_model(name)
+    norms = []
+    net.apply(lambda block: norms.append(block) if hasattr(block, "running_mean") else None)
+    momentum = [norm._kwargs["momentum"] for norm in norms]
+    for norm in norms:
+        norm._kwargs["momentum"] = 0
+    with mx.autograd.record():
+        y = net(images(4, net.cfg.input_size))
+    y.backward()  # MXNet updates the running statistics on the way back
+    for norm, value in zip(norms, momentum):
+        norm._kwargs["momentum"] = value
+    return net
+
+
+def gradients(net, x, out):
+    with mx.autograd.record():
+        y = net(x)
+    y.backward(out)
+    named = net._collect_params_with_prefix()
+    return {k: p.grad().asnumpy() for k, p in named.items() if p.grad_req != "null"}
+
+
+@every_model
+def test_counts_are_those_of_the_description(name):
+    net = get_model(name)
+    shapes = {k: p.shape for k, p in net._collect_params_with_prefix().items()}
+    assert all(0 not in shape for shape in shapes.values()), "shapes known before the first call"
+    assert count_params(net) == net.cfg.params
+    assert count_macs(net) == net.cfg.macs
+
+
+@every_model
+def test_any_embedding_size(name):
+    net = get_model(name, embedding_size=67)
+    assert net.cfg.embedding_size == 67
+    assert count_params(net) == net.cfg.params
+    assert count_macs(net) == net.cfg.macs
+    assert net(images(1, net.cfg.input_size)).shape == (1, 67)
+
+
+@every_model
+def test_forward_backward_eager_and_hybridized(name):
+    net = trained(name)
+    x = images(4, net.cfg.input_size)
+    out = mx.nd.array(np.random.default_rng(1).standard_normal((4, net.cfg.embedding_size)))
+    before = {
+        k: p.data().copy()
+        for k, p in net._collect_params_with_prefix().items()
+        if p.grad_req == "null"
+    }
+    y = net(x).asnumpy()
+    assert y.shape == (4, net.cfg.embedding_size)
+    assert np.isfinite(y).all()
+    assert y.std(axis=0).mean() > 1e-3, "other images, other embeddings"
+    eager = gradients(net, x, out)
+    largest = max(np.abs(g).max() for g in eager.values())
+    for key, gradient in eager.items():
+        assert np.isfinite(gradient).all(), key
+        assert np.abs(gradient).max() > 0, f"no gradient reaches {key}"
+    for kwargs in ({}, {"static_alloc": True, "static_shape": True}):
+        for key, value in before.items():  # the steps above moved the running statistics
+            net._collect_params_with_prefix()[key].set_data(value)
+        net.hybridize(**kwargs)
+        # The same operators in another memory plan: equal to the last bits.
+        np.testing.assert_allclose(net(x).asnumpy(), y, rtol=1e-5, atol=1e-5 * np.abs(y).max())
+        for key, gradient in gradients(net, x, out).items():
+            np.testing.assert_allclose(
+                gradient, eager[key], rtol=1e-4, atol=1e-5 * largest, err_msg=key
+            )
+    for key, value in before.items():
+        net._collect_params_with_prefix()[key].set_data(value)
+    net.hybridize(False)
+
+
+@every_model
+def test_forms_of_prelu_give_the_same_embeddings(name):
+    net = trained(name)
+    x = images(2, net.cfg.input_size)
+    want = net(x).asnumpy()
+    for form in ("elementwise", "plain", "fast"):
+        set_prelu_form(net, form)
+        # 50 layers of float32 rounding gave 2e-5; a slope applied twice or not at all moves 1e-1.
+        np.testing.assert_allclose(net(x).asnumpy(), want, atol=1e-4 * np.abs(want).max())
+
+
+@every_model
+def test_saved_parameters_load_into_any_form(name, tmp_path):
+    net = trained(name)
+    path = str(tmp_path / "a.params")
+    net.save_parameters(path)
+    other = get_model(name, prelu="plain", prefix="other_")
+    other.load_parameters(path)
+    x = images(2, net.cfg.input_size)
+    want = net(x).asnumpy()
+    np.testing.assert_allclose(other(x).asnumpy(), want, atol=1e-4 * np.abs(want).max())
+
+
+@every_model
+def test_several_contexts(name):
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    net = get_model(name, ctx=contexts)
+    x = images(2, net.cfg.input_size)
+    a, b = (net(x.as_in_context(context)) for context in contexts)
+    assert [y.context for y in (a, b)] == contexts
+    np.testing.assert_array_equal(a.asnumpy(), b.asnumpy())
+
+
+@every_model
+def test_description(name):
+    cfg, _ = BACKBONES.get(name)
+    assert cfg.name == name
+    assert cfg.paper.startswith("https://")
+    assert cfg.source
+    assert cfg.color == "RGB"
+    assert get_model(name, mean=10, scale=2).cfg.mean == 10
+
+
+@every_model
+def test_pixels_are_scaled_inside(name):
+    net = trained(name)
+    x = images(2, net.cfg.input_size)
+    raw = get_model(name, mean=0, scale=1)
+    for key, parameter in raw._collect_params_with_prefix().items():
+        parameter.set_data(net._collect_params_with_prefix()[key].data())
+    want = net(x).asnumpy()
+    y = raw((x - net.cfg.mean) * net.cfg.scale).asnumpy()
+    np.testing.assert_allclose(y, want, atol=1e-4 * np.abs(want).max())
+
+
+@every_model
+def test_wrong_input_is_refused(name):
+    net = get_model(name)
+    height, width = net.cfg.input_size
+    for shape in ((1, height, width, 3), (3, height, width), (1, 3, height - 1, width)):
+        with pytest.raises(InputError, match="channels first"):
+            net(mx.nd.zeros(shape))
+    with pytest.raises(InputError, match="uint8 pixels"):
+        net(mx.nd.zeros((1, 3, height, width), dtype="uint8"))
+
+
+def test_wrong_arguments():
+    for size in (0, -3, 1.5, True, "128"):
+        with pytest.raises(InputError, match="embedding_size is"):
+            get_model("mobilefacenet", embedding_size=size)
+    with pytest.raises(InputError, match="mobilefacenet"):
+        get_model("mobilefacenett")
+    with pytest.raises(InputError, match="prelu is 'slow'"):
+        get_model("mobilefacenet", prelu="slow")
