@@ -13,7 +13,15 @@ import numpy as np
 
 from .._compat import mx
 
-__all__ = ["column_sums", "dense", "dense_gradients", "inverse_norms", "row_max", "subtract_scaled"]
+__all__ = [
+    "column_sums",
+    "dense",
+    "dense_gradients",
+    "inverse_norms",
+    "row_max",
+    "subtract_scaled",
+    "untracked",
+]
 
 nd = mx.nd
 CACHED = 1 << 19  # numbers of a piece that stays in the cache, 2 MiB
@@ -30,6 +38,16 @@ class _Shared:
 
     def __dlpack_device__(self):
         return (1, 0)
+
+
+def untracked(array):
+    """Return the memory of `array` as an NDArray that MXNet's engine takes for another one.
+
+    A backward function that reads a parameter by its own name can lock up: it runs late, and an
+    update of the parameter may be queued before its read, waiting for the gradient that the
+    function is to give. Whoever reads under this name sees to the order himself.
+    """
+    return nd.from_dlpack(array.to_dlpack_for_read())
 
 
 def inverse_norms(rows, wait=True):

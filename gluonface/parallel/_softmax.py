@@ -51,6 +51,7 @@ class ShardedSoftmax:
         head = self.head
         self.weight = None if head.weight is None else head.weight.data(head.ctx)
         self.bias = None if head.bias is None else head.bias.data(head.ctx)
+        self.centers = None if self.weight is None else head.untracked_weight(self.weight)
         with mx.autograd.pause():
             loss = self._forward(embedding.detach())
         inputs = [array for array in (embedding, self.weight, self.bias) if array is not None]
@@ -66,6 +67,8 @@ class ShardedSoftmax:
         if margin.unit_embedding:
             self.inverse_x = nd.expand_dims(inverse_norms(embedding, wait=False), axis=1)
             embedding = nd.broadcast_mul(embedding, self.inverse_x)
+        else:
+            embedding = embedding.copy()  # ours: a network with static memory may overwrite its own
         self.x = embedding
         labels, self.counts = self._gather_labels(batch)
         self.x_all = comm.allgather(embedding, name=self._name("x"))
@@ -176,7 +179,7 @@ class ShardedSoftmax:
 
     def _shard_gradients(self, grad, weight_target, bias_target):
         """Write the shard's own gradients; return that of all embeddings from this shard."""
-        margin = self.margin
+        head, margin = self.head, self.margin
         p = self._cosine_gradients(grad)
         _give(bias_target, column_sums(p) if bias_target else None)
         if margin.unit_weight:
@@ -189,10 +192,11 @@ class ShardedSoftmax:
             nd.broadcast_mul(p, nd.expand_dims(self.inverse_w, axis=0), out=p)
         self.logits = self.p = None
         array, add = weight_target or (None, True)
-        written = nd.empty(self.weight.shape, ctx=self.head.ctx) if add else array
-        grad_x = dense_gradients(p, self.x_all, self.weight, written)
+        written = nd.empty(self.weight.shape, ctx=head.ctx) if add else array
+        # The centres are read before `written` is complete, and their update waits for that.
+        grad_x = dense_gradients(p, self.x_all, self.centers, written)
         if margin.unit_weight:
-            subtract_scaled(written, self.weight, radial * nd.square(self.inverse_w))
+            subtract_scaled(written, self.centers, radial * nd.square(self.inverse_w))
         if add:
             _give(weight_target, written)
         return grad_x

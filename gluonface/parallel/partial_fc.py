@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..loss import Margin, get_loss
 from ..loss._block import check_smoothing, to_float32
 from ..loss._labels import host_labels
+from ._operators import untracked
 from ._softmax import ShardedSoftmax
 from .centers import initial_centers, shard_range
 from .communicator import Local
@@ -109,6 +110,13 @@ class PartialFC:
             if self.margin.has_bias:
                 self.bias = self._parameter("bias", (rows,))
         self._last = None
+        self._untracked = (None, None)
+
+    def untracked_weight(self, weight):
+        """Return the centres' memory under the name by which the backward pass reads it."""
+        if self._untracked[0] is not weight:  # making it waits, so only once for each array
+            self._untracked = (weight, untracked(weight))
+        return self._untracked[1]
 
     def _parameter(self, name, shape):
         parameter = self.params.get(name, shape=shape, init=mx.init.Zero())
