@@ -6,8 +6,8 @@ the backward function is given MXNet's own arrays to write into.
 """
 
 import ctypes
+import itertools
 import logging
-import threading
 
 from .._compat import mx
 
@@ -28,8 +28,15 @@ _DELETE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _ADD = 3  # MXNet's codes of what to do with a gradient: 0 nothing, 1 and 2 write, 3 add
 
 _alive = {}  # what MXNet may still call, kept from Python's garbage collector
-_lock = threading.Lock()
-_count = iter(range(1 << 62))
+_keys = itertools.count(1)
+
+
+def _forget(key):
+    _alive.pop(key, None)
+    return 1
+
+
+_FORGET = _DELETE(_forget)  # one for all: a callback must not free itself while it runs
 
 
 def record(inputs, output, backward):
@@ -65,21 +72,12 @@ def record(inputs, output, backward):
             return 0
         return 1
 
-    def forget(_state):
-        with _lock:
-            _alive.pop(key, None)
-        return 1
-
-    with _lock:
-        key = next(_count)
-    callbacks = (_BACKWARD(call), _DELETE(forget))
-    entries = (ctypes.CFUNCTYPE(ctypes.c_int) * 2)(
-        *(ctypes.cast(callback, ctypes.CFUNCTYPE(ctypes.c_int)) for callback in callbacks)
-    )
-    contexts = (ctypes.c_void_p * 2)()
-    info = base.MXCallbackList(2, entries, contexts)
-    with _lock:
-        _alive[key] = (callbacks, entries, contexts, info)
+    key = next(_keys)
+    callback, generic = _BACKWARD(call), ctypes.CFUNCTYPE(ctypes.c_int)
+    entries = (generic * 2)(ctypes.cast(callback, generic), ctypes.cast(_FORGET, generic))
+    states = (ctypes.c_void_p * 2)(None, key)
+    info = base.MXCallbackList(2, entries, states)
+    _alive[key] = (callback, entries, states, info)
     base.check_call(
         base._LIB.MXCustomFunctionRecord(
             len(inputs),

@@ -25,7 +25,7 @@ def step(embeddings, weight, labels, ranks, target, scale):
     own, tops, slopes = np.zeros(total), [], np.zeros(total)
     logits = []
     for start, stop in shards(len(weight), ranks):
-        w = np.array([unit(row) for row in weight[start:stop]]).reshape(stop - start, -1)
+        w = np.array([unit(row) for row in weight[start:stop]]).reshape(stop - start, x.shape[1])
         z = scale * np.clip(x @ w.T, -1, 1)
         for i, label in enumerate(labels):
             if start <= label < stop:
@@ -42,7 +42,7 @@ def step(embeddings, weight, labels, ranks, target, scale):
             if start <= label < stop:
                 g[i, label - start] = (g[i, label - start] - scale / total) * slopes[i]
         rows = weight[start:stop]
-        w = np.array([unit(row) for row in rows]).reshape(stop - start, -1)
+        w = np.array([unit(row) for row in rows]).reshape(stop - start, x.shape[1])
         by_w = g.T @ x
         grad_weight.append(
             np.array([through_unit(*pair) for pair in zip(rows, by_w)]).reshape(by_w.shape)
