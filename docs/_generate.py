@@ -149,10 +149,7 @@ def result_tables():
     tables = {}
     for path in sorted((pathlib.Path(__file__).parent / "results").glob("*.csv")):
         with open(path, encoding="utf-8", newline="") as file:
-            # "TAR@0.1" would be taken for a mail address
-            headings, *rows = (
-                [cell.replace("@", r"\@") for cell in row] for row in csv.reader(file)
-            )
+            headings, *rows = csv.reader(file)
         table = list_table(headings, rows) if rows else "Not measured yet.\n"
         tables[f"results/{path.stem}.inc"] = table
     return tables

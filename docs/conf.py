@@ -41,11 +41,12 @@ copybutton_prompt_text = "$ "
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True  # the name of a default, not the 400 numbers behind it
 autosummary_generate = False  # the tables only; _generate.py lists the names
 napoleon_google_docstring = False
 napoleon_use_rtype = False
-napoleon_use_ivar = True  # attributes as a list, not as objects beside the members of that name
-napoleon_custom_sections = [("Inputs", "params_style"), ("Outputs", "params_style")]
+# Attributes as a list, not as objects beside the members of that name.
+napoleon_custom_sections = [(name, "params_style") for name in ("Attributes", "Inputs", "Outputs")]
 
 # Tables that come from the registries, the configuration and --help are written before Sphinx
 # reads the pages, so that they cannot be stale.
@@ -64,7 +65,15 @@ def _skip(app, what, name, value, skip, options):
     return True if "Alias for field number" in (getattr(value, "__doc__", None) or "") else None
 
 
+def _no_mail(app, doctree):
+    """Turn the "mail addresses" that docutils finds in TAR@0.1 back into text."""
+    for link in list(doctree.findall(nodes.reference)):
+        if link.get("refuri", "").startswith("mailto:"):
+            link.replace_self(nodes.Text(link.astext()))
+
+
 def setup(app):
-    """Register the default role and what autodoc leaves out."""
+    """Register the default role and the corrections above."""
     app.add_role("name", _name_role)
+    app.connect("doctree-read", _no_mail)
     app.connect("autodoc-skip-member", _skip)
