@@ -69,8 +69,9 @@ def make_optimizer(config):
 
     Notes
     -----
-    MXNet's sgd keeps the learning rate inside the momentum (``v <- m v + lr (g + wd w)``), PyTorch
-    outside; the two agree while the learning rate is constant. Its adam adds ``wd * w`` to the
+    MXNet's sgd and nag keep the learning rate inside the momentum (``v <- m v + lr (g + wd w)``),
+    PyTorch outside; the two agree while the learning rate is constant. In nag that ``w`` is the
+    weight after the update (MXNet writes it in place first). Its adam adds ``wd w`` to the
     gradient; adamw decays apart from it.
     """
     arguments = {"learning_rate": config.lr, "wd": config.wd}

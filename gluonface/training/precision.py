@@ -1,5 +1,6 @@
 """Reduced precision of the backbone through MXNet's AMP. The head stays in float32."""
 
+import importlib
 import pathlib
 import warnings
 
@@ -50,7 +51,7 @@ def reduced(net, dtype, ctx):
             raise InputError(
                 "train.dtype = 'bfloat16': this CPU has no avx512_bf16 instructions. Use float32."
             )
-    amp = mx.contrib.amp
+    amp = importlib.import_module(f"{mx.__name__}.contrib.amp")
     lists = amp.lists.symbol_bf16 if dtype == "bfloat16" else amp.lists.symbol_fp16
     data = mx.sym.var("data")
     symbol = amp.convert_symbol(

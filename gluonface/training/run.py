@@ -120,9 +120,7 @@ def build(config, comm=None):
             f"takes {tuple(net.cfg.input_size)}"
         )
     if config.model.init is not None:
-        from ..model_zoo import load_weights
-
-        load_weights(net, config.model.init)
+        initialise(net, config.model.init)
     net.hybridize(static_alloc=True)
     forward = reduced(net, config.train.dtype, ctx)
     if forward is not net:
@@ -195,6 +193,42 @@ def contexts(text, comm=None):
     if len({context.device_type for context in result}) > 1:
         raise InputError(f"--ctx {text!r} mixes CPUs and GPUs; take one kind")
     return result
+
+
+def initialise(net, source):
+    """Put the weights of a SOURCE into a network.
+
+    Parameters
+    ----------
+    net : gluonface.model_zoo.Backbone
+    source : str
+        A ``.params`` file of the same model, ``NAME:FILE.params``, a run folder, or an exported
+        prefix (InsightFace's MXNet checkpoints included).
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is of another model.
+    """
+    from ..deploy.sources import find_source
+    from ..model_zoo import load_weights
+
+    file = pathlib.Path(source).expanduser()
+    if not (file.suffix == ".params" and file.is_file()):
+        found = find_source(source)
+        if found.kind == "onnx":
+            raise InputError(
+                f"--init {source}: training cannot start from ONNX; give the symbol + params, the "
+                "run folder or NAME:FILE.params that it was made from"
+            )
+        if found.kind == "zoo" and found.name != net.cfg.name:
+            raise InputError(
+                f"--init {source} is a {found.name}, this run trains a {net.cfg.name}; "
+                f"add --set model.name={found.name}"
+            )
+        file = found.params if found.kind == "zoo" else found.path
+    load_weights(net, file)
+    logger.info("weights from %s", file)
 
 
 def total_steps(config, loader):

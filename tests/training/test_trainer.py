@@ -1,0 +1,286 @@
+"""The loop: events, determinism, devices, precision, stops and errors."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+
+from gluonface._compat import mx
+from gluonface.errors import InputError, TrainingError
+from gluonface.training.callbacks import NanGuard, SaveCheckpoints
+from gluonface.training.checkpoint import Checkpoints, load_state
+from gluonface.training.config import config_from_dict
+from gluonface.training.precision import LossScale, _cpu_has_bfloat16
+from gluonface.training.run import build, contexts
+from gluonface.training.trainer import EVENTS
+
+
+def make(noise_set, callbacks=(), **sections):
+    settings = {
+        "model": {"name": "tiny"},
+        "loss": {"name": "arcface", "margin": 0.3, "scale": 16.0},
+        "data": {"path": noise_set.data, "batch_size": 8},
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "train": {"steps": 8},
+        "log": {"every": 2},
+    }
+    for name, values in sections.items():
+        settings[name] = {**settings.get(name, {}), **values}
+    trainer = build(config_from_dict(settings))
+    trainer.callbacks.extend(callbacks)
+    return trainer
+
+
+class Watch:
+    """Write down every event and the losses."""
+
+    def __init__(self, stop_at=None):
+        self.events, self.losses, self.stop_at = [], [], stop_at
+
+    def __getattr__(self, name):
+        if name not in EVENTS:
+            raise AttributeError(name)
+
+        def handler(trainer):
+            self.events.append(name)
+            if name == "result":
+                self.losses.append(trainer.last_result.loss)
+            if name == "step_end" and trainer.progress.step == self.stop_at:
+                trainer.request_stop("enough")
+
+        return handler
+
+
+def test_events_in_order(tiny, noise_set):
+    watch = Watch()
+    trainer = make(noise_set, [watch])
+    trainer.fit()
+    once = ["step_end", "result", "log", "step_end"]  # one step of two needs its numbers at once
+    # 6 batches an epoch: 48 images, 8 each
+    assert watch.events == [
+        "fit_start",
+        "epoch_start", *["step_end", "result", "result", "log", "step_end"] * 3, "epoch_end",
+        "epoch_start", "step_end", "result", "result", "log", "step_end", "epoch_end",
+        "fit_end",
+    ]  # fmt: skip
+    assert set(once) <= set(EVENTS)
+    assert dataclasses.asdict(trainer.progress)["images"] == 64
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(tiny, noise_set):
+    losses = []
+    for seed in (0, 0, 1):
+        watch = Watch()
+        make(noise_set, [watch], train={"steps": 8, "seed": seed}).fit()
+        losses.append(watch.losses)
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_training_lowers_the_loss(tiny, noise_set):
+    watch = Watch()
+    trainer = make(
+        noise_set, [watch], train={"steps": 60}, schedule={"name": "constant"}, data={"flip": False}
+    )
+    trainer.fit()
+    assert np.mean(watch.losses[-5:]) < 0.5 * np.mean(watch.losses[:5])
+    assert trainer.last_log.accuracy > 0.5
+    assert 0 <= trainer.last_log.data_wait <= 1
+
+
+@pytest.mark.parametrize("ctx", ["cpu", "cpu0,cpu1"])
+def test_stop_save_and_go_on_to_the_last_bit(tiny, noise_set, tmp_path, ctx):
+    """Devices of one process have running statistics of their own, which are kept too."""
+    whole = Watch()
+    trainer = make(noise_set, [whole], train={"steps": 8, "ctx": ctx})
+    trainer.fit()
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    first, second = Watch(stop_at=3), Watch()
+    stopped = make(
+        noise_set, [first, SaveCheckpoints(checkpoints, 100)], train={"steps": 8, "ctx": ctx}
+    )
+    stopped.fit()
+    assert stopped.stop_reason == "enough"
+    assert stopped.progress.step == 3
+    resumed = make(noise_set, [second], train={"steps": 8, "ctx": ctx, "seed": 0})
+    load_state(checkpoints.path("last"), resumed)
+    resumed.fit()
+    assert first.losses + second.losses == whole.losses
+    for name, parameter in trainer.net._collect_params_with_prefix().items():
+        other = resumed.net._collect_params_with_prefix()[name]
+        for context in trainer.ctx:
+            np.testing.assert_array_equal(
+                parameter.data(context).asnumpy(), other.data(context).asnumpy(), err_msg=name
+            )
+
+
+class OneBatch:
+    """The same images every step."""
+
+    def __init__(self, batch):
+        self.batch = batch
+
+    def __len__(self):
+        return 4
+
+    def epoch(self, epoch, start=0):
+        return iter([self.batch] * (4 - start))
+
+
+def test_two_devices_compute_the_mean_over_the_whole_batch(tiny, noise_set):
+    """Without BatchNorm and dropout, whose work does depend on the split."""
+    results = []
+    for ctx in ("cpu", "cpu0,cpu1"):
+        trainer = make(
+            noise_set,
+            train={"steps": 4, "ctx": ctx},
+            optimizer={"name": "sgd", "lr": 0.01, "clip_norm": 1.0},
+            data={"batch_size": 7},  # 4 images here, 3 there
+        )
+        trainer.net.features[1]._kwargs["use_global_stats"] = True
+        trainer.net.features[3]._rate = 0.0
+        watch = Watch()
+        trainer.callbacks.append(watch)
+        trainer.loader = OneBatch(next(trainer.loader.epoch(0)))
+        trainer.fit()
+        weights = [p.data(mx.cpu(0)).asnumpy() for p in trainer.updates.parameters()]
+        results.append((watch.losses, weights))
+    # The sums of two halves round differently from the sum of all.
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
+    for one, two in zip(results[0][1], results[1][1]):
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-5)
+
+
+def test_nan_stops_with_step_rate_and_logit_and_spares_the_checkpoint(tiny, noise_set, tmp_path):
+    class Poison:
+        def step_end(self, trainer):
+            if trainer.progress.step == 5:
+                weight = trainer.net.features[0].weight
+                weight.set_data(weight.data() * np.nan)
+
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    trainer = make(noise_set, [NanGuard(), SaveCheckpoints(checkpoints, 4), Poison()])
+    with pytest.raises(TrainingError, match=r"nan at step 6 \(learning rate .*largest logit") as e:
+        trainer.fit()
+    assert "0.00" in str(e.value)
+    assert checkpoints.path("last").name == "step-00000004"
+    fresh = make(noise_set)
+    load_state(checkpoints.path("last"), fresh)
+    fresh.require_finite_weights()
+
+
+def test_weights_that_are_not_finite_are_never_saved(tiny, noise_set, tmp_path):
+    """An update can break the weights though the loss before it was fine."""
+
+    class Poison:
+        def step_end(self, trainer):
+            if trainer.progress.step == 8:
+                bias = trainer.net.features[4].bias
+                bias.set_data(bias.data() * np.inf)
+
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    trainer = make(noise_set, [NanGuard(), Poison(), SaveCheckpoints(checkpoints, 4)])
+    with pytest.raises(TrainingError, match="weights are not finite after step 8"):
+        trainer.fit()
+    assert checkpoints.path("last").name == "step-00000004"
+
+
+def test_margin_warm_up_reaches_the_head(tiny, noise_set):
+    strengths = []
+
+    class Look:
+        def step_end(self, trainer):
+            strengths.append(trainer.head.margin.strength)
+
+    make(noise_set, [Look()], margin_warmup={"start": 2, "end": 6}).fit()
+    assert strengths == [0, 0, 0, 0.25, 0.5, 0.75, 1, 1]
+
+
+def test_checkpoint_of_another_model_or_class_count(tiny, noise_set, tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    make(noise_set, [SaveCheckpoints(checkpoints, 4)]).fit()
+    other = make(noise_set, model={"embedding_size": 4})
+    with pytest.raises(TrainingError, match="the model differs"):
+        load_state(checkpoints.path(), other)
+    other = make(noise_set)
+    other.head.num_classes = 7
+    with pytest.raises(TrainingError, match="6 classes, the data has 7"):
+        load_state(checkpoints.path(), other)
+
+
+@pytest.mark.skipif(not _cpu_has_bfloat16(), reason="this CPU has no avx512_bf16")
+def test_bfloat16_follows_float32(tiny, noise_set):
+    losses = {}
+    for dtype in ("float32", "bfloat16"):
+        watch = Watch()
+        trainer = make(noise_set, [watch], train={"steps": 20, "dtype": dtype})
+        trainer.fit()
+        losses[dtype] = np.array(watch.losses)
+        assert {p.data().dtype for p in trainer.updates.parameters()} == {np.float32}
+    assert (losses["float32"] != losses["bfloat16"]).any()
+    # bfloat16 keeps 8 bits; 20 steps of a small network stay close
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.1)
+
+
+def test_float16_needs_a_gpu(tiny, noise_set):
+    with pytest.raises(InputError, match="float16' needs GPUs"):
+        make(noise_set, train={"steps": 1, "dtype": "float16"})
+
+
+def test_loss_scale():
+    scale = LossScale(start=4.0, growth_steps=2)
+    values = []
+    for overflow in (False, False, True, False, True, True, True):
+        scale.update(overflow)
+        values.append(scale.value)
+    assert values == [4, 8, 4, 4, 2, 1, 1]
+    other = LossScale()
+    other.load_state_dict(scale.state_dict())
+    assert vars(other)["value"] == 1
+
+
+def test_contexts():
+    assert contexts("cpu") == [mx.cpu(0)]
+    assert contexts("cpu0, cpu1") == [mx.cpu(0), mx.cpu(1)]
+    for text, words in (("tpu", "no device"), ("cpu0,cpu0", "twice"), ("gpu7", "MXNet sees")):
+        with pytest.raises(InputError, match=words):
+            contexts(text)
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"data": {"path": None}}, "--data"),
+        ({"data": {"batch_size": 49}}, "batch"),
+        ({"train": {"steps": None}}, "train.steps or train.epochs"),
+        ({"model": {"name": "tinny"}}, "tiny"),
+        ({"loss": {"name": "arcface", "margin": 9.0}}, "margin"),
+        ({"loss": {"name": "arcface", "margn": 0.3}}, "margn"),
+        ({"model": {"init": "/nowhere/model"}}, "nowhere"),
+        ({"train": {"steps": 5, "ctx": "cpu0,cpu1"}, "data": {"batch_size": 1}}, "devices"),
+    ],
+)
+def test_mistakes_are_named_before_training(tiny, noise_set, sections, words):
+    with pytest.raises(InputError, match=words):
+        make(noise_set, **sections)
+
+
+def test_epochs(tiny, noise_set):
+    trainer = make(noise_set, train={"steps": None, "epochs": 2})
+    assert trainer.steps == 12
+
+
+def test_init_from_weights(tiny, noise_set, tmp_path):
+    net = tiny.BACKBONES.get("tiny")[1](tiny.CFG)
+    net.initialize(mx.init.Normal(1.0))
+    file = tmp_path / "tiny.params"
+    net.save_parameters(str(file))
+    for source in (file, f"tiny:{file}"):
+        trainer = make(noise_set, model={"init": str(source)})
+        np.testing.assert_array_equal(
+            trainer.net.features[0].weight.data().asnumpy(),
+            net.features[0].weight.data().asnumpy(),
+        )
+    with pytest.raises(InputError, match="model.name=mobilefacenet"):
+        make(noise_set, model={"init": f"mobilefacenet:{pathlib.Path(file)}"})

@@ -1,0 +1,85 @@
+"""A backbone small enough to train in milliseconds, and a command line that kills itself.
+
+``python tiny.py POINT:N gluonface-arguments...`` ends with SIGKILL (or, for ``sigterm``, gets
+SIGTERM) at the N-th time that it comes by POINT. ``none:0`` lets it run.
+"""
+
+import os
+import signal
+import sys
+
+from gluonface._compat import mx
+from gluonface.model_zoo import BACKBONES, Backbone, ModelCfg
+
+CFG = ModelCfg(
+    name="tiny", embedding_size=8, params=0, macs=0, params_per_dim=0, macs_per_dim=0,
+    paper="", source="",
+)  # fmt: skip
+
+
+class Tiny(Backbone):
+    def __init__(self, cfg, **kwargs):
+        super().__init__(cfg, **kwargs)
+        nn = mx.gluon.nn
+        with self.name_scope():
+            self.features = nn.HybridSequential(prefix="")
+            self.features.add(
+                nn.Conv2D(8, 7, strides=7, in_channels=3),
+                nn.BatchNorm(in_channels=8),
+                nn.PReLU(in_channels=8),
+                nn.Dropout(0.2),
+                nn.Conv2D(cfg.embedding_size, 16, in_channels=8),
+                nn.Flatten(),
+            )
+
+    def embed(self, F, x):
+        return self.features(x)
+
+
+if "tiny" not in BACKBONES:
+    BACKBONES.register("tiny")((CFG, lambda cfg, prelu="plain", **kwargs: Tiny(cfg, **kwargs)))
+
+
+def bomb(owner, name, number, point, signum=signal.SIGKILL):
+    """Make the `number`-th call of an attribute send a signal before it does its work."""
+    original, calls = getattr(owner, name), [0]
+
+    def wrapped(*args, **kwargs):
+        calls[0] += 1
+        if calls[0] == number:
+            sys.stderr.write(f"{point}\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), signum)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, wrapped)
+
+
+def arm(point, number):
+    import numpy as np
+
+    from gluonface.training import checkpoint, trainer
+    from gluonface.training.callbacks import csv_files
+
+    if point == "step":  # between two steps
+        bomb(trainer.Trainer, "step", number, point)
+    elif point == "sigterm":
+        bomb(trainer.Trainer, "step", number, point, signal.SIGTERM)
+    elif point == "write":  # a checkpoint half written
+        bomb(np, "savez", number, point)
+    elif point == "rename":  # written, not yet in place
+        bomb(checkpoint.os, "rename", number, point)
+    elif point == "link":  # in place, `last` (or `best`) still the old one
+        bomb(checkpoint.Checkpoints, "_link", number, point)
+    elif point == "prune":  # the old one still there
+        bomb(checkpoint.Checkpoints, "_prune", number, point)
+    elif point == "log":  # a row that no checkpoint knows of
+        bomb(csv_files.CsvFiles, "_append", number, point)
+
+
+if __name__ == "__main__":
+    from gluonface.cli import main
+
+    where, times = sys.argv[1].split(":")
+    arm(where, int(times))
+    sys.exit(main(sys.argv[2:]))
