@@ -4,9 +4,9 @@
     python docs/measure.py backbone data        # some
     python docs/measure.py flip sources --faces ../shared/data
 
-Run it on a machine with nothing else to do. Each name below is one file in docs/results, which a
-page includes beside the command that made it. `quickstart` and `log` read the folder that
-scripts/quickstart.sh left in runs/ (or --runs DIR).
+Run it on a machine with nothing else to do. Each name is one file in docs/results, which a page
+includes beside the command that made it; `readme` puts some of them into README.rst. `quickstart`
+and `log` read the folder that scripts/quickstart.sh left in runs/ (or --runs DIR).
 """
 
 import argparse
@@ -162,10 +162,41 @@ def sources(args, scratch):
     write("sources", ["Source", "Largest relative difference of the outputs"], rows)
 
 
+def readme_table():
+    """Return the table of README.rst, made of the figures in docs/results."""
+
+    def figure(name, **wanted):
+        with open(RESULTS / f"{name}.csv", encoding="utf-8", newline="") as file:
+            rows = [{key.lower(): row[key] for key in row} for row in csv.DictReader(file)]
+        found = (row for row in rows if all(row[key] == value for key, value in wanted.items()))
+        return next(found)["accuracy"]
+
+    rows = [
+        (title, *(figure(name, flip=form, **which) for form in ("none", "sum")))
+        for title, name, which in (
+            ("Made-up people, untrained network", "quickstart", {"network": "untrained"}),
+            ("The same after ``quickstart.sh``", "quickstart", {"network": "trained"}),
+            ("InsightFace's model, 400 pairs of photographs", "flip", {}),
+        )
+    ]
+    rows.insert(0, ("Verification accuracy, measured", "one view", "with its mirror"))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    rule = "  ".join("=" * width for width in widths)
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows]
+    return "\n".join([rule, lines[0], rule, *lines[1:], rule]) + "\n"
+
+
+def readme(args, scratch):
+    """Put the figures of the other measurements into README.rst."""
+    path = ROOT / "README.rst"
+    text = path.read_text(encoding="utf-8")
+    table = re.compile(r"^=+  =+  =+\n(?:.*\n)+?=.*\n(?:.*\n)+?=.*\n", re.M)
+    path.write_text(table.sub(lambda _: readme_table(), text, count=1), encoding="utf-8")
+
+
 PHOTOGRAPHS = (flip, sources)  # need --faces
-MEASUREMENTS = {
-    made.__name__: made for made in (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS)
-}
+EVERYTHING = (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS, readme)
+MEASUREMENTS = {made.__name__: made for made in EVERYTHING}
 
 
 def main():

@@ -101,11 +101,11 @@ def test_the_embedding_example_of_the_readme_runs(tmp_path):
 # --- commands -----------------------------------------------------------------------------------
 
 
-def generator():
-    """Return docs/_generate.py as a module."""
+def generator(stem="_generate"):
+    """Return docs/_generate.py (or another file) as a module."""
     sys.path.insert(0, str(DOCS))
     try:
-        spec = importlib.util.spec_from_file_location("_docs_generate", DOCS / "_generate.py")
+        spec = importlib.util.spec_from_file_location(f"_docs{stem}", DOCS / f"{stem}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     finally:
@@ -221,6 +221,11 @@ def test_tables_are_generated_from_the_registries(tmp_path):
     config = module.config_tables()
     assert "``optimizer.lr``" in config
     assert "``margin_warmup.start``" in config
+
+
+def test_figures_of_the_readme_are_those_of_the_pages():
+    """Run `python docs/measure.py readme` when this fails after a new measurement."""
+    assert generator("measure").readme_table() in (ROOT / "README.rst").read_text(encoding="utf-8")
 
 
 def test_every_command_has_its_help_page(parsers):
