@@ -62,9 +62,8 @@ class ShardedSoftmax:
         return f"{self.head.name}.{what}"
 
     def _forward(self, embedding):
-        head, comm, margin, ctx = self.head, self.comm, self.margin, self.head.ctx
-        batch = embedding.shape[0]
-        if margin.unit_embedding:
+        comm, batch = self.comm, embedding.shape[0]
+        if self.margin.unit_embedding:
             self.inverse_x = nd.expand_dims(inverse_norms(embedding, wait=False), axis=1)
             embedding = nd.broadcast_mul(embedding, self.inverse_x)
         else:
@@ -72,63 +71,72 @@ class ShardedSoftmax:
         self.x = embedding
         labels, self.counts = self._gather_labels(batch)
         self.x_all = comm.allgather(embedding, name=self._name("x"))
-        total = len(labels)
+        parts = self._nothing(len(labels)) if self.weight is None else self._shard(labels)
+        if comm.size > 1:
+            parts = self._combine(parts)
+        largest, spread, target, target_cosine, sums = parts
+        self.statistics = (largest, target, target_cosine)
+        first = int(sum(self.counts[: comm.rank]))
+        return self._losses(largest, nd.log(spread), target, sums)[first : first + batch]
 
+    def _nothing(self, total):
+        """Return what a shard without classes adds to the softmax of `total` samples."""
+        zeros = nd.zeros((total,), ctx=self.head.ctx)
+        return nd.full((total,), NEVER, ctx=self.head.ctx), zeros, zeros, zeros, zeros
+
+    def _shard(self, labels):
+        """Compute this shard's logits and softmax; return what the other shards need of them.
+
+        Returns
+        -------
+        tuple of NDArray (N,)
+            The largest logit, the sum of exp(logit - largest), the target's logit and cosine (0
+            where the target is elsewhere), and, for label smoothing, the sum of the logits.
+        """
+        head, ctx, total = self.head, self.head.ctx, len(labels)
+        logits = self._scores()
         # The rows whose class lives here, and the column of each.
         mine = np.flatnonzero((labels >= head.start) & (labels < head.stop))
-        self.rows = nd.array(mine, ctx=ctx, dtype="int64") if len(mine) else None
         self.own = None
-        target_cosine = nd.zeros((total,), ctx=ctx)
-        target = nd.zeros((total,), ctx=ctx)
-        if self.weight is None:
-            largest, spread = nd.full((total,), NEVER, ctx=ctx), nd.zeros((total,), ctx=ctx)
-            sums = nd.zeros((total,), ctx=ctx)
-        else:
-            logits = self._scores()
-            if self.rows is not None:
-                columns = nd.array(labels[mine] - head.start, ctx=ctx, dtype="int64")
-                self.own = nd.stack(self.rows, columns)
-                self.cosine = nd.gather_nd(logits, self.own)
-                margined = self._target(self.cosine)
-                _set(logits, self.own, margined)
-                where = nd.expand_dims(self.rows, axis=0)
-                target = nd.scatter_nd(margined, where, shape=(total,)) * self.scale
-                target_cosine = nd.scatter_nd(self.cosine, where, shape=(total,))
-            logits *= self.scale
-            self.logits = logits
-            self.p = nd.softmax(logits, axis=1)
-            largest = row_max(logits)
-            spread = 1.0 / row_max(self.p)  # the largest term of the sum is exp(0)
-            if head.label_smoothing:
-                sums = nd.sum(logits, axis=1)
+        target = target_cosine = nd.zeros((total,), ctx=ctx)
+        if len(mine):  # MXNet has no arrays of size 0
+            self.rows = nd.array(mine, ctx=ctx, dtype="int64")
+            columns = nd.array(labels[mine] - head.start, ctx=ctx, dtype="int64")
+            self.own = nd.stack(self.rows, columns)
+            self.cosine = nd.gather_nd(logits, self.own)
+            margined = self._target(self.cosine)
+            _set(logits, self.own, margined)
+            where = nd.expand_dims(self.rows, axis=0)
+            target = nd.scatter_nd(margined, where, shape=(total,)) * self.scale
+            target_cosine = nd.scatter_nd(self.cosine, where, shape=(total,))
+        logits *= self.scale
+        self.logits, self.p = logits, nd.softmax(logits, axis=1)
+        spread = 1.0 / row_max(self.p)  # the largest term of the sum is exp(0)
+        sums = nd.sum(logits, axis=1) if head.label_smoothing else target
+        return row_max(logits), spread, target, target_cosine, sums
 
-        parts = [largest, spread, target, target_cosine]
-        if head.label_smoothing:
-            parts.append(sums)
-        if comm.size > 1:
-            packed = nd.expand_dims(nd.stack(*parts, axis=1), axis=0)
-            packed = comm.allgather(packed, name=self._name("softmax"))
-            tops = packed[:, :, 0]
-            top = nd.max(tops, axis=0)
-            weights = nd.exp(nd.broadcast_sub(tops, nd.expand_dims(top, axis=0)))
-            total_spread = nd.sum(packed[:, :, 1] * weights, axis=0)
-            # How much of the global softmax this shard's softmax is.
-            self.share = spread * weights[comm.rank] / total_spread
-            spread = total_spread
-            target, target_cosine = nd.sum(packed[:, :, 2], axis=0), nd.sum(packed[:, :, 3], axis=0)
-            if head.label_smoothing:
-                sums = nd.sum(packed[:, :, 4], axis=0)
-            largest = top
-        self.statistics = (largest, target, target_cosine)
-        log_spread = nd.log(spread)
+    def _combine(self, parts):
+        """Return the same figures over all shards, which all ranks compute from one gather."""
+        packed = nd.expand_dims(nd.stack(*parts, axis=1), axis=0)
+        packed = self.comm.allgather(packed, name=self._name("softmax"))
+        tops = packed[:, :, 0]
+        top = nd.max(tops, axis=0)
+        weights = nd.exp(nd.broadcast_sub(tops, nd.expand_dims(top, axis=0)))
+        spread = nd.sum(packed[:, :, 1] * weights, axis=0)
+        # How much of the softmax over all classes this shard's softmax is.
+        self.share = parts[1] * weights[self.comm.rank] / spread
+        return (top, spread, *(nd.sum(packed[:, :, column], axis=0) for column in (2, 3, 4)))
+
+    def _losses(self, largest, log_spread, target, sums):
+        """Return the cross entropy of all samples; log sum exp is `largest` + `log_spread`."""
+        head = self.head
         loss = log_spread + (largest - target)
-        if head.label_smoothing:
-            others = max(1, head.num_classes - 1)
-            # mean over the others of (LSE - z_j), blended with LSE - z_y
-            rest = (log_spread + largest) * (head.num_classes - 1) - (sums - target)
-            loss = loss * (1.0 - head.label_smoothing) + rest * (head.label_smoothing / others)
-        first = int(sum(self.counts[: comm.rank]))
-        return loss[first : first + batch]
+        if not head.label_smoothing:
+            return loss
+        others = head.num_classes - 1
+        rest = (log_spread + largest) * others - (sums - target)
+        share = head.label_smoothing / max(1, others)
+        return loss * (1.0 - head.label_smoothing) + rest * share
 
     def _gather_labels(self, batch):
         """Return the labels of all ranks, and how many samples each rank has."""

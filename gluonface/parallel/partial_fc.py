@@ -83,6 +83,11 @@ class PartialFC:
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
             raise InputError(f"margin must come from get_loss or be its name, got {margin!r}")
+        if type(self.margin).others is not Margin.others:
+            raise InputError(
+                f"{self.margin.name} changes the logits of the other classes, which PartialFC "
+                "cannot do yet; use MarginSoftmaxLoss, or a loss of the family 'target-only'"
+            )
         self.num_classes = _whole("num_classes", num_classes, 1)
         self.embedding_size = _whole("embedding_size", embedding_size, 1)
         self.seed = _whole("seed", seed, 0)
@@ -213,6 +218,7 @@ class PartialFC:
             If the shape differs or a value is not finite.
         """
         centers = _finite("centers", centers, (self.num_classes, self.embedding_size))
+        mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
         if self.weight is not None:
             self.weight.set_data(mx.nd.array(centers[self.start : self.stop]))
 
@@ -257,6 +263,7 @@ class PartialFC:
                 f"{self.start} to {self.stop - 1}; give it a state that covers them"
             )
         rows = slice(self.start - start, self.stop - start)
+        mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
         for key, parameter, tail in (
             ("weight", self.weight, (self.embedding_size,)),
             ("bias", self.bias, ()),

@@ -9,7 +9,7 @@ from reference import partial_fc as twin
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
-from gluonface.loss import get_loss
+from gluonface.loss import Margin, get_loss
 from gluonface.parallel import Local, PartialFC, _tape
 
 nd = mx.nd
@@ -254,6 +254,17 @@ def test_a_rank_without_classes_has_no_parameters():
     assert state["weight"].shape == (0, 16)
     head.load_state_dict(head_of("softmax", classes=2).state_dict())
     head.set_centers(np.zeros((2, 16)))
+
+
+def test_a_margin_on_other_classes_is_refused_and_not_ignored():
+    class Harder(Margin):
+        name = "harder"
+
+        def others(self, F, cosine, target_cosine, target):
+            return cosine * 1.1
+
+    with pytest.raises(InputError, match="harder changes the logits of the other classes"):
+        PartialFC(Harder(), 10, 8)
 
 
 def test_parameters_by_name():
