@@ -29,7 +29,8 @@ class RunFolder:
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
-        self._handler = None
+        self._handler = self._level = self._quiet = None
+        self._quieted = []
 
     @property
     def config(self):
@@ -72,14 +73,30 @@ class RunFolder:
         write_json(self.path / "env.json", environment())
         self._handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logging.getLogger("gluonface").addHandler(self._handler)
+        package = logging.getLogger("gluonface")
+        package.addHandler(self._handler)
+        shown = package.getEffectiveLevel()
+        if shown > logging.INFO:  # the file gets what the user does not want to see elsewhere
+            self._level = package.level
+            package.setLevel(logging.INFO)
+            self._quiet = lambda record: record.levelno >= shown
+            self._quieted = list(logging.getLogger().handlers)
+            for handler in self._quieted:
+                handler.addFilter(self._quiet)
 
     def end(self):
         """Stop logging to train.log."""
-        if self._handler is not None:
-            logging.getLogger("gluonface").removeHandler(self._handler)
-            self._handler.close()
-            self._handler = None
+        if self._handler is None:
+            return
+        package = logging.getLogger("gluonface")
+        package.removeHandler(self._handler)
+        self._handler.close()
+        self._handler = None
+        if self._level is not None:
+            package.setLevel(self._level)
+            self._level = None
+        for handler in self._quieted:
+            handler.removeFilter(self._quiet)
 
 
 def environment():

@@ -276,11 +276,16 @@ class Trainer:
             by_context.setdefault(array.context, []).append(array)
         for group in by_context.values():
             if not mx.nd.multi_all_finite(*group, num_arrays=len(group)).asscalar():
+                last = self.last_result
                 raise TrainingError(
-                    f"weights are not finite after step {self.progress.step} (learning rate "
-                    f"{self._lr(self.progress.step - 1):g}, largest logit "
-                    f"{self.head.stats()['max_logit']:g}). Lower optimizer.lr, lengthen "
-                    "schedule.warmup_steps or set optimizer.clip_norm. The last checkpoint is good."
+                    f"weights are not finite after step {self.progress.step}"
+                    + (
+                        f" (learning rate {last.lr:g}, largest logit {last.stats['max_logit']:g})"
+                        if last
+                        else " (of the initial weights)"
+                    )
+                    + ". Lower optimizer.lr, lengthen schedule.warmup_steps or set "
+                    "optimizer.clip_norm. The last checkpoint is untouched."
                 )
 
     def state_dict(self):

@@ -1,41 +1,5 @@
-"""A made-up training set and verification pack of noise."""
+"""The fixtures of this folder, which tests/cli uses as well."""
 
-import sys
-import types
+import training_fixtures
 
-import numpy as np
-import pytest
-
-from gluonface.data import RecordWriter, VerificationPack, images
-
-
-def noise(count, seed):
-    random = np.random.Generator(np.random.PCG64(seed))
-    small = random.integers(0, 256, (count, 7, 7, 3), dtype=np.uint8)
-    return small.repeat(16, axis=1).repeat(16, axis=2)
-
-
-@pytest.fixture(scope="session")
-def noise_set(tmp_path_factory):
-    """Return an object with `data` (48 images of 6 people) and `pack` (20 pairs), as paths."""
-    folder = tmp_path_factory.mktemp("noise")
-    with RecordWriter(folder) as writer:
-        for number, image in enumerate(noise(48, 0)):
-            writer.add(images.encode(image, 101), number // 8)
-    bins = [images.encode(image, 101) for image in noise(40, 1)]
-    for pair in range(0, 20, 2):
-        bins[2 * pair + 1] = bins[2 * pair]
-    pack = folder / "noise.bin"
-    VerificationPack(bins, [pair % 2 == 0 for pair in range(20)], name="noise").save(pack)
-    return types.SimpleNamespace(data=str(folder), pack=str(pack))
-
-
-@pytest.fixture(scope="session")
-def tiny():
-    """Register the tiny backbone and return its module."""
-    sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent))
-    try:
-        import tiny
-    finally:
-        sys.path.pop(0)
-    return tiny
+noise_set, tiny = training_fixtures.noise_set, training_fixtures.tiny

@@ -282,5 +282,5 @@ def test_init_from_weights(tiny, noise_set, tmp_path):
             trainer.net.features[0].weight.data().asnumpy(),
             net.features[0].weight.data().asnumpy(),
         )
-    with pytest.raises(InputError, match="model.name=mobilefacenet"):
+    with pytest.raises(InputError, match=r"model\.name=mobilefacenet"):
         make(noise_set, model={"init": f"mobilefacenet:{pathlib.Path(file)}"})

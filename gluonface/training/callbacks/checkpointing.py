@@ -27,8 +27,10 @@ class SaveCheckpoints:
         self._saved = None
 
     def fit_start(self, trainer):
-        """Remember what is saved already."""
+        """Remember what is saved already; save a start that was verified, as the best so far."""
         self._saved = trainer.progress.step
+        if trainer.progress.step == 0 == trainer.progress.best_step:
+            self._save(trainer, best=True)
 
     def step_end(self, trainer):
         """Save if it is time. Comes after verification, so that a best one is saved as such."""

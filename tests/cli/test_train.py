@@ -1,0 +1,173 @@
+"""`gluonface train` in this process, on noise and a tiny backbone."""
+
+import csv
+import json
+import pathlib
+import sys
+
+import pytest
+import yaml
+
+from gluonface.cli import main
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "training"))
+import training_fixtures
+
+noise_set, tiny = training_fixtures.noise_set, training_fixtures.tiny
+
+
+@pytest.fixture(scope="module")
+def finished(tiny, noise_set, tmp_path_factory):
+    """Return the folder of a complete run."""
+    run = tmp_path_factory.mktemp("cli") / "run"
+    assert main(command(noise_set, run)) == 0
+    return run
+
+
+def command(noise_set, run, *more):
+    settings = (
+        "model.name=tiny",
+        "train.steps=6",
+        "data.batch_size=8",
+        "optimizer.name=adam",
+        "optimizer.lr=0.01",
+        "log.every=2",
+        "eval.every=3",
+        "eval.at_start=true",
+        "eval.folds=2",
+        "checkpoint.every=3",
+    )
+    arguments = ["train", "--data", noise_set.data, "--packs", noise_set.pack, "--run", str(run)]
+    for setting in settings:
+        arguments += ["--set", setting]
+    return [*arguments, *more]
+
+
+def test_the_run_folder_has_all_that_the_interface_names(finished):
+    for name in (
+        "config.yaml", "command.txt", "env.json", "train.log", "metrics.csv", "verification.json",
+        "verification.csv", "curves.png", "checkpoints/last/state.json",
+        "checkpoints/best/backbone.params", "export/model-symbol.json", "export/model-0000.params",
+        "export/model.json",
+    ):  # fmt: skip
+        assert (finished / name).stat().st_size, name
+    assert list(finished.glob("events.out.tfevents.*"))
+    assert (finished / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_config_environment_and_log(finished, noise_set):
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    assert config["data"]["path"] == noise_set.data
+    assert config["train"]["steps"] == 6
+    assert config["optimizer"]["momentum"] == 0.9  # resolved: defaults too
+    environment = json.loads((finished / "env.json").read_text())
+    assert {"gluonface", "python", "packages", "cpu", "OMP_NUM_THREADS"} <= set(environment)
+    log = (finished / "train.log").read_text()
+    for words in ("step 4/6", "loss", "acc", "lr", "img/s", "data wait", "ETA", "verification at"):
+        assert words in log
+
+
+def test_metrics_and_verification(finished):
+    with open(finished / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "4", "6"]
+    assert float(rows[-1]["lr"]) == 0.0  # the cosine has arrived
+    history = json.loads((finished / "verification.json").read_text())["history"]
+    assert [entry["step"] for entry in history] == [0, 3, 6]
+    assert 0 <= history[-1]["packs"]["noise"]["accuracy"] <= 1
+
+
+def test_the_export_is_the_network(finished, noise_set):
+    from gluonface.data import VerificationPack
+    from gluonface.deploy import Embedder
+
+    images = VerificationPack.load(noise_set.pack).images(1)
+    for source in (finished, finished / "export/model"):
+        assert Embedder.load(source).embed(images).shape == (2, 8)
+    card = json.loads((finished / "export/model.json").read_text())
+    assert card["training_data"] == noise_set.data
+    assert card["training"]["step"] in (0, 3, 6)
+
+
+def test_tensorboard_events_hold_the_scalars(finished):
+    content = b"".join(path.read_bytes() for path in finished.glob("events.out.tfevents.*"))
+    for tag in (b"train/loss", b"train/lr", b"verification/noise/accuracy"):
+        assert tag in content
+
+
+def test_a_finished_run_is_left_alone_and_resumes_to_itself(finished, noise_set, capsys):
+    before = (finished / "metrics.csv").read_text()
+    params = (finished / "export/model-0000.params").read_bytes()
+    assert main(command(noise_set, finished)) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main(["train", "--run", str(finished), "--resume"]) == 0
+    assert (finished / "metrics.csv").read_text() == before
+    assert (finished / "export/model-0000.params").read_bytes() == params
+    assert len((finished / "command.txt").read_text().splitlines()) == 4
+
+
+def test_a_run_started_from_another_run(finished, noise_set, tmp_path):
+    run = tmp_path / "tuned"
+    more = ["--init", str(finished), "--set", "optimizer.lr=0.0001"]
+    assert main(command(noise_set, run, *more)) == 0
+    first = json.loads((run / "verification.json").read_text())["history"][0]
+    source = json.loads((finished / "verification.json").read_text())
+    stored = next(e for e in source["history"] if e["step"] == source["best"]["step"])
+    # Before its first step it is as good as what it started from.
+    if source["best"]["step"]:
+        assert first["packs"]["noise"]["auc"] == stored["packs"]["noise"]["auc"]
+
+
+def test_dry_run_prints_the_resolved_settings(capsys):
+    arguments = ["train", "--recipe", "mobilefacenet-arcface", "--dry-run", "--data", "x"]
+    assert main([*arguments, "--ctx", "cpu0,cpu1", "--set", "optimizer.lr=1e-3"]) == 0
+    tree = yaml.safe_load(capsys.readouterr().out)
+    assert tree["optimizer"]["lr"] == 1e-3
+    assert tree["data"] == {**tree["data"], "path": "x", "batch_size": 1760}
+    assert tree["train"]["ctx"] == "cpu0,cpu1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--run DIR is missing"),
+        (["--resume"], "--resume needs --run"),
+        (["--resume", "--run", "nowhere"], "holds no run"),
+        (["--recipe", "nothing"], "mobilefacenet-arcface"),
+        (["--set", "optimizer.larning_rate=3"], "unknown configuration key"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_2(arguments, words, capsys):
+    assert main(["train", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+
+
+def test_missing_data_packs_and_files_in_the_way(tiny, noise_set, tmp_path, capsys):
+    nowhere = tmp_path / "nowhere"
+    assert main(["train", "--run", str(tmp_path / "r"), "--data", str(nowhere)]) == 2
+    assert str(nowhere) in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(command(noise_set, tmp_path / "file")) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert main(command(noise_set, tmp_path / "r", "--packs", str(nowhere))) == 2
+    assert str(nowhere) in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()  # nothing was begun
+
+
+def test_another_recipe_on_resume(finished, capsys):
+    arguments = ["train", "--run", str(finished), "--resume", "--recipe", "finetune"]
+    assert main(arguments) == 2
+    assert "finetune" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_a_number_is_status_1(tiny, noise_set, tmp_path, capsys):
+    more = ["--set", "optimizer.name=sgd", "--set", "optimizer.lr=1e30", "--set", "train.steps=20"]
+    run = tmp_path / "run"
+    assert main(command(noise_set, run, *more)) == 1
+    error = capsys.readouterr().err
+    assert "largest logit" in error
+    assert "learning rate" in error
+    assert "step" in (run / "train.log").read_text()
