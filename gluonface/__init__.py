@@ -1,9 +1,14 @@
 """gluonface: train, evaluate and ship face-recognition models with Apache MXNet/Gluon.
 
 Importing this package costs nothing: MXNet is loaded when a name that needs it is first used.
+After it, a plain `import mxnet` works too, on Pythons and NumPys newer than MXNet.
 """
 
 import importlib
+
+from ._mxnet_hook import install as _install_mxnet_hook
+
+_install_mxnet_hook()
 
 __version__ = "0.1.0"
 

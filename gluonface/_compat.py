@@ -5,7 +5,7 @@ The rest of the package gets MXNet and OpenCV from here and from nowhere else::
     from gluonface._compat import mx
     from gluonface._compat import cv2
 
-The import happens at that moment, after everything that has to come before it.
+The import happens at that moment; `_mxnet_hook` sees to it that `prepare` comes before.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ import sys
 
 from .errors import GluonfaceError
 
-__all__ = ["cv2", "mx", "usable_cores"]  # noqa: F822  (mx and cv2 come from __getattr__)
+__all__ = ["cv2", "mx", "prepare", "usable_cores"]  # noqa: F822  (mx and cv2 come from __getattr__)
 
 logger = logging.getLogger(__name__)
 
@@ -165,26 +165,32 @@ def _restore_numpy_names():
         numpy.bool = bool
 
 
-def _import_mxnet():
-    if "mxnet" in sys.modules:  # the user's own import came first; its threads are as they are
-        return sys.modules["mxnet"]
-    cuda_build = _installed("mxnet-cu112")
-    if importlib.util.find_spec("mxnet") is None:
-        if sys.version_info[:2] > NEWEST_PYTHON:
-            raise GluonfaceError(
-                f"MXNet 1.9.1 cannot run on Python {sys.version_info[0]}.{sys.version_info[1]}; "
-                "the newest that works is 3.12. Make a virtual environment with Python 3.9 to 3.12."
-            )
-        raise GluonfaceError(
-            "MXNet is not installed. On a CPU: pip install 'gluonface[cpu]'. "
-            "On NVIDIA GPUs: pip install 'gluonface[cu112]'."
-        )
+def prepare():
+    """Do all that has to be done before MXNet's first line. `_mxnet_hook` calls it."""
     _set_thread_count()
     _restore_distutils()
     _restore_numpy_names()
-    if cuda_build:
+    if _installed("mxnet-cu112"):
         _load_cuda()
-    return importlib.import_module("mxnet")
+
+
+def _import_mxnet():
+    if "mxnet" in sys.modules:  # the user's own import came first; its threads are as they are
+        return sys.modules["mxnet"]
+    try:
+        return importlib.import_module("mxnet")
+    except ModuleNotFoundError as error:
+        if error.name != "mxnet":  # it is there, but something that it needs is not
+            raise
+    if sys.version_info[:2] > NEWEST_PYTHON:
+        raise GluonfaceError(
+            f"MXNet 1.9.1 cannot run on Python {sys.version_info[0]}.{sys.version_info[1]}; "
+            "the newest that works is 3.12. Make a virtual environment with Python 3.9 to 3.12."
+        )
+    raise GluonfaceError(
+        "MXNet is not installed. On a CPU: pip install 'gluonface[cpu]'. "
+        "On NVIDIA GPUs: pip install 'gluonface[cu112]'."
+    )
 
 
 def _import_cv2():

@@ -12,8 +12,13 @@ if [ ! -x "$python" ]; then
     echo "There is no virtual environment in $environment. Make it first: scripts/quickstart.sh" >&2
     exit 2
 fi
-# Horovod is asked through our own import, which gives MXNet the names it misses in NumPy.
-check='from gluonface._compat import mx; import horovod.mxnet as hvd; exit(not hvd.gloo_built() and not hvd.nccl_built())'
+# Horovod's build and its `horovodrun` import MXNet without us. So this environment imports
+# gluonface at start-up, which costs a few milliseconds and prepares such an import.
+site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+echo 'import importlib.util as u; u.find_spec("gluonface") and __import__("gluonface")' \
+    >"$site/gluonface_for_horovod.pth"
+
+check='import horovod.mxnet as hvd; exit(not hvd.gloo_built() and not hvd.nccl_built())'
 if "$python" -c "$check" 2>/dev/null; then
     exit 0
 fi
@@ -24,8 +29,7 @@ for tool in c++ cmake; do
     fi
 done
 scratch=$(mktemp -d)
-shim=
-trap 'rm -rf "$scratch" ${shim:+"$shim"}' EXIT
+trap 'rm -rf "$scratch"' EXIT
 if ! command -v make >/dev/null; then # neither a compiler nor cmake brings it; PyPI has ninja
     "$python" -m pip install --quiet --disable-pip-version-check ninja
     PATH="$(cd "$environment" && pwd)/bin:$PATH"
@@ -44,12 +48,6 @@ END
 fi
 export CMAKE_POLICY_VERSION_MINIMUM=3.5 # cmake 4 refuses Horovod's older minimum without it
 
-# Horovod's build imports MXNet without us, so for its duration the interpreter of this
-# environment gets numpy.bool at start-up.
-site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-shim=$site/_gluonface_horovod_build.pth
-echo 'import numpy; numpy.bool = bool' >"$shim"
-
 export HOROVOD_WITH_MXNET=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MPI=1
 case $operations in
 cpu) export HOROVOD_WITH_GLOO=1 HOROVOD_CPU_OPERATIONS=GLOO ;;
@@ -62,14 +60,14 @@ esac
 echo "Building Horovod 0.28.1 (one to two minutes)" >&2
 log=$(mktemp)
 # --no-build-isolation: its build must see the MXNet of this environment.
-if ! "$python" -m pip install --disable-pip-version-check --no-build-isolation horovod==0.28.1 >"$log" 2>&1; then
+build() {
+    "$python" -m pip install --disable-pip-version-check --no-build-isolation "$@" horovod==0.28.1 >"$log" 2>&1
+}
+# pip may hold a wheel that was built for another framework; then it is built anew.
+if ! { build && "$python" -c "$check" 2>>"$log"; } &&
+    ! { build --no-cache-dir --force-reinstall --no-deps && "$python" -c "$check" 2>>"$log"; }; then
     tail -n 40 "$log" >&2
-    echo "Horovod did not build; the whole log is $log" >&2
+    echo "Horovod did not build, or cannot be used with MXNet; the whole log is $log" >&2
     exit 1
 fi
-rm -f "$shim"
-"$python" -c "$check" || {
-    echo "Horovod was installed but cannot be used with MXNet; the build's log is $log" >&2
-    exit 1
-}
 rm -f "$log"

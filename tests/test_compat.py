@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from gluonface import _compat
+from gluonface import _compat, _mxnet_hook
 from gluonface.errors import GluonfaceError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -82,13 +82,48 @@ def test_the_launcher_says_how_many_ranks_share_the_machine(monkeypatch, name, v
     assert _compat._local_ranks() == ranks
 
 
-def test_without_mxnet_the_error_names_both_extras(monkeypatch):
+def test_a_plain_import_of_mxnet_works_after_ours():
+    code = (
+        "import gluonface, sys; import mxnet, os, numpy; from gluonface._compat import mx;"
+        "print(mx is mxnet, os.environ['OMP_NUM_THREADS'], mx.nd.ones(2).sum().asscalar(),"
+        "[f for f in sys.meta_path if type(f).__module__ == 'gluonface._mxnet_hook'])"
+    )
+    assert run(code) == f"True {_compat.usable_cores()} 2.0 []"
+
+
+def test_a_failed_preparation_fails_again(monkeypatch):
+    def fail():
+        raise GluonfaceError("NumPy 2")
+
+    monkeypatch.setattr(_compat, "prepare", fail)
     monkeypatch.delitem(sys.modules, "mxnet", raising=False)
-    monkeypatch.setattr(_compat.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    _mxnet_hook.install()
+    for _ in range(2):
+        with pytest.raises(GluonfaceError, match="NumPy 2"):
+            _compat._import_mxnet()
+
+
+def test_without_mxnet_the_error_names_both_extras(monkeypatch):
+    def fail(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.delitem(sys.modules, "mxnet", raising=False)
+    monkeypatch.setattr(_compat.importlib, "import_module", fail)
     with pytest.raises(GluonfaceError, match=r"gluonface\[cpu\].*gluonface\[cu112\]"):
         _compat._import_mxnet()
     monkeypatch.setattr(_compat, "NEWEST_PYTHON", (3, 8))
     with pytest.raises(GluonfaceError, match="cannot run on Python"):
+        _compat._import_mxnet()
+
+
+def test_what_mxnet_itself_misses_is_not_called_a_missing_mxnet(monkeypatch):
+    def fail(name):
+        raise ModuleNotFoundError("No module named 'graphviz'", name="graphviz")
+
+    monkeypatch.delitem(sys.modules, "mxnet", raising=False)
+    monkeypatch.setattr(_compat.importlib, "import_module", fail)
+    with pytest.raises(ModuleNotFoundError, match="graphviz"):
         _compat._import_mxnet()
 
 

@@ -2,7 +2,8 @@
 
 This is `horovodrun` with all its options. Horovod's own command asks MXNet whether Gloo or NCCL
 is built in, and fails to import it with NumPy 1.24 or newer (it then says that Gloo was not
-built), because MXNet needs a name that NumPy dropped. Here it is provided first.
+built), because MXNet needs a name that NumPy dropped. Importing gluonface provides it, which
+scripts/install-horovod.sh arranges for `horovodrun` itself; elsewhere this is the same command.
 """
 
 import importlib.util
@@ -14,11 +15,8 @@ __all__ = ["main"]
 
 def main():
     """Run `horovodrun` with this process's arguments."""
-    from .._compat import _restore_distutils, _restore_numpy_names
     from ..errors import MissingExtraError
 
-    _restore_distutils()
-    _restore_numpy_names()
     if importlib.util.find_spec("horovod") is None:
         raise MissingExtraError("Horovod", "horovod", "to start several processes")
     sys.argv[0] = "horovodrun"
