@@ -1,8 +1,13 @@
 """Fixtures that several test folders share."""
 
+import os
 import pathlib
 
 import pytest
+
+# Two OpenMP threads that wait for each other at every small operator crawl as soon as another
+# process wants a core, and tests are made of small operators. MXNet reads this at its import.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
