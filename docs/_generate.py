@@ -8,9 +8,9 @@ build is quick.
 import argparse
 import csv
 import dataclasses
-import importlib
 import os
 import pathlib
+import sys
 import typing
 
 import _api
@@ -278,5 +278,5 @@ def command_help():
 
 
 if __name__ == "__main__":
-    importlib.import_module("sys").path.insert(0, str(pathlib.Path(__file__).parents[1]))
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
     write_all(pathlib.Path(__file__).parent / "_generated")

@@ -164,6 +164,12 @@ def test_the_settings_that_pages_name_exist():
                 assert key in known, f"{path.name} names {section}.{key}"
 
 
+@pytest.mark.parametrize("path", TEXTS, ids=ids(TEXTS))
+def test_modules_that_pages_run_exist(path):
+    for name in re.findall(r"python -m (gluonface[\w.]*)", path.read_text(encoding="utf-8")):
+        assert importlib.util.find_spec(name), f"{path.name} runs {name}, which is not there"
+
+
 def messages():
     """Return the texts of the package's errors and scripts, values left out."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh")]
