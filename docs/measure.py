@@ -2,7 +2,7 @@
 
     python docs/measure.py                      # all that this machine can
     python docs/measure.py backbone data        # some
-    python docs/measure.py flip sources --faces ../shared/data
+    python docs/measure.py flip sources finetune --faces ../shared/data
 
 Run it on a machine with nothing else to do. Each name is one file in docs/results, which a page
 includes beside the command that made it; `readme` puts some of them into README.rst. `quickstart`
@@ -120,20 +120,58 @@ def log(args, scratch):
 
 def flip(args, scratch):
     """The forms of flip-TTA with InsightFace's model on photographs. Needs --faces."""
+    rows = _photographs(args, args.faces / "insightface-mobilefacenet" / "model")
+    write("flip", ["Flip", *PHOTOGRAPH_COLUMNS], rows)
+
+
+PHOTOGRAPH_COLUMNS = ["Accuracy", "TAR@0.01", "EER", "Lowest same", "Highest different", "Gap"]
+
+
+def _photographs(args, source, forms=("none", "sum", "concat")):
+    """Evaluate a model on the pack of photographs; return a row for each flip form."""
     from gluonface.data import VerificationPack
     from gluonface.deploy import Embedder
     from gluonface.evaluation import evaluate_pack
 
-    model = Embedder.load(args.faces / "insightface-mobilefacenet" / "model")
     pack = VerificationPack.load(args.faces / "att" / "att_test.bin")
     rows = []
-    for form, result in evaluate_pack(model, pack, ("none", "sum", "concat")).items():
+    for form, result in evaluate_pack(Embedder.load(source), pack, forms).items():
         low, high = result.score[result.issame].min(), result.score[~result.issame].max()
         accuracy = f"{result.accuracy:.4f} ± {result.accuracy_std:.4f}"
-        rates = [f"{result.tar[far]:.4f}" for far in (0.1, 0.01)]
-        rows.append([form, accuracy, *rates, *(f"{x:.4f}" for x in (low, high, low - high))])
-    cosines = ["lowest same", "highest different", "gap"]
-    write("flip", ["flip", "accuracy", "TAR@0.1", "TAR@0.01", *cosines], rows)
+        figures = (result.tar[0.01], result.eer, low, high, low - high)
+        rows.append([form, accuracy, *(f"{figure:.4f}" for figure in figures)])
+    return rows
+
+
+def finetune(args, scratch):
+    """InsightFace's model before and after fine-tuning on 28 people, and one trained from nothing.
+
+    Needs --faces.
+    """
+    original = args.faces / "insightface-mobilefacenet" / "model"
+    ours, people = scratch / "ours.params", args.faces / "att"
+    gluonface("import", "--from", original, "--model", "mobilefacenet", "--out", ours)
+    common = ["--data", people, "--set", "log.tensorboard=false"]
+    gluonface(
+        *("train", "--recipe", "finetune", "--init", f"mobilefacenet:{ours}"),
+        *(*common, "--run", scratch / "tuned"),
+    )
+    gluonface(
+        *("train", "--recipe", "synthetic-quickstart", *common, "--set", "export.onnx=false"),
+        *("--run", scratch / "scratch"),
+    )
+    models = {
+        "untrained": "mobilefacenet:untrained",
+        "from nothing, on the 28 people": scratch / "scratch",
+        "imported": f"mobilefacenet:{ours}",
+        "imported, fine-tuned on the 28 people": scratch / "tuned",
+    }
+    rows = [
+        [name, *row]
+        for name, source in models.items()
+        for row in _photographs(args, source, ("none", "sum"))
+    ]
+    write("finetune", ["Model", "Flip", *PHOTOGRAPH_COLUMNS], rows)
 
 
 def sources(args, scratch):
@@ -195,7 +233,7 @@ def readme(args, scratch):
     path.write_text(table.sub(lambda _: readme_table(), text, count=1), encoding="utf-8")
 
 
-PHOTOGRAPHS = (flip, sources)  # need --faces
+PHOTOGRAPHS = (flip, sources, finetune)  # need --faces
 EVERYTHING = (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS, readme)
 MEASUREMENTS = {made.__name__: made for made in EVERYTHING}
 
