@@ -77,7 +77,8 @@ def run(args):
             args.folder,
         )
         return 1
-    sys.stdout.write(f"{pathlib.Path(args.folder)}\n")
+    if trainer.comm.rank == 0:
+        sys.stdout.write(f"{pathlib.Path(args.folder)}\n")
     return 0
 
 
@@ -107,6 +108,6 @@ def resolve(args):
                     f"{args.recipe!r}; leave --recipe out, or choose another --run"
                 )
             return config
-        if args.recipe is None and args.config is None:
+        if not overrides and args.recipe is None and args.config is None:
             raise InputError(f"--resume: {args.folder} holds no run (there is no {stored})")
     return load_config(args.recipe, args.config, overrides)

@@ -1,5 +1,6 @@
 """A whole run: build everything from a configuration, train, export."""
 
+import importlib.util
 import logging
 import pathlib
 import re
@@ -41,9 +42,12 @@ def train(config, run, resume=False, argv=None, progress=None):
         `stop_reason` is None when the run is complete.
     """
     folder = RunFolder(run)
-    if not resume:
-        folder.require_new()
     comm = communicator(config.train.parallel)
+    if comm.rank == 0:
+        if not resume:
+            folder.require_new()
+    else:
+        logging.getLogger("gluonface").setLevel(logging.WARNING)  # rank 0 speaks for all
     trainer = build(config, comm)
     checkpoints = Checkpoints(folder.checkpoints, comm)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
@@ -59,11 +63,15 @@ def train(config, run, resume=False, argv=None, progress=None):
         if comm.rank == 0:
             checkpoints.tidy(trainer.progress.best_step)
         _log_setup(config, trainer)
+        if config.export.onnx and not _has_onnx():
+            logger.warning(
+                "there will be no ONNX file: onnx is not installed (pip install 'gluonface[onnx]')"
+            )
         trainer.fit()
         if trainer.stop_reason is None and comm.rank == 0:
             export(config, folder.path, trainer, checkpoints)
     except Exception as error:
-        logger.error("stopped at step %d: %s", trainer.progress.step, error)
+        folder.note(f"stopped at step {trainer.progress.step}: {error}")
         raise
     finally:
         folder.end()
@@ -121,6 +129,10 @@ def build(config, comm=None):
         )
     if config.model.init is not None:
         initialise(net, config.model.init)
+    if comm.size > 1:
+        for name, parameter in net._collect_params_with_prefix().items():
+            value = parameter.data(ctx[0])
+            parameter.set_data(comm.broadcast(value, root=0, name=f"training.initial.{name}"))
     net.hybridize(static_alloc=True)
     forward = reduced(net, config.train.dtype, ctx)
     if forward is not net:
@@ -266,7 +278,8 @@ def export(config, run, trainer, checkpoints):
             "flip": config.eval.flip,
         },
     }
-    export_model(trainer.net, run / "export" / "model", onnx=config.export.onnx, card=card)
+    onnx = config.export.onnx and _has_onnx()
+    export_model(trainer.net, run / "export" / "model", onnx=onnx, card=card)
 
 
 def _callbacks(config, run, checkpoints, comm, progress):
@@ -295,18 +308,24 @@ def _callbacks(config, run, checkpoints, comm, progress):
     return chosen
 
 
+def _has_onnx():
+    """Return whether ONNX files can be written."""
+    return importlib.util.find_spec("onnx") is not None
+
+
 def _log_setup(config, trainer):
     """Log one line that says what runs on what."""
     loader, head = trainer.loader, trainer.head
     logger.info(
-        "%s-%d, %s, %d classes, %d images; batch %d on %s, %d process%s; %d steps (%d per epoch); "
-        "%s, lr %g, MXNet %s",
+        "%s-%d, %s, %d classes, %d images; batch %d in %s on %s, %d process%s; %d steps "
+        "(%d per epoch); %s, lr %g, MXNet %s",
         config.model.name,
         head.embedding_size,
         head.margin,
         head.num_classes,
         len(loader.dataset),
         config.data.batch_size,
+        config.train.dtype,
         ",".join(str(context) for context in trainer.ctx),
         trainer.comm.size,
         "" if trainer.comm.size == 1 else "es",

@@ -84,6 +84,12 @@ class RunFolder:
             for handler in self._quieted:
                 handler.addFilter(self._quiet)
 
+    def note(self, message):
+        """Write an error to train.log alone; whoever catches it will show it elsewhere."""
+        if self._handler is not None:
+            record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, None)
+            self._handler.handle(record)
+
     def end(self):
         """Stop logging to train.log."""
         if self._handler is None:

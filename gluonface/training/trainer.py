@@ -349,10 +349,14 @@ class Trainer:
         sums, clock, progress = self._sums, self._clock, self.progress
         done = progress.step - self._first_step
         elapsed = time.monotonic() - self._started
+        loss = sums["loss"] / sums["count"]
+        if self.comm.size > 1:  # the head's statistics are of all processes already
+            loss = mx.nd.array([loss], ctx=self.ctx[0])
+            loss = self.comm.allreduce(loss, op="mean", name="training.loss").asscalar()
         self.last_log = LogRecord(
             step=progress.step,
             epoch=progress.epoch,
-            loss=sums["loss"] / sums["count"],
+            loss=float(loss),
             accuracy=sums["accuracy"] / sums["count"],
             target_cosine=sums["target_cosine"] / sums["count"],
             lr=self.last_result.lr,
