@@ -31,7 +31,7 @@ def write_all(folder):
         "config.inc": config_tables(),
         "recipes.inc": recipes(),
         "commands.inc": command_help(),
-        **result_tables(),
+        **results(),
         **_api.pages(),
     }
     for name, text in made.items():
@@ -141,18 +141,19 @@ def loss_parameters():
     return list_table(["Loss", "Parameter", "Default", "Allowed", "Meaning"], rows, "explore")
 
 
-def result_tables():
-    """Return the tables of measured figures, one per docs/results/*.csv.
+def results():
+    """Return the fragments with measured figures: docs/results/X.rst, its TABLE made of X.csv.
 
-    The fragment beside each CSV file gives the command that measured it and includes its table.
+    Nothing is shown of what was not measured.
     """
-    tables = {}
+    fragments = {}
     for path in sorted((pathlib.Path(__file__).parent / "results").glob("*.csv")):
         with open(path, encoding="utf-8", newline="") as file:
             headings, *rows = csv.reader(file)
-        table = list_table(headings, rows) if rows else "Not measured yet.\n"
-        tables[f"results/{path.stem}.inc"] = table
-    return tables
+        text = path.with_suffix(".rst").read_text(encoding="utf-8")
+        table = list_table(headings, rows).rstrip("\n")
+        fragments[f"results/{path.stem}.inc"] = text.replace("TABLE", table) if rows else ""
+    return fragments
 
 
 # --- the configuration -------------------------------------------------------------------------
