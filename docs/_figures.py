@@ -8,6 +8,7 @@ __all__ = ["draw_all"]
 
 # Two of each figure, since an image cannot follow the page's colours: ink, grid.
 THEMES = {"light": ("#333333", "#dddddd"), "dark": ("#cfd0d0", "#444444")}
+SHOWN = ("normface", "cosface", "arcface", "combined")
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
 
 
@@ -56,13 +57,11 @@ def _curve(margin, theta):
 
 
 def _target_logits(axes):
-    """Every margin loss of the registry at the values of its paper."""
-    from gluonface.loss import get_loss, list_losses
+    """One loss of each kind of margin, at the values of its paper."""
+    from gluonface.loss import get_loss
 
     theta = np.linspace(0, np.pi, 721)
-    losses = [get_loss(name) for name in list_losses()]
-    losses = [loss for loss in losses if loss.unit_embedding and loss.family == "target-only"]
-    for number, loss in enumerate(losses):
+    for number, loss in enumerate(map(get_loss, SHOWN)):
         values = {
             name: getattr(loss, name) for name in loss.parameters if name not in ("scale", "policy")
         }
