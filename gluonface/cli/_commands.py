@@ -6,6 +6,15 @@ import importlib
 __all__ = ["add_command", "add_group"]
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, but not those that say nothing: None, False, an empty list."""
+
+    def _get_help_string(self, action):
+        if action.default is None or action.default is False or action.default == []:
+            return action.help
+        return super()._get_help_string(action)
+
+
 def add_command(commands, name, module, summary, complete=True):
     """Add one command to argparse's `commands`.
 
@@ -25,7 +34,7 @@ def add_command(commands, name, module, summary, complete=True):
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
     )
     if complete:
         handler = importlib.import_module(module)

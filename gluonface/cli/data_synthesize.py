@@ -36,14 +36,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a set with other settings"
     )
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument("--json", metavar="FILE", help="write the summary to FILE as well")
 
 
 def run(args):
     """Run the command and return the exit status."""
-    import json
-
     from ..data.synthetic import synthesize
+    from ..files import write_json
 
     summary = synthesize(
         args.out,
@@ -57,8 +56,7 @@ def run(args):
         overwrite=args.overwrite,
     )
     if args.json:
-        sys.stdout.write(json.dumps(summary, indent=2) + "\n")
-        return 0
+        write_json(args.json, summary)
     counts, raw = summary["counts"], summary["raw_pixels"]
     how = (
         "already there, nothing drawn"

@@ -332,8 +332,9 @@ def test_command(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "2 identities, 4 images" in out
     assert "raw pixels" in out
-    assert main([*words, "--json"]) == 0
-    summary = json.loads(capsys.readouterr().out)
+    assert main([*words, "--json", str(tmp_path / "summary.json")]) == 0
+    assert "already there" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["reused"]
     assert summary["counts"]["pairs"] == 20
     assert main([*words, "--seed", "5"]) == 2
