@@ -44,7 +44,7 @@ class GDC(mx.gluon.HybridBlock):
             )
             self.bn1 = mx.gluon.nn.BatchNorm(in_channels=channels)
             self.fc = mx.gluon.nn.Dense(embedding_size, use_bias=False, in_units=channels)
-            self.bn2 = FlatBatchNorm(center=affine, scale=affine, in_channels=embedding_size)
+            self.bn2 = FlatBatchNorm(scale=scale, center=center, in_channels=embedding_size)
 
     def hybrid_forward(self, F, x):
         """Return the embedding (N, embedding_size) of `x` (N, channels, size, size)."""
