@@ -1,0 +1,75 @@
+"""Auxiliary losses: terms added to a margin head's loss, and ways to weigh its samples.
+
+Three kinds, named by what they take:
+
+``embeddings``
+    Embeddings and labels of the batch; added to the head's loss with a weight: centre, COCO,
+    contrastive, Git, LGM, MPS, range, ring, triplet.
+``losses``
+    The head's losses per sample, which they replace: focal, OHEM.
+``logits``
+    Logits and labels: label smoothing. `gluonface.parallel.PartialFC` has it built in, since the
+    logits of a sharded head never meet.
+
+In a recipe: ``loss: [arcface, {center: 0.01}]``. Importing this package does not import MXNet.
+"""
+
+import importlib
+import pkgutil
+
+from ._base import AUXILIARY, Auxiliary
+
+__all__ = [
+    "AUXILIARY",
+    "Auxiliaries",
+    "Auxiliary",
+    "AuxiliaryBlock",
+    "get_auxiliary",
+    "list_auxiliary",
+]
+
+# Every public module of this folder registers its losses when it is imported.
+for _module in pkgutil.iter_modules(__path__):
+    if not _module.name.startswith("_"):
+        importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def get_auxiliary(name, **params):
+    """Return the auxiliary loss registered under `name`.
+
+    Parameters
+    ----------
+    name : str
+        A name of `list_auxiliary`, in any case.
+    **params
+        The loss's own parameters; the defaults where left out.
+
+    Returns
+    -------
+    Auxiliary
+
+    Raises
+    ------
+    InputError
+        If the name or a parameter is unknown, or a value is out of range.
+
+    Examples
+    --------
+    >>> get_auxiliary("center", weight=0.003)
+    Center(weight=0.003, alpha=0.5)
+    """
+    return AUXILIARY.get(name)(**params)
+
+
+def list_auxiliary(pattern="*"):
+    """Return the names of the auxiliary losses that match a shell wildcard, in natural order."""
+    return AUXILIARY.list(pattern)
+
+
+def __getattr__(name):
+    if name in ("AuxiliaryBlock", "Auxiliaries"):  # these need MXNet
+        module = importlib.import_module(
+            f"{__name__}.{'_block' if name == 'AuxiliaryBlock' else '_together'}"
+        )
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,160 @@
+"""The template of all auxiliary losses: declared parameters, checks, description."""
+
+import difflib
+import inspect
+
+from ...errors import InputError
+from ...registry import Registry
+from .._margin import Parameter, declare
+
+__all__ = ["AUXILIARY", "Auxiliary", "Flag", "Whole", "declare", "weight_parameter"]
+
+AUXILIARY = Registry("auxiliary loss")
+
+
+class Whole(Parameter):
+    """A parameter that is a whole number."""
+
+    def check(self, owner, name, value):
+        """Return `value` as int, or raise `InputError` saying what is allowed."""
+        value = super().check(owner, name, value)
+        if value != int(value):
+            raise InputError(f"{owner}: {name}={value!r} is not allowed; it must be whole")
+        return int(value)
+
+
+class Flag(Parameter):
+    """A parameter that is true or false."""
+
+    def __init__(self, default, doc):
+        super().__init__(default, doc, choices=(True, False))
+
+    def check(self, owner, name, value):
+        """Return `value` if it is a bool, or raise `InputError`."""
+        if isinstance(value, bool):
+            return value
+        raise InputError(f"{owner}: {name}={value!r} is not allowed; it must be true or false.")
+
+
+def weight_parameter(default):
+    """Return the declaration of the weight with which a loss is added to the head's."""
+    return Parameter(
+        default,
+        "what the loss is multiplied by when it is added to the head's",
+        above=0.0,
+        why="0 would leave the loss out, and below 0 it would be made worse",
+    )
+
+
+class Auxiliary:
+    """Template of the auxiliary losses.
+
+    Parameters
+    ----------
+    **params
+        Those of the class's table `parameters`; its defaults where left out.
+
+    Attributes
+    ----------
+    name : str
+        The registered name.
+    kind : {"embeddings", "losses", "logits"}
+        What the loss is called with.
+    weight : float
+        Of losses that are added: what to multiply them by. Calling the loss gives it without.
+    """
+
+    name = "auxiliary"
+    title = ""  # as written in the paper
+    paper = ""
+    year = 0
+    arxiv = ""
+    family = "auxiliary"
+    kind = "embeddings"
+    formula_text = ""
+    parameters = declare()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = inspect.Signature(
+            [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=entry.default)
+                for name, entry in cls.parameters.items()
+            ]
+        )
+
+    def __init__(self, **params):
+        for name in params:
+            if name not in self.parameters:
+                near = difflib.get_close_matches(name, self.parameters, n=1)
+                hint = f"Did you mean {near[0]!r}? " if near else ""
+                raise InputError(
+                    f"{self.name} has no parameter {name!r}. {hint}"
+                    f"Known: {', '.join(self.parameters)}."
+                )
+        for name, entry in self.parameters.items():
+            setattr(self, name, params.get(name, entry.default))
+
+    def __setattr__(self, name, value):
+        entry = self.parameters.get(name)
+        if entry is not None:
+            value = entry.check(self.name, name, value)
+        object.__setattr__(self, name, value)
+
+    def __repr__(self):
+        params = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameters)
+        return f"{type(self).__name__}({params})"
+
+    def formula(self, F, *inputs):
+        """Return the losses of arrays or Symbols; no state, no process but this one.
+
+        Parameters
+        ----------
+        F : module
+            `mxnet.nd` or `mxnet.sym`.
+        *inputs : NDArray or Symbol, float32
+            As the class says.
+        """
+        raise InputError(
+            f"{self.name} has no formula on given arrays: its pairs depend on the labels. Call it "
+            "with embeddings and labels"
+        )
+
+    def initialize(self, num_classes=None, embedding_size=None, comm=None, ctx=None, seed=0):
+        """Prepare for training; nothing to do for a loss without state."""
+        return self
+
+    def collect_params(self):
+        """Return the learned parameters as {name: gluon Parameter}; none by default."""
+        return {}
+
+    def state_dict(self):
+        """Return what a checkpoint needs, as NumPy arrays; nothing by default."""
+        return {}
+
+    def load_state_dict(self, state):
+        """Take back what `state_dict` gave."""
+
+    @classmethod
+    def describe(cls):
+        """Return what tables and docs say of this loss, as a dict of plain values."""
+        return {
+            "name": cls.name,
+            "title": cls.title,
+            "paper": cls.paper,
+            "year": cls.year,
+            "arxiv": cls.arxiv,
+            "family": cls.family,
+            "kind": cls.kind,
+            "formula": cls.formula_text,
+            "parameters": [
+                {
+                    "name": name,
+                    "default": entry.default,
+                    "unit": entry.unit,
+                    "allowed": entry.allowed,
+                    "doc": entry.doc,
+                }
+                for name, entry in cls.parameters.items()
+            ],
+        }

@@ -1,0 +1,71 @@
+"""Class centres that follow the embeddings by the centre loss's own rule, not by gradient."""
+
+import numpy as np
+
+from ._base import Parameter
+from ._embedding import EmbeddingLoss
+
+__all__ = ["CenterTracker", "alpha_parameter"]
+
+
+def alpha_parameter():
+    """Return the declaration of the centres' step size."""
+    return Parameter(
+        0.5,
+        "how far the centres move towards a batch's embeddings",
+        low=0.0,
+        high=1.0,
+        why="beyond 1 a centre would overshoot; 0 keeps the centres where they are",
+    )
+
+
+class CenterTracker(EmbeddingLoss):
+    r"""Template: a loss that keeps a centre per class, as of the centre loss.
+
+    After each batch in training, that is under `autograd.record`, the centres of its classes move:
+
+    .. math:: c_j \leftarrow c_j - \alpha \frac{\sum_{y_i = j} (c_j - x_i)}{1 + n_j}
+
+    They begin at zero. The loss of a batch uses the centres from before it.
+    """
+
+    needs = ("num_classes", "embedding_size")
+    keeps = "a centre per class"
+    centers = None
+
+    def _create(self, rng):
+        from ..._compat import mx
+
+        self.centers = mx.nd.zeros((self.num_classes, self.embedding_size), ctx=self.ctx)
+
+    def own_centers(self, x, labels):
+        """Return the centres (N, D) of the samples' classes, and move them when training."""
+        from ..._compat import mx
+
+        nd = mx.nd
+        with mx.autograd.pause():
+            own = nd.take(self.centers, nd.array(labels, ctx=self.ctx, dtype="int64"))
+        if mx.autograd.is_training():
+            with mx.autograd.pause():
+                self._move(x.detach(), labels)
+        return own
+
+    def _move(self, x, labels):
+        from ..._compat import mx
+
+        nd = mx.nd
+        classes, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        member = nd.array(place[None, :] == np.arange(len(classes))[:, None], ctx=self.ctx)
+        n = nd.array(counts[:, None], ctx=self.ctx)
+        where = nd.array(classes, ctx=self.ctx, dtype="int64")
+        old = nd.take(self.centers, where)
+        shift = (old * n - nd.dot(member, x)) / (1.0 + n)
+        self.centers[where] = old - self.alpha * shift
+
+    def state_dict(self):
+        """Return the centres as a NumPy array."""
+        return {"centers": self.centers.asnumpy()}
+
+    def load_state_dict(self, state):
+        """Take the centres of a `state_dict`; call `initialize` before."""
+        self.centers[:] = self._stored(state, "centers", (self.num_classes, self.embedding_size))

@@ -1,0 +1,138 @@
+"""Several auxiliary losses beside one head, as a recipe names them."""
+
+import numbers
+
+from ...errors import InputError
+from . import get_auxiliary
+from ._base import AUXILIARY
+from ._embedding import gather_batch
+
+__all__ = ["Auxiliaries", "read_entry"]
+
+
+class Auxiliaries:
+    """The auxiliary losses of a training run.
+
+    Parameters
+    ----------
+    entries : dict
+        Name of a loss -> its weight, a dict of its parameters, or None for the defaults:
+        ``{"center": 0.01, "ring": {"weight": 0.01}, "focal": {"gamma": 1.0}}``. Losses of kind
+        ``losses`` act in this order; those of kind ``logits`` are the head's own business.
+    num_classes, embedding_size, comm, ctx, seed
+        As of `EmbeddingLoss.initialize`.
+
+    Raises
+    ------
+    InputError
+        On an unknown name or parameter, or a value out of range.
+    """
+
+    def __init__(self, entries, num_classes, embedding_size, comm=None, ctx=None, seed=0):
+        self.members = {}
+        for key, value in entries.items():
+            name = AUXILIARY.resolve(key)
+            if name in self.members:
+                raise InputError(f"the auxiliary loss {name!r} is given twice")
+            loss = get_auxiliary(name, **read_entry(name, value))
+            if loss.kind == "logits":
+                raise InputError(
+                    f"{name} is part of the head; set head.label_smoothing in place of it"
+                )
+            self.members[name] = loss.initialize(num_classes, embedding_size, comm, ctx, seed)
+        self.comm, self.ctx = comm, ctx
+        self.last = {}
+
+    def __call__(self, losses, embedding, label):
+        """Return the head's losses as weighed by focal and the like, and what is to be added.
+
+        Parameters
+        ----------
+        losses : NDArray (B,)
+            Of the head.
+        embedding : NDArray (B, D)
+        label : NumPy array (B,)
+
+        Returns
+        -------
+        losses : NDArray (B,)
+        extra : NDArray (1,) or None
+            The weighted sum of the added losses, over the batch of all processes. Add it to this
+            process's objective in full: its gradients are complete, and only those of the backbone
+            are to be summed over processes.
+        """
+        whole, extra, self.last = None, None, {}
+        for name, loss in self.members.items():
+            if loss.kind == "losses":
+                losses = loss(losses)
+                continue
+            if whole is None:
+                x, labels = loss.checked(
+                    embedding.as_in_context(self.ctx or embedding.context), label
+                )
+                whole = gather_batch(self.comm, x, labels, "auxiliary")[:2]
+            value = loss.losses(*whole).mean().reshape((1,))
+            self.last[name] = value.detach()
+            extra = loss.weight * value if extra is None else extra + loss.weight * value
+        return losses, extra
+
+    def values(self):
+        """Return {name: value} of the losses added last, without their weights. Waits for them."""
+        return {name: float(value.asscalar()) for name, value in self.last.items()}
+
+    def collect_params(self):
+        """Return the learned parameters as {"loss/parameter": gluon Parameter}."""
+        return {
+            f"{name}/{key}": parameter
+            for name, loss in self.members.items()
+            for key, parameter in loss.collect_params().items()
+        }
+
+    def state_dict(self):
+        """Return what a checkpoint needs, the same on all processes, as {"loss/key": array}."""
+        return {
+            f"{name}/{key}": value
+            for name, loss in self.members.items()
+            for key, value in loss.state_dict().items()
+        }
+
+    def load_state_dict(self, state):
+        """Take back what `state_dict` gave.
+
+        Raises
+        ------
+        InputError
+            If the state is of other losses, classes or sizes.
+        """
+        stored = sorted({key.split("/")[0] for key in state})
+        stateful = sorted(name for name, loss in self.members.items() if loss.state_dict())
+        if stored != stateful:
+            raise InputError(
+                f"the stored state is of the auxiliary losses {', '.join(stored) or 'none'}, this "
+                f"run has {', '.join(stateful) or 'none'}; resume with the losses of the run"
+            )
+        for name, loss in self.members.items():
+            below = {k[len(name) + 1 :]: v for k, v in state.items() if k.startswith(f"{name}/")}
+            loss.load_state_dict(below)
+
+    def __repr__(self):
+        return f"Auxiliaries({', '.join(map(repr, self.members.values()))})"
+
+
+def read_entry(name, value):
+    """Return the parameters of a recipe's entry: a weight, a dict, or None."""
+    if value is None or value is True:
+        return {}
+    if isinstance(value, dict):
+        return {str(key): entry for key, entry in value.items()}
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if "weight" not in AUXILIARY.get(name).parameters:
+            first = next(iter(AUXILIARY.get(name).parameters))
+            raise InputError(
+                f"loss.auxiliary.{name} = {value!r}: {name} replaces the head's losses and has no "
+                f"weight; write {{{first}: {value!r}}} for its {first}, or {{}} for the default"
+            )
+        return {"weight": value}
+    raise InputError(
+        f"loss.auxiliary.{name} = {value!r} is neither a weight nor a section of parameters"
+    )

@@ -1,0 +1,76 @@
+"""COCO loss: a softmax over scaled cosines to centres of its own."""
+
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
+from ._embedding import LearnedLoss
+from ._formulas import unit
+
+__all__ = ["Coco"]
+
+
+@AUXILIARY.register("coco")
+class Coco(LearnedLoss):
+    r"""Congenerous cosine: softmax cross entropy of scaled cosines to learned centres.
+
+    .. math:: L_i = \log \sum_j e^{\alpha \cos(x_i, c_j)} - \alpha \cos(x_i, c_{y_i})
+
+    Parameters
+    ----------
+    weight : float, default 1.0
+    scale : float, default 12.0
+        The paper's alpha, 6.25 to 16 for its sets; larger for more classes.
+
+    Inputs
+    ------
+    embedding : NDArray (B, D)
+    label : NumPy array or NDArray (B,)
+
+    Outputs
+    -------
+    NDArray (N,) float32
+        N samples of all processes; see `EmbeddingLoss`.
+
+    Notes
+    -----
+    `formula` takes embeddings (N, D), labels (N,) and centres (C, D).
+
+    The same as the head ``normface`` with its centres; as a head it can be sharded. Here each
+    process keeps all C centres.
+
+    References
+    ----------
+    Liu, Li, Wang: Rethinking Feature Discrimination and Polymerization for Large-scale
+    Recognition, 2017, arXiv 1710.00870.
+    """
+
+    name = "coco"
+    title = "COCO loss"
+    paper = "Rethinking Feature Discrimination and Polymerization for Large-scale Recognition"
+    year = 2017
+    arxiv = "1710.00870"
+    formula_text = "CE(alpha cos(x, c_j), y)"
+    parameters = declare(
+        weight=weight_parameter(1.0),
+        scale=Parameter(
+            12.0,
+            "factor alpha between cosines and logits",
+            above=0.0,
+            why="a softmax over unscaled or negated cosines cannot converge",
+        ),
+    )
+    needs = ("num_classes", "embedding_size")
+
+    def _create(self, rng):
+        shape = (self.num_classes, self.embedding_size)
+        self._parameter("centers", rng.normal(size=shape) * 0.01)
+
+    def formula(self, F, x, label, centers):
+        """Return the losses (N,) of embeddings (N, D), labels (N,) and centres (C, D)."""
+        logits = self.scale * F.dot(unit(F, x), unit(F, centers), transpose_b=True)
+        return -F.pick(F.log_softmax(logits, axis=1), label, axis=1)
+
+    def losses(self, x, labels):
+        """Return the losses (N,); see `EmbeddingLoss.losses`."""
+        from ..._compat import mx
+
+        label = mx.nd.array(labels, ctx=self.ctx, dtype="int64")
+        return self.formula(mx.nd, x, label, self.value("centers"))

@@ -1,0 +1,107 @@
+"""LGM loss: classes as Gaussians, with a margin on the own class's distance."""
+
+import math
+
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
+from ._embedding import LearnedLoss
+
+__all__ = ["LGM"]
+
+
+@AUXILIARY.register("lgm")
+class LGM(LearnedLoss):
+    r"""Large-margin Gaussian mixture: each class is a Gaussian with learned mean and variances.
+
+    .. math::
+
+       d_k &= \tfrac12 \sum_t \frac{(x_t - \mu_{kt})^2}{\sigma^2_{kt}}, \qquad
+       v_k = \tfrac12 \sum_t \log \sigma^2_{kt} \\
+       L &= \mathrm{CE}(z, y) + \lambda (d_y + v_y), \qquad
+       z_k = -(1 + \alpha [k = y])\, d_k - v_k
+
+    Parameters
+    ----------
+    weight : float, default 1.0
+    alpha : float, default 0.3
+        The margin: how much further the own class counts as being, in [0, 100].
+    likelihood : float, default 0.1
+        The paper's lambda, of the term that draws embeddings to their mean.
+
+    Inputs
+    ------
+    embedding : NDArray (B, D)
+    label : NumPy array or NDArray (B,)
+
+    Outputs
+    -------
+    NDArray (N,) float32
+        N samples of all processes; see `EmbeddingLoss`.
+
+    Notes
+    -----
+    `formula` takes embeddings (N, D), labels (N,), means (C, D) and logarithms of variances
+    (C, D).
+
+    The learned parameter is the logarithm of the variance, so it stays positive; all is computed
+    with logarithms, exact at any dimension. gluon-face computes products of exponentials, which
+    are all 0 at D = 512, so that its loss is the logarithm of its safety constant; it also lacks
+    v in the likelihood, which lets variances grow without end, and its variances can become
+    negative. Each process keeps the Gaussians of all C classes.
+
+    References
+    ----------
+    Wan, Zhong, Li, Chen: Rethinking Feature Distribution for Loss Functions in Image
+    Classification, 2018, arXiv 1803.02988.
+    """
+
+    name = "lgm"
+    title = "Large-margin Gaussian mixture"
+    paper = "Rethinking Feature Distribution for Loss Functions in Image Classification"
+    year = 2018
+    arxiv = "1803.02988"
+    formula_text = "CE(-(1 + alpha [k=y]) d_k - 1/2 log|S_k|) + lambda (d_y + 1/2 log|S_y|)"
+    parameters = declare(
+        weight=weight_parameter(1.0),
+        alpha=Parameter(
+            0.3, "margin on the own class's distance", low=0.0, high=100.0, why="as a share of it"
+        ),
+        likelihood=Parameter(
+            0.1, "factor of the likelihood term", low=0.0, why="below 0 it would push samples away"
+        ),
+    )
+    needs = ("num_classes", "embedding_size")
+    keeps = "a Gaussian per class"
+
+    def _create(self, rng):
+        shape = (self.num_classes, self.embedding_size)
+        self._parameter("mean", rng.normal(size=shape) / math.sqrt(self.embedding_size))
+        self._parameter("log_var", rng.normal(size=shape) * 0.0)
+
+    def formula(self, F, x, label, mean, log_var):
+        """Return the losses (N,); see the class for the inputs."""
+        precision = F.exp(-log_var)
+        # The square multiplied out, about the means' own centre: (N, C, D) numbers would be many.
+        origin = F.BlockGrad(F.mean(mean, axis=0, keepdims=True))
+        x, mean = F.broadcast_sub(x, origin), F.broadcast_sub(mean, origin)
+        scaled = mean * precision
+        constant = F.expand_dims(F.sum(mean * scaled, axis=1), axis=0)
+        square = F.dot(F.square(x), precision, transpose_b=True)
+        square = square - 2.0 * F.dot(x, scaled, transpose_b=True)
+        distance = 0.5 * F.relu(F.broadcast_add(square, constant))
+        volume = 0.5 * F.sum(log_var, axis=1)
+        own = F.pick(distance, label, axis=1)
+        logits = -F.broadcast_add(distance, F.expand_dims(volume, axis=0))
+        columns = F.contrib.arange_like(distance, axis=1)
+        mine = F.broadcast_equal(
+            F.expand_dims(F.cast(label, dtype="float32"), axis=1), F.expand_dims(columns, axis=0)
+        )
+        logits = logits - self.alpha * mine * distance
+        cross_entropy = -F.pick(F.log_softmax(logits, axis=1), label, axis=1)
+        return cross_entropy + self.likelihood * (own + F.take(volume, label))
+
+    def losses(self, x, labels):
+        """Return the losses (N,); see `EmbeddingLoss.losses`."""
+        from ..._compat import mx
+
+        label = mx.nd.array(labels, ctx=self.ctx, dtype="int64")
+        return self.formula(mx.nd, x, label, self.value("mean"), self.value("log_var"))

@@ -1,0 +1,87 @@
+"""MPS loss: max-margin pair score, the hardest pair of a batch against each true pair."""
+
+import numpy as np
+
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
+from ._embedding import EmbeddingLoss
+from ._formulas import inner, unit
+from .range import nothing
+
+__all__ = ["MPS"]
+
+
+@AUXILIARY.register("mps")
+class MPS(EmbeddingLoss):
+    r"""Hinge between a pair's cosine and the largest cosine it has with other identities.
+
+    .. math:: L_i = \Big[ \max_{j \neq i} \max(\cos(h_j, g_i), \cos(h_i, g_j)) - \cos(h_i, g_i)
+              + m \Big]_+
+
+    for pairs (h, g), one per identity, such as a document's photo and a selfie. Called with
+    embeddings and labels, the pairs are the first two images of each class of the batch; classes
+    with one image are left out.
+
+    Parameters
+    ----------
+    weight : float, default 1.0
+    margin : float, default 0.5
+        The margin m in cosines, in (0, 4].
+
+    Inputs
+    ------
+    embedding : NDArray (B, D)
+    label : NumPy array or NDArray (B,)
+
+    Outputs
+    -------
+    NDArray (M,) float32
+        M pairs of all processes; (1,) of 0 with fewer than two pairs. See `EmbeddingLoss`.
+
+    Notes
+    -----
+    `formula` takes the pairs h (M, D) and g (M, D), M at least 2, of M identities.
+
+    gluon-face returns a matrix (M, M) by an unmeant broadcast, halves it, and counts the own pair
+    as a cosine of 0, which is wrong when all others are negative.
+
+    References
+    ----------
+    Shi, Jain: DocFace: Matching ID Document Photos to Selfies, 2018, arXiv 1805.02283.
+    """
+
+    name = "mps"
+    title = "Max-margin pair score"
+    paper = "DocFace: Matching ID Document Photos to Selfies"
+    year = 2018
+    arxiv = "1805.02283"
+    formula_text = "[max_j max(cos(h_j, g_i), cos(h_i, g_j)) - cos(h_i, g_i) + m]+"
+    parameters = declare(
+        weight=weight_parameter(1.0),
+        margin=Parameter(
+            0.5,
+            "how much larger a true pair's cosine must be",
+            above=0.0,
+            high=4.0,
+            why="cosines are at most 2 apart, so beyond that it only adds a constant",
+        ),
+    )
+
+    def formula(self, F, h, g):
+        """Return the losses (M,) of pairs h (M, D), g (M, D)."""
+        h, g = unit(F, h), unit(F, g)
+        place = F.contrib.arange_like(h, axis=0)
+        itself = F.broadcast_equal(F.expand_dims(place, axis=1), F.expand_dims(place, axis=0))
+        cosine = F.dot(h, g, transpose_b=True) - 4.0 * itself  # below any other
+        hardest = F.maximum(F.max(cosine, axis=0), F.max(cosine, axis=1))
+        return F.relu(hardest - inner(F, h, g) + self.margin)
+
+    def losses(self, x, labels):
+        """Return the losses (M,); see `EmbeddingLoss.losses`."""
+        from ..._compat import mx
+
+        rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        pairs = np.array([place[:2] for place in rows if len(place) > 1])
+        if len(pairs) < 2:
+            return nothing(x)
+        h, g = (mx.nd.array(pairs[:, i], ctx=x.context, dtype="int64") for i in (0, 1))
+        return self.formula(mx.nd, mx.nd.take(x, h), mx.nd.take(x, g))

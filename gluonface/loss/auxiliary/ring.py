@@ -1,0 +1,92 @@
+"""Ring loss: embeddings are drawn to one learned length."""
+
+import numpy as np
+
+from ._base import AUXILIARY, declare, weight_parameter
+from ._embedding import LearnedLoss
+from ._formulas import lengths
+
+__all__ = ["Ring"]
+
+
+@AUXILIARY.register("ring")
+class Ring(LearnedLoss):
+    r"""Half the squared difference between an embedding's length and a learned radius.
+
+    .. math:: L_i = \tfrac12 (\lVert x_i \rVert - R)^2
+
+    R is a parameter that the optimizer trains. It begins as the mean length of the first batch,
+    of all processes.
+
+    Parameters
+    ----------
+    weight : float, default 0.01
+        The lambda of the paper's experiments.
+
+    Inputs
+    ------
+    embedding : NDArray (B, D)
+    label : NumPy array or NDArray (B,)
+
+    Outputs
+    -------
+    NDArray (N,) float32
+        N samples of all processes; see `EmbeddingLoss`.
+
+    Notes
+    -----
+    `formula` takes embeddings (N, D) and R (1,).
+
+    It matters to losses that see the length, such as softmax. A head of cosines does not see it:
+    there the loss only keeps lengths in range, which helps float16. gluon-face begins with R = 1,
+    so that it first shrinks the embeddings.
+
+    References
+    ----------
+    Zheng, Pal, Savvides: Ring loss: Convex Feature Normalization for Face Recognition, 2018,
+    arXiv 1803.00130.
+    """
+
+    name = "ring"
+    title = "Ring loss"
+    paper = "Ring loss: Convex Feature Normalization for Face Recognition"
+    year = 2018
+    arxiv = "1803.00130"
+    formula_text = "1/2 (|x| - R)^2"
+    parameters = declare(weight=weight_parameter(0.01))
+
+    started = False  # whether R has its first value
+
+    def _create(self, rng):
+        self.started = False
+        self._parameter("radius", [0.0])
+
+    def formula(self, F, x, radius):
+        """Return the losses (N,) of embeddings (N, D) and the radius (1,)."""
+        return 0.5 * F.square(F.broadcast_sub(lengths(F, x), radius))
+
+    def losses(self, x, labels):
+        """Return the losses (N,); see `EmbeddingLoss.losses`."""
+        from ..._compat import mx
+
+        if not self.ready:
+            self.initialize(comm=self.comm, ctx=x.context)
+        if not self.started:
+            with mx.autograd.pause():
+                radius = mx.nd.mean(lengths(mx.nd, x.detach())).reshape((1,))
+                self._learned["radius"].set_data(radius)
+            self.started = True
+        return self.formula(mx.nd, x, self.value("radius"))
+
+    def state_dict(self):
+        """Return R, and whether it has its first value."""
+        if not self.ready:
+            return {}
+        return {**super().state_dict(), "started": np.int64(self.started)}
+
+    def load_state_dict(self, state):
+        """Take R of a `state_dict`."""
+        if not self.ready:
+            self.initialize(comm=self.comm)
+        super().load_state_dict(state)
+        self.started = bool(state.get("started", True))

@@ -1,0 +1,96 @@
+"""Triplet loss: another identity must be further away than the same one, by a margin."""
+
+import numpy as np
+
+from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
+from ._embedding import EmbeddingLoss
+from ._formulas import pair_distances, squared, unit
+
+__all__ = ["Triplet"]
+
+
+@AUXILIARY.register("triplet")
+class Triplet(EmbeddingLoss):
+    r"""Hinge of squared distances to a positive and a negative.
+
+    .. math:: L = \big[ \lVert a - p \rVert^2 - \lVert a - n \rVert^2 + m \big]_+
+
+    Called with embeddings and labels, each sample is an anchor, with the furthest sample of its
+    class and the nearest of any other in the batch (batch-hard). An anchor without one of them has
+    the loss 0.
+
+    Parameters
+    ----------
+    weight : float, default 1.0
+    margin : float, default 0.2
+        The margin m > 0, of squared distances.
+    normalize : bool, default True
+        Whether embeddings are brought to unit length first, as in the paper.
+
+    Inputs
+    ------
+    embedding : NDArray (B, D)
+    label : NumPy array or NDArray (B,)
+
+    Outputs
+    -------
+    NDArray (N,) float32
+        N samples of all processes; see `EmbeddingLoss`. The mean is over all of them, so a batch
+        with few positives has a small loss.
+
+    Notes
+    -----
+    `formula` takes given triplets: anchors, positives and negatives, each (N, D).
+
+    Batches need several images per identity, which the loader does not see to. The selection has
+    no gradient; of equal distances the first counts.
+
+    References
+    ----------
+    Schroff, Kalenichenko, Philbin: FaceNet: A Unified Embedding for Face Recognition and
+    Clustering, 2015, arXiv 1503.03832. Batch-hard: Hermans, Beyer, Leibe: In Defense of the
+    Triplet Loss for Person Re-Identification, 2017, arXiv 1703.07737, there with distances that
+    are not squared.
+    """
+
+    name = "triplet"
+    title = "Triplet loss"
+    paper = "FaceNet: A Unified Embedding for Face Recognition and Clustering"
+    year = 2015
+    arxiv = "1503.03832"
+    formula_text = "[|a - p|^2 - |a - n|^2 + m]+"
+    parameters = declare(
+        weight=weight_parameter(1.0),
+        margin=Parameter(
+            0.2,
+            "how much further the negative must be, in squared distance",
+            above=0.0,
+            why="without a margin all embeddings equal is a solution",
+        ),
+        normalize=Flag(True, "whether embeddings are brought to unit length first"),
+    )
+
+    def formula(self, F, anchor, positive, negative):
+        """Return the losses (N,) of given triplets, each (N, D)."""
+        if self.normalize:
+            anchor, positive, negative = (unit(F, x) for x in (anchor, positive, negative))
+        near, far = squared(F, anchor, positive), squared(F, anchor, negative)
+        return F.relu(near - far + self.margin)
+
+    def losses(self, x, labels):
+        """Return the losses (N,); see `EmbeddingLoss.losses`."""
+        from ..._compat import mx
+
+        nd, ctx = mx.nd, x.context
+        same = labels[:, None] == labels[None, :]
+        positive = same & ~np.eye(len(labels), dtype=bool)
+        usable = positive.any(axis=1) & ~same.all(axis=1)
+        with mx.autograd.pause():
+            points = unit(nd, x.detach()) if self.normalize else x.detach()
+            distances = pair_distances(nd, points, points)
+            far = nd.where(nd.array(positive, ctx=ctx), distances, nd.full(same.shape, -1.0, ctx))
+            huge = nd.full(same.shape, np.float32(3e38), ctx)
+            near = nd.where(nd.array(same, ctx=ctx), huge, distances)
+            hardest_positive, hardest_negative = nd.argmax(far, axis=1), nd.argmin(near, axis=1)
+        loss = self.formula(nd, x, nd.take(x, hardest_positive), nd.take(x, hardest_negative))
+        return loss * nd.array(usable, ctx=ctx)
