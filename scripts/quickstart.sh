@@ -37,7 +37,7 @@ cat <<END
 These faces are drawn by a program: the figures prove the pipeline, not accuracy on people.
   run folder   $run  (config, log, curves.png, checkpoints)
   model        $run/export/  (symbol + params, ONNX, model card)
-  report       $run/report/index.html
+  report       $run/report/$(basename "$run")/index.html
   time         $((SECONDS - started)) s after installing
 Next: ./scripts/mobilefacenet-arcface.sh --help, and the docs: ./docs/build.sh
 END

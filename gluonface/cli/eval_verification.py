@@ -109,10 +109,12 @@ def _report(folder, results, packs, cards):
     if not cards or len(cards) == 1:
         write_report(folder, results, packs, cards and cards[0])
         return
-    for number, card in enumerate(cards, 1):
+    folders = {}
+    for card in cards:
         own = [result for result in results if result.model == card["source"]]
-        name = re.sub(r"[^\w.-]+", "_", card["source"]).strip("_.")
-        write_report(pathlib.Path(folder) / f"{number}-{name}", own, packs, card)
+        name = re.sub(r"[^\w.-]+", "_", pathlib.Path(card["source"]).name)
+        name = _unused(name, folders)
+        folders[name] = write_report(pathlib.Path(folder) / name, own, packs, card)
 
 
 def _evaluate(args):

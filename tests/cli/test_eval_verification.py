@@ -90,7 +90,7 @@ def test_several_models_are_compared_in_one_table(pack, tmp_path, capsys):
     facts = json.loads(file.read_text())
     assert [card["source"] for card in facts["model"]] == ["net:untrained", "runs/a"]
     assert [row["model"] for row in facts["results"]] == ["net:untrained"] * 2 + ["runs/a"] * 2
-    for name, source in (("1-net_untrained", "net:untrained"), ("2-runs_a", "runs/a")):
+    for name, source in (("net_untrained", "net:untrained"), ("a", "runs/a")):
         own = json.loads((folder / name / "verification.json").read_text())
         assert {row["model"] for row in own["results"]} == {source}
 
