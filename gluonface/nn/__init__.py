@@ -3,13 +3,17 @@
 from .activations import (
     FORMS,
     PReLU,
+    ReLU6,
+    Swish,
     bn_prelu_conv,
+    is_export,
     prelu_form,
     set_prelu_form,
     without_onednn,
 )
 from .attention import CBAM, ECA, GCT, SE
-from .heads import GDC, FlatBatchNorm
+from .chain import Chain, ConvBN, MobileHead
+from .heads import GDC, FCHead, FlatBatchNorm
 
 __all__ = [
     "CBAM",
@@ -18,9 +22,16 @@ __all__ = [
     "GCT",
     "GDC",
     "SE",
+    "Chain",
+    "ConvBN",
+    "FCHead",
     "FlatBatchNorm",
+    "MobileHead",
     "PReLU",
+    "ReLU6",
+    "Swish",
     "bn_prelu_conv",
+    "is_export",
     "prelu_form",
     "set_prelu_form",
     "without_onednn",

@@ -30,7 +30,17 @@ import numpy
 from .._compat import mx
 from ..errors import InputError
 
-__all__ = ["FORMS", "PReLU", "bn_prelu_conv", "prelu_form", "set_prelu_form", "without_onednn"]
+__all__ = [
+    "FORMS",
+    "PReLU",
+    "ReLU6",
+    "Swish",
+    "bn_prelu_conv",
+    "is_export",
+    "prelu_form",
+    "set_prelu_form",
+    "without_onednn",
+]
 
 FORMS = ("fast", "elementwise", "plain")
 
@@ -66,6 +76,11 @@ def prelu_form(form):
         _override.form = previous
 
 
+def is_export():
+    """Whether a graph is being written for others: within a `prelu_form` of "plain"."""
+    return getattr(_override, "form", None) == "plain"
+
+
 @contextlib.contextmanager
 def without_onednn():
     """Within the block, the form "fast" means "elementwise": for arrays that are not on a CPU."""
@@ -97,6 +112,22 @@ def set_prelu_form(net, form):
     net.apply(change)
 
 
+class ReLU6(mx.gluon.HybridBlock):
+    """``x`` limited to 0..6."""
+
+    def hybrid_forward(self, F, x):
+        """Return the activation of `x`, same shape."""
+        return F.clip(x, 0, 6)
+
+
+class Swish(mx.gluon.HybridBlock):
+    """``x * sigmoid(x)`` (Ramachandran et al., 2017, https://arxiv.org/abs/1710.05941)."""
+
+    def hybrid_forward(self, F, x):
+        """Return the activation of `x`, same shape."""
+        return F.elemwise_mul(x, F.sigmoid(x))
+
+
 class PReLU(mx.gluon.HybridBlock):
     """``x`` where it is positive, ``alpha * x`` elsewhere, with one slope per channel.
 
@@ -110,19 +141,22 @@ class PReLU(mx.gluon.HybridBlock):
         MXNet's fault in "plain", the gradients are the same for every slope up to rounding.
     start : float, default 0.25
         Initial slope (the paper's value).
+    shared : bool, default False
+        Whether all channels have one slope, ``alpha (1,)``.
 
     References
     ----------
     He et al., Delving Deep into Rectifiers, https://arxiv.org/abs/1502.01852
     """
 
-    def __init__(self, channels, form="fast", start=0.25, **kwargs):
+    def __init__(self, channels, form="fast", start=0.25, shared=False, **kwargs):
         super().__init__(**kwargs)
         self.channels = channels
+        self.shared = shared
         self.form = _check_form(form)
         with self.name_scope():
             self.alpha = self.params.get(
-                "alpha", shape=(channels,), init=mx.initializer.Constant(start)
+                "alpha", shape=(1 if shared else channels,), init=mx.initializer.Constant(start)
             )
 
     @property
@@ -144,7 +178,7 @@ class PReLU(mx.gluon.HybridBlock):
             return positive + F.broadcast_mul(x - positive, slope)
         # Times 1, because a reshaped array is a view: run eagerly, inference would turn alpha's
         # own memory into a layout of oneDNN's, as it does with every convolution's weight.
-        slope = F.reshape(alpha, (-1, 1, 1, 1)) * 1
+        slope = F.reshape(self.slopes(F, alpha), (-1, 1, 1, 1)) * 1
         kwargs = {
             "kernel": (1, 1),
             "num_filter": self.channels,
@@ -153,6 +187,10 @@ class PReLU(mx.gluon.HybridBlock):
         }
         positive = F.Convolution(F.Activation(x, act_type="relu"), 1 - slope, **kwargs)
         return F.elemwise_add(positive, F.Convolution(x, slope, **kwargs))
+
+    def slopes(self, F, alpha):
+        """Return one slope per channel (channels,)."""
+        return F.broadcast_axis(alpha, axis=0, size=self.channels) if self.shared else alpha
 
     def __repr__(self):
         return f"PReLU({self.channels}, form={self.form!r})"
@@ -179,14 +217,14 @@ def bn_prelu_conv(F, x, bn, prelu, conv):
     prelu : PReLU
         Its `active_form` decides how this is computed.
     conv : mxnet.gluon.nn.Conv2D
-        Without bias or activation; dense or depthwise.
+        Without bias or activation.
     """
     if prelu.active_form != "fast":
         return conv(prelu(bn(x)))
     if not _can_fuse(bn, prelu, conv):
         with without_onednn():
             return conv(prelu(bn(x)))
-    slope = _value(F, prelu.alpha, x)
+    slope = prelu.slopes(F, _value(F, prelu.alpha, x))
     gamma, beta = _value(F, bn.gamma, x), _value(F, bn.beta, x)
     weight = _value(F, conv.weight, x)
     rest = 1 - slope
@@ -199,9 +237,20 @@ def bn_prelu_conv(F, x, bn, prelu, conv):
         F.BatchNorm(x, gamma * linear, beta * linear, *statistics, **kwargs),
         F.contrib.BatchNormWithReLU(x, gamma * relu, beta * relu, *statistics, **kwargs),
     )
-    depthwise = conv._kwargs["num_group"] > 1
-    sign = F.reshape(sign, (-1, 1, 1, 1) if depthwise else (1, -1, 1, 1))
-    return F.Convolution(y, F.broadcast_mul(weight, sign), **conv._kwargs)
+    return F.Convolution(y, _signed(F, weight, sign, conv), **conv._kwargs)
+
+
+def _signed(F, weight, sign, conv):
+    """Return a convolution's weight with the sign of each of its input channels."""
+    groups, shape = conv._kwargs["num_group"], conv.weight.shape
+    if groups == 1:
+        return F.broadcast_mul(weight, F.reshape(sign, (1, -1, 1, 1)))
+    if groups == shape[0] and shape[1] == 1:
+        return F.broadcast_mul(weight, F.reshape(sign, (-1, 1, 1, 1)))
+    # (outputs, inputs of a group, ...): each group has its own inputs.
+    grouped = F.reshape(weight, (groups, -1, *shape[1:]))
+    signed = F.broadcast_mul(grouped, F.reshape(sign, (groups, 1, -1, 1, 1)))
+    return F.reshape(signed, shape)
 
 
 def _value(F, parameter, x):
@@ -211,8 +260,7 @@ def _value(F, parameter, x):
 
 def _can_fuse(bn, prelu, conv):
     """Whether the operators of the fast form exist for these blocks."""
-    settings, conv_settings = bn._kwargs, conv._kwargs
-    depthwise = conv_settings["num_group"] == conv_settings["num_filter"] == prelu.channels
+    settings = bn._kwargs
     return (
         _has_onednn()
         and numpy.dtype(prelu.alpha.dtype) == numpy.float32
@@ -220,9 +268,8 @@ def _can_fuse(bn, prelu, conv):
         and settings["axis"] == 1
         and not settings["fix_gamma"]
         and not settings["use_global_stats"]
-        and conv_settings["no_bias"]
+        and conv._kwargs["no_bias"]
         and conv.act is None
-        and (conv_settings["num_group"] == 1 or depthwise)
     )
 
 
