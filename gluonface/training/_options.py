@@ -112,6 +112,10 @@ def _value(kind, metadata, value, name):
     if value is None and type(None) in kinds:
         return None
     for each in kinds:
+        if typing.get_origin(each) is dict:
+            if isinstance(value, dict):
+                return _plain(value)
+            raise InputError(f"{name} = {value!r} is not a section ({metadata.get('help', '')})")
         if typing.get_origin(each) is list:
             (element,) = typing.get_args(each)
             if isinstance(value, str) and element is str:
@@ -128,6 +132,15 @@ def _value(kind, metadata, value, name):
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     wanted = " or ".join(words.get(each, "a list") for each in kinds if each is not type(None))
     raise InputError(f"{name} = {value!r} is not {wanted} ({metadata.get('help', '')})")
+
+
+def _plain(tree):
+    """Return a free section with its numbers as numbers and without what null drops."""
+    return {
+        str(key): _plain(value) if isinstance(value, dict) else number(value)
+        for key, value in tree.items()
+        if value is not None
+    }
 
 
 def _convert(kind, value):

@@ -5,7 +5,8 @@ A checkpoint holds, without pickle::
     state.json            progress, sums of the running log interval, loss scale, versions
     config.yaml           the resolved configuration
     backbone.params       weights and running statistics, as `net.load_parameters` reads them
-    backbone.npz          the optimizer's state; running statistics of further devices
+    backbone.npz          the optimizer's state; running statistics of further devices; the
+                          auxiliary losses, which are the same on all processes
     head-0000-of-0001.npz one per process: class centres [start, stop) and their optimizer state
 
 Learning rate, margin strength, order of the data and random numbers are functions of the
@@ -168,6 +169,10 @@ def save_state(folder, trainer, config=None):
         for name, parameter in parameters.items():
             if name.endswith(RUNNING):  # each device normalises, and averages, its own part
                 arrays[f"device{device}/{name}"] = parameter.data(context).asnumpy()
+    if trainer.auxiliary is not None:
+        arrays.update({f"auxiliary/{k}": v for k, v in trainer.auxiliary.state_dict().items()})
+        stored = trainer.updates.state("auxiliary")
+        arrays.update({f"auxiliary_optimizer/{k}": v for k, v in stored.items()})
     np.savez(folder / "backbone.npz", **arrays)
     if config is not None:
         save_config(config, folder / "config.yaml")
@@ -245,6 +250,15 @@ def load_state(folder, trainer):
             if value is not None:  # absent when the run had fewer devices
                 parameter.data(context)[:] = value
     trainer.updates.load_state("backbone", _below(stored, "optimizer/"))
+    auxiliary = _below(stored, "auxiliary/")
+    if trainer.auxiliary is not None:
+        trainer.auxiliary.load_state_dict(auxiliary)
+        trainer.updates.load_state("auxiliary", _below(stored, "auxiliary_optimizer/"))
+    elif auxiliary:
+        raise TrainingError(
+            f"{folder} was trained with auxiliary losses ({sorted(auxiliary)[0].split('/')[0]}, "
+            "...), this run has none; resume with the configuration of the run"
+        )
     shard = _own_shard(folder, state["shards"], trainer)
     trainer.head.load_state_dict(_below(shard, "head/"))
     trainer.updates.load_state("head", _below(shard, "optimizer/"))

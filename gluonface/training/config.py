@@ -24,9 +24,16 @@ class ModelConfig:
 
 @dataclasses.dataclass
 class LossConfig:
-    """The margin loss. Further keys (margin, scale, ...) are arguments of that loss."""
+    """The margin loss. Further keys (margin, scale, ...) are arguments of that loss.
+
+    ``loss: [arcface, {center: 0.01}]`` is the same as ``name: arcface`` with
+    ``auxiliary: {center: 0.01}``.
+    """
 
     name: str = option("arcface", "loss, as `gluonface losses` lists them")
+    auxiliary: dict[str, Any] = option(  # noqa: RUF009
+        {}, "losses added to it: NAME: weight, or NAME: {weight: ..., ...}"
+    )
     arguments: dict[str, Any] = option({}, "arguments of the loss")  # noqa: RUF009
 
     OPEN = "arguments"  # keys that are no field of this section go here
@@ -178,7 +185,8 @@ def config_from_dict(tree):
     InputError
         On an unknown key (the nearest is suggested), a value of the wrong type or out of range.
     """
-    config = read_section(Config, tree)
+    config = read_section(Config, with_loss_section(tree))
+    _move_label_smoothing(config)
     for key in ("start", "end"):
         _check_share(getattr(config.margin_warmup, key), f"margin_warmup.{key}")
     _check_share(config.schedule.warmup_steps, "schedule.warmup_steps")
@@ -197,6 +205,44 @@ def config_from_dict(tree):
     return config
 
 
+def with_loss_section(tree):
+    """Return a tree whose `loss` is a section: what `loss: [arcface, {center: 0.01}]` stands for.
+
+    Raises
+    ------
+    InputError
+        If the list is of another form.
+    """
+    loss = tree.get("loss") if isinstance(tree, dict) else None
+    if isinstance(loss, str):
+        loss = [loss]
+    if not isinstance(loss, list):
+        return tree
+    entries = []
+    for item in loss:
+        item = {item: {}} if isinstance(item, str) else item
+        if not isinstance(item, dict) or not item:
+            raise InputError(
+                f"loss = {loss!r}: {item!r} is neither a loss nor a loss with its weight; "
+                "write, for example, [arcface, {center: 0.01}]"
+            )
+        entries += item.items()
+    if not entries:
+        raise InputError("loss = [] names no loss; write, for example, [arcface, {center: 0.01}]")
+    (name, arguments), *others = entries
+    if not isinstance(arguments, dict):
+        raise InputError(
+            f"loss = {loss!r}: the first is the head and has no weight; give its arguments as "
+            f"{{{name}: {{margin: ...}}}}, or its name alone"
+        )
+    if len(dict(others)) < len(others):
+        raise InputError(f"loss = {loss!r} names a loss twice")
+    section = {"name": name, **arguments}
+    if others:
+        section["auxiliary"] = dict(others)
+    return {**tree, "loss": section}
+
+
 def config_to_dict(config):
     """Return the nested dictionary of a `Config`; `config_from_dict` takes it back."""
     tree = {}
@@ -207,6 +253,22 @@ def config_to_dict(config):
         else:
             tree[field.name] = config_to_dict(value) if dataclasses.is_dataclass(value) else value
     return tree
+
+
+def _move_label_smoothing(config):
+    """Give the head the label smoothing that stands among the auxiliary losses."""
+    if "label_smoothing" not in config.loss.auxiliary:
+        return
+    value = config.loss.auxiliary.pop("label_smoothing")
+    if isinstance(value, dict):  # {} is the default of the loss
+        value = value.get("smoothing", 0.1)
+    if config.head.label_smoothing not in (0.0, value):
+        raise InputError(
+            f"loss.auxiliary.label_smoothing = {value!r} and head.label_smoothing = "
+            f"{config.head.label_smoothing!r} are both given; they are the same setting, give one"
+        )
+    head = {**config_to_dict(config.head), "label_smoothing": value}
+    config.head = read_section(HeadConfig, head, "head.", Config)
 
 
 def _check_share(value, name):

@@ -102,13 +102,17 @@ class Updates:
     comm : object, optional
         Communicator; gradients of the backbone are summed over its ranks. Those of the head
         belong to one rank each.
+    auxiliary : gluonface.loss.auxiliary.Auxiliaries, optional
+        Their parameters are the same on all ranks, and so are the gradients: nothing is summed.
     """
 
-    def __init__(self, net, head, config, comm=None):
+    def __init__(self, net, head, config, comm=None, auxiliary=None):
         self._comm = comm
         self._clip = config.clip_norm
         self._groups = {}
-        for group, block in (("backbone", net), ("head", head)):
+        for group, block in (("backbone", net), ("head", head), ("auxiliary", auxiliary)):
+            if block is None:
+                continue
             named = _trainable(block)
             if config.no_decay:
                 without_decay(named.values())
@@ -138,19 +142,14 @@ class Updates:
 
     def gradient_norm(self):
         """Return the global norm of all gradients, on the first context (no wait)."""
-        squares = [
-            mx.nd.multi_sum_sq(*arrays, num_arrays=len(arrays)).sum().reshape((1,))
-            for arrays in (
-                [p.grad(p.list_ctx()[0]) for p in trainer._params]
-                for _, trainer in self._groups.values()
-            )
-        ]
-        total = squares[0]
-        if len(squares) > 1:
-            own = squares[1]
-            if self._comm is not None and self._comm.size > 1:  # each rank has its own shard
+        total = None
+        for group, (_, trainer) in self._groups.items():
+            arrays = [p.grad(p.list_ctx()[0]) for p in trainer._params]
+            own = mx.nd.multi_sum_sq(*arrays, num_arrays=len(arrays)).sum().reshape((1,))
+            if group == "head" and self._comm is not None and self._comm.size > 1:
+                # each rank has its own shard
                 own = self._comm.allreduce(own, op="sum", name="training.head_norm")
-            total = total + own.as_in_context(total.context)
+            total = own if total is None else total + own.as_in_context(total.context)
         return total.sqrt()
 
     def scale_gradients(self, factor):

@@ -13,7 +13,7 @@ import yaml
 from ..errors import InputError
 from ..files import atomic_write
 from ._options import number
-from .config import config_from_dict, config_to_dict
+from .config import config_from_dict, config_to_dict, with_loss_section
 
 __all__ = ["list_recipes", "load_config", "parse_override", "read_recipe", "save_config"]
 
@@ -99,6 +99,7 @@ def _read_chain(path, seen):
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise InputError(f"{path} holds a {type(tree).__name__}, expected sections with keys")
+    tree = with_loss_section(tree)
     base = {}
     if tree.get("extends") is not None:
         base = _read_chain(_find(tree["extends"], path.parent), (*seen, path.resolve()))

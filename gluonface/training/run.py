@@ -89,6 +89,7 @@ def build(config, comm=None):
     """
     from ..data import Loader, RecordDataset
     from ..loss import get_loss
+    from ..loss.auxiliary import Auxiliaries
     from ..model_zoo import get_model
     from ..parallel import Local, PartialFC
 
@@ -137,6 +138,7 @@ def build(config, comm=None):
     forward = reduced(net, config.train.dtype, ctx)
     if forward is not net:
         forward.hybridize(static_alloc=True)
+    check_auxiliary(config)
     head = PartialFC(
         margin,
         dataset.num_classes,
@@ -147,11 +149,15 @@ def build(config, comm=None):
         seed=config.train.seed,
         label_smoothing=config.head.label_smoothing,
     )
+    auxiliary = None
+    if config.loss.auxiliary:
+        sizes = (dataset.num_classes, net.cfg.embedding_size)
+        auxiliary = Auxiliaries(config.loss.auxiliary, *sizes, comm, ctx[0], config.train.seed)
     return Trainer(
         net,
         head,
         loader,
-        Updates(net, head, config.optimizer, comm),
+        Updates(net, head, config.optimizer, comm, auxiliary),
         steps=steps,
         lr=learning_rate(config.schedule, config.optimizer.lr, steps),
         strength=margin_strength(config.margin_warmup, steps),
@@ -159,9 +165,20 @@ def build(config, comm=None):
         comm=comm,
         forward=forward,
         loss_scale=LossScale() if config.train.dtype == "float16" else None,
+        auxiliary=auxiliary,
         seed=config.train.seed,
         log_every=config.log.every,
     )
+
+
+def check_auxiliary(config):
+    """Raise InputError if an auxiliary loss does not go with the head."""
+    if "focal" in config.loss.auxiliary and config.head.label_smoothing:
+        raise InputError(
+            f"head.label_smoothing = {config.head.label_smoothing:g} does not go with "
+            "loss.auxiliary.focal: focal loss reads the target's probability off the loss, which "
+            "smoothing changes; give one of them"
+        )
 
 
 def communicator(parallel):

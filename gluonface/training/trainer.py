@@ -147,6 +147,8 @@ class Trainer:
         In place of `net`, when it is to be computed in reduced precision.
     loss_scale : LossScale, optional
         For float16.
+    auxiliary : gluonface.loss.auxiliary.Auxiliaries, optional
+        Losses beside the head's. The reported loss includes them.
     seed : int
         Of dropout and the like, together with step and rank.
     log_every : int
@@ -169,6 +171,7 @@ class Trainer:
         comm,
         forward=None,
         loss_scale=None,
+        auxiliary=None,
         seed=0,
         log_every=20,
         callbacks=(),
@@ -182,6 +185,7 @@ class Trainer:
         self._lr, self._strength = lr, strength
         self._forward = forward or net
         self._loss_scale = loss_scale
+        self.auxiliary = auxiliary
         self._seed = seed
         self._log_every = log_every
         self._pending = None  # (step, lr, loss) of a step whose numbers were not read yet
@@ -225,8 +229,12 @@ class Trainer:
                 self._forward(part).astype("float32").as_in_context(self.ctx[0]) for part in parts
             ]
             joined = mx.nd.concat(*embeddings, dim=0) if len(embeddings) > 1 else embeddings[0]
-            losses = self.head(joined, batch.labels)
+            losses, extra = self.head(joined, batch.labels), None
+            if self.auxiliary is not None:
+                losses, extra = self.auxiliary(losses, joined, batch.labels)
             objective = losses.sum() * share
+            if extra is not None:  # of the batch of all processes already
+                objective = objective + extra
             if self._loss_scale is not None:
                 objective = objective * self._loss_scale.value
         objective.backward()
@@ -235,7 +243,7 @@ class Trainer:
         for parameter in self.head.collect_params().values():
             parameter.grad(self.ctx[0]).wait_to_read()
         self._update(lr)
-        loss = losses.mean()
+        loss = losses.mean() if extra is None else losses.mean() + extra
         self._pending = (step + 1, lr, loss)
         return loss
 

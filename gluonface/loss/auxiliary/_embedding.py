@@ -130,8 +130,8 @@ class EmbeddingLoss(Auxiliary):
 
         if self.needs and not self.ready:
             raise InputError(
-                f"{self.name} keeps {self.keeps}; call "
-                f"initialize({', '.join(f'{key}=...' for key in self.needs)}) before the first batch"
+                f"{self.name} keeps {self.keeps}; before the first batch call "
+                f"initialize({', '.join(f'{key}=...' for key in self.needs)})"
             )
         if embedding.ndim != 2:
             raise InputError(

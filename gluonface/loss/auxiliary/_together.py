@@ -34,11 +34,11 @@ class Auxiliaries:
             name = AUXILIARY.resolve(key)
             if name in self.members:
                 raise InputError(f"the auxiliary loss {name!r} is given twice")
-            loss = get_auxiliary(name, **read_entry(name, value))
-            if loss.kind == "logits":
+            if AUXILIARY.get(name).kind == "logits":
                 raise InputError(
                     f"{name} is part of the head; set head.label_smoothing in place of it"
                 )
+            loss = get_auxiliary(name, **read_entry(name, value))
             self.members[name] = loss.initialize(num_classes, embedding_size, comm, ctx, seed)
         self.comm, self.ctx = comm, ctx
         self.last = {}
