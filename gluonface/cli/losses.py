@@ -43,9 +43,13 @@ def _paper(row):
     return ", ".join(str(part) for part in (row["paper"], row["year"], source) if part)
 
 
+def _default(entry):
+    return "auto" if entry["default"] is None else entry["default"]
+
+
 def _parameters(row):
     return ", ".join(
-        f"{entry['name']}={entry['default']}" + (" rad" if entry["unit"] == "radians" else "")
+        f"{entry['name']}={_default(entry)}" + (" rad" if entry["unit"] == "radians" else "")
         for entry in row["parameters"]
     )
 
@@ -66,6 +70,6 @@ def _table(rows, detail):
     for entry in row["parameters"]:
         unit = f", {entry['unit']}" if entry["unit"] else ""
         lines.append(
-            f"  {entry['name']} = {entry['default']}{unit}: {entry['doc']} ({entry['allowed']})"
+            f"  {entry['name']} = {_default(entry)}{unit}: {entry['doc']} ({entry['allowed']})"
         )
     return lines

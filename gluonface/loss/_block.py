@@ -6,7 +6,14 @@ from .._compat import mx
 from ..errors import InputError
 from ._labels import host_labels
 
-__all__ = ["MarginSoftmaxLoss", "check_smoothing", "to_float32"]
+__all__ = [
+    "MarginSoftmaxLoss",
+    "check_smoothing",
+    "log_sum",
+    "state_array",
+    "to_float32",
+    "update_state",
+]
 
 
 class MarginSoftmaxLoss(mx.gluon.HybridBlock):
@@ -23,13 +30,18 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
     Inputs
     ------
     cosine : NDArray (N, C)
-        Cosines between embeddings and class centres; for ``softmax`` its scores W x + b.
+        Cosines between embeddings and class centres, the largest of each class where it has
+        several; inner products where a side is not normalised, and with a bias b plus b / scale.
         Computed in float32 whatever the dtype.
     label : NDArray (N,)
         The target classes.
     strength : Symbol (1,), only when called with Symbols
         Inside another hybridized block the strength has to come from outside, or it would be
         frozen when that block is traced.
+    norm : NDArray (N,), for losses that use it
+        The length of each embedding, computed under `autograd.record`.
+    class_margin : NDArray (C,), for losses that learn it
+        The margin of each class.
 
     Returns
     -------
@@ -42,58 +54,117 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         self.margin = margin
         self.label_smoothing = check_smoothing(label_smoothing)
         self._traced = None
+        self._names = [
+            *(["norm"] if margin.uses_norm else []),
+            *(["class_margin"] if margin.has_class_margin else []),
+            *margin.state,
+        ]
 
-    def forward(self, cosine, label, strength=None):
-        """Check the labels, bring the margin's present strength, and compute the losses."""
+    def __call__(self, cosine, label, strength=None, norm=None, class_margin=None):
+        """Return the losses; MXNet's own takes no arguments by name."""
+        return super().__call__(cosine, label, strength, norm, class_margin)
+
+    def forward(self, cosine, label, strength=None, norm=None, class_margin=None):
+        """Check the labels, bring the margin's strength and state, and compute the losses."""
         if isinstance(cosine, mx.nd.NDArray):
-            cosine = to_float32(cosine)
-            label = self._labels(cosine, label)
-            strength = mx.nd.full((1,), self.margin.strength, ctx=cosine.context)
+            inputs = self._inputs(cosine, label, norm, class_margin, mx.autograd.is_training())
             # Parameters other than the strength are constants of the traced graph.
             params = [getattr(self.margin, name) for name in self.margin.parameters]
             if params != self._traced:
                 self._clear_cached_op()
                 self._traced = params
-        elif strength is None:
+            return super().forward(*inputs)
+        if strength is None:
             raise InputError(
                 "inside a hybridized block MarginSoftmaxLoss needs the margin's strength as its "
                 "third input, a variable of shape (1,); as a constant it would be frozen"
             )
-        else:
-            cosine = mx.sym.amp_cast(cosine, dtype="float32")
-        return super().forward(cosine, label, strength)
+        if self.margin.state:
+            raise InputError(
+                f"{self.margin.name} learns from every batch, which a hybridized block around it "
+                "cannot trace; call the loss outside of the block"
+            )
+        extra = [{"norm": norm, "class_margin": class_margin}[name] for name in self._names]
+        return super().forward(
+            mx.sym.amp_cast(cosine, dtype="float32"), label, strength, *self._given(extra)
+        )
 
-    def logits(self, cosine, label):
+    def logits(self, cosine, label, norm=None, class_margin=None):
         """Return the logits (N, C) after margin and scale, whose cross entropy is the loss."""
+        inputs = self._inputs(cosine, label, norm, class_margin, update=False)
+        return self._logits(mx.nd, *inputs)
+
+    def _given(self, extra):
+        """Return the arrays `extra`, or raise `InputError` if one is missing."""
+        wanted = {"norm": "the length of each embedding, (N,)", "class_margin": "(C,)"}
+        for name, array in zip(self._names, extra):
+            if array is None:
+                raise InputError(f"{self.margin.name} needs {name}={wanted[name]} as well")
+        return extra
+
+    def _inputs(self, cosine, label, norm, class_margin, update):
+        """Return the inputs of `hybrid_forward`, the state updated first if `update`."""
+        margin, ctx = self.margin, cosine.context
         cosine = to_float32(cosine)
         label = self._labels(cosine, label)
-        strength = mx.nd.full((1,), self.margin.strength, ctx=cosine.context)
-        return self._logits(mx.nd, cosine, label, strength)
+        margin.prepare(cosine.shape[1])
+        arrays = {"norm": norm, "class_margin": class_margin}
+        self._given([arrays.get(name, 0) for name in self._names])
+        if update and margin.statistics:
+            with mx.autograd.pause():
+                update_state(margin, cosine, label, norm)
+        for name, value in margin.state.items():
+            arrays[name] = state_array(value, ctx)
+        strength = mx.nd.full((1,), margin.strength, ctx=ctx)
+        return [cosine, label, strength, *(arrays[name] for name in self._names)]
 
-    def hybrid_forward(self, F, cosine, label, strength):
+    def hybrid_forward(self, F, cosine, label, strength, *extra):
         """Return the losses; `F` is `mxnet.nd` or `mxnet.sym`."""
-        log_p = F.log_softmax(self._logits(F, cosine, label, strength), axis=1)
+        log_p = F.log_softmax(self._logits(F, cosine, label, strength, *extra), axis=1)
         own = F.pick(log_p, label, axis=1)
         if not self.label_smoothing:
-            return -own
-        count = F.cast(F.size_array(F.contrib.arange_like(cosine, axis=1)), dtype="float32")
-        share = self.label_smoothing / F.maximum(count - 1.0, 1.0)  # of each other class
-        rest = F.sum(log_p, axis=1) - own
-        return -(1.0 - self.label_smoothing) * own - F.broadcast_mul(rest, share)
+            loss = -own
+        else:
+            count = F.cast(F.size_array(F.contrib.arange_like(cosine, axis=1)), dtype="float32")
+            share = self.label_smoothing / F.maximum(count - 1.0, 1.0)  # of each other class
+            rest = F.sum(log_p, axis=1) - own
+            loss = -(1.0 - self.label_smoothing) * own - F.broadcast_mul(rest, share)
+        inputs = dict(zip(self._names, extra))
+        if self.margin.penalises_norm:
+            each = F.broadcast_mul(F.ones_like(own), strength)
+            loss = loss + self.margin.norm_penalty(F, inputs["norm"], each)
+        if self.margin.has_class_margin:
+            mean = F.reshape(F.mean(inputs["class_margin"]), shape=(1,))
+            loss = F.broadcast_add(loss, self.margin.class_penalty(F, mean, strength))
+        return loss
 
-    def _logits(self, F, cosine, label, strength):
+    def _logits(self, F, cosine, label, strength, *extra):
+        margin = self.margin
         own = F.pick(cosine, label, axis=1)
-        strength = F.broadcast_mul(F.ones_like(own), strength)
-        target = self.margin.target(F, own, strength)
+        ones = F.ones_like(own)
+        strength = F.broadcast_mul(ones, strength)
+        inputs = dict(zip(self._names, extra))
+        if "class_margin" in inputs:
+            inputs["class_margin"] = F.take(inputs["class_margin"], label)
+        for name in margin.state:
+            inputs[name] = F.broadcast_mul(ones, inputs[name])
+        target = margin.target(F, own, strength, **{k: inputs[k] for k in margin.target_inputs})
         target = target + 0.0 * strength  # MXNet warns of an input that a loss does not use
-        others = self.margin.others(F, cosine, own, target)
+        others = cosine
+        if margin.changes_others:
+            columns = [strength, F.BlockGrad(own), F.BlockGrad(target)]
+            columns += [inputs[name] for name in margin.others_inputs]
+            columns = [F.expand_dims(column, axis=1) for column in columns]
+            others = margin.others(
+                F, cosine, *columns[:3], **dict(zip(margin.others_inputs, columns[3:]))
+            )
         columns = F.contrib.arange_like(cosine, axis=1)
         mine = F.broadcast_equal(
             F.expand_dims(F.cast(label, dtype="float32"), axis=1), F.expand_dims(columns, axis=0)
         )
         # Chosen, not added to a difference: the logits are then those of PartialFC to the bit.
         target = F.broadcast_like(F.expand_dims(target, axis=1), others)
-        return F.where(mine, target, others) * self.margin.scale
+        return F.where(mine, target, others) * margin.scale
 
     @staticmethod
     def _labels(cosine, label):
@@ -101,6 +172,34 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if len(labels) != cosine.shape[0]:
             raise InputError(f"{len(labels)} labels for {cosine.shape[0]} rows of cosines")
         return mx.nd.array(labels, ctx=cosine.context, dtype="int32")
+
+
+def state_array(value, ctx):
+    """Return a state's value, a number or NDArray (1,), as an NDArray (1,) on `ctx`."""
+    if isinstance(value, mx.nd.NDArray):
+        return value.as_in_context(ctx)
+    return mx.nd.full((1,), value, ctx=ctx)
+
+
+def update_state(margin, cosine, label, norm):
+    """Update the margin's state by a batch whose classes are all here."""
+    statistics = {}
+    if "cosine" in margin.statistics:
+        statistics["cosine"] = mx.nd.pick(cosine, label, axis=1)
+    if "norm" in margin.statistics:
+        statistics["norm"] = norm
+    if "log_sum" in margin.statistics:
+        own = mx.nd.one_hot(label, cosine.shape[1])
+        statistics["log_sum"] = log_sum(margin.exponents(mx.nd, cosine), own)
+    margin.update(mx.nd, **statistics)
+
+
+def log_sum(exponents, own):
+    """Return log of the sum of exp over a matrix but for the places where `own` is 1, as (1,)."""
+    exponents = mx.nd.where(own, mx.nd.full(own.shape, -1e30, ctx=own.context), exponents)
+    top = mx.nd.max(exponents).reshape((1,))
+    spread = mx.nd.sum(mx.nd.exp(mx.nd.broadcast_sub(exponents, top.reshape((1, 1)))))
+    return mx.nd.log(spread.reshape((1,))) + top
 
 
 def to_float32(array):

@@ -33,14 +33,26 @@ class Parameter:
         The allowed range: greater than `above`, at least `low`, at most `high`.
     choices : tuple of str, optional
         The allowed words; excludes a range.
+    whole : bool, default False
+        Whether only whole numbers are allowed.
     why : str, default ""
         Why values outside are refused.
     """
 
     def __init__(
-        self, default, doc, unit="", *, above=None, low=None, high=None, choices=None, why=""
+        self,
+        default,
+        doc,
+        unit="",
+        *,
+        above=None,
+        low=None,
+        high=None,
+        choices=None,
+        whole=False,
+        why="",
     ):
-        self.default, self.doc, self.unit, self.why = default, doc, unit, why
+        self.default, self.doc, self.unit, self.why, self.whole = default, doc, unit, why, whole
         self.above, self.low, self.high, self.choices = above, low, high, choices
 
     @property
@@ -57,13 +69,18 @@ class Parameter:
             )
             if bound is not None
         ]
-        return " and ".join(parts) or "any number"
+        words = " and ".join(parts) or "any number"
+        if self.whole:
+            words = f"a whole number {words}"
+        return f"{words}, or none" if self.default is None else words
 
     def check(self, owner, name, value):
         """Return `value` in its proper type, or raise `InputError` saying what is allowed."""
         if self.choices:
             if value in self.choices:
                 return value
+        elif value is None and self.default is None:
+            return None
         elif isinstance(value, numbers.Real) and not isinstance(value, bool):
             value = float(value)
             if (
@@ -71,8 +88,9 @@ class Parameter:
                 and (self.above is None or value > self.above)
                 and (self.low is None or value >= self.low)
                 and (self.high is None or value <= self.high)
+                and (not self.whole or value == int(value))
             ):
-                return value
+                return int(value) if self.whole else value
         unit = f" {self.unit}" if self.unit else ""
         why = f": {self.why}" if self.why else ""
         raise InputError(
@@ -82,7 +100,7 @@ class Parameter:
 
 
 def declare(**parameters):
-    """Return the table of a loss's parameters, in the order of its signature."""
+    """Return a read-only table: a loss's parameters in the order of its signature, or its state."""
     return types.MappingProxyType(parameters)
 
 
@@ -124,7 +142,23 @@ class Margin:
     unit_embedding, unit_weight : bool
         Whether embeddings and class centres are normalised before the inner product.
     has_bias : bool
-        Whether a bias per class is added to the inner product.
+        Whether a bias per class is added to the logits.
+    subcenters : int
+        Centres of each class; the largest cosine counts.
+    state : dict of str to float or NDArray (1,)
+        What the loss learns of the batches it sees. `update` changes it in training mode only,
+        alike on all ranks; `PartialFC.state_dict` saves it.
+    target_inputs, others_inputs : tuple of str
+        What `target` and `others` take as keyword arguments: ``"norm"``, the length of the
+        embedding; ``"class_margin"``, the learned margin of the own class; names of `state`.
+    norm_gradient : bool
+        Whether `target` is differentiable by the norm.
+    statistics : tuple of str
+        What `update` takes: ``"cosine"``, ``"norm"``, ``"log_sum"``.
+    min_classes : int
+        Below this the loss is not defined.
+    plain_at_0 : bool
+        Whether `strength` 0 is the normalised softmax at the same scale.
     """
 
     name = "margin"
@@ -132,7 +166,7 @@ class Margin:
     paper = ""
     year = 0
     arxiv = ""
-    family = "target-only"  # what it must know of a row: see `others`
+    family = "target-only"  # or "hard-negative", "statistics": what it must know of the batch
     formula = ""
     parameters = types.MappingProxyType({})
 
@@ -141,6 +175,14 @@ class Margin:
     unit_embedding = True
     unit_weight = True
     has_bias = False
+    subcenters = 1
+    initial_state = types.MappingProxyType({})
+    target_inputs = ()
+    others_inputs = ()
+    norm_gradient = False
+    statistics = ()
+    min_classes = 1
+    plain_at_0 = True
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -162,6 +204,77 @@ class Margin:
                 )
         for name, entry in self.parameters.items():
             setattr(self, name, params.get(name, entry.default))
+        self.reset()
+
+    def reset(self):
+        """Forget what was learnt of the batches: the state is the initial one again."""
+        self.state = dict(self.initial_state)
+
+    @property
+    def changes_others(self):
+        """Whether the logits of the other classes are more than scaled cosines."""
+        return type(self).others is not Margin.others
+
+    @property
+    def penalises_norm(self):
+        """Whether a penalty on the embedding's length is added to the loss."""
+        return type(self).norm_penalty is not Margin.norm_penalty
+
+    @property
+    def uses_norm(self):
+        """Whether the lengths of the embeddings are needed."""
+        return self.penalises_norm or "norm" in (*self.target_inputs, *self.statistics)
+
+    @property
+    def has_class_margin(self):
+        """Whether every class has a learned margin."""
+        return "class_margin" in self.target_inputs
+
+    @property
+    def shares_target(self):
+        """Whether every shard needs the target's cosine of every sample."""
+        return self.family == "hard-negative" or "cosine" in self.statistics
+
+    def prepare(self, num_classes):
+        """Check that the loss is defined for this many classes, and set what depends on them.
+
+        Raises
+        ------
+        InputError
+            If there are too few classes, or a parameter does not suit their number.
+        """
+        if num_classes < self.min_classes:
+            raise InputError(
+                f"{self.name} is not defined for {num_classes} classes; it needs at least "
+                f"{self.min_classes}"
+            )
+
+    def update(self, F, **statistics):
+        """Change `state` by the global batch; called before the losses, in training mode only.
+
+        Parameters
+        ----------
+        F : module
+            `mxnet.nd`.
+        cosine : NDArray (N,), if in `statistics`
+            The target's cosine of every sample of all ranks.
+        norm : NDArray (N,), if in `statistics`
+            The length of every embedding.
+        log_sum : NDArray (1,), if in `statistics`
+            log of the sum of exp(`exponents`) over all samples and all classes but their own.
+        """
+
+    def exponents(self, F, cosine):
+        """Return the exponents (N, C) whose exponentials ``"log_sum"`` adds up."""
+        raise NotImplementedError
+
+    def norm_penalty(self, F, norm, strength):
+        """Return what is added to each sample's loss, (N,), differentiable by `norm` (N,)."""
+        raise NotImplementedError
+
+    def class_penalty(self, F, mean_margin, strength):
+        """Return what is added to every sample's loss, (1,), given the mean class margin (1,)."""
+        raise NotImplementedError
 
     def __setattr__(self, name, value):
         entry = STRENGTH if name == "strength" else self.parameters.get(name)
@@ -173,7 +286,7 @@ class Margin:
         params = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameters)
         return f"{type(self).__name__}({params})"
 
-    def target(self, F, cosine, strength):
+    def target(self, F, cosine, strength, **inputs):
         """Return the target's logit divided by the scale.
 
         Parameters
@@ -185,6 +298,8 @@ class Margin:
             rounding.
         strength : NDArray or Symbol (N,) float32
             What to multiply the margins by.
+        **inputs : NDArray or Symbol (N,) float32
+            Those named in `target_inputs`.
 
         Returns
         -------
@@ -193,8 +308,11 @@ class Margin:
         """
         return cosine
 
-    def others(self, F, cosine, target_cosine, target):
+    def others(self, F, cosine, strength, target_cosine, target, **inputs):
         """Return the logits of all classes but the target, divided by the scale.
+
+        Entry (i, j) may depend on `cosine` at (i, j) and on row i of the rest: then every shard
+        can compute its own part. Only the gradient by `cosine` is taken.
 
         Parameters
         ----------
@@ -203,8 +321,13 @@ class Margin:
         cosine : NDArray or Symbol (N, C) float32
             Cosines to the classes of one shard, which may be all or some. What is returned in a
             sample's own column is not used.
-        target_cosine, target : NDArray or Symbol (N,) float32
+        strength : NDArray or Symbol (N, 1) float32
+            What to multiply the margins by.
+        target_cosine, target : NDArray or Symbol (N, 1) float32
             The target's cosine, and what `target` made of it, wherever the target's class lives.
+            None where `family` is not ``"hard-negative"`` and the classes are sharded.
+        **inputs : NDArray or Symbol (N, 1) float32
+            Those named in `others_inputs`.
 
         Returns
         -------

@@ -24,3 +24,4 @@ class Softmax(Margin):
     unit_embedding = False
     unit_weight = False
     has_bias = True
+    plain_at_0 = False

@@ -14,6 +14,7 @@ import numpy as np
 from .._compat import mx
 
 __all__ = [
+    "add_at",
     "column_sums",
     "dense",
     "dense_gradients",
@@ -75,6 +76,11 @@ def column_sums(matrix):
     """Return the sum of each column, (n,)."""
     ones = nd.ones((1, matrix.shape[0]), ctx=matrix.context)
     return nd.reshape(nd.dot(ones, matrix), shape=(-1,))
+
+
+def add_at(shape, where, values):
+    """Return zeros of the shape (n,) to which `values` (k,) are added at `where` (k,)."""
+    return nd._internal._backward_gather_nd(values, nd.expand_dims(where, axis=0), shape=shape)
 
 
 def dense(x, weight, bias=None):

@@ -47,6 +47,9 @@ class PartialFC:
         Of the initial centres, which do not depend on the number of ranks.
     label_smoothing : float, default 0.0
         In [0, 1): that share of the target's probability goes to the other classes evenly.
+    filter_above : float, optional
+        In (0, 1]: classes nearer than this cosine to a sample, other than its own, are left out
+        of its denominator. It protects from identities that are in the set twice; 0.4 is usual.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
 
@@ -55,8 +58,11 @@ class PartialFC:
     weight : mxnet.gluon.Parameter (stop - start, D) float32, or None
         This rank's centres, for `gluon.Trainer` with any optimizer. None on a rank without
         classes, when there are fewer classes than ranks.
+        With k centres for each class (`Margin.subcenters`) its shape is (stop - start, k D).
     bias : mxnet.gluon.Parameter (stop - start,) or None
         For margins with a bias.
+    class_margin : mxnet.gluon.Parameter (stop - start,) or None
+        For margins that learn one for each class.
     start, stop : int
         The classes of this rank.
 
@@ -78,16 +84,12 @@ class PartialFC:
         ctx=None,
         seed=0,
         label_smoothing=0.0,
+        filter_above=None,
         name="head",
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
             raise InputError(f"margin must come from get_loss or be its name, got {margin!r}")
-        if type(self.margin).others is not Margin.others:
-            raise InputError(
-                f"{self.margin.name} changes the logits of the other classes, which PartialFC "
-                "cannot do yet; use MarginSoftmaxLoss, or a loss of the family 'target-only'"
-            )
         self.num_classes = _whole("num_classes", num_classes, 1)
         self.embedding_size = _whole("embedding_size", embedding_size, 1)
         self.seed = _whole("seed", seed, 0)
@@ -100,22 +102,44 @@ class PartialFC:
             )
         self.sample_rate = float(sample_rate)
         self.label_smoothing = check_smoothing(label_smoothing)
+        self.filter_above = self._check_filter(filter_above)
+        self.margin.prepare(self.num_classes)
         self.comm = comm or Local()
         self.ctx = ctx or mx.cpu()
         self.name = name
         self.start, self.stop = shard_range(self.num_classes, self.comm.rank, self.comm.size)
         self.params = mx.gluon.ParameterDict(f"{name}_")
-        self.weight = self.bias = None
+        self.weight = self.bias = self.class_margin = None
+        self._width = self.embedding_size * self.margin.subcenters
         if self.stop > self.start:
             rows = self.stop - self.start
-            self.weight = self._parameter("weight", (rows, self.embedding_size))
+            self.weight = self._parameter("weight", (rows, self._width))
             self.weight.set_data(
-                mx.nd.array(initial_centers(self.start, self.stop, self.embedding_size, self.seed))
+                mx.nd.array(initial_centers(self.start, self.stop, self._width, self.seed))
             )
             if self.margin.has_bias:
                 self.bias = self._parameter("bias", (rows,))
+            if self.margin.has_class_margin:
+                self.class_margin = self._parameter("class_margin", (rows,))
+                self.class_margin.set_data(mx.nd.full((rows,), self.margin.initial_margin))
         self._last = None
         self._untracked = (None, None)
+
+    def _check_filter(self, value):
+        if value is None:
+            return None
+        if not isinstance(value, numbers.Real) or not 0.0 < value <= 1.0:
+            raise InputError(f"filter_above={value!r} is not allowed; it must be in (0, 1]")
+        if not (self.margin.unit_embedding and self.margin.unit_weight):
+            raise InputError(
+                f"filter_above is a cosine, and {self.margin.name} does not compute cosines"
+            )
+        if self.label_smoothing:
+            raise InputError(
+                "filter_above leaves classes out of the denominator, so label_smoothing, which "
+                "gives each of them a share of the target, must be 0"
+            )
+        return float(value)
 
     def untracked_weight(self, weight):
         """Return the centres' memory under the name by which the backward pass reads it."""
@@ -165,10 +189,18 @@ class PartialFC:
             raise InputError(f"{len(labels)} labels for {embedding.shape[0]} embeddings")
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
+        if self.class_margin is not None and mx.autograd.is_training():
+            self._clip_class_margin()
         step = ShardedSoftmax(self, labels)
         loss = step(embedding)
         self._last = step.statistics
         return loss
+
+    def _clip_class_margin(self):
+        """Bring back into their range the margins that the last update took out of it."""
+        with mx.autograd.pause():
+            values = self.class_margin.data(self.ctx)
+            mx.nd.clip(values, 0.0, self.margin.max_margin, out=values)
 
     def stats(self):
         """Return figures of the last forward, over the samples of all ranks.
@@ -192,8 +224,21 @@ class PartialFC:
         }
 
     def get_centers(self):
-        """Return all class centres, (num_classes, D) float32. A collective: call on all ranks."""
-        return self._gather(self.weight, (self.embedding_size,), "weight")
+        """Return all class centres. A collective: call on all ranks.
+
+        Returns
+        -------
+        numpy.ndarray (num_classes, D) float32
+            For margins with k > 1 centres for each class (num_classes, k, D).
+        """
+        centers = self._gather(self.weight, (self._width,), "weight")
+        return centers.reshape(self._center_shape)
+
+    @property
+    def _center_shape(self):
+        if self.margin.subcenters == 1:
+            return (self.num_classes, self.embedding_size)
+        return (self.num_classes, self.margin.subcenters, self.embedding_size)
 
     def _gather(self, parameter, tail, name):
         if self.comm.size == 1:
@@ -209,7 +254,7 @@ class PartialFC:
 
         Parameters
         ----------
-        centers : array (num_classes, D)
+        centers : array (num_classes, D), or as `get_centers` gives it
             Finite numbers.
 
         Raises
@@ -217,10 +262,11 @@ class PartialFC:
         InputError
             If the shape differs or a value is not finite.
         """
-        centers = _finite("centers", centers, (self.num_classes, self.embedding_size))
+        centers = _finite("centers", centers, self._center_shape)
         mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
         if self.weight is not None:
-            self.weight.set_data(mx.nd.array(centers[self.start : self.stop]))
+            rows = centers[self.start : self.stop].reshape(-1, self._width)
+            self.weight.set_data(mx.nd.array(rows))
 
     def state_dict(self):
         """Return this rank's part of what a checkpoint needs, as arrays and numbers."""
@@ -230,14 +276,23 @@ class PartialFC:
             "start": self.start,
             "stop": self.stop,
             "strength": self.margin.strength,
-            "weight": np.zeros((0, self.embedding_size), np.float32),
         }
-        if self.margin.has_bias:
-            state["bias"] = np.zeros((0,), np.float32)
-        for key, parameter in (("weight", self.weight), ("bias", self.bias)):
+        for key, value in self.margin.state.items():
+            state[f"state_{key}"] = float(value if isinstance(value, float) else value.asscalar())
+        for key, parameter, tail in self._per_class():
+            state[key] = np.zeros((0, *tail), np.float32)
             if parameter is not None:
                 state[key] = parameter.data(self.ctx).asnumpy()
         return state
+
+    def _per_class(self):
+        """Return (name, parameter or None, shape of a row) of all that has a row per class."""
+        entries = [("weight", self.weight, (self._width,))]
+        if self.margin.has_bias:
+            entries.append(("bias", self.bias, ()))
+        if self.margin.has_class_margin:
+            entries.append(("class_margin", self.class_margin, ()))
+        return entries
 
     def load_state_dict(self, state):
         """Take this rank's rows from a `state_dict` that covers them.
@@ -264,15 +319,15 @@ class PartialFC:
             )
         rows = slice(self.start - start, self.stop - start)
         mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
-        for key, parameter, tail in (
-            ("weight", self.weight, (self.embedding_size,)),
-            ("bias", self.bias, ()),
-        ):
+        learned = {key: f"state_{key}" for key in self.margin.state}
+        for key in (*(entry[0] for entry in self._per_class()), *learned.values()):
+            if key not in state:
+                raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
+        for key, parameter, tail in self._per_class():
             if parameter is not None:
-                if key not in state:
-                    raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
                 values = _finite(key, state[key], (stop - start, *tail))
                 parameter.set_data(mx.nd.array(values[rows]))
+        self.margin.state = {key: float(state[name]) for key, name in learned.items()}
         self.margin.strength = float(state["strength"])
 
     def __repr__(self):

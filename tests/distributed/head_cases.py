@@ -15,6 +15,9 @@ CASES = {
     "uneven": ("arcface", 301, 0.1, (5, 3)),
     "one_class": ("cosface", 1, 0.0, (2, 2)),  # rank 1 owns none
     "one_shard": ("arcface", 300, 0.0, (4, 4)),  # all labels on rank 1
+    "curricularface": ("curricularface", 301, 0.0, (6, 6)),
+    "adaface": ("adaface", 301, 0.0, (6, 6)),
+    "adacos": ("adacos", 301, 0.0, (5, 6)),
 }
 
 
@@ -51,4 +54,6 @@ def run(name, comm, rows):
         out[f"loss{step}"], out[f"grad{step}"] = losses.asnumpy(), x.grad.asnumpy()
         out[f"stats{step}"] = np.array([head.stats()[key] for key in sorted(head.stats())])
     out["centers"] = head.get_centers()
+    state = {k: v for k, v in sorted(head.state_dict().items()) if k.startswith("state_")}
+    out["state"] = np.array(list(state.values()))
     return out

@@ -79,6 +79,8 @@ def test_losses_gradients_and_updates_equal_those_of_one_process(ranks, name):
             close(found[f"{name}/stats{step}"], want[f"stats{step}"])
     for found in ranks:
         close(found[f"{name}/centers"], want["centers"], 2e-4)
+        np.testing.assert_array_equal(found[f"{name}/state"], ranks[0][f"{name}/state"])
+        close(found[f"{name}/state"], want["state"])
 
 
 def test_reference_case_of_two_ranks(ranks, shared):

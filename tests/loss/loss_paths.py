@@ -26,15 +26,35 @@ def every_case():
     ]
 
 
-def batch(n=7, classes=9, size=12, seed=0):
-    """Return embeddings, class centres and labels whose target angles span nearly 0 to pi."""
+def batch(n=7, classes=9, size=12, seed=0, k=1):
+    """Return embeddings, class centres (k rows for each class) and labels.
+
+    The targets' angles span nearly 0 to pi.
+    """
     rng = np.random.default_rng(seed)
-    weight = rng.normal(size=(classes, size))
+    weight = rng.normal(size=(classes * k, size))
     labels = rng.integers(0, classes, n)
     embeddings = rng.normal(size=(n, size)) * 3
-    embeddings[0] = weight[labels[0]] + 0.1 * rng.normal(size=size)
-    embeddings[1] = -weight[labels[1]] + 0.1 * rng.normal(size=size)
+    embeddings[0] = weight[k * labels[0]] + 0.1 * rng.normal(size=size)
+    if n > 1:
+        embeddings[1] = -weight[k * labels[1]] + 0.1 * rng.normal(size=size)
     return embeddings, weight, labels
+
+
+def batch_of(margin, **kwargs):
+    """Return `batch` and what else the margin has for each class, as keyword arguments."""
+    x, w, labels = batch(k=margin.subcenters, **kwargs)
+    classes, extra = len(w) // margin.subcenters, {}
+    if margin.has_bias:
+        extra["bias"] = np.linspace(-1, 1, classes)
+    if margin.has_class_margin:
+        extra["class_margin"] = np.linspace(0.1, 0.6, classes)
+    return x, w, labels, extra
+
+
+def twin_keys(extra):
+    """Return the names in a twin's result of what `plain` and `sharded` return, in order."""
+    return ["loss", "grad_embeddings", "grad_weight", *(f"grad_{key}" for key in extra)]
 
 
 def differentiate(compute, embeddings, *params):
@@ -50,34 +70,68 @@ def differentiate(compute, embeddings, *params):
 
 
 def scores(margin, x, w, bias=None):
-    """Return what a margin is applied to: cosines, or W x + b for the plain softmax."""
+    """Return what a margin is applied to: cosines, or inner products (with a bias)."""
     if margin.unit_embedding:
         x = nd.broadcast_div(x, nd.norm(x, axis=1, keepdims=True))
     if margin.unit_weight:
         w = nd.broadcast_div(w, nd.norm(w, axis=1, keepdims=True))
     out = nd.dot(x, w, transpose_b=True)
-    return out if bias is None else nd.broadcast_add(out, nd.expand_dims(bias, axis=0))
+    if margin.subcenters > 1:
+        out = nd.max(nd.reshape(out, shape=(0, -1, margin.subcenters)), axis=2)
+    return out if bias is None else nd.broadcast_add(out, nd.expand_dims(bias, 0) / margin.scale)
 
 
-def plain(margin, embeddings, weight, labels, bias=None, smoothing=0.0, hybrid=False):
-    """Run a margin through autograd: losses and gradients by embeddings, weight (and bias)."""
+def begin(margin, classes, state=None):
+    """Set the margin's state to the first one, or to `state`."""
+    margin.reset()
+    margin.prepare(classes)
+    margin.state.update(state or {})
+
+
+def plain(
+    margin, embeddings, weight, labels, *, smoothing=0.0, hybrid=False, state=None, **extra
+):  # fmt: skip
+    """Run a margin through autograd: losses and gradients by embeddings, weight and `extra`."""
+    begin(margin, len(weight) // margin.subcenters, state)
     block = MarginSoftmaxLoss(margin, label_smoothing=smoothing)
     if hybrid:
         block.hybridize()
-    extra = [] if bias is None else [bias]
-    return differentiate(
-        lambda x, w, *b: block(scores(margin, x, w, *b), labels), embeddings, weight, *extra
-    )
+    names = [key for key, value in extra.items() if value is not None]
+
+    def compute(x, w, *rest):
+        more = dict(zip(names, rest))
+        cosine = scores(margin, x, w, more.pop("bias", None))
+        if margin.uses_norm:
+            more["norm"] = nd.norm(x, axis=1)
+        return block(cosine, labels, **more)
+
+    return differentiate(compute, embeddings, weight, *(extra[name] for name in names))
 
 
-def sharded(margin, embeddings, weight, labels, bias=None, smoothing=0.0):
+def head_of(margin, weight, bias=None, class_margin=None, state=None, **kwargs):
+    """Return a `PartialFC` with these parameters; `weight` (C k, D)."""
+    k = margin.subcenters
+    classes, size = len(weight) // k, weight.shape[1]
+    begin(margin, classes, state)
+    head = PartialFC(margin, classes, size, **kwargs)
+    head.set_centers(weight if k == 1 else np.reshape(weight, (classes, k, size)))
+    for parameter, values in ((head.bias, bias), (head.class_margin, class_margin)):
+        if parameter is not None and values is not None:
+            parameter.set_data(nd.array(values[head.start : head.stop]))
+    return head
+
+
+def sharded(margin, embeddings, weight, labels, *, smoothing=0.0, state=None, **extra):
     """Run a margin through PartialFC in one process; the same outputs as `plain`."""
-    head = PartialFC(margin, *weight.shape, label_smoothing=smoothing)
-    head.set_centers(weight)
-    if bias is not None:
-        head.bias.set_data(nd.array(bias))
+    head = head_of(margin, weight, state=state, label_smoothing=smoothing, **extra)
     out = differentiate(lambda x: head(x, labels), embeddings)
-    return out + [p.grad().asnumpy() for p in (head.weight, head.bias) if p is not None]
+    out.append(head.weight.grad().asnumpy().reshape(weight.shape))
+    return out + [p.grad().asnumpy() for p in (head.bias, head.class_margin) if p is not None]
+
+
+def states(margin):
+    """Return the margin's state as floats."""
+    return {k: float(v if isinstance(v, float) else v.asscalar()) for k, v in margin.state.items()}
 
 
 PATHS = {

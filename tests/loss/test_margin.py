@@ -26,6 +26,13 @@ from gluonface.loss._margin import LOSSES
         ("arcface", {"margn": 0.5}, ("no parameter 'margn'", "Did you mean 'margin'")),
         ("cosface", {"margin": 2.5}, ("margin=2.5", "at most 2")),
         ("combined", {"m1": 1.2, "policy": "hard"}, ("policy='hard'", "m1=1.2", "psi")),
+        ("sphereface", {"margin": 2.5}, ("margin=2.5", "a whole number at least 1 and at most 5")),
+        ("sphereface", {"margin": None}, ("margin=None",)),
+        ("svx", {"t": 0.9}, ("t=0.9", "at least 1", "weigh less")),
+        ("mv", {"margin": -1}, ("margin=-1", "or none")),
+        ("magface", {"l_a": 120.0}, ("l_a=120", "u_a=110", "below")),
+        ("magface", {"u_m": 0.3}, ("l_m=0.45", "u_m=0.3")),
+        ("subcenter_arcface", {"subcenters": 0}, ("subcenters=0", "whole number", "memory")),
         ("softmax", {"scale": 64.0}, ("softmax has no parameter 'scale'", "Known: none")),
     ],
 )
@@ -119,6 +126,34 @@ def test_float32_labels_are_refused_where_they_would_merge_classes():
 def test_label_smoothing_range(value):
     with pytest.raises(InputError, match="label_smoothing"):
         MarginSoftmaxLoss(get_loss("arcface"), label_smoothing=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("magface", "magface needs norm="), ("adam_softmax", "needs class_margin=")]
+)
+def test_what_a_loss_needs_beside_cosines_is_asked_for(name, words):
+    with pytest.raises(InputError, match=words):
+        MarginSoftmaxLoss(get_loss(name))(mx.nd.zeros((2, 5)), [0, 1])
+
+
+def test_a_loss_that_learns_is_not_traced_into_another_block():
+    block = MarginSoftmaxLoss(get_loss("curricularface"))
+    with pytest.raises(InputError, match="curricularface learns from every batch"):
+        block(*(mx.sym.var(name) for name in ("cosine", "label", "strength")))
+
+
+def test_the_scale_that_a_number_of_classes_needs():
+    margin = get_loss("l2softmax", scale=5.0)
+    margin.prepare(10)
+    with pytest.raises(InputError, match=r"scale=5 is too small for 86000 classes.*13.6"):
+        margin.prepare(86000)
+
+
+def test_whole_numbers_and_values_left_out():
+    margin = get_loss("sphereface", margin=3.0)
+    assert (margin.margin, type(margin.margin)) == (3, int)
+    assert get_loss("svx").margin is None
+    assert get_loss("SV-Softmax", kind="softmax").name == "svx"
 
 
 def test_inside_another_hybridized_block_the_strength_is_an_input():

@@ -10,12 +10,14 @@ from gluonface.loss import MarginSoftmaxLoss, get_loss
 SCALE, MARGIN = {"s": "scale"}, {"s": "scale", "m": "margin"}
 COMBINED = {"s": "scale", "m1": "m1", "m2": "m2", "m3": "m3", "policy": "policy"}
 ARCFACE = {**MARGIN, "policy": "policy"}
+MV = {**MARGIN, "t": "t"}
+SPHERE = {"m": "margin"}
 CASES = {
     "softmax": ("softmax", {}),
     "normface": ("normface", SCALE),
     "cosface": ("cosface", MARGIN),
     "cosface_m04": ("cosface", MARGIN),
-    "amsoftmax": ("cosface", MARGIN),
+    "amsoftmax": ("amsoftmax", MARGIN),
     "edge_big_loss_cosface_s512": ("cosface", MARGIN),
     "arcface": ("arcface", ARCFACE),
     "arcface_easy": ("arcface", ARCFACE),
@@ -31,6 +33,40 @@ CASES = {
     "combined_12_04_0_psi": ("combined", COMBINED),
     "combined_135_0_0_none": ("combined", COMBINED),
     "combined_135_0_0_psi": ("combined", COMBINED),
+    "l2_softmax": ("l2softmax", {"alpha": "scale"}),
+    "sphereface_m1_lam0": ("sphereface", SPHERE, {"base": 0, "lambda_min": 0}),
+    "sphereface_m2_lam0": ("sphereface", SPHERE, {"base": 0, "lambda_min": 0}),
+    "sphereface_m3_lam0": ("sphereface", SPHERE, {"base": 0, "lambda_min": 0}),
+    "sphereface_m4_lam0_s30": (
+        "sphereface",
+        {**SPHERE, "s": "scale"},
+        {"base": 0, "lambda_min": 0, "radius": "fixed"},
+    ),
+    "sphereface_m4_lam5": ("sphereface", SPHERE, {"base": 0, "lambda_min": 5}),
+    "sphereface_m4_iter1": (
+        "sphereface",
+        {**SPHERE, "base": "base", "gamma": "gamma", "power": "power", "lam_min": "lambda_min"},
+    ),
+    "svx_softmax_t12": ("svx", {"s": "scale", "t": "t"}, {"kind": "softmax"}),
+    "svx_am_t12": ("svx", {"s": "scale", "t": "t", "m3_cos": "margin"}, {"kind": "am"}),
+    "svx_arc_t12": ("svx", {"s": "scale", "t": "t", "m2_arc": "margin", "policy": "policy"}),
+    "mv_am": ("mv", MV, {"kind": "am"}),
+    "mv_am_fixed": ("mv", MV, {"kind": "am", "mode": "fixed"}),
+    "mv_arc": ("mv", {**MV, "policy": "policy"}),
+    "mv_arc_none": ("mv", {**MV, "policy": "policy"}),
+    "mv_arc_fixed": ("mv", {**MV, "policy": "policy"}, {"mode": "fixed"}),
+    "curricularface_t00": ("curricularface", {**MARGIN, "alpha_batch": "share"}),
+    "curricularface_t30": ("curricularface", {**MARGIN, "alpha_batch": "share"}),
+    "arcnegface": ("arcnegface", {**MARGIN, "alpha": "alpha", "sigma": "sigma"}),
+    "adacos_fixed": ("adacos", {}, {"mode": "fixed"}),
+    "adacos_step1": ("adacos", {}),
+    "adacos_step2_even": ("adacos", {}),
+    "li_arcface": ("li_arcface", MARGIN),
+    "qamface": ("qamface", MARGIN),
+    "circleloss": ("circleloss", {"gamma": "scale", "m": "margin"}),
+    "circleloss_g64": ("circleloss", {"gamma": "scale", "m": "margin"}),
+    "adam_softmax": ("adam_softmax", {"s": "scale", "lamb": "weight"}),
+    "adaface": ("adaface", {**MARGIN, "h": "h", "t_alpha": "share"}),
 }
 
 
@@ -38,10 +74,14 @@ def load(shared, case):
     return np.load(shared / f"reference/losses/{case}.npz", allow_pickle=False)
 
 
-def margin_of(data, loss, names):
-    return get_loss(
-        loss, **{ours: data[name].item() for name, ours in names.items() if name in data}
-    )
+def margin_of(data, loss, names, fixed=None):
+    given = {ours: data[name].item() for name, ours in names.items() if name in data}
+    return get_loss(loss, **given, **(fixed or {}))
+
+
+def state_of(data, margin, when):
+    """Return the state that a file holds before (`in`) or after (`out`) its step."""
+    return {k: data[f"{k}_{when}"].item() for k in margin.state if f"{k}_{when}" in data}
 
 
 @pytest.mark.parametrize("path", ["eager", "hybrid", "sharded"])
@@ -49,19 +89,46 @@ def margin_of(data, loss, names):
 def test_case(shared, case, path):
     data = load(shared, case)
     margin = margin_of(data, *CASES[case])
-    bias = data.get("bias")
-    loss, grad_x, grad_w, *_ = loss_paths.PATHS[path](
-        margin, data["embeddings"], data["weight"], data["labels"], bias=bias
+    extra = {key: data[key] for key in ("bias", "class_margin") if key in data}
+    before, after = (state_of(data, margin, when) for when in ("in", "out"))
+    loss, grad_x, grad_w, *rest = loss_paths.PATHS[path](
+        margin, data["embeddings"], data["weight"], data["labels"], state=before, **extra
     )
-    loss_paths.close(loss, data["loss"], 1e-5)
+    want = data["loss"]
+    if "loss_total" in data:  # the file's own losses are without the penalty
+        want = want - data["lamb"] * data["class_margin"].mean()
+        assert loss.mean() == pytest.approx(data["loss_total"].item(), rel=1e-5)
+        loss_paths.close(rest[-1], data["grad_class_margin"], 1e-4)
+    loss_paths.close(loss, want, 1e-5)
     loss_paths.close(grad_x, data["grad_embeddings"], 1e-4)
     loss_paths.close(grad_w, data["grad_weight"], 1e-4)
-    x, w, b = (
-        None if array is None else mx.nd.array(array)
-        for array in (data["embeddings"], data["weight"], bias)
-    )
-    logits = MarginSoftmaxLoss(margin).logits(loss_paths.scores(margin, x, w, b), data["labels"])
+    learnt = loss_paths.states(margin)
+    assert {key: learnt[key] for key in after} == pytest.approx(after, rel=1e-5)
+    x, w = mx.nd.array(data["embeddings"]), mx.nd.array(data["weight"])
+    more = {key: mx.nd.array(value) for key, value in extra.items()}
+    scores = loss_paths.scores(margin, x, w, more.pop("bias", None))
+    if margin.uses_norm:
+        more["norm"] = mx.nd.norm(x, axis=1)
+    logits = MarginSoftmaxLoss(margin).logits(scores, data["labels"], **more)
     loss_paths.close(logits.asnumpy(), data["logits"], 1e-5)
+
+
+def test_every_head_case_is_used(shared):
+    """A case file that nobody compares with would go unnoticed."""
+    files = {path.stem for path in (shared / "reference/losses").glob("*.npz")}
+    heads = {name for name in files if not name.startswith(("aux_", "pfc_", "refbug_"))}
+    assert heads - set(CASES) == {"base_inputs", "edge_arcface_exact_cos1", "scan_target_logit"}
+
+
+def test_coco_case(shared):
+    data = load(shared, "aux_coco")
+    keys = [key for key in data if key not in ("loss", "labels")]
+    margin = get_loss("coco", scale=data["alpha"].item())
+    loss, *grads = loss_paths.sharded(margin, data["embeddings"], data["centers"], data["labels"])
+    loss_paths.close(loss, data["loss"], 1e-5)
+    for got, key in zip(grads, ("grad_embeddings", "grad_centers")):
+        assert key in keys
+        loss_paths.close(got, data[key], 1e-4)
 
 
 @pytest.mark.parametrize("path", ["eager", "hybrid", "sharded"])

@@ -256,15 +256,109 @@ def test_a_rank_without_classes_has_no_parameters():
     head.set_centers(np.zeros((2, 16)))
 
 
-def test_a_margin_on_other_classes_is_refused_and_not_ignored():
+def test_any_function_of_the_other_classes_cosines_is_carried():
     class Harder(Margin):
         name = "harder"
 
-        def others(self, F, cosine, target_cosine, target):
-            return cosine * 1.1
+        def others(self, F, cosine, strength, target_cosine, target):
+            return F.square(cosine) * cosine
 
-    with pytest.raises(InputError, match="harder changes the logits of the other classes"):
-        PartialFC(Harder(), 10, 8)
+    x, labels = batch(classes=10)
+    rng = np.random.default_rng(0)
+    w = nd.array(rng.normal(size=(10, 16)))
+    head = PartialFC(Harder(), 10, 16)
+    head.set_centers(w)
+    found = []
+    for array in (x, w):
+        array.attach_grad()
+    for plain in (False, True):
+        with mx.autograd.record():
+            if plain:
+                cosine = nd.dot(nd.L2Normalization(x), nd.L2Normalization(w), transpose_b=True)
+                own = nd.one_hot(nd.array(labels), 10)
+                logits = nd.where(own, cosine, cosine**3)
+                loss = -nd.pick(nd.log_softmax(logits), nd.array(labels))
+            else:
+                loss = head(x, labels)
+        loss.backward()
+        by_w = w.grad if plain else head.weight.grad()
+        found.append([array.asnumpy() for array in (loss, x.grad, by_w)])
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_classes_above_the_filter_leave_the_denominator():
+    head, every = (head_of("cosface", classes=4, size=4, filter_above=f) for f in (0.4, None))
+    centers = np.eye(4)
+    centers[1] = (0.8, 0.6, 0.0, 0.0)  # 0.8 from the first, as one person under two names
+    x = nd.array([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.2]])
+    x.attach_grad()
+    for each in (head, every):
+        each.set_centers(centers)
+    with mx.autograd.record():
+        loss = head(x, [0, 3])
+        total = loss.sum()
+    total.backward()
+    logits = 64 * (x.asnumpy() @ centers.T) / np.linalg.norm(x.asnumpy(), axis=1, keepdims=True)
+    want = []
+    for i, (y, gone) in enumerate(((0, [1]), (3, [0, 1]))):
+        z = np.where(np.isin(np.arange(4), gone), -np.inf, logits[i])
+        z[y] -= 64 * 0.35
+        want.append(np.log(np.exp(z - z.max()).sum()) + z.max() - z[y])
+    np.testing.assert_allclose(loss.asnumpy(), want, rtol=1e-5)
+    assert not head.weight.grad()[1].asnumpy().any()  # no gradient on who was left out
+    assert every(x, [0, 3]).asnumpy()[1] > want[1] + 30
+    assert np.isfinite(x.grad.asnumpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "change", "words"),
+    [
+        ("arcface", {"filter_above": 0.0}, r"filter_above=0.0.*\(0, 1\]"),
+        ("arcface", {"filter_above": 1.5}, "filter_above=1.5"),
+        ("softmax", {"filter_above": 0.4}, "softmax does not compute cosines"),
+        ("arcface", {"filter_above": 0.4, "label_smoothing": 0.1}, "label_smoothing"),
+        ("adacos", {"num_classes": 2}, "at least 3"),
+        ("l2softmax", {"num_classes": 10**20, "embedding_size": 1}, "scale=40 is too small"),
+    ],
+)
+def test_refused_combinations(loss, change, words):
+    with pytest.raises(InputError, match=words):
+        PartialFC(**{"margin": loss, "num_classes": 10, "embedding_size": 8, **change})
+
+
+def test_learned_margins_stay_in_their_range_and_train():
+    x, labels = batch()
+    head = head_of("adam_softmax")
+    trainer = mx.gluon.Trainer(head.collect_params(), "sgd", {"learning_rate": 5.0})
+    for _ in range(3):
+        with mx.autograd.record():
+            loss = head(x, labels)
+        loss.backward()
+        nd.waitall()
+        before = head.class_margin.data().asnumpy()
+        assert before.min() >= 0.0
+        assert before.max() <= 1.0
+        trainer.step(1)
+    assert before.max() == 1.0  # the pull of 50 / C per sample has reached the end
+    stored = head.state_dict()
+    other = head_of("adam_softmax", seed=3)
+    other.load_state_dict(stored)
+    np.testing.assert_array_equal(
+        other.class_margin.data().asnumpy(), head.class_margin.data().asnumpy()
+    )
+
+
+def test_subcentres_in_and_out():
+    head = head_of("subcenter_arcface", classes=5, size=4)
+    assert head.weight.shape == (5, 12)
+    centers = head.get_centers()
+    assert centers.shape == (5, 3, 4)
+    assert len(np.unique(centers)) == centers.size
+    head.set_centers(centers * 2)
+    np.testing.assert_array_equal(head.get_centers(), centers * 2)
+    with pytest.raises(InputError, match=r"\(5, 3, 4\)"):
+        head.set_centers(np.zeros((5, 4)))
 
 
 def test_parameters_by_name():

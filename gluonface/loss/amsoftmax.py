@@ -1,0 +1,41 @@
+"""AM-Softmax: CosFace's formula with its own paper's values."""
+
+from ._margin import LOSSES, Parameter, declare, scale_parameter
+from .cosface import CosFace
+
+__all__ = ["AMSoftmax"]
+
+
+@LOSSES.register("amsoftmax")
+class AMSoftmax(CosFace):
+    r"""Additive margin softmax, `CosFace` with a smaller scale.
+
+    .. math:: z_y = s (\cos\theta_y - m), \quad z_j = s \cos\theta_j
+
+    Parameters
+    ----------
+    margin : float, default 0.35
+        The margin m in units of cosine, in [0, 2].
+    scale : float, default 30.0
+        The factor s > 0.
+
+    References
+    ----------
+    Wang, Cheng, Liu, Liu: Additive Margin Softmax for Face Verification, 2018, arXiv 1801.05599.
+    """
+
+    name = "amsoftmax"
+    title = "AM-Softmax"
+    paper = "Additive Margin Softmax for Face Verification"
+    year = 2018
+    arxiv = "1801.05599"
+    parameters = declare(
+        margin=Parameter(
+            0.35,
+            "subtracted from the target's cosine",
+            low=0.0,
+            high=2.0,
+            why="a negative margin rewards errors, and cosines are at most 2 apart",
+        ),
+        scale=scale_parameter(30.0),
+    )

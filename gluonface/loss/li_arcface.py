@@ -1,0 +1,58 @@
+"""Li-ArcFace: logits that are linear in the angle."""
+
+import math
+
+from ._angle import safe_angle
+from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+
+__all__ = ["LiArcFace"]
+
+
+@LOSSES.register("li_arcface", aliases=("airface",))
+class LiArcFace(Margin):
+    r"""Additive angular margin on logits linear in the angle.
+
+    .. math:: z_y = s (\pi - 2(\theta_y + m))/\pi, \quad z_j = s (\pi - 2\theta_j)/\pi
+
+    It falls for all angles and needs no rule beyond pi. It takes the angle of every class, which
+    costs more than the other margins. At `strength` 0 it is itself without the margin.
+
+    Parameters
+    ----------
+    margin : float, default 0.45
+        The margin m in radians, in [0, pi].
+    scale : float, default 64.0
+        The factor s > 0.
+
+    References
+    ----------
+    Li, Wang, He: AirFace: Lightweight and Efficient Model for Face Recognition, 2019,
+    arXiv 1907.12256.
+    """
+
+    name = "li_arcface"
+    title = "Li-ArcFace"
+    paper = "AirFace: Lightweight and Efficient Model for Face Recognition"
+    year = 2019
+    arxiv = "1907.12256"
+    formula = "z_y = s (pi - 2 (theta_y + m)) / pi"
+    parameters = declare(
+        margin=Parameter(
+            0.45,
+            "added to the target's angle",
+            "radians",
+            low=0.0,
+            high=math.pi,
+            why="angles end at pi; degrees must be multiplied by pi/180",
+        ),
+        scale=scale_parameter(),
+    )
+    plain_at_0 = False
+
+    def target(self, F, cosine, strength):
+        """Return the margined logit of the target."""
+        return 1.0 - (safe_angle(F, cosine) + self.margin * strength) * (2.0 / math.pi)
+
+    def others(self, F, cosine, strength, target_cosine, target):
+        """Return the logits by the angles."""
+        return 1.0 - safe_angle(F, cosine) * (2.0 / math.pi)

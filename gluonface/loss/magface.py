@@ -1,0 +1,93 @@
+"""MagFace: the margin grows with the norm, and the norm with the image's quality."""
+
+import math
+
+from ..errors import InputError
+from ._angle import POLICIES, angular_target
+from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+
+__all__ = ["MagFace"]
+
+
+@LOSSES.register("magface")
+class MagFace(Margin):
+    r"""Magnitude aware angular margin.
+
+    .. math:: z_y = s \cos(\theta_y + m(a)), \quad a = [\|x\|]_{l_a}^{u_a}, \quad
+              m(a) = l_m + \frac{u_m - l_m}{u_a - l_a} (a - l_a), \quad
+              L = CE + \lambda_g \left( \frac{a}{u_a^2} + \frac1a \right)
+
+    Longer embeddings bear a larger margin, and the last term, which falls up to u_a, makes
+    embeddings long where they can afford it: the norm becomes a measure of quality. The gradient
+    flows through the norm in margin and penalty, within [l_a, u_a] only. The penalty is each
+    sample's own; the mean over the batch is the paper's. `strength` multiplies both.
+
+    Parameters
+    ----------
+    l_a, u_a : float, defaults 10 and 110
+        Range of the norms, 0 < l_a < u_a.
+    l_m, u_m : float, defaults 0.45 and 0.8
+        Margins at its ends, radians in [0, pi], l_m at most u_m.
+    lambda_g : float, default 35.0
+        Weight of the penalty, at least 0; the authors' value at ``scale=64``.
+    scale : float, default 64.0
+        The factor s > 0.
+    policy : {"hard", "easy", "none", "psi"}, default "hard"
+        Where theta + m > pi, as for ArcFace.
+
+    References
+    ----------
+    Meng, Zhao, Huang, Zhou: MagFace: A Universal Representation for Face Recognition and Quality
+    Assessment, 2021, arXiv 2103.06627.
+    """
+
+    name = "magface"
+    title = "MagFace"
+    paper = "MagFace: A Universal Representation for Face Recognition and Quality Assessment"
+    year = 2021
+    arxiv = "2103.06627"
+    formula = "z_y = s cos(theta_y + m(|x|)), L = CE + lambda_g (|x|/u_a^2 + 1/|x|)"
+    parameters = declare(
+        l_a=Parameter(10.0, "shortest norm that counts", above=0.0, why="1/l_a is in the loss"),
+        u_a=Parameter(110.0, "longest norm that counts", above=0.0, why="it must exceed l_a"),
+        l_m=Parameter(
+            0.45, "margin at l_a", "radians", low=0.0, high=math.pi, why="angles end at pi"
+        ),
+        u_m=Parameter(
+            0.8, "margin at u_a", "radians", low=0.0, high=math.pi, why="angles end at pi"
+        ),
+        lambda_g=Parameter(35.0, "weight of the penalty", low=0.0, why="else norms shrink"),
+        scale=scale_parameter(),
+        policy=Parameter("hard", "what happens where theta + m > pi", choices=POLICIES),
+    )
+    target_inputs = ("norm",)
+    norm_gradient = True
+
+    def prepare(self, num_classes):
+        """Check that the ranges are in order."""
+        super().prepare(num_classes)
+        self._check_ranges()
+
+    def __init__(self, **params):
+        super().__init__(**params)
+        self._check_ranges()
+
+    def _check_ranges(self):
+        for low, high in (("l_a", "u_a"), ("l_m", "u_m")):
+            a, b = getattr(self, low), getattr(self, high)
+            if a > b or (a == b and low == "l_a"):
+                raise InputError(
+                    f"magface: {low}={a:g} and {high}={b:g} are not allowed; the margin grows "
+                    f"with the norm, so {low} must be below {high}"
+                )
+
+    def target(self, F, cosine, strength, norm):
+        """Return the margined cosine of the target; see `Margin.target`."""
+        slope = (self.u_m - self.l_m) / (self.u_a - self.l_a)
+        margin = (F.clip(norm, self.l_a, self.u_a) - self.l_a) * slope + self.l_m
+        return angular_target(F, cosine, 1.0, margin * strength, 0.0, self.policy)
+
+    def norm_penalty(self, F, norm, strength):
+        """Return lambda_g (a / u_a^2 + 1 / a)."""
+        a = F.clip(norm, self.l_a, self.u_a)
+        return self.lambda_g * strength * (a / self.u_a**2 + 1.0 / a)

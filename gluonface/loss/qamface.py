@@ -1,0 +1,57 @@
+"""QAMFace: logits that are quadratic in the angle."""
+
+import math
+
+from ._angle import safe_angle
+from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+
+__all__ = ["QAMFace"]
+
+
+@LOSSES.register("qamface")
+class QAMFace(Margin):
+    r"""Quadratic additive angular margin.
+
+    .. math:: z_y = s (2\pi - (\theta_y + m))^2, \quad z_j = s (2\pi - \theta_j)^2
+
+    It falls for all angles up to 2 pi and needs no rule beyond pi. It takes the angle of every
+    class, which costs more than the other margins. At `strength` 0 it is itself without the
+    margin.
+
+    Parameters
+    ----------
+    margin : float, default 0.5
+        The margin m in radians, in [0, pi].
+    scale : float, default 6.0
+        The factor s > 0.
+
+    References
+    ----------
+    Zhao et al.: QAMFace: Quadratic Additive Angular Margin Loss for Face Recognition, ICIP 2020.
+    """
+
+    name = "qamface"
+    title = "QAMFace"
+    paper = "QAMFace: Quadratic Additive Angular Margin Loss for Face Recognition"
+    year = 2020
+    formula = "z_y = s (2 pi - (theta_y + m))^2"
+    parameters = declare(
+        margin=Parameter(
+            0.5,
+            "added to the target's angle",
+            "radians",
+            low=0.0,
+            high=math.pi,
+            why="angles end at pi; degrees must be multiplied by pi/180",
+        ),
+        scale=scale_parameter(6.0),
+    )
+    plain_at_0 = False
+
+    def target(self, F, cosine, strength):
+        """Return the margined logit of the target."""
+        return F.square(2.0 * math.pi - (safe_angle(F, cosine) + self.margin * strength))
+
+    def others(self, F, cosine, strength, target_cosine, target):
+        """Return the logits by the angles."""
+        return F.square(2.0 * math.pi - safe_angle(F, cosine))

@@ -1,0 +1,90 @@
+"""Every loss on 1, 2 and 4 shards: the same losses, gradients and state."""
+
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+from simulated_ranks import on_ranks
+
+from gluonface._compat import mx
+from gluonface.loss import LOSSES, get_loss
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "loss"))
+from loss_paths import batch_of, close, head_of, states
+
+nd = mx.nd
+CLASSES = 11
+
+
+def train(comm, name, sizes, **kwargs):
+    """Run two steps on this rank's rows; return what it computed, as arrays."""
+    margin = get_loss(name)
+    x, w, labels, extra = batch_of(margin, n=sum(sizes), classes=CLASSES, size=8, seed=5)
+    rows = slice(0, len(x))
+    if comm is not None:
+        first = sum(sizes[: comm.rank])
+        rows = slice(first, first + sizes[comm.rank])
+    head = head_of(margin, w, comm=comm, **extra, **kwargs)
+    x = nd.array(x[rows])
+    x.attach_grad()
+    for _ in range(2):  # the second one meets a state that is no longer the first
+        with mx.autograd.record():
+            loss = head(x, labels[rows])
+            total = loss.sum() / sum(sizes)
+        total.backward()
+    stats = head.stats()
+    parameters = (head.weight, head.bias, head.class_margin)
+    return {
+        "loss": loss.asnumpy(),
+        "x": x.grad.asnumpy(),
+        "state": states(margin),
+        "stats": [stats[key] for key in sorted(stats)],
+        **{f"parameter{i}": p.grad().asnumpy() for i, p in enumerate(parameters) if p is not None},
+    }
+
+
+def compare(name, sizes, **kwargs):
+    want = train(None, name, (sum(sizes),), **kwargs)
+    found, calls = on_ranks(len(sizes), lambda comm: train(comm, name, sizes, **kwargs))
+    for key in want:
+        if key in ("state", "stats"):
+            assert all(each[key] == found[0][key] for each in found)  # identical, not close
+            assert found[0][key] == pytest.approx(want[key], rel=2e-6)
+        else:
+            # float32 sums in another order, times a scale of up to 256.
+            close(np.concatenate([each[key] for each in found]), want[key], 1e-5)
+    return calls
+
+
+@pytest.mark.parametrize("name", LOSSES.list())
+@pytest.mark.parametrize("sizes", [(4, 4), (2, 2, 2, 2)], ids=["2 ranks", "4 ranks"])
+def test_shards_do_not_change_losses_gradients_or_state(name, sizes):
+    compare(name, sizes)
+
+
+@pytest.mark.parametrize("name", ["arcface", "curricularface", "adacos", "magface", "adam_softmax"])
+def test_ranks_of_unlike_batches(name):
+    compare(name, (5, 1, 3), label_smoothing=0.1)
+
+
+@pytest.mark.parametrize("name", ["cosface", "curricularface", "subcenter_arcface"])
+def test_filter_on_shards(name):
+    compare(name, (4, 4), filter_above=0.3)
+
+
+@pytest.mark.parametrize("name", LOSSES.list())
+def test_communication_is_what_the_family_needs(name):
+    margin = get_loss(name)
+    calls = [call for call, _ in compare(name, (4, 4))]
+    more = {call.split(".")[1] for call in calls} - {"labels", "x", "softmax", "grad", "gx"}
+    want = set()
+    if margin.family == "hard-negative" or name == "adacos":
+        want.add("target")
+    if name == "adacos":
+        want.add("log_sum")
+    if name in ("sphereface", "magface", "adaface"):
+        want.add("norm")
+    if name == "adam_softmax":
+        want.add("class_margin")
+    assert more == want
