@@ -11,6 +11,7 @@ def add_arguments(parser):
         parser,
         {
             "backbone": ("gluonface.bench.backbone", "images/s of a backbone and its forms"),
+            "head": ("gluonface.bench.head", "time of a classifier step for every loss"),
             "data": ("gluonface.bench.data", "images/s of the record loader"),
         },
     )

@@ -1,0 +1,141 @@
+"""`gluonface bench head`: time of a classifier step for every loss, against no margin at all.
+
+Each loss takes turns with the plain normalised softmax, so that what else the machine does falls
+on both; the ratio of their best times is what to read.
+"""
+
+import logging
+import os
+import statistics
+import sys
+import time
+
+from ..errors import InputError
+from ..files import write_json
+
+__all__ = ["add_arguments", "measure", "run"]
+
+logger = logging.getLogger(__name__)
+
+BASELINE = "normface"
+
+
+def add_arguments(parser):
+    """Add the options of `gluonface bench head` to `parser`."""
+    parser.add_argument(
+        "--loss", nargs="+", metavar="NAME", help="losses to measure; default: all of them"
+    )
+    parser.add_argument("--batch-size", type=int, default=128, help="embeddings per step")
+    parser.add_argument("--embedding-size", type=int, default=512, help="numbers per embedding")
+    parser.add_argument("--classes", type=int, default=50_000, help="number of classes")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="OpenMP threads; default: OMP_NUM_THREADS, or else the cores this process may use",
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each loss")
+    parser.add_argument("--json", metavar="FILE", help="write the result to FILE as well")
+
+
+def measure(losses, batch_size=128, embedding_size=512, classes=50_000, repeats=5):
+    """Time a step of the classifier, forward and backward, in one process with all classes.
+
+    Parameters
+    ----------
+    losses : sequence of str
+        Names of losses, with their papers' parameters.
+    batch_size : int, default 128
+    embedding_size : int, default 512
+    classes : int, default 50000
+    repeats : int, default 5
+        Turns of each loss, after one that is not counted.
+
+    Returns
+    -------
+    list of dict
+        One per loss: `loss`, `family`, `ms` and `baseline_ms` (best of all turns), `ms_median`,
+        and `ratio`, of `ms` to `baseline_ms`.
+    """
+    import numpy as np
+
+    from .._compat import mx
+    from ..loss import get_loss
+    from ..parallel import PartialFC
+
+    for name, value in (
+        ("batch size", batch_size),
+        ("embedding size", embedding_size),
+        ("number of classes", classes),
+        ("number of repeats", repeats),
+    ):
+        if value < 1:
+            raise InputError(f"the {name} is {value}; expected at least 1")
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, classes, batch_size)
+    embedding = mx.nd.array(rng.normal(size=(batch_size, embedding_size)))
+    embedding.attach_grad()
+
+    def step(head):
+        start = time.perf_counter()
+        with mx.autograd.record():
+            loss = head(embedding, labels)
+            total = loss.sum()
+        total.backward()
+        mx.nd.waitall()
+        return 1000 * (time.perf_counter() - start)
+
+    base = PartialFC(get_loss(BASELINE, scale=64.0), classes, embedding_size, name="base")
+    rows = []
+    for name in losses:
+        margin = get_loss(name)
+        head = PartialFC(margin, classes, embedding_size, name="head")
+        times = {"base": [], "head": []}
+        for turn in range(repeats + 1):
+            for key, each in (("base", base), ("head", head)):
+                took = step(each)
+                if turn:  # the first one allocates the arrays
+                    times[key].append(took)
+        rows.append(
+            {
+                "loss": margin.name,
+                "family": margin.family,
+                "ms": min(times["head"]),
+                "ms_median": statistics.median(times["head"]),
+                "baseline_ms": min(times["base"]),
+                "ratio": min(times["head"]) / min(times["base"]),
+            }
+        )
+        logger.info("%s done", name)
+        del head
+    return rows
+
+
+def run(args):
+    """Measure and print the table."""
+    from ..loss import LOSSES
+
+    if args.threads is not None:
+        if args.threads < 1:
+            raise InputError(f"--threads is {args.threads}; expected at least 1")
+        os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read when MXNet is imported, below
+    losses = [LOSSES.resolve(name) for name in args.loss or LOSSES.list()]
+    rows = measure(losses, args.batch_size, args.embedding_size, args.classes, args.repeats)
+    threads = os.environ["OMP_NUM_THREADS"]
+    write = sys.stdout.write
+    write(
+        f"head step, batch {args.batch_size}, D={args.embedding_size}, C={args.classes}, "
+        f"OMP_NUM_THREADS={threads}, float32, CPU, one process\n"
+        f"ms, best of {args.repeats} (median); x: times the normalised softmax without a margin, "
+        "measured in turn\n"
+        f"{'loss':20}{'family':16}{'ms':>20}{'softmax ms':>13}{'x':>7}\n"
+    )
+    for row in rows:
+        write(
+            f"{row['loss']:20}{row['family']:16}{row['ms']:10.1f} ({row['ms_median']:7.1f})"
+            f"{row['baseline_ms']:13.1f}{row['ratio']:7.2f}\n"
+        )
+    if args.json:
+        setup = {key: getattr(args, key) for key in ("batch_size", "embedding_size", "classes")}
+        setup.update(threads=int(threads), repeats=args.repeats)
+        write_json(args.json, {**setup, "losses": rows})
+    return 0
