@@ -17,7 +17,7 @@ def add_arguments(parser):
         required=True,
         metavar="SOURCE",
         help="an MXNet checkpoint (prefix x for x-symbol.json + x-0000.params, or its folder), "
-        "or a .params file that gluonface wrote",
+        "a PyTorch state dict of arcface_torch (.pth), or a .params file that gluonface wrote",
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="see `gluonface models`")
     parser.add_argument("--out", required=True, metavar="FILE.params", help="file to write")
@@ -39,10 +39,19 @@ def run(args):
     from ..deploy.card import make_card
     from ..deploy.params import params_bytes
     from ..files import atomic_write, sha256, write_json
-    from ..model_zoo._weights import find_checkpoint, load_weights, source_embedding_size
+    from ..model_zoo._weights import (
+        find_checkpoint,
+        load_weights,
+        source_embedding_size,
+        source_scale,
+    )
 
     model_zoo.BACKBONES.get(args.model)  # a wrong name is the first thing to say
-    net = model_zoo.get_model(args.model, embedding_size=source_embedding_size(args.source))
+    net = model_zoo.get_model(
+        args.model,
+        embedding_size=source_embedding_size(args.source),
+        scale=source_scale(args.source),
+    )
     files = load_weights(net, args.source)
     difference = _difference(net, *find_checkpoint(args.source))
     card = make_card(

@@ -1,8 +1,8 @@
-"""The allow-listed reader of the pickles that verification packs are.
+"""The allow-listed reader of pickles: of verification packs here, of others by a subclass.
 
-A pickle names functions and has them called. Here six names are known, those that lists of bytes,
-numbers and NumPy arrays need, and even these lead to the small stand-ins below and not to NumPy's
-own restoring code: a damaged file can reach nothing that trusts it.
+A pickle names functions and has them called. For packs six names are known, those that lists of
+bytes, numbers and NumPy arrays need, and even these lead to the small stand-ins below and not to
+NumPy's own restoring code: a damaged file can reach nothing that trusts it.
 """
 
 import io
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["describe", "dump_pair", "load_pair"]
+__all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair"]
 
 _TYPES = {"b1": np.bool_, "u1": np.uint8, "i1": np.int8}
 _TYPES.update({f"{kind}{size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (2, 4, 8)})
@@ -98,27 +98,34 @@ for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
     _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _array
 
 
-class _Unpickler(pickle._Unpickler):
-    """Python's own reader in Python, not the one in C.
+class StrictUnpickler(pickle._Unpickler):
+    """Python's own reader in Python, not the one in C, with an allow-list.
 
     That one fetches memory up to whatever place of its memo a file names: one changed byte can
     make it 64 GB. Here the memo is a dict, and the two operations below can be held back.
+
+    A subclass says which `allowed` names stand for what, which classes may be given a state, and
+    what `needs` the pickle, for the message.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)  # noqa: RUF012  (as its base has it)
+    allowed = _ALLOWED
+    restored = (_Array, _DType)
+    needs = "verification pack"
 
     def find_class(self, module, name):
-        if (module, name) not in _ALLOWED:
+        """Return what stands for a name."""
+        if (module, name) not in self.allowed:
             raise DataError(
-                f"it asks to run {module}.{name}, which no verification pack needs; "
+                f"it asks to run {module}.{name}, which no {self.needs} needs; "
                 "do not open it with another program"
             )
-        return _ALLOWED[module, name]
+        return self.allowed[module, name]
 
     def load_build(self):
         """Restore a stand-in; anything else, such as the functions above, is not to be changed."""
         state = self.stack.pop()
-        if not isinstance(self.stack[-1], (_Array, _DType)):
+        if not isinstance(self.stack[-1], self.restored):
             raise DataError(f"it asks to change a {type(self.stack[-1]).__name__}")
         self.stack[-1].__setstate__(state)
 
@@ -129,6 +136,21 @@ class _Unpickler(pickle._Unpickler):
         if len(data) < length:
             raise EOFError
         self.append(bytearray(data))
+
+    def read_one(self):
+        """Return what the pickle holds; whatever is wrong with it becomes a DataError."""
+        try:
+            return self.load()
+        except DataError:
+            raise
+        except MemoryError as error:
+            raise DataError("it asks for more memory than there is; it is damaged") from error
+        except Exception as error:  # a damaged pickle can raise nearly anything
+            text = f"{type(error).__name__}: {str(error)[:120]}"
+            raise DataError(
+                f"it is no whole pickle ({text}); it was cut short or damaged: "
+                "fetch or write it again"
+            ) from error
 
     dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
@@ -148,17 +170,7 @@ def load_pair(data):
     DataError
         When it names anything else (the message says what), is damaged, or is no pair.
     """
-    try:
-        value = _Unpickler(io.BytesIO(data), encoding="bytes").load()
-    except DataError:
-        raise
-    except MemoryError as error:
-        raise DataError("it asks for more memory than there is; it is damaged") from error
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        text = f"{type(error).__name__}: {str(error)[:120]}"
-        raise DataError(
-            f"it is no whole pickle ({text}); it was cut short or damaged: fetch or write it again"
-        ) from error
+    value = StrictUnpickler(io.BytesIO(data), encoding="bytes").read_one()
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise DataError(f"it holds {describe(value)}; a pair (bins, issame) was expected")
     return tuple(

@@ -5,7 +5,18 @@ import dataclasses
 from .._compat import mx
 from ..errors import InputError
 from ..nn.activations import FORMS
-from . import mobilefacenet  # noqa: F401  (importing a family registers it)
+from . import (  # noqa: F401  (importing a family registers it)
+    attention_net,
+    densenet,
+    hrnet,
+    ir,
+    iresnet,
+    mobilefacenet,
+    residual_attention,
+    resnest,
+    resnext,
+    se_resnet,
+)
 from ._base import BACKBONES, Backbone, ModelCfg
 from ._weights import load_weights
 

@@ -1,4 +1,4 @@
-"""Read weights into a backbone: our own files and MXNet checkpoints of other toolkits.
+"""Read weights into a backbone: our own files, and those of other toolkits.
 
 A checkpoint is mapped by its graph, not by the names in it: both graphs are reduced to their
 layers with weights, which must be the same layers fed by the same layers.
@@ -14,13 +14,17 @@ from .._compat import mx
 from ..errors import DataError, InputError
 from ..files import sha256
 from ._graph import read_graph
+from ._torch_file import read_torch
+from ._torch_names import SCALE as TORCH_SCALE
+from ._torch_names import renamed
 
-__all__ = ["find_checkpoint", "load_weights", "source_embedding_size"]
+__all__ = ["find_checkpoint", "load_weights", "source_embedding_size", "source_scale"]
 
 logger = logging.getLogger(__name__)
 
 EPOCH = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
 SHOWN = 6  # names in a message
+TORCH = (".pth", ".pt")  # names of PyTorch's files end so
 
 
 def find_checkpoint(source):
@@ -29,8 +33,8 @@ def find_checkpoint(source):
     Parameters
     ----------
     source : str or pathlib.Path
-        A ``.params`` file, a prefix ``x`` (``x-symbol.json`` with ``x-0000.params``, or else the
-        latest epoch), or a folder that holds one checkpoint.
+        A ``.params``, ``.pth`` or ``.pt`` file, a prefix ``x`` (``x-symbol.json`` with
+        ``x-0000.params``, or else the latest epoch), or a folder that holds one checkpoint.
 
     Returns
     -------
@@ -54,6 +58,8 @@ def find_checkpoint(source):
         path = symbols[0]
     if path.name.endswith("-symbol.json"):
         path = path.with_name(path.name[: -len("-symbol.json")])
+    if path.suffix in TORCH:
+        return path, None
     if path.suffix == ".params":
         if not path.is_file():
             raise InputError(f"there is no file {path}")
@@ -82,7 +88,8 @@ def _read(source):
 
     params, symbol = find_checkpoint(source)
     arrays = {}
-    for key, array in read_params(params).items():
+    content = read_torch(params) if params.suffix in TORCH else read_params(params)
+    for key, array in content.items():
         name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
         if array.dtype.kind not in "fiu":
             raise DataError(f"the tensor {name!r} of {params} holds {array.dtype}, not numbers")
@@ -116,6 +123,11 @@ def source_embedding_size(source):
     return int(sizes[-1])
 
 
+def source_scale(source):
+    """Return the factor of the pixels that a PyTorch file's network takes, None if it is ours."""
+    return TORCH_SCALE if find_checkpoint(source)[0].suffix in TORCH else None
+
+
 def load_weights(net, source):
     """Read weights into a backbone of the zoo.
 
@@ -126,7 +138,7 @@ def load_weights(net, source):
     source : str or pathlib.Path
         A file of ``net.save_parameters``, or an MXNet checkpoint (symbol and params) of the same
         architecture: ours, or InsightFace's. The prefix of a checkpoint, either of its files, or
-        its folder.
+        its folder. Or a state dict of PyTorch (``.pth``, ``.pt``) of arcface_torch's IResNet.
 
     Returns
     -------
@@ -150,7 +162,9 @@ def load_weights(net, source):
     """
     arrays, graph, files = _read(source)
     ours = net._collect_params_with_prefix()
-    if graph is None:
+    if find_checkpoint(source)[0].suffix in TORCH:
+        values = renamed(net, arrays, source)
+    elif graph is None:
         values = arrays
     else:
         target = read_graph(net.to_symbol("plain").tojson(), net.cfg.name, output="")
@@ -159,6 +173,10 @@ def load_weights(net, source):
             layer.params = {role: structural[name] for role, name in layer.params.items()}
         _same_network(graph, target, arrays, source, net.cfg)
         values = _translate(graph, target, arrays, source, ours)
+        # A parameter that two places share has two names here.
+        for name, parameter in ours.items():
+            if structural[parameter.name] in values:
+                values[name] = values[structural[parameter.name]]
     _compare_names(ours, values, source, net.cfg.name)
     for name, parameter in ours.items():
         if tuple(values[name].shape) != tuple(parameter.shape):

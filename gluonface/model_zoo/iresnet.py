@@ -1,0 +1,115 @@
+"""Improved residual networks of ArcFace (Deng et al., 2019, https://arxiv.org/abs/1801.07698).
+
+Counts and layers are those of InsightFace's ``arcface_torch``. The starting values are not: it
+draws every convolution from N(0, 0.1), with which the embeddings of a fresh network grow by
+orders of magnitude with every stage, to 1e26 for 50 layers and NaN for 100 until running
+statistics have been learnt. Here convolutions start as in InsightFace's MXNet trainer, normal with
+variance 2 / fan_out, with which all depths stay finite.
+"""
+
+from .._compat import mx
+from ..nn import FCHead, PReLU, bn_prelu_conv
+from ._base import Backbone, ModelCfg, register
+from ._layers import bn, conv, sequence
+
+__all__ = ["IResNet"]
+
+WIDTHS = (64, 64, 128, 256, 512)  # stem and stages
+
+# depth, units of each stage, parameters, multiply-accumulates
+TABLE = (
+    (18, (2, 2, 2, 2), 24_025_088, 2_609_954_816),
+    (34, (3, 4, 6, 3), 34_138_816, 4_459_642_880),
+    (50, (3, 4, 14, 3), 43_590_336, 6_309_330_944),
+    (100, (3, 13, 30, 3), 65_155_648, 12_089_606_144),
+    (200, (6, 26, 60, 6), 118_833_408, 23_418_945_536),
+)
+
+
+class _Unit(mx.gluon.HybridBlock):
+    """BatchNorm, 3x3, BatchNorm, PReLU, 3x3 with the stride, BatchNorm; plus the shortcut."""
+
+    def __init__(self, inputs, outputs, stride, project, form, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.bn1 = bn(inputs)
+            self.conv1 = conv(inputs, outputs, 3)
+            self.bn2 = bn(outputs)
+            self.prelu = PReLU(outputs, form)
+            self.conv2 = conv(outputs, outputs, 3, stride)
+            self.bn3 = bn(outputs)
+            self.shortcut = (
+                sequence(conv(inputs, outputs, 1, stride), bn(outputs)) if project else None
+            )
+
+    def hybrid_forward(self, F, x):
+        y = bn_prelu_conv(F, self.conv1(self.bn1(x)), self.bn2, self.prelu, self.conv2)
+        return F.elemwise_add(self.bn3(y), x if self.shortcut is None else self.shortcut(x))
+
+
+class IResNet(Backbone):
+    """ArcFace's residual network.
+
+    Parameters
+    ----------
+    cfg : ModelCfg
+    units : sequence of four int
+        Units of each stage; the first of each halves the map and has a projection.
+    widths : sequence of five int, default (64, 64, 128, 256, 512)
+        Channels of the stem and of each stage.
+    prelu : {"fast", "elementwise", "plain"}, default "fast"
+        Form of the PReLUs, see `gluonface.nn.PReLU`.
+    dropout : float, default 0
+        Before the linear layer.
+    """
+
+    def __init__(self, cfg, units, widths=WIDTHS, prelu="fast", dropout=0.0, **kwargs):
+        super().__init__(cfg, **kwargs)
+        default = mx.initializer.Xavier("uniform", "in", 1)
+        with self.name_scope():
+            stem, *stages = widths
+            self.stem = sequence(conv(3, stem, 3), bn(stem), PReLU(stem, prelu))
+            self.stages = mx.gluon.nn.HybridSequential()
+            width = stem
+            for count, outputs in zip(units, stages):
+                stage = sequence()
+                for i in range(count):
+                    stage.add(_Unit(width, outputs, 1 if i else 2, i == 0, prelu))
+                    width = outputs
+                self.stages.add(stage)
+            self.head = FCHead(
+                width,
+                cfg.embedding_size,
+                dropout=dropout,
+                scale=False,
+                weight_initializer=default,
+                bias_initializer=mx.initializer.Uniform((width * 49) ** -0.5),
+            )
+
+    def embed(self, F, x):
+        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
+        return self.head(self.stages(self.stem(x)))
+
+
+def _register(depth, units, params, macs):
+    @register(
+        ModelCfg(
+            name=f"iresnet{depth}",
+            embedding_size=512,
+            params=params,
+            macs=macs,
+            params_per_dim=512 * 49 + 2,
+            macs_per_dim=512 * 49,
+            paper="https://arxiv.org/abs/1801.07698",
+            source="https://github.com/deepinsight/insightface",
+            note="arcface_torch's network with InsightFace's MXNet starting values: its own "
+            "N(0, 0.1) explodes with depth.",
+        ),
+        aliases=(f"r{depth}", f"iresnet-{depth}", f"iresnet_{depth}"),
+    )
+    def build(cfg, **kwargs):
+        return IResNet(cfg, units, **kwargs)
+
+
+for _row in TABLE:
+    _register(*_row)

@@ -1,0 +1,197 @@
+"""Residual families: each part against the reference's counts, and starting values."""
+
+import json
+import types
+
+import numpy as np
+import pytest
+
+from gluonface._compat import mx
+from gluonface.model_zoo import BACKBONES, get_model
+from gluonface.model_zoo._count import count_macs, count_params
+
+# our name -> name in zoo_truth.json
+TRUTH = {
+    **{f"iresnet{n}": f"r{n}" for n in (18, 34, 50, 100, 200)},
+    "ir_100": "IR-100",
+    "ir_se_100": "IR-SE-100",
+    **{f"ir_{n}": f"IR_{n}" for n in (50, 101, 152)},
+    **{f"ir_se_{n}": f"IR_SE_{n}" for n in (50, 101, 152)},
+    "attentionnet_ir_56": "AttentionNet_IR_56",
+    "attentionnet_irse_56": "AttentionNet_IRSE_56",
+    "attentionnet_ir_92": "AttentionNet_IR_92",
+    "attentionnet_irse_92": "AttentionNet-IRSE-92",
+    **{f"attention_net{n}": f"gluonfr_attention_net{n}" for n in (56, 92, 128, 164, 236, 452)},
+    **{f"se_resnet{n}_v2": f"gluonfr_se_resnet{n}_v2" for n in (18, 34, 50, 101, 152)},
+    "resnext50": "ResNeXt_50_32x4d",
+    "resnest50": "ResNeSt_50",
+    "resnest101": "ResNeSt-101",
+    **{f"densenet{n}": f"DenseNet-{n}" for n in (121, 161, 169, 201)},
+    "hrnet_w18": "HRNet_W18",
+}
+HEADS = ("bn_o1", "bn_o2", "bn2", "fc", "features", "output_layer", "final_layer")
+
+
+@pytest.fixture(scope="module")
+def truth(shared):
+    rows = json.loads((shared / "spec/zoo_truth.json").read_text())
+    return {row["name"]: row for row in rows}
+
+
+def build(name):
+    cfg, make = BACKBONES.get(name)
+    return make(cfg, prelu="plain")
+
+
+@pytest.mark.parametrize("name", TRUTH)
+def test_counts_of_the_reference(name, truth):
+    """The description, which every model's test compares with the network itself."""
+    cfg, row = BACKBONES.get(name)[0], truth[TRUTH[name]]
+    assert cfg.params == row["params_trainable"]
+    assert cfg.macs == row["macs_conv_linear"]
+    assert cfg.embedding_size == row["embedding"]
+    net = build(name)
+    parameters = net.collect_params()
+    sizes = {k: int(np.prod(p.shape)) for k, p in parameters.items() if p.grad_req == "null"}
+    statistics = sum(n for k, n in sizes.items() if "running" in k)
+    # PyTorch has no gamma and beta where they are not learnt, Gluon has them all the same.
+    frozen = sum(sizes.values()) - statistics
+    assert frozen == row["params_frozen"] or (frozen, row["params_frozen"]) == (2 * 512, 0)
+    assert statistics == row["params_bn_stats"]
+
+
+def test_published_names():
+    for alias, name in {
+        "IR_SE_100": "ir_se_100",
+        "IR-SE-100": "ir_se_100",
+        "IR-50": "ir_50",
+        "r100": "iresnet100",
+        "R18": "iresnet18",
+        "AttentionNet-IRSE-92": "attentionnet_irse_92",
+        "AttentionNet_IR_56": "attentionnet_ir_56",
+        "ResNeSt-101": "resnest101",
+        "DenseNet-201": "densenet201",
+        "ResNeXt_50_32x4d": "resnext50",
+        "HRNet_W18": "hrnet_w18",
+        "attention_net": "attention_net128",
+    }.items():
+        assert BACKBONES.resolve(alias) == name
+
+
+def parts(net):
+    """Yield what each part of a network in sequence costs: (shape, parameters, MACs)."""
+    x, before = mx.sym.var("data"), 0
+    for block in (net.stem, *net.stages):
+        x = block(x)
+        _, (shape,), _ = x.infer_shape(data=(1, 3, 112, 112))
+        view = types.SimpleNamespace(cfg=net.cfg, to_symbol=lambda form, x=x: x)
+        macs = count_macs(view)
+        yield list(shape[1:]), count_params(block), macs - before
+        before = macs
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["iresnet18", "iresnet100", "ir_50", "attentionnet_irse_92", "resnest50", "densenet201"],
+)
+def test_each_part_of_the_reference(name, truth):
+    rows = [r for r in truth[TRUTH[name]]["stages"] if r["part"] not in HEADS]
+    # The reference lists the stem's layers one by one.
+    first = {"iresnet": 3, "ir_50": 1, "attent": 1, "resnes": 3, "densen": 1}
+    count = next(n for key, n in first.items() if name.startswith(key))
+    stem, rest = rows[:count], rows[count:]
+    expected = [
+        (stem[-1]["out"], sum(r["params"] for r in stem), sum(r["macs"] for r in stem)),
+        *((r["out"], r["params"], r["macs"]) for r in rest),
+    ]
+    actual = list(parts(build(name)))
+    if len(rest) == 1:  # the body of IR is one part there
+        stages = actual[1:]
+        actual[1:] = [(stages[-1][0], *(sum(s[i] for s in stages) for i in (1, 2)))]
+    assert actual == expected
+
+
+def test_each_part_of_hrnet(truth):
+    net = build("hrnet_w18")
+    rows = {row["part"]: row for row in truth["HRNet_W18"]["stages"]}
+    blocks = {
+        "layer1": net.first,
+        "transition1": net.split,
+        "transition2": net.forks[0],
+        "transition3": net.forks[1],
+        "stage2": net.stages[0],
+        "stage3": net.stages[1],
+        "stage4": net.stages[2],
+        "incre_modules": net.pyramid.widen,
+        "downsamp_modules": net.pyramid.downs,
+        "final_layer": net.head,
+    }
+    assert {k: count_params(block) for k, block in blocks.items()} == {
+        k: rows[k]["params"] for k in blocks
+    }
+    maps = net.branches(mx.sym.var("data"))
+    shapes = [list(x.infer_shape(data=(1, 3, 112, 112))[1][0][1:]) for x in maps]
+    assert shapes == rows["stage4"]["out"]
+
+
+def he_out(shape):
+    return np.sqrt(2 / (shape[0] * np.prod(shape[2:])))
+
+
+def he_in(shape):
+    return np.sqrt(2 / np.prod(shape[1:]))
+
+
+def default(shape):
+    return np.sqrt(1 / 3 / np.prod(shape[1:]))
+
+
+@pytest.mark.parametrize(
+    ("name", "convolution", "linear"),
+    [
+        pytest.param("iresnet18", he_out, default, marks=pytest.mark.slow),
+        pytest.param("ir_se_50", he_out, he_out, marks=pytest.mark.slow),
+        pytest.param("attentionnet_ir_56", he_out, he_out, marks=pytest.mark.slow),
+        pytest.param("resnest50", he_out, he_out, marks=pytest.mark.slow),
+        pytest.param("densenet121", he_in, default, marks=pytest.mark.slow),
+        pytest.param("hrnet_w18", he_out, default, marks=pytest.mark.slow),
+        pytest.param("resnext50", he_out, default, marks=pytest.mark.slow),
+        ("se_resnet18_v2", he_out, he_out),
+    ],
+)
+def test_starting_values(name, convolution, linear):
+    mx.random.seed(1)
+    net = get_model(name)
+    for key, parameter in net._collect_params_with_prefix().items():
+        value, kind = parameter.data().asnumpy(), key.split(".")[-1]
+        if kind == "weight":
+            want = (convolution if value.ndim == 4 else linear)(value.shape)
+            # The standard deviation of n normal numbers scatters by 1 / sqrt(2 n).
+            assert value.std() == pytest.approx(want, rel=5 / np.sqrt(2 * value.size)), key
+            assert abs(value.mean()) < 5 * want / np.sqrt(value.size), key
+        elif kind == "bias":
+            weight = net._collect_params_with_prefix()[key.replace("bias", "weight")]
+            uniform = linear is default and value.shape[0] == 512
+            if uniform or (name == "resnest50" and ".split.fc" in key):
+                bound = 1 / np.sqrt(np.prod(weight.shape[1:]))
+                assert bound * 0.9 < np.abs(value).max() <= bound, key
+            else:
+                assert not value.any(), key
+        else:
+            last = name == "resnext50" and key.endswith("body.7.gamma")
+            want = {"alpha": 0.25, "gamma": 0 if last else 1, "running_var": 1}.get(kind, 0)
+            assert (value == want).all(), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [18, 50, 100, 200])
+def test_fresh_iresnet_does_not_explode(depth):
+    """With the reference's N(0, 0.1) r18 gives 1e7, r50 1e26 and r100 NaN."""
+    mx.random.seed(1)
+    net = get_model(f"iresnet{depth}")
+    x = mx.nd.array(np.random.default_rng(0).uniform(0, 255, (2, 3, 112, 112)))
+    y = np.abs(net(x).asnumpy())
+    assert np.isfinite(y).all()
+    # Each unit doubles the variance of its input until running statistics are known.
+    units = (sum(len(stage) for stage in net.stages)) / 2
+    assert y.max() < 100 * 2**units

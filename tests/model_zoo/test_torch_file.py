@@ -1,0 +1,241 @@
+"""PyTorch's files, without PyTorch: files made by hand here, and those of the reference."""
+
+import dataclasses
+import io
+import pickle
+import sys
+import types
+import zipfile
+
+import numpy as np
+import pytest
+
+from gluonface._compat import mx
+from gluonface.errors import DataError, InputError
+from gluonface.model_zoo import BACKBONES, get_model, load_weights
+from gluonface.model_zoo._torch_file import read_torch
+from gluonface.model_zoo.iresnet import IResNet
+
+STORAGES = {"f4": "FloatStorage", "f2": "HalfStorage", "f8": "DoubleStorage", "i8": "LongStorage"}
+
+
+class Written:
+    """A tensor to be written: a view of an array."""
+
+    def __init__(self, array, offset=0, shape=None, strides=None):
+        self.array = np.array(array, order="C")
+        self.offset = offset
+        self.shape = self.array.shape if shape is None else shape
+        self.strides = tuple(s // array.itemsize for s in array.strides)
+        if strides is not None:
+            self.strides = strides
+
+    def __reduce__(self):
+        rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
+        return rebuild, (Storage(self.array), self.offset, self.shape, self.strides, False, {})
+
+
+class Storage:
+    def __init__(self, array):
+        self.array = array
+
+
+class Pickler(pickle.Pickler):
+    def __init__(self, file, keep, legacy=False):
+        super().__init__(file, protocol=2)
+        self.keep, self.legacy = keep, legacy
+
+    def persistent_id(self, value):
+        if not isinstance(value, Storage):
+            return None
+        key = str(len(self.keep))
+        self.keep[key] = value.array
+        kind = getattr(sys.modules["torch"], STORAGES[value.array.dtype.str[1:]])
+        row = ("storage", kind, key, "cuda:0", value.array.size)
+        return (*row, None) if self.legacy else row
+
+
+@pytest.fixture
+def torch(monkeypatch):
+    """Names for the pickles; the reader must work without them."""
+    module, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for name in STORAGES.values():
+        setattr(module, name, type(name, (), {"__module__": "torch"}))
+
+    def _rebuild_tensor_v2():
+        """Stand for PyTorch's."""
+
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    monkeypatch.setitem(sys.modules, "torch", module)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+
+
+def write_zip(path, value, change=None):
+    buffer, keep = io.BytesIO(), {}
+    Pickler(buffer, keep).dump(value)
+    members = {"data.pkl": buffer.getvalue(), "byteorder": b"little", "version": b"3\n"}
+    members.update({f"data/{key}": array.tobytes() for key, array in keep.items()})
+    members.update(change or {})
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            if data is not None:
+                archive.writestr(f"top/{name}", data)
+    return path
+
+
+def write_legacy(path, value):
+    file, keep = io.BytesIO(), {}
+    for head in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
+        pickle.dump(head, file, protocol=2)
+    Pickler(file, keep, legacy=True).dump(value)
+    pickle.dump(sorted(keep), file, protocol=2)
+    for key in sorted(keep):
+        file.write(keep[key].size.to_bytes(8, "little") + keep[key].tobytes())
+    path.write_bytes(file.getvalue())
+    return path
+
+
+ARRAYS = {
+    "a.weight": np.arange(24, dtype="f4").reshape(2, 3, 4),
+    "a.half": np.array([0.5, -2, 1e-3], "f2"),
+    "count": np.array(7, "i8"),
+    "b": np.arange(3, dtype="f8"),
+}
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_reads_what_was_written(torch, tmp_path, write):
+    content = {key: Written(array) for key, array in ARRAYS.items()}
+    for value in (
+        content,
+        {"state_dict": content, "epoch": 3},
+        {"module." + key: item for key, item in content.items()},
+    ):
+        read = read_torch(write(tmp_path / "a.pth", value))
+        assert list(read) == list(ARRAYS)
+        for key, array in ARRAYS.items():
+            assert read[key].dtype == array.dtype
+            np.testing.assert_array_equal(read[key], array)
+
+
+def test_views(torch, tmp_path):
+    row = np.arange(12, dtype="f4")
+    path = write_zip(tmp_path / "a.pt", {"t": Written(row, 1, (3, 2), (1, 4))})
+    np.testing.assert_array_equal(
+        read_torch(path)["t"], row[1:].reshape(-1)[[[0, 4], [1, 5], [2, 6]]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides"),
+    [
+        (0, (13,), (1,)),
+        (9, (4,), (1,)),
+        (0, (4, 4), (3, 1)),
+        (0, (100, 100), (0, 0)),
+        (0, (2,), (99,)),
+    ],
+)
+def test_no_view_beyond_its_numbers(torch, tmp_path, offset, shape, strides):
+    tensor = Written(np.arange(12, dtype="f4"), offset, shape, strides)
+    with pytest.raises(DataError, match="only 12 numbers"):
+        read_torch(write_zip(tmp_path / "a.pth", {"t": tensor}))
+
+
+def test_negative_strides(torch, tmp_path):
+    tensor = Written(np.arange(12, dtype="f4"), 11, (3,), (-1,))
+    with pytest.raises(DataError, match="impossible shape"):
+        read_torch(write_zip(tmp_path / "a.pth", {"t": tensor}))
+
+
+class Evil:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('ran')",)
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_runs_nothing(torch, tmp_path, write):
+    path = write(tmp_path / "a.pth", {"t": Written(ARRAYS["b"]), "evil": Evil()})
+    with pytest.raises(DataError, match=r"it asks to run .*builtin.*\.exec"):
+        read_torch(path)
+
+
+def test_broken_files(torch, tmp_path):
+    content = {"t": Written(ARRAYS["b"])}
+    with pytest.raises(InputError, match="there is no file"):
+        read_torch(tmp_path / "none.pth")
+    for change, message in (
+        ({"data/0": b"x" * 23}, "23 bytes; 24 were expected"),
+        ({"data/0": None}, "nothing; 24"),
+        ({"byteorder": b"big"}, "big-endian"),
+        ({"data.pkl": b"\x80\x02N."}, "no dict of tensors"),
+        ({"data.pkl": b"garbage"}, "no whole pickle"),
+        ({"data.pkl": None}, "0 files"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_torch(write_zip(tmp_path / "a.pth", content, change))
+    for write in (write_zip, write_legacy):
+        whole = write(tmp_path / "b.pth", content).read_bytes()
+        for length in (*range(0, len(whole) - 1, 7), len(whole) - 1):
+            (tmp_path / "b.pth").write_bytes(whole[:length])
+            with pytest.raises(DataError, match=r"b\.pth"):
+                read_torch(tmp_path / "b.pth")
+
+
+def narrow(units, widths, **changes):
+    cfg = dataclasses.replace(BACKBONES.get("iresnet18")[0], embedding_size=64, **changes)
+    net = IResNet(cfg, units, widths)
+    net.initialize()
+    return net
+
+
+@pytest.fixture
+def reference(shared):
+    folder = shared / "reference/weights"
+    with np.load(folder / "expected.npz", allow_pickle=False) as file:
+        return folder, dict(file)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "units", "widths", "scale"),
+    [
+        (
+            "arcface_torch_iresnet1111_64_fp16.pth",
+            "arcface_torch_iresnet1111_64_fp16",
+            (1, 1, 1, 1),
+            (64, 64, 128, 256, 512),
+            1 / 127.5,
+        ),
+        (
+            "insightface_mxnet_resnet",
+            "insightface_mxnet_resnet",
+            (2, 2, 2, 2),
+            (8, 8, 16, 32, 64),
+            1 / 128,
+        ),
+    ],
+)
+def test_embeddings_of_the_reference(reference, file, key, units, widths, scale):
+    folder, expected = reference
+    net = narrow(units, widths, scale=scale)
+    files = load_weights(net, folder / file)
+    assert all(len(digest) == 64 for digest in files.values())
+    images = expected["images"].transpose(0, 3, 1, 2).astype("float32")
+    for suffix, x in (("", images), ("__flip", images[..., ::-1])):
+        y = net(mx.nd.array(x)).asnumpy()
+        # Both are float32; their README measures 1.1e-5 between two orders of summation.
+        np.testing.assert_allclose(y, expected[key + suffix], rtol=0, atol=1e-4)
+
+
+def test_wrong_network(reference, tmp_path):
+    path = reference[0] / "arcface_torch_iresnet1111_64_fp16.pth"
+    with pytest.raises(InputError, match=r"scale=0\.00784313"):
+        load_weights(narrow((1, 1, 1, 1), (64, 64, 128, 256, 512)), path)
+    with pytest.raises(DataError, match=r"missing: stages\.0\.1\.bn1\.beta"):
+        load_weights(narrow((2, 1, 1, 1), (64, 64, 128, 256, 512), scale=1 / 127.5), path)
+    with pytest.raises(DataError, match=r"shape \(64, 3, 3, 3\)"):
+        load_weights(narrow((1, 1, 1, 1), (8, 8, 16, 32, 64), scale=1 / 127.5), path)
+    with pytest.raises(InputError, match="not mobilefacenet"):
+        load_weights(get_model("mobilefacenet", scale=1 / 127.5), path)
