@@ -143,13 +143,20 @@ class Updates:
     def gradient_norm(self):
         """Return the global norm of all gradients, on the first context (no wait)."""
         total = None
-        for group, (_, trainer) in self._groups.items():
-            arrays = [p.grad(p.list_ctx()[0]) for p in trainer._params]
-            own = mx.nd.multi_sum_sq(*arrays, num_arrays=len(arrays)).sum().reshape((1,))
-            if group == "head" and self._comm is not None and self._comm.size > 1:
-                # each rank has its own shard
+        parallel = self._comm is not None and self._comm.size > 1
+        for group in ("backbone", "auxiliary", "head"):
+            own = None
+            if group in self._groups:
+                parameters = self._groups[group][1]._params
+                grads = [p.grad(p.list_ctx()[0]).reshape((-1,)) for p in parameters]
+                # A plain sum adds in one order, whatever the number of threads.
+                flat = mx.nd.concat(*grads, dim=0) if len(grads) > 1 else grads[0]
+                own = mx.nd.square(flat).sum().reshape((1,))
+            if group == "head" and parallel:  # each rank has its own shard, or none at all
+                own = mx.nd.zeros((1,), ctx=total.context) if own is None else own
                 own = self._comm.allreduce(own, op="sum", name="training.head_norm")
-            total = own if total is None else total + own.as_in_context(total.context)
+            if own is not None:
+                total = own if total is None else total + own.as_in_context(total.context)
         return total.sqrt()
 
     def scale_gradients(self, factor):

@@ -238,10 +238,6 @@ class Trainer:
             if self._loss_scale is not None:
                 objective = objective * self._loss_scale.value
         objective.backward()
-        # The head's gradient is Python that MXNet calls from a thread of its own. It reads the
-        # class centres; were their update queued before, each would wait for the other for ever.
-        for parameter in self.head.collect_params().values():
-            parameter.grad(self.ctx[0]).wait_to_read()
         self._update(lr)
         loss = losses.mean() if extra is None else losses.mean() + extra
         self._pending = (step + 1, lr, loss)
