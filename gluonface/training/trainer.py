@@ -237,9 +237,10 @@ class Trainer:
                 objective = objective + extra
             if self._loss_scale is not None:
                 objective = objective * self._loss_scale.value
+        # Queued before the backward pass: whoever reads it waits for the forward pass alone.
+        loss = losses.mean() if extra is None else losses.mean() + extra
         objective.backward()
         self._update(lr)
-        loss = losses.mean() if extra is None else losses.mean() + extra
         self._pending = (step + 1, lr, loss)
         return loss
 
