@@ -14,8 +14,8 @@ __all__ = ["MPS"]
 class MPS(EmbeddingLoss):
     r"""Hinge between a pair's cosine and the largest cosine it has with other identities.
 
-    .. math:: L_i = \Big[ \max_{j \neq i} \max(\cos(h_j, g_i), \cos(h_i, g_j)) - \cos(h_i, g_i)
-              + m \Big]_+
+    .. math:: L_i = \left[ \max_{j \neq i} \max(\cos(h_j, g_i), \cos(h_i, g_j)) - \cos(h_i, g_i)
+              + m \right]_+
 
     for pairs (h, g), one per identity, such as a document's photo and a selfie. Called with
     embeddings and labels, the pairs are the first two images of each class of the batch; classes

@@ -13,7 +13,7 @@ __all__ = ["Triplet"]
 class Triplet(EmbeddingLoss):
     r"""Hinge of squared distances to a positive and a negative.
 
-    .. math:: L = \big[ \lVert a - p \rVert^2 - \lVert a - n \rVert^2 + m \big]_+
+    .. math:: L = [ \lVert a - p \rVert^2 - \lVert a - n \rVert^2 + m ]_+
 
     Called with embeddings and labels, each sample is an anchor, with the furthest sample of its
     class and the nearest of any other in the batch (batch-hard). An anchor without one of them has
