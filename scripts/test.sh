@@ -38,4 +38,4 @@ step "The newest Python and NumPy that MXNet can run on"
 scripts/test-newest-python.sh
 
 step "Tests"
-python -m pytest
+python -m pytest -n auto --dist loadfile # one process a core, each with one thread
