@@ -1,0 +1,45 @@
+"""Started by test_aux_two_ranks.py in two processes: every loss on this rank's half of a batch."""
+
+import pathlib
+import sys
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
+
+from aux_paths import CLASSES, SIZE, batch  # noqa: E402
+
+from gluonface._compat import mx  # noqa: E402
+from gluonface.loss.auxiliary import AUXILIARY, Auxiliaries  # noqa: E402
+from gluonface.parallel import Horovod, Local  # noqa: E402
+
+SPLIT = 4  # of ten samples, so that the ranks have different numbers
+ENTRIES = {n: {} for n in AUXILIARY.list() if AUXILIARY.get(n).kind != "logits"}
+
+
+def run(comm, rows, total):
+    """Return the gradients, values and states after two steps on some rows of the batch."""
+    x, labels = batch()
+    several = Auxiliaries(ENTRIES, CLASSES, SIZE, comm)
+    for _ in range(2):
+        embedding = mx.nd.array(x[rows])
+        embedding.attach_grad()
+        with mx.autograd.record():
+            head = embedding.square().sum(axis=1)
+            losses, extra = several(head, embedding, labels[rows])
+            objective = losses.sum() / total + extra
+        objective.backward()
+    learned = {f"grad/{k}": p.grad().asnumpy() for k, p in several.collect_params().items()}
+    state = {f"state/{k}": v for k, v in several.state_dict().items()}
+    return {"grad": embedding.grad.asnumpy(), "extra": extra.asnumpy(), **learned, **state}
+
+
+def alone():
+    return run(Local(), slice(None), len(batch()[0]))
+
+
+if __name__ == "__main__":
+    world = Horovod()
+    mine = slice(0, SPLIT) if world.rank == 0 else slice(SPLIT, None)
+    np.savez(f"{sys.argv[1]}/{world.rank}.npz", **run(world, mine, len(batch()[0])))
