@@ -145,6 +145,7 @@ def _register(depth, modules, se, params, macs):
             macs_per_dim=512 * 49,
             paper="https://arxiv.org/abs/1704.06904",
             source="https://github.com/cavalleria/cavaface",
+            scale=1 / 127.5,
             note="As in the reference, the first module adds its mask instead of multiplying.",
         ),
         aliases=(f"attentionnet-{kind}-{depth}",),

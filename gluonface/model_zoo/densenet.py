@@ -118,6 +118,7 @@ def _register(depth, width, growth, units, params, macs):
             macs_per_dim=channels * 49,
             paper="https://arxiv.org/abs/1608.06993",
             source="https://github.com/cavalleria/cavaface",
+            scale=1 / 127.5,
         ),
         aliases=(f"densenet-{depth}", f"densenet_{depth}"),
     )

@@ -223,6 +223,7 @@ class HRNet(Backbone):
         macs_per_dim=1024 * 49,
         paper="https://arxiv.org/abs/1908.07919",
         source="https://github.com/cavalleria/cavaface",
+        scale=1 / 127.5,
     ),
     aliases=("hrnet-w18", "hrnetw18", "hrnet"),
 )

@@ -107,6 +107,7 @@ def _register(depth, units, se, params, macs):
             macs_per_dim=512 * 49,
             paper="https://arxiv.org/abs/1709.01507" if se else "https://arxiv.org/abs/1801.07698",
             source="https://github.com/cavalleria/cavaface",
+            scale=1 / 127.5,
         ),
         aliases=(f"{kind}-{depth}".replace("_", "-"), f"{kind}{depth}".replace("_", "")),
     )

@@ -4,7 +4,8 @@ Counts and layers are those of InsightFace's ``arcface_torch``. The starting val
 draws every convolution from N(0, 0.1), with which the embeddings of a fresh network grow by
 orders of magnitude with every stage, to 1e26 for 50 layers and NaN for 100 until running
 statistics have been learnt. Here convolutions start as in InsightFace's MXNet trainer, normal with
-variance 2 / fan_out, with which all depths stay finite.
+variance 2 / fan_out, and running variances start at what fresh layers give, so that a fresh
+network of any depth gives embeddings of size 1. Training takes no notice of the latter.
 """
 
 from .._compat import mx
@@ -26,21 +27,37 @@ TABLE = (
 )
 
 
-class _Unit(mx.gluon.HybridBlock):
-    """BatchNorm, 3x3, BatchNorm, PReLU, 3x3 with the stride, BatchNorm; plus the shortcut."""
+# Mean square of PReLU of standard normal numbers, with the slope 0.25 at the start.
+PRELU_SQUARE = (1 + 0.25**2) / 2
 
-    def __init__(self, inputs, outputs, stride, project, form, **kwargs):
+
+def _bn(channels, variance):
+    """Return a BatchNorm whose running variance starts at `variance`."""
+    return bn(channels, running_variance_initializer=mx.initializer.Constant(variance))
+
+
+class _Unit(mx.gluon.HybridBlock):
+    """BatchNorm, 3x3, BatchNorm, PReLU, 3x3 with the stride, BatchNorm; plus the shortcut.
+
+    `variance` is that of the input in a fresh network.
+    """
+
+    def __init__(self, inputs, outputs, stride, project, variance, form, **kwargs):
         super().__init__(**kwargs)
+        # Of sums of fan_in products with weights of variance 2 / fan_out.
+        gain = 2 * inputs / outputs
         with self.name_scope():
-            self.bn1 = bn(inputs)
+            self.bn1 = _bn(inputs, variance)
             self.conv1 = conv(inputs, outputs, 3)
-            self.bn2 = bn(outputs)
+            self.bn2 = _bn(outputs, gain)
             self.prelu = PReLU(outputs, form)
             self.conv2 = conv(outputs, outputs, 3, stride)
-            self.bn3 = bn(outputs)
-            self.shortcut = (
-                sequence(conv(inputs, outputs, 1, stride), bn(outputs)) if project else None
-            )
+            self.bn3 = _bn(outputs, 2 * PRELU_SQUARE)
+            self.shortcut = None
+            if project:
+                self.shortcut = sequence(
+                    conv(inputs, outputs, 1, stride), _bn(outputs, gain * variance)
+                )
 
     def hybrid_forward(self, F, x):
         y = bn_prelu_conv(F, self.conv1(self.bn1(x)), self.bn2, self.prelu, self.conv2)
@@ -68,14 +85,16 @@ class IResNet(Backbone):
         default = mx.initializer.Xavier("uniform", "in", 1)
         with self.name_scope():
             stem, *stages = widths
-            self.stem = sequence(conv(3, stem, 3), bn(stem), PReLU(stem, prelu))
+            # Of 3 uniform channels from -1 to 1, the variance of each being 1 / 3.
+            pixels = _bn(stem, 2 / stem)
+            self.stem = sequence(conv(3, stem, 3), pixels, PReLU(stem, prelu))
             self.stages = mx.gluon.nn.HybridSequential()
-            width = stem
+            width, variance = stem, PRELU_SQUARE
             for count, outputs in zip(units, stages):
                 stage = sequence()
                 for i in range(count):
-                    stage.add(_Unit(width, outputs, 1 if i else 2, i == 0, prelu))
-                    width = outputs
+                    stage.add(_Unit(width, outputs, 1 if i else 2, i == 0, variance, prelu))
+                    width, variance = outputs, variance + 1 if i else 2
                 self.stages.add(stage)
             self.head = FCHead(
                 width,
@@ -102,8 +121,8 @@ def _register(depth, units, params, macs):
             macs_per_dim=512 * 49,
             paper="https://arxiv.org/abs/1801.07698",
             source="https://github.com/deepinsight/insightface",
-            note="arcface_torch's network with InsightFace's MXNet starting values: its own "
-            "N(0, 0.1) explodes with depth.",
+            note="arcface_torch's network with other starting values: its own N(0, 0.1) explode "
+            "with depth.",
         ),
         aliases=(f"r{depth}", f"iresnet-{depth}", f"iresnet_{depth}"),
     )

@@ -5,7 +5,7 @@ and PReLU; both of a unit's PReLUs share one slope.
 """
 
 from .._compat import mx
-from ..nn import FCHead, PReLU, bn_prelu_conv
+from ..nn import FCHead, PReLU
 from ._base import Backbone, ModelCfg, register
 from ._layers import bn, conv, sequence
 
@@ -21,10 +21,7 @@ TABLE = (
 
 
 class _SplitAttention(mx.gluon.HybridBlock):
-    """3x3 into two maps, and their sum weighted per channel by what the mean pixel says.
-
-    The convolution is called by the block's owner.
-    """
+    """3x3 into two maps, and their sum weighted per channel by what the mean pixel says."""
 
     def __init__(self, channels, **kwargs):
         super().__init__(**kwargs)
@@ -45,9 +42,9 @@ class _SplitAttention(mx.gluon.HybridBlock):
             self.bn2 = bn(width)
             self.fc2 = linear(width, 2 * channels)
 
-    def hybrid_forward(self, F, y):
-        """Return the map (N, C, H, W), given the output (N, 2C, H, W) of ``self.conv``."""
-        first, second = F.split(F.relu(self.bn1(y)), num_outputs=2, axis=1)
+    def hybrid_forward(self, F, x):
+        """Return the map of `x` (N, channels, H, W), same shape."""
+        first, second = F.split(F.relu(self.bn1(self.conv(x))), num_outputs=2, axis=1)
         total = F.elemwise_add(first, second)
         mean = F.Pooling(total, global_pool=True, pool_type="avg", kernel=(1, 1))
         logits = self.fc2(F.relu(self.bn2(self.fc1(mean))))
@@ -77,8 +74,9 @@ class _Unit(mx.gluon.HybridBlock):
                 self.shortcut = sequence(*pool, conv(inputs, outputs), bn(outputs))
 
     def hybrid_forward(self, F, x):
-        y = bn_prelu_conv(F, self.conv1(x), self.bn1, self.prelu1, self.split.conv)
-        y = self.split(y)
+        # Not bn_prelu_conv: run eagerly, MXNet 1.9.1 may fail to reorder a grouped weight that has
+        # served in inference before.
+        y = self.split(self.prelu1(self.bn1(self.conv1(x))))
         if self.stride > 1:
             y = F.Pooling(y, kernel=(3, 3), stride=(self.stride,) * 2, pad=(1, 1), pool_type="avg")
         y = self.bn2(self.conv2(y))
@@ -133,6 +131,7 @@ def _register(depth, stem, units, params, macs):
             macs_per_dim=2048 * 49,
             paper="https://arxiv.org/abs/2004.08955",
             source="https://github.com/cavalleria/cavaface",
+            scale=1 / 127.5,
         ),
         aliases=(f"resnest-{depth}", f"resnest_{depth}"),
     )

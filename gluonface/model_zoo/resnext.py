@@ -91,6 +91,7 @@ class ResNeXt(Backbone):
         macs_per_dim=2048 * 16,
         paper="https://arxiv.org/abs/1611.05431",
         source="https://github.com/cavalleria/cavaface",
+        scale=1 / 127.5,
         note="The reference's factory fails; stem and head as in its ResNet.",
     ),
     aliases=("resnext-50", "resnext_50", "resnext50_32x4d", "resnext_50_32x4d"),

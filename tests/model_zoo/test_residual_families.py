@@ -171,7 +171,7 @@ def test_starting_values(name, convolution, linear):
             assert abs(value.mean()) < 5 * want / np.sqrt(value.size), key
         elif kind == "bias":
             weight = net._collect_params_with_prefix()[key.replace("bias", "weight")]
-            uniform = linear is default and value.shape[0] == 512
+            uniform = linear is default and key == "head.fc.bias"
             if uniform or (name == "resnest50" and ".split.fc" in key):
                 bound = 1 / np.sqrt(np.prod(weight.shape[1:]))
                 assert bound * 0.9 < np.abs(value).max() <= bound, key
@@ -180,7 +180,8 @@ def test_starting_values(name, convolution, linear):
         else:
             last = name == "resnext50" and key.endswith("body.7.gamma")
             want = {"alpha": 0.25, "gamma": 0 if last else 1, "running_var": 1}.get(kind, 0)
-            assert (value == want).all(), key
+            if kind != "running_var" or name != "iresnet18":  # that of `test_fresh_iresnet...`
+                assert (value == want).all(), key
 
 
 @pytest.mark.slow
@@ -190,8 +191,5 @@ def test_fresh_iresnet_does_not_explode(depth):
     mx.random.seed(1)
     net = get_model(f"iresnet{depth}")
     x = mx.nd.array(np.random.default_rng(0).uniform(0, 255, (2, 3, 112, 112)))
-    y = np.abs(net(x).asnumpy())
-    assert np.isfinite(y).all()
-    # Each unit doubles the variance of its input until running statistics are known.
-    units = (sum(len(stage) for stage in net.stages)) / 2
-    assert y.max() < 100 * 2**units
+    fresh = net(x).asnumpy()
+    assert 0.01 < np.abs(fresh).mean() < 10

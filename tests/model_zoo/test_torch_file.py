@@ -229,6 +229,26 @@ def test_embeddings_of_the_reference(reference, file, key, units, widths, scale)
         np.testing.assert_allclose(y, expected[key + suffix], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        ("mbf", "arcface_torch_mbf"),
+        ("mbf", "arcface_torch_mbf_legacy"),
+        ("mobilefacenet_se", "cavaface_mobilefacenet_se"),
+        ("mobilefacenet_se", "cavaface_mobilefacenet_se_module_fp16"),
+    ],
+)
+def test_embeddings_of_the_reference_mobile(reference, model, key):
+    folder, expected = reference
+    net = get_model(model, scale=1 / 127.5)
+    load_weights(net, folder / f"{key}.pth")
+    images = expected["images"].transpose(0, 3, 1, 2).astype("float32")
+    for suffix, x in (("", images), ("__flip", images[..., ::-1])):
+        y = net(mx.nd.array(x)).asnumpy()
+        want = expected[key.replace("_legacy", "") + suffix]
+        np.testing.assert_allclose(y, want, rtol=0, atol=1e-4)
+
+
 def test_wrong_network(reference, tmp_path):
     path = reference[0] / "arcface_torch_iresnet1111_64_fp16.pth"
     with pytest.raises(InputError, match=r"scale=0\.00784313"):
@@ -237,5 +257,25 @@ def test_wrong_network(reference, tmp_path):
         load_weights(narrow((2, 1, 1, 1), (64, 64, 128, 256, 512), scale=1 / 127.5), path)
     with pytest.raises(DataError, match=r"shape \(64, 3, 3, 3\)"):
         load_weights(narrow((1, 1, 1, 1), (8, 8, 16, 32, 64), scale=1 / 127.5), path)
-    with pytest.raises(InputError, match="not mobilefacenet"):
+    with pytest.raises(DataError, match=r"not in the model: bn1\.bias"):
         load_weights(get_model("mobilefacenet", scale=1 / 127.5), path)
+    with pytest.raises(InputError, match="not se_resnet18_v2"):
+        load_weights(get_model("se_resnet18_v2"), path)
+
+
+def test_containers_of_the_reference(shared):
+    folder = shared / "reference/weights"
+    new, old = (read_torch(folder / f"arcface_torch_mbf{kind}.pth") for kind in ("", "_legacy"))
+    assert list(new) == list(old)
+    assert len(new) == 333
+    for key, array in new.items():
+        assert array.dtype == old[key].dtype
+        np.testing.assert_array_equal(array, old[key])
+    wide = read_torch(folder / "cavaface_mobilefacenet_se.pth")
+    half = read_torch(folder / "cavaface_mobilefacenet_se_module_fp16.pth")  # as of DataParallel
+    assert list(wide) == list(half)
+    assert len(wide) == 393
+    for key, array in wide.items():
+        rounded = array.astype("f2") if array.dtype == np.float32 else array
+        assert half[key].dtype == rounded.dtype
+        np.testing.assert_array_equal(half[key], rounded)
