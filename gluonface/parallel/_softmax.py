@@ -11,6 +11,7 @@ from ..loss._block import log_sum
 from . import _slopes, _tape
 from ._operators import (
     add_at,
+    class_max,
     column_sums,
     dense,
     dense_gradients,
@@ -47,7 +48,7 @@ class ShardedSoftmax:
         self.labels = labels
         self.statistics = None
         self.p = self.logits = self.share = None
-        self.norm = self.norms = self.full = self.slopes = self.norm_slope = None
+        self.norm = self.norms = self.slopes = self.norm_slope = self.full = self.nearest = None
         self.own = self.cosine = None
 
     def __call__(self, embedding):
@@ -276,7 +277,7 @@ class ShardedSoftmax:
             nd.broadcast_mul(scores, nd.expand_dims(self.inverse_w, axis=0), out=scores)
         if k > 1:
             self.full = nd.reshape(scores, shape=(0, -1, k))
-            scores = nd.max(self.full, axis=2)
+            scores = class_max(self.full)
             # Only the nearest centre of a class takes part.
             self.nearest = nd.broadcast_equal(self.full, nd.expand_dims(scores, axis=2))
         return scores

@@ -61,3 +61,15 @@ def test_untracked_is_the_same_memory():
     weight[:] = 5
     nd.waitall()
     assert (other.asnumpy() == 5).all()
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 10])
+def test_largest_of_each_class(k):
+    scores = np.random.default_rng(k).normal(size=(4, 7, k)).astype("f")
+    np.testing.assert_array_equal(ops.class_max(nd.array(scores)).asnumpy(), scores.max(2))
+
+
+def test_what_falls_on_one_place_adds_up():
+    where = nd.array([3, 0, 3], dtype="int64")
+    got = ops.add_at((5,), where, nd.array([1.0, 2.0, 4.0]))
+    np.testing.assert_array_equal(got.asnumpy(), [2, 0, 0, 5, 0])
