@@ -69,8 +69,9 @@ def trained(name):
     for norm, value in zip(norms, momentum):
         norm._kwargs["momentum"] = value
         # Where few images agree by chance, division by their spread would magnify rounding.
-        variance = norm.running_var.data()
-        norm.running_var.set_data(mx.nd.maximum(variance, variance.mean() / 4))
+        mean, variance = norm.running_mean.data(), norm.running_var.data()
+        least = max(variance.mean().asscalar(), (mean**2).mean().asscalar()) / 4
+        norm.running_var.set_data(mx.nd.maximum(variance, least))
     return net
 
 
