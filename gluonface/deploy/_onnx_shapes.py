@@ -14,7 +14,7 @@ def _flatten(b, node, x):
     return b.emit(node, "Flatten", x, axis=1)
 
 
-@converts("Reshape", "reshape")
+@converts("Reshape", "reshape", "reshape_like")
 def _reshape(b, node, x):
     # MXNet's codes (0, -1, -2, -3, -4) are worked out already; only the batch is unknown.
     return b.emit(node, "Reshape", [x[0], b.const(np.int64(b.free_shape((node, 0))))])

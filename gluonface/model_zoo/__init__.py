@@ -8,14 +8,23 @@ from ..nn.activations import FORMS
 from . import (  # noqa: F401  (importing a family registers it)
     attention_net,
     densenet,
+    efficientnet,
+    ghostnet,
+    gluonfr_mobilefacenet,
     hrnet,
+    insightface_mbf,
     ir,
     iresnet,
     mobilefacenet,
+    mobilenetv2,
+    mobilenetv3,
+    mobilenext,
     residual_attention,
     resnest,
     resnext,
+    rexnet,
     se_resnet,
+    vit,
 )
 from ._base import BACKBONES, Backbone, ModelCfg
 from ._weights import load_weights

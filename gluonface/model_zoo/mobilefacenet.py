@@ -1,4 +1,4 @@
-"""MobileFaceNet (Chen et al., 2018, https://arxiv.org/abs/1804.07573).
+"""MobileFaceNet (Chen et al., 2018, https://arxiv.org/abs/1804.07573), plain and with attention.
 
 Inverted residuals with per-channel PReLU and a global depthwise convolution as the head. Layers
 and counts follow cavaface's implementation, which is InsightFace's ``fmobilefacenet`` ("y1") but
@@ -6,8 +6,9 @@ for the bias that the latter has before its last BatchNorm, where it has no effe
 """
 
 from .._compat import mx
-from ..nn import GDC, PReLU, bn_prelu_conv
+from ..nn import CBAM, ECA, GCT, GDC, SE, PReLU, bn_prelu_conv
 from ._base import Backbone, ModelCfg, register
+from ._mobile import cavaface
 
 __all__ = ["MobileFaceNet", "mobilefacenet"]
 
@@ -40,9 +41,9 @@ def _bn(channels):
 
 
 class _Bottleneck(mx.gluon.HybridBlock):
-    """1x1 expansion, 3x3 depthwise, linear 1x1 projection, and the input when `residual`."""
+    """1x1 expansion, 3x3 depthwise, linear 1x1 projection, attention, and the input."""
 
-    def __init__(self, inputs, width, outputs, stride, residual, form, **kwargs):
+    def __init__(self, inputs, width, outputs, stride, residual, form, attention, **kwargs):
         super().__init__(**kwargs)
         self.residual = residual
         with self.name_scope():
@@ -54,6 +55,7 @@ class _Bottleneck(mx.gluon.HybridBlock):
             self.prelu2 = PReLU(width, form)
             self.conv3 = _conv(width, outputs)
             self.bn3 = _bn(outputs)
+            self.attention = attention(outputs) if attention else None
 
     def hybrid_forward(self, F, x):
         y = self.after_conv1(F, self.conv1(x))
@@ -62,7 +64,8 @@ class _Bottleneck(mx.gluon.HybridBlock):
     def after_conv1(self, F, y):
         """Return what follows the expansion, given its output."""
         y = bn_prelu_conv(F, y, self.bn1, self.prelu1, self.conv2)
-        return self.bn3(bn_prelu_conv(F, y, self.bn2, self.prelu2, self.conv3))
+        y = self.bn3(bn_prelu_conv(F, y, self.bn2, self.prelu2, self.conv3))
+        return y if self.attention is None else self.attention(y)
 
 
 class _Stem(mx.gluon.HybridBlock):
@@ -105,9 +108,11 @@ class MobileFaceNet(Backbone):
     cfg : ModelCfg
     prelu : {"fast", "elementwise", "plain"}, default "fast"
         Form of the PReLUs, see `gluonface.nn.PReLU`.
+    attention : callable, optional
+        Takes a number of channels and returns the block that follows every projection.
     """
 
-    def __init__(self, cfg, prelu="fast", **kwargs):
+    def __init__(self, cfg, prelu="fast", attention=None, **kwargs):
         super().__init__(cfg, **kwargs)
         with self.name_scope():
             self.stem = _Stem(64, prelu)
@@ -116,7 +121,7 @@ class MobileFaceNet(Backbone):
             for blocks, expanded, outputs, stride in STAGES:
                 for _ in range(blocks):
                     self.stages.add(
-                        _Bottleneck(width, expanded, outputs, stride, stride == 1, prelu)
+                        _Bottleneck(width, expanded, outputs, stride, stride == 1, prelu, attention)
                     )
                     width = outputs
             self.final = _Final(width, 512, prelu)
@@ -150,3 +155,26 @@ class MobileFaceNet(Backbone):
 def mobilefacenet(cfg, **kwargs):
     """Return a MobileFaceNet; the default embedding has 128 dimensions."""
     return MobileFaceNet(cfg, **kwargs)
+
+
+def _register(attention, params, macs, paper):
+    name = attention.__name__
+
+    @register(
+        cavaface(
+            f"mobilefacenet_{name.lower()}",
+            params,
+            macs,
+            paper,
+            note=f"MobileFaceNet with {name} after each of its 15 bottlenecks.",
+        ),
+        aliases=(f"mobilefacenet-{name}",),
+    )
+    def build(cfg, **kwargs):
+        return MobileFaceNet(cfg, attention=attention, **kwargs)
+
+
+_register(SE, 1_225_252, 221_185_024, "https://arxiv.org/abs/1709.01507")
+_register(ECA, 1_200_577, 221_169_344, "https://arxiv.org/abs/1910.03151")
+_register(CBAM, 1_226_752, 221_741_086, "https://arxiv.org/abs/1807.06521")
+_register(GCT, 1_205_312, 221_161_984, "https://arxiv.org/abs/1909.11519")

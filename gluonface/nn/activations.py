@@ -196,7 +196,7 @@ class PReLU(mx.gluon.HybridBlock):
         return f"PReLU({self.channels}, form={self.form!r})"
 
 
-def bn_prelu_conv(F, x, bn, prelu, conv):
+def bn_prelu_conv(F, x, bn, prelu, conv, source=None):
     """Return ``conv(prelu(bn(x)))`` from within a `hybrid_forward`.
 
     With ``v = bn(x)`` and slopes ``a <= 1``, ``prelu(v) = a v + relu((1 - a) v)``: a BatchNorm and
@@ -218,8 +218,13 @@ def bn_prelu_conv(F, x, bn, prelu, conv):
         Its `active_form` decides how this is computed.
     conv : mxnet.gluon.nn.Conv2D
         Without bias or activation.
+    source : mxnet.gluon.nn.Conv2D, optional
+        The convolution whose output `x` is; default one with numbers of channels like `conv`.
+        Where oneDNN blocks the channels of its output otherwise than those of the gradient that
+        comes back from `conv`, the backward pass of BatchNormWithReLU would fail, so `PReLU`
+        computes the activation alone.
     """
-    if prelu.active_form != "fast":
+    if prelu.active_form != "fast" or _blocks_differ(source, conv):
         return conv(prelu(bn(x)))
     if not _can_fuse(bn, prelu, conv):
         with without_onednn():
@@ -271,6 +276,27 @@ def _can_fuse(bn, prelu, conv):
         and conv._kwargs["no_bias"]
         and conv.act is None
     )
+
+
+def _blocks_differ(source, conv):
+    """Whether oneDNN lays out a convolution's output and its gradient in different blocks."""
+    if conv.weight.shape[1] * conv._kwargs["num_group"] % 16:
+        return False  # neither is in blocks of 16
+    return {_channel_block(conv), 16 if source is None else _channel_block(source)} == {8, 16}
+
+
+def _channel_block(conv):
+    """Return how many channels lie together in oneDNN's layout for a convolution, or 0.
+
+    With AVX-512; with AVX2 there are no blocks of 16, and what is asked for here works too.
+    """
+    groups = conv._kwargs["num_group"]
+    outputs, inputs = conv.weight.shape[0] // groups, conv.weight.shape[1]
+    if inputs == outputs == 1:
+        outputs = inputs = groups  # depthwise
+    if inputs < 16 and groups == 1:
+        inputs = outputs  # too few to matter
+    return next((n for n in (16, 8) if inputs % n == outputs % n == 0), 0)
 
 
 @functools.cache

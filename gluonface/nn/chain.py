@@ -85,7 +85,7 @@ class Chain(mx.gluon.nn.HybridSequential):
             if not isinstance(block, ConvBN):
                 y = block(_finished(y, before))
             elif isinstance(before, ConvBN) and isinstance(before.act, PReLU):
-                y = bn_prelu_conv(F, y, before.bn, before.act, block.conv)
+                y = bn_prelu_conv(F, y, before.bn, before.act, block.conv, before.conv)
             else:
                 y = block.conv(_finished(y, before))
             before = block
@@ -137,5 +137,6 @@ class MobileHead(mx.gluon.HybridBlock):
         final, gdc = self.final, self.gdc
         x = final.conv(x)
         if isinstance(final.act, PReLU):
-            return gdc.after_conv(bn_prelu_conv(F, x, final.bn, final.act, gdc.conv))
+            x = bn_prelu_conv(F, x, final.bn, final.act, gdc.conv, final.conv)
+            return gdc.after_conv(x)
         return gdc(final.after_conv(x))

@@ -169,6 +169,7 @@ CASES = {
         lambda x: S.slice_axis(x, axis=3, begin=2, end=None),
         lambda x: S.slice_axis(x, axis=2, begin=-5, end=-1),
     ],
+    "reshape_like": [lambda x: S.reshape_like(S.reshape(x, shape=(0, -1)), x) + 1],
     "slice_like": [lambda x: S.slice_like(x, S.slice_axis(x, axis=3, begin=0, end=5), axes=(3,))],
     "mean": [
         lambda x: S.mean(x, axis=1, keepdims=True),
