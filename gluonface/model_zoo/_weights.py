@@ -138,7 +138,8 @@ def load_weights(net, source):
     source : str or pathlib.Path
         A file of ``net.save_parameters``, or an MXNet checkpoint (symbol and params) of the same
         architecture: ours, or InsightFace's. The prefix of a checkpoint, either of its files, or
-        its folder. Or a state dict of PyTorch (``.pth``, ``.pt``) of arcface_torch's IResNet.
+        its folder. Or a state dict of PyTorch (``.pth``, ``.pt``) of arcface_torch's IResNet or
+        mbf, or of cavaface's MobileFaceNet, plain or with SE.
 
     Returns
     -------
