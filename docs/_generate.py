@@ -97,10 +97,11 @@ def zoo_table():
             ]
         )
         aliases = ", ".join(map(literal, BACKBONES.aliases(name)))
+        about = [cfg.note.replace("`", "``"), f"Also known as {aliases}." if aliases else ""]
         notes.append(
             f"{literal(name)}\n"
-            f"   {cfg.note.replace('`', '``')} {f'Also known as {aliases}.' if aliases else ''}\n"
-            f"   Layers and counts: {link(cfg.source)}.\n"
+            + "".join(f"   {line}\n" for line in about if line)
+            + f"   Layers and counts: {link(cfg.source)}.\n"
         )
     table = list_table(["Name", "Embedding", "Parameters", "MACs", "Paper"], rows, "explore")
     return "\n".join([table, *notes])

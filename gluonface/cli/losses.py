@@ -1,4 +1,4 @@
-"""`gluonface losses [PATTERN]`: the margin losses, their papers and parameters."""
+"""`gluonface losses [PATTERN]`: the losses, their papers and parameters."""
 
 import json
 import sys
@@ -20,13 +20,15 @@ def run(args):
     """Print the losses that match, or write them as JSON."""
     from ..errors import InputError
     from ..loss import LOSSES
+    from ..loss.auxiliary import AUXILIARY
 
-    names = LOSSES.list(args.pattern)
-    if not names:
-        if any(mark in args.pattern for mark in "*?["):
-            raise InputError(f"no loss matches {args.pattern!r}; known: {', '.join(LOSSES.list())}")
-        names = [LOSSES.resolve(args.pattern)]  # an alias, or an error that suggests the nearest
-    rows = [{**LOSSES.get(name).describe(), "aliases": LOSSES.aliases(name)} for name in names]
+    rows = [row for registry in (LOSSES, AUXILIARY) for row in _rows(registry, args.pattern)]
+    if not rows and any(mark in args.pattern for mark in "*?["):
+        known = [*LOSSES.list(), *AUXILIARY.list()]
+        raise InputError(f"no loss matches {args.pattern!r}; known: {', '.join(known)}")
+    if not rows:  # an alias, or an error that suggests the nearest
+        registry = AUXILIARY if args.pattern in AUXILIARY else LOSSES
+        rows = _rows(registry, registry.resolve(args.pattern))
     if args.json == "-":
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
@@ -36,6 +38,13 @@ def run(args):
         write_json(args.json, rows)
     sys.stdout.write("\n".join(_table(rows, detail=len(rows) == 1)) + "\n")
     return 0
+
+
+def _rows(registry, pattern):
+    return [
+        {**registry.get(name).describe(), "aliases": registry.aliases(name)}
+        for name in registry.list(pattern)
+    ]
 
 
 def _paper(row):
@@ -56,7 +65,7 @@ def _parameters(row):
 
 def _table(rows, detail):
     """Return the lines of the table; with `detail` also every parameter's meaning and range."""
-    cells = [("name", "family", "parameters (the paper's values)", "paper")]
+    cells = [("name", "family", "parameters (defaults)", "paper")]
     cells += [(row["name"], row["family"], _parameters(row) or "-", _paper(row)) for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(3)]
     lines = [

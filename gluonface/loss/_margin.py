@@ -24,7 +24,7 @@ class Parameter:
     Parameters
     ----------
     default : float, int, str or None
-        The paper's value.
+        The paper's value where it gives one, else ours.
     doc : str
         What it does, in one line.
     unit : str, default ""
@@ -95,7 +95,7 @@ class Parameter:
         why = f": {self.why}" if self.why else ""
         raise InputError(
             f"{owner}: {name}={value!r} is not allowed; it must be {self.allowed}{unit}{why}. "
-            f"The paper's value is {self.default!r}."
+            f"The default is {self.default!r}."
         )
 
 

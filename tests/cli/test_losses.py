@@ -4,12 +4,13 @@ import pytest
 
 from gluonface.cli import main
 from gluonface.loss import LOSSES
+from gluonface.loss.auxiliary import AUXILIARY
 
 
 def test_table_has_a_row_per_loss(capsys):
     assert main(["losses"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == LOSSES.list()
+    assert [line.split()[0] for line in lines[1:]] == [*LOSSES.list(), *AUXILIARY.list()]
     arcface = next(line for line in lines if line.startswith("arcface"))
     assert "margin=0.5 rad" in arcface
     assert "arXiv 1801.07698" in arcface
