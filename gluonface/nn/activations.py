@@ -247,15 +247,8 @@ def bn_prelu_conv(F, x, bn, prelu, conv, source=None):
 
 def _signed(F, weight, sign, conv):
     """Return a convolution's weight with the sign of each of its input channels."""
-    groups, shape = conv._kwargs["num_group"], conv.weight.shape
-    if groups == 1:
-        return F.broadcast_mul(weight, F.reshape(sign, (1, -1, 1, 1)))
-    if groups == shape[0] and shape[1] == 1:
-        return F.broadcast_mul(weight, F.reshape(sign, (-1, 1, 1, 1)))
-    # (outputs, inputs of a group, ...): each group has its own inputs.
-    grouped = F.reshape(weight, (groups, -1, *shape[1:]))
-    signed = F.broadcast_mul(grouped, F.reshape(sign, (groups, 1, -1, 1, 1)))
-    return F.reshape(signed, shape)
+    shape = (1, -1, 1, 1) if conv._kwargs["num_group"] == 1 else (-1, 1, 1, 1)  # or depthwise
+    return F.broadcast_mul(weight, F.reshape(sign, shape))
 
 
 def _value(F, parameter, x):
@@ -280,21 +273,25 @@ def _can_fuse(bn, prelu, conv):
 
 def _blocks_differ(source, conv):
     """Whether oneDNN lays out a convolution's output and its gradient in different blocks."""
-    if conv.weight.shape[1] * conv._kwargs["num_group"] % 16:
-        return False  # neither is in blocks of 16
-    return {_channel_block(conv), 16 if source is None else _channel_block(source)} == {8, 16}
+    blocks = {_channel_block(conv), 16 if source is None else _channel_block(source)}
+    if None in blocks:
+        return True
+    # Without blocks of 16 before `conv` both are laid out alike.
+    return blocks == {8, 16} and conv.weight.shape[1] * conv._kwargs["num_group"] % 16 == 0
 
 
 def _channel_block(conv):
     """Return how many channels lie together in oneDNN's layout for a convolution, or 0.
 
-    With AVX-512; with AVX2 there are no blocks of 16, and what is asked for here works too.
+    None for a grouped convolution, where it depends on too much. With AVX-512; with AVX2 there
+    are no blocks of 16, and what is asked for here works too.
     """
-    groups = conv._kwargs["num_group"]
-    outputs, inputs = conv.weight.shape[0] // groups, conv.weight.shape[1]
-    if inputs == outputs == 1:
-        outputs = inputs = groups  # depthwise
-    if inputs < 16 and groups == 1:
+    groups, (outputs, inputs) = conv._kwargs["num_group"], conv.weight.shape[:2]
+    if groups > 1:
+        if groups != outputs or inputs != 1:
+            return None
+        inputs = outputs  # depthwise
+    if inputs < 16:
         inputs = outputs  # too few to matter
     return next((n for n in (16, 8) if inputs % n == outputs % n == 0), 0)
 
