@@ -15,6 +15,7 @@ import typing
 
 import _api
 import _figures
+import _losses
 
 __all__ = ["command_parsers", "write_all"]
 
@@ -33,10 +34,12 @@ def write_all(folder):
         "commands.inc": command_help(),
         **results(),
         **_api.pages(),
+        **_losses.pages(),
     }
     for name, text in made.items():
         _write(folder / name, text)
-    kept = {folder / name for name in made} | set(_figures.draw_all(folder))
+    drawn = [*_figures.draw_all(folder), *_losses.draw_all(folder)]
+    kept = {folder / name for name in made} | set(drawn)
     for path in folder.rglob("*"):
         if path.is_file() and path not in kept:
             path.unlink()

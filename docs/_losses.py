@@ -1,0 +1,370 @@
+"""A page per loss and the table that compares them, from the registries and the docstrings."""
+
+import inspect
+import io
+import pathlib
+
+import numpy as np
+from _figures import COLOURS, THEMES
+
+__all__ = ["draw_all", "pages"]
+
+THETA = np.linspace(0, np.pi, 361)
+STYLES = ("-", "--", ":", "-.")
+SHOWN = {"norm": 20.0, "class_margin": 0.4}  # of what a curve needs besides the angle
+DEPENDS = {
+    "softmax": "The logit is an inner product, so it is not a function of the angle alone. Drawn "
+    "is a unit embedding, a unit weight and no bias.",
+    "l2softmax": "The weights' lengths are free, so the logit is not a function of the angle "
+    "alone. Drawn is a unit weight and no bias.",
+    "adacos": "The scale depends on the number of classes C and then on the batches. Drawn is the "
+    "logit, not divided by the scale, at the first scale :math:`s_0`.",
+    "adaface": "The margin depends on the embedding's length through q. Drawn are short, usual "
+    "and long embeddings.",
+    "magface": "The margin depends on the embedding's length. Drawn are its ends and the middle, "
+    "by the default policy, and all policies at the middle.",
+    "adam_softmax": "The margin is learned for each class. Drawn are examples.",
+    "sphereface": "The logit also contains the embedding's length, here 1, and lambda, which "
+    "falls with the count of steps.",
+}
+
+# LFW accuracy in percent, with where it stands and what was trained. Only what could be read in
+# the source itself: the abstract of the paper, or the README of its authors' repository.
+LFW = {
+    "softmax": (
+        "97.45",
+        "`abstract <https://doi.org/10.1109/CVPR.2014.244>`__",
+        "DeepID, many networks of face regions and a further classifier",
+    ),
+    "l2softmax": ("99.78", "`abstract <https://arxiv.org/abs/1703.09507>`__", ""),
+    "normface": (
+        "99.21",
+        "`authors' code <https://github.com/happynear/NormFace>`__",
+        "the centre loss's ResNet, fine-tuned",
+    ),
+    "sphereface": (
+        "99.30",
+        "`authors' code <https://github.com/wy1iu/sphereface>`__",
+        "20 layers, CASIA-WebFace; best of five runs, 99.13 to 99.30",
+    ),
+    "arcface": (
+        "99.80+",
+        "`authors' code <https://github.com/deepinsight/insightface>`__, arcface_mxnet",
+        "LResNet100E-IR, MS1MV2",
+    ),
+    "curricularface": (
+        "99.80",
+        "`authors' code <https://github.com/HuangYG123/CurricularFace>`__",
+        "IR101; retrained, by its authors a little different from the paper",
+    ),
+    "adaface": (
+        "99.82",
+        "`authors' code <https://github.com/mk-minchul/AdaFace>`__",
+        "R100, MS1MV2",
+    ),
+    "auxiliary/triplet": ("99.63", "`abstract <https://arxiv.org/abs/1503.03832>`__", "FaceNet"),
+}
+
+
+def pages():
+    """Return {file name: reST} of the losses' pages and of the comparison."""
+    made = {"losses_compared.inc": _compared()}
+    for folder, registry in _registries().items():
+        for name in registry.list():
+            made[f"losses/{folder}{name}.rst"] = _page(folder, name, registry)
+    return made
+
+
+def _registries():
+    from gluonface.loss import LOSSES
+    from gluonface.loss.auxiliary import AUXILIARY
+
+    return {"": LOSSES, "auxiliary/": AUXILIARY}
+
+
+# --- pages -------------------------------------------------------------------------------------
+
+
+def _page(folder, name, registry):
+    cls = registry.get(name)
+    entry, doc = cls.describe(), _sections(cls)
+    title = entry["title"] or name
+    idea, formula = doc[""].split("\n\n", 1)
+    label = f"loss-{folder.replace('/', '-')}{name}"
+    parts = [f".. _{label}:\n", _heading(title, "="), idea + "\n", _usage(folder, cls, registry)]
+    parts += [_heading("Formula", "-"), formula + "\n"]
+    if not folder:
+        parts += [_heading("Logit of the target", "-"), _figure(name, cls)]
+    parts += [_heading("Parameters", "-"), _parameters(entry, doc.get("Parameters", ""))]
+    if "Notes" in doc:
+        parts += [_heading("Notes", "-"), doc["Notes"] + "\n"]
+    parts += [_heading("Citation", "-"), _citation(entry, doc.get("References", ""))]
+    return "\n".join(parts)
+
+
+def _heading(text, underline):
+    return f"{text}\n{underline * len(text)}\n"
+
+
+def _sections(cls):
+    """Return {heading: text} of a class's docstring; what precedes the first heading at ""."""
+    found, heading = {"": []}, ""
+    lines = inspect.getdoc(cls).split("\n")
+    for number, line in enumerate(lines):
+        below = lines[number + 1] if number + 1 < len(lines) else ""
+        if line and below and set(below) == {"-"}:
+            heading = line
+            found[heading] = []
+        elif not (line and set(line) == {"-"}):
+            found[heading].append(line)
+    return {key: "\n".join(text).strip() for key, text in found.items()}
+
+
+def _usage(folder, cls, registry):
+    name, other = cls.name, registry.aliases(cls.name)
+    if not folder:
+        lines = [f'   gf.get_loss("{name}")  # in a recipe: loss: {name}']
+    elif cls.kind == "logits":
+        lines = [f'   get_auxiliary("{name}")  # in a recipe: loss: [arcface, {{{name}: 0.1}}]']
+    else:
+        first = next(iter(cls.parameters))
+        value = cls.parameters[first].default
+        lines = [
+            f'   get_auxiliary("{name}")  # in a recipe: loss: [arcface, {{{name}: {{{first}: '
+            f"{value:g}}}}}]"
+        ]
+    text = ".. code-block:: python\n\n" + "\n".join(lines) + "\n\n"
+    path = f"{cls.__module__}.{cls.__name__}"
+    text += f"Class: :class:`~{path}`."
+    if other:
+        text += f" Also known as {', '.join(f'``{alias}``' for alias in other)}."
+    if not folder:
+        text += f" Family: {cls.family}; on several processes it exchanges {_exchange(cls())}."
+    return text + "\n"
+
+
+def _exchange(margin):
+    """Return in words what sharding costs beyond what the softmax itself needs."""
+    needs = []
+    if margin.shares_target:
+        needs.append("the target's cosine of each sample (N floats)")
+    if margin.uses_norm:
+        needs.append("the embeddings' lengths (N floats)")
+    if "log_sum" in margin.statistics:
+        needs.append("one sum of each process")
+    if margin.has_class_margin:
+        needs.append("the mean margin (one float)")
+    return " and ".join(needs) or "nothing further"
+
+
+def _parameters(entry, described):
+    from _generate import list_table, literal
+
+    if not entry["parameters"]:
+        return "None.\n"
+    texts = _descriptions(described)
+    rows = []
+    for one in entry["parameters"]:
+        text = texts.get(one["name"], "")
+        unit = one["unit"] or ("cosine" if "units of cosine" in text else "-")
+        meaning = one["doc"][:1].upper() + one["doc"][1:] + "."
+        default = "(empty)" if one["default"] is None else literal(one["default"])
+        rows.append(
+            [literal(one["name"]), default, unit, one["allowed"], f"{meaning} {text}".strip()]
+        )
+    return list_table(
+        ["Name", "Default", "Unit", "Allowed", "Meaning"], rows, "names", [14, 12, 10, 22, 42]
+    )
+
+
+def _descriptions(section):
+    """Return {parameter: description} of a docstring's section on parameters."""
+    found, names = {}, []
+    for line in section.split("\n"):
+        if line and not line.startswith(" "):
+            names = [name.strip() for name in line.split(" : ")[0].split(",")]
+        elif line.strip():
+            for name in names:
+                found[name] = f"{found.get(name, '')} {line.strip()}".strip()
+    return found
+
+
+def _citation(entry, references):
+    from _generate import link
+
+    text = references or f"{entry['paper']}, {entry['year']}."
+    if entry["arxiv"]:
+        text += f"\n\n{link('https://arxiv.org/abs/' + entry['arxiv'])}"
+    return text + "\n"
+
+
+def _figure(name, cls):
+    lines = [DEPENDS[name] + "\n"] if name in DEPENDS else []
+    if "policy" in cls.parameters:
+        lines.append("Policies differ where the angle with its margin passes 180 degrees.\n")
+    what = f"Logit of the target of {cls.title} over the angle"
+    for theme in THEMES:
+        lines += [
+            f".. image:: /_generated/losses/{name}-{theme}.svg",
+            f"   :class: only-{theme}",
+            f"   :alt: {what}\n",
+        ]
+    if cls.family == "hard-negative" or name in ("circleloss", "li_arcface", "qamface"):
+        lines.append("The other classes' logits change as well; see the formula.\n")
+    return "\n".join(lines)
+
+
+# --- the comparison ----------------------------------------------------------------------------
+
+
+def _compared():
+    from _generate import list_table
+
+    parts = []
+    for folder, registry in _registries().items():
+        rows = []
+        for name in registry.list():
+            cls = registry.get(name)
+            entry, key = cls.describe(), f"{folder}{name}"
+            values = ", ".join(
+                f"{one['name']} {_number(one['default'])}"
+                for one in entry["parameters"]
+                if one["default"] is not None and not isinstance(one["default"], bool)
+            )
+            figure, source, trained = LFW.get(key, ("-", "", ""))
+            about = [
+                f":ref:`{name} <loss-{folder.replace('/', '-')}{name}>`",
+                entry["year"] or "",
+                values,
+            ]
+            about[1:1] = [cls.kind] if folder else [cls.family, _exchange(cls())]
+            source = f"{source}: {trained}" if trained else source
+            rows.append([*about, figure, source])
+        if folder:
+            headings, widths = ["Takes"], [13, 10, 8, 29, 8, 32]
+        else:
+            headings, widths = ["Family", "Extra exchange"], [12, 11, 18, 7, 24, 8, 20]
+        headings = ["Name", *headings, "Year", "Values", "LFW, %", "Source of the figure"]
+        parts += [
+            _heading("Auxiliary losses" if folder else "Margin losses", "-"),
+            list_table(headings, rows, "explore", widths),
+        ]
+    return "\n".join(parts)
+
+
+def _number(value):
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+# --- curves ------------------------------------------------------------------------------------
+
+
+def draw_all(folder):
+    """Draw each margin's target logit below `folder`, once for each theme; return the paths."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    folder = pathlib.Path(folder) / "losses"
+    folder.mkdir(parents=True, exist_ok=True)
+    ink, grid = THEMES["light"]
+    names = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")
+    style = {
+        **dict.fromkeys(names, ink),
+        "axes.edgecolor": grid,
+        "grid.color": grid,
+        "svg.hashsalt": "gluonface",  # the same file for the same figure
+        "svg.fonttype": "none",
+    }
+    paths = []
+    with matplotlib.rc_context(style):
+        for name in _registries()[""].list():
+            drawing = _draw(name)
+            for theme, colours in THEMES.items():
+                # The themes differ in two colours, so a figure is drawn once.
+                text = drawing.replace(ink, colours[0]).replace(grid, colours[1])
+                paths.append(folder / f"{name}-{theme}.svg")
+                paths[-1].write_text(text, encoding="utf-8")
+    return paths
+
+
+def _draw(name):
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
+    for number, (label, values) in enumerate(_curves(name)):
+        plain = label.startswith("no margin")
+        axes.plot(
+            np.degrees(THETA),
+            values,
+            STYLES[number % 4],
+            color="#999999" if plain else COLOURS[number % 6],
+            label=label,
+            lw=1.0 if plain else 1.6,
+        )
+    axes.set_xlabel("angle between embedding and its class centre (degrees)")
+    axes.set_ylabel("logit of the target" + ("" if name == "adacos" else " / s"))
+    axes.set_xlim(0, 180)
+    axes.set_xticks(range(0, 181, 30))
+    axes.grid(True, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    pyplot.close(figure)
+    return file.getvalue()
+
+
+def _curves(name):
+    """Yield (label, logits / s) of a loss: one for each policy, kind, norm... that matters."""
+    from gluonface.loss import get_loss
+
+    cls = type(get_loss(name))
+    if name == "adacos":
+        for classes in (1000, 10_000, 100_000):
+            yield f"C = {classes:,}", _curve(get_loss(name), classes=classes)
+        return
+    if name == "adaface":
+        for norm, words in ((10.0, "short, q = -1"), (20.0, "usual, q = 0"), (30.0, "long, q = 1")):
+            yield words, _curve(get_loss(name), norm=norm, mean=20.0, std=10.0 * 0.333)
+    elif name == "magface":
+        for norm in (10.0, 60.0, 110.0):
+            yield f"length {norm:g}", _curve(get_loss(name), norm=norm)
+    elif name == "adam_softmax":
+        for margin in (0.2, 0.4, 0.6):
+            yield f"m = {margin:g}", _curve(get_loss(name), class_margin=margin)
+    elif name == "sphereface":
+        for step in (0, 1000, 100_000):
+            label = f"step {step:,}"
+            yield label, _curve(get_loss(name, radius="fixed"), step=float(step))
+        whole = get_loss(name, radius="fixed", base=0.0, lambda_min=0.0)
+        yield "full margin, lambda = 0", _curve(whole)
+    elif "policy" not in cls.parameters:
+        yield _values(get_loss(name)), _curve(get_loss(name))
+    if "policy" in cls.parameters:
+        more = {"norm": 60.0} if name == "magface" else {}
+        for policy in cls.parameters["policy"].choices:
+            if policy != "auto":  # one of the others
+                yield f"policy={policy!r}", _curve(get_loss(name, policy=policy), **more)
+    for kind in getattr(cls.parameters.get("kind"), "choices", ()):
+        if kind != cls.parameters["kind"].default:
+            yield f"kind={kind!r}", _curve(get_loss(name, kind=kind))
+    bare = get_loss(name, radius="fixed") if name == "sphereface" else get_loss(name)
+    without = _curve(bare, strength=0.0)
+    if np.abs(without - _curve(bare)).max() > 1e-6:
+        yield "no margin (strength 0)", without
+
+
+def _values(margin):
+    values = [f"{key}={_number(getattr(margin, key))}" for key in margin.parameters]
+    return ", ".join(value for value in values if not value.startswith("scale")) or "cosine"
+
+
+def _curve(margin, strength=1.0, classes=1000, **given):
+    from gluonface._compat import mx
+
+    nd = mx.nd
+    margin.prepare(classes)
+    values = {**SHOWN, **margin.state, **given}
+    cosine = nd.array(np.cos(THETA), dtype="float32")
+    inputs = {key: nd.full(cosine.shape, values[key]) for key in margin.target_inputs}
+    return margin.target(nd, cosine, nd.full(cosine.shape, strength), **inputs).asnumpy()
