@@ -3,7 +3,9 @@
 import inspect
 import io
 import pathlib
+import re
 
+import _generate  # which imports this module: look names up when they are needed
 import numpy as np
 from _figures import COLOURS, THEMES
 
@@ -11,6 +13,18 @@ __all__ = ["draw_all", "pages"]
 
 THETA = np.linspace(0, np.pi, 361)
 STYLES = ("-", "--", ":", "-.")
+# Units that the registry leaves out, where the number alone would not tell.
+UNITS = {
+    ("adaface", "margin"): "radians and cosine",
+    ("adam_softmax", "initial_margin"): "cosine",
+    ("adam_softmax", "max_margin"): "cosine",
+    ("combined", "m3"): "cosine",
+    ("magface", "l_a"): "length",
+    ("magface", "u_a"): "length",
+    ("mv", "margin"): "radians or cosine",
+    ("sphereface", "gamma"): "per step",
+    ("svx", "margin"): "radians or cosine",
+}
 SHOWN = {"norm": 20.0, "class_margin": 0.4}  # of what a curve needs besides the angle
 DEPENDS = {
     "softmax": "The logit is an inner product, so it is not a function of the angle alone. Drawn "
@@ -139,7 +153,8 @@ def _usage(folder, cls, registry):
     if other:
         text += f" Also known as {', '.join(f'``{alias}``' for alias in other)}."
     if not folder:
-        text += f" Family: {cls.family}; on several processes it exchanges {_exchange(cls())}."
+        text += f" Family: {cls.family}; extra exchange (:doc:`/losses_pages`): "
+        text += f"{_exchange(cls())}."
     return text + "\n"
 
 
@@ -147,34 +162,51 @@ def _exchange(margin):
     """Return in words what sharding costs beyond what the softmax itself needs."""
     needs = []
     if margin.shares_target:
-        needs.append("the target's cosine of each sample (N floats)")
+        needs.append("targets' cosines")
     if margin.uses_norm:
-        needs.append("the embeddings' lengths (N floats)")
+        needs.append("lengths")
     if "log_sum" in margin.statistics:
-        needs.append("one sum of each process")
+        needs.append("one sum")
     if margin.has_class_margin:
-        needs.append("the mean margin (one float)")
-    return " and ".join(needs) or "nothing further"
+        needs.append("the mean margin")
+    return ", ".join(needs) or "nothing"
 
 
 def _parameters(entry, described):
-    from _generate import list_table, literal
-
     if not entry["parameters"]:
         return "None.\n"
     texts = _descriptions(described)
     rows = []
     for one in entry["parameters"]:
         text = texts.get(one["name"], "")
-        unit = one["unit"] or ("cosine" if "units of cosine" in text else "-")
-        meaning = one["doc"][:1].upper() + one["doc"][1:] + "."
-        default = "(empty)" if one["default"] is None else literal(one["default"])
+        unit = one["unit"] or UNITS.get((entry["name"], one["name"]))
+        unit = unit or ("cosine" if "units of cosine" in text else "none")
+        default = "(empty)" if one["default"] is None else _generate.literal(one["default"])
         rows.append(
-            [literal(one["name"]), default, unit, one["allowed"], f"{meaning} {text}".strip()]
+            [
+                _generate.literal(one["name"]),
+                default,
+                unit,
+                one["allowed"],
+                _meaning(one["doc"], text),
+            ]
         )
-    return list_table(
+    return _generate.list_table(
         ["Name", "Default", "Unit", "Allowed", "Meaning"], rows, "names", [14, 12, 10, 22, 42]
     )
+
+
+def _meaning(short, text):
+    """Return what a parameter means: the registry's line and what the docstring adds to it."""
+    if text.startswith("Where "):
+        return f"What happens w{text[1:]}"
+    known = set(re.findall(r"\w+", short.lower()))
+    first, _, rest = text.partition(". ")
+    if len(known & set(re.findall(r"\w+", first.lower()))) >= 0.6 * len(known):
+        if len(first) > len(short):
+            return text
+        text = rest  # its first sentence said the same
+    return f"{short[:1].upper()}{short[1:]}. {text}".strip()
 
 
 def _descriptions(section):
@@ -190,18 +222,22 @@ def _descriptions(section):
 
 
 def _citation(entry, references):
-    from _generate import link
-
     text = references or f"{entry['paper']}, {entry['year']}."
-    if entry["arxiv"]:
-        text += f"\n\n{link('https://arxiv.org/abs/' + entry['arxiv'])}"
-    return text + "\n"
+    return (
+        re.sub(
+            r"arXiv (\d{4}\.\d{5})", lambda m: _generate.link(f"https://arxiv.org/abs/{m[1]}"), text
+        )
+        + "\n"
+    )
 
 
 def _figure(name, cls):
     lines = [DEPENDS[name] + "\n"] if name in DEPENDS else []
     if "policy" in cls.parameters:
-        lines.append("Policies differ where the angle with its margin passes 180 degrees.\n")
+        lines.append(
+            "Policies differ where the angle with its margin passes 180 degrees, ``easy`` from 90 "
+            "degrees on.\n"
+        )
     what = f"Logit of the target of {cls.title} over the angle"
     for theme in THEMES:
         lines += [
@@ -218,8 +254,6 @@ def _figure(name, cls):
 
 
 def _compared():
-    from _generate import list_table
-
     parts = []
     for folder, registry in _registries().items():
         rows = []
@@ -231,23 +265,22 @@ def _compared():
                 for one in entry["parameters"]
                 if one["default"] is not None and not isinstance(one["default"], bool)
             )
-            figure, source, trained = LFW.get(key, ("-", "", ""))
+            figure, source, trained = LFW.get(key, (r"\-", "", ""))
             about = [
                 f":ref:`{name} <loss-{folder.replace('/', '-')}{name}>`",
-                entry["year"] or "",
                 values,
             ]
             about[1:1] = [cls.kind] if folder else [cls.family, _exchange(cls())]
             source = f"{source}: {trained}" if trained else source
             rows.append([*about, figure, source])
         if folder:
-            headings, widths = ["Takes"], [13, 10, 8, 29, 8, 32]
+            headings, widths = ["Takes"], [14, 12, 32, 9, 33]
         else:
-            headings, widths = ["Family", "Extra exchange"], [12, 11, 18, 7, 24, 8, 20]
-        headings = ["Name", *headings, "Year", "Values", "LFW, %", "Source of the figure"]
+            headings, widths = ["Family", "Extra exchange"], [15, 13, 14, 24, 8, 26]
+        headings = ["Name", *headings, "Values", "LFW, %", "Source"]
         parts += [
             _heading("Auxiliary losses" if folder else "Margin losses", "-"),
-            list_table(headings, rows, "explore", widths),
+            _generate.list_table(headings, rows, "explore", widths),
         ]
     return "\n".join(parts)
 

@@ -28,6 +28,10 @@ class AdaCos(Margin):
     InputError
         By a head of fewer than 3 classes, for which the scale would be 0.
 
+    Notes
+    -----
+    cavaface's scale is missing from checkpoints, so a resumed run begins with another one.
+
     References
     ----------
     Zhang, Zhao, Qiao, Wang, Li: AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning

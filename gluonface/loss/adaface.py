@@ -13,7 +13,7 @@ SHORTEST, LONGEST = 1e-3, 100.0
 
 @LOSSES.register("adaface")
 class AdaFace(Margin):
-    r"""Quality adaptive margin.
+    r"""Quality adaptive margin: the embedding's length decides which kind of margin a sample gets.
 
     .. math:: z_y = s (\cos(\theta_y - m q) - (m + m q)), \quad
               q = \left[ h \frac{\|x\| - \mu}{\sigma + 0.001} \right]_{-1}^{1}

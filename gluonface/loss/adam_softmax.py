@@ -7,7 +7,7 @@ __all__ = ["AdaMSoftmax"]
 
 @LOSSES.register("adam_softmax", aliases=("adaptiveface",))
 class AdaMSoftmax(Margin):
-    r"""Adaptive margin softmax.
+    r"""Adaptive margin softmax: each class learns its own cosine margin.
 
     .. math:: z_y = s (\cos\theta_y - m_y), \quad
               L = CE - \frac{\lambda}{C} \sum_j m_j

@@ -19,6 +19,11 @@ class AMSoftmax(CosFace):
     scale : float, default 30.0
         The factor s > 0.
 
+    Notes
+    -----
+    cavaface's class of this name does not normalise the embedding: there it is this loss only for
+    a network whose output is normalised already.
+
     References
     ----------
     Wang, Cheng, Liu, Liu: Additive Margin Softmax for Face Verification, 2018, arXiv 1801.05599.

@@ -10,7 +10,7 @@ __all__ = ["ArcFace"]
 
 @LOSSES.register("arcface")
 class ArcFace(Margin):
-    r"""Additive angular margin.
+    r"""Additive angular margin: the angle to the own class counts as larger by m.
 
     .. math:: z_y = s \cos(\theta_y + m), \quad z_j = s \cos\theta_j
 
@@ -32,6 +32,10 @@ class ArcFace(Margin):
     -----
     The slope is that of the formula, s sin(theta + m)/sin(theta). Some public implementations
     compute the margin outside the gradient and so train with the slope s.
+
+    Beyond pi InsightFace's PyTorch code has no rule, and cavaface's takes off no margin, so that
+    its logit jumps up. gluon-face and cavaface's parallel class have the easy margin by default,
+    and gluon-face does not clip, so that a cosine rounded beyond 1 gives NaN.
 
     References
     ----------

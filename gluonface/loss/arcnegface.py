@@ -31,6 +31,11 @@ class ArcNegFace(Margin):
     policy : {"hard", "easy", "none", "psi"}, default "hard"
         Where theta + m > pi, as for ArcFace.
 
+    Notes
+    -----
+    cavaface computes the same values, but is NaN where rounding takes a cosine beyond 1, and its
+    easy margin fails.
+
     References
     ----------
     Liu et al.: Towards Flops-constrained Face Recognition, 2019, arXiv 1909.00632.

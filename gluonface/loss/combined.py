@@ -11,7 +11,7 @@ __all__ = ["CombinedMargin"]
 
 @LOSSES.register("combined")
 class CombinedMargin(Margin):
-    r"""Unified margin of the ArcFace paper.
+    r"""Unified margin of the ArcFace paper: a factor and a term on the angle, a term on the cosine.
 
     .. math:: z_y = s (\cos(m_1\theta_y + m_2) - m_3), \quad z_j = s \cos\theta_j
 
@@ -37,6 +37,12 @@ class CombinedMargin(Margin):
     ------
     InputError
         For ``hard`` with m1 != 1.
+
+    Notes
+    -----
+    InsightFace's PyTorch class leaves out m1 and m2 where m3 is above 0, so (1, 0.3, 0.2) is
+    another loss there, and fails for m1 != 1 with m3 = 0. cavaface has no m1 and forgets m3 beyond
+    pi, where its logit jumps up.
 
     References
     ----------

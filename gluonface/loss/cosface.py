@@ -7,7 +7,7 @@ __all__ = ["CosFace"]
 
 @LOSSES.register("cosface")
 class CosFace(Margin):
-    r"""Additive cosine margin.
+    r"""Additive cosine margin: the cosine to the own class counts as smaller by m.
 
     .. math:: z_y = s (\cos\theta_y - m), \quad z_j = s \cos\theta_j
 

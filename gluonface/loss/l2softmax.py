@@ -30,6 +30,11 @@ class L2Softmax(Margin):
     InputError
         By a head of so many classes that the scale is too small.
 
+    Notes
+    -----
+    gluon-face normalises whatever it is given and takes that as class scores. Fed with logits it
+    normalises the logits, which is not the paper's loss.
+
     References
     ----------
     Ranjan, Castillo, Chellappa: L2-constrained Softmax Loss for Discriminative Face Verification,

@@ -24,6 +24,11 @@ class LiArcFace(Margin):
     scale : float, default 64.0
         The factor s > 0.
 
+    Notes
+    -----
+    cavaface's class cannot be made as published (a missing import), and does not normalise the
+    embedding.
+
     References
     ----------
     Li, Wang, He: AirFace: Lightweight and Efficient Model for Face Recognition, 2019,

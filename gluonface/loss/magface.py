@@ -11,7 +11,7 @@ __all__ = ["MagFace"]
 
 @LOSSES.register("magface")
 class MagFace(Margin):
-    r"""Magnitude aware angular margin.
+    r"""Magnitude aware angular margin: longer embeddings bear a larger one.
 
     .. math:: z_y = s \cos(\theta_y + m(a)), \quad a = [\|x\|]_{l_a}^{u_a}, \quad
               m(a) = l_m + \frac{u_m - l_m}{u_a - l_a} (a - l_a), \quad

@@ -8,7 +8,7 @@ __all__ = ["MVSoftmax"]
 
 @LOSSES.register("mv", aliases=("mv-softmax",))
 class MVSoftmax(Margin):
-    r"""Misclassified vector guided softmax.
+    r"""Misclassified vector guided softmax: classes that beat the margined target are raised.
 
     .. math:: z_y = s f(\theta_y), \quad
               z_j = s \cos\theta_j \text{ if } \cos\theta_j \le f(\theta_y),
@@ -28,6 +28,10 @@ class MVSoftmax(Margin):
         Where theta + m > pi, as for ArcFace.
     mode : {"adaptive", "fixed"}, default "adaptive"
         Whether a misclassified negative is raised by t (1 + cosine) or by t.
+
+    Notes
+    -----
+    What cavaface calls SVX is this loss; its angular kind has the policy ``none``.
 
     References
     ----------

@@ -10,7 +10,7 @@ __all__ = ["QAMFace"]
 
 @LOSSES.register("qamface")
 class QAMFace(Margin):
-    r"""Quadratic additive angular margin.
+    r"""Quadratic additive angular margin: logits are squares of the angle from 2 pi.
 
     .. math:: z_y = s (2\pi - (\theta_y + m))^2, \quad z_j = s (2\pi - \theta_j)^2
 
@@ -24,6 +24,11 @@ class QAMFace(Margin):
         The margin m in radians, in [0, pi].
     scale : float, default 6.0
         The factor s > 0.
+
+    Notes
+    -----
+    cavaface's class cannot be made as published (a missing import), does not normalise the
+    embedding, and cites the AirFace paper by mistake.
 
     References
     ----------

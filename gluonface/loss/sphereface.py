@@ -18,7 +18,7 @@ MULTIPLE = {
 
 @LOSSES.register("sphereface", aliases=("a-softmax", "asoftmax"))
 class SphereFace(Margin):
-    r"""Multiplicative angular margin with annealing.
+    r"""Multiplicative angular margin with annealing: the angle to the own class counts m times.
 
     .. math:: z_y = s \|x\| \frac{\lambda \cos\theta_y + \psi(\theta_y)}{1 + \lambda}, \quad
               z_j = s \|x\| \cos\theta_j, \quad
@@ -40,6 +40,11 @@ class SphereFace(Margin):
     base, gamma, power, lambda_min : float, defaults 1000, 0.12, 1, 5
         Of the annealing; the values of the authors' code. All at least 0. ``base=0`` and
         ``lambda_min=0`` give the full margin from the start.
+
+    Notes
+    -----
+    In gluon-face lambda stays what it was when the block was hybridized, evaluation passes count
+    as steps, and the count is not saved. cavaface fails with its own default of m.
 
     References
     ----------

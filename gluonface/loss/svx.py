@@ -42,7 +42,7 @@ def kind_parameters(t, scale):
 
 @LOSSES.register("svx", aliases=("sv-softmax", "svx-softmax"))
 class SVXSoftmax(Margin):
-    r"""Support vector guided softmax.
+    r"""Support vector guided softmax: classes that beat the margined target weigh more.
 
     .. math:: z_y = s f(\theta_y), \quad
               z_j = s \cos\theta_j \text{ if } \cos\theta_j \le f(\theta_y),
@@ -60,6 +60,11 @@ class SVXSoftmax(Margin):
         The factor s > 0.
     policy : {"hard", "easy", "none", "psi"}, default "hard"
         Where theta + m > pi, as for ArcFace.
+
+    Notes
+    -----
+    gluon-face computes the same values, but its m2 is the cosine margin and its m3 the angular
+    one, the reverse of ArcFace's names.
 
     References
     ----------

@@ -1,0 +1,70 @@
+"""The pages of the losses that docs/_losses.py makes must hold for every registered loss."""
+
+import importlib
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def losses():
+    """Return docs/_losses.py as a module."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        return importlib.import_module("_losses")
+    finally:
+        sys.path.remove(str(DOCS))
+
+
+@pytest.fixture(scope="module")
+def pages(losses):
+    return losses.pages()
+
+
+def registered():
+    from gluonface.loss import LOSSES
+    from gluonface.loss.auxiliary import AUXILIARY
+
+    return [("", n, LOSSES.get(n)) for n in LOSSES.list()] + [
+        ("auxiliary/", n, AUXILIARY.get(n)) for n in AUXILIARY.list()
+    ]
+
+
+def test_each_loss_has_a_page_that_says_all_of_it(pages):
+    for folder, name, cls in registered():
+        text = pages[f"losses/{folder}{name}.rst"]
+        assert ".. math::" in text
+        for parameter in cls.parameters:
+            assert f"- ``{parameter}``" in text
+        assert cls.arxiv in text
+        assert ("Notes\n-----" in text) == ("Notes\n    -----" in cls.__doc__)
+
+
+def test_the_comparison_has_each_loss_and_figures_of_real_ones_only(losses, pages):
+    names = {f"{folder}{name}" for folder, name, _ in registered()}
+    assert set(losses.LFW) <= names
+    for name in names:
+        assert f"<loss-{name.replace('/', '-')}>`" in pages["losses_compared.inc"]
+    for _, source, _ in losses.LFW.values():
+        assert "<https://" in source
+
+
+def test_curves_are_finite_and_of_every_policy(losses):
+    for folder, name, cls in registered():
+        if folder:
+            continue
+        curves = dict(losses._curves(name))
+        assert all(np.isfinite(values).all() for values in curves.values())
+        if "policy" in cls.parameters:
+            for policy in {*cls.parameters["policy"].choices} - {"auto"}:
+                assert f"policy={policy!r}" in curves
+
+
+def test_the_curve_of_arcface_is_its_formula(losses):
+    # float32 cosines near 0 degrees are angles to 3e-4 only
+    curve = dict(losses._curves("arcface"))["policy='none'"]
+    np.testing.assert_allclose(curve, np.cos(losses.THETA + 0.5), atol=5e-4)
