@@ -1,0 +1,190 @@
+"""`gluonface data clean`: leave out the images that are far from the centre of their class."""
+
+import sys
+
+
+def add_arguments(parser):
+    """Add the options to `parser`."""
+    parser.add_argument("data", metavar="DATA", help="a record folder or a .rec file")
+    parser.add_argument(
+        "--centers",
+        required=True,
+        metavar="RUN|FILE.npy|means",
+        help="class centres: a run folder (its best checkpoint), an array (C,D) or (C,K,D), or "
+        "the class means of the embeddings",
+    )
+    parser.add_argument("--out", metavar="DIR", help="the folder of the cleaned set, new or empty")
+    parser.add_argument(
+        "--embeddings",
+        metavar="FILE",
+        help="the embeddings of DATA: a .npz of `gluonface embed`, or a .npy",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="SOURCE",
+        help="without --embeddings, the model to embed with (the run of --centers if not given)",
+    )
+    parser.add_argument("--ctx", metavar="DEVICE", help="for --model: cpu, gpu, gpu1")
+    parser.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
+    parser.add_argument(
+        "--angle",
+        type=float,
+        default=75.0,
+        metavar="DEGREES",
+        help="drop images farther from the dominant centre of their class; 75 is the paper's",
+    )
+    parser.add_argument(
+        "--min-images",
+        type=int,
+        default=1,
+        metavar="N",
+        help="drop classes that are left with fewer images",
+    )
+    parser.add_argument(
+        "--keep-ids",
+        action="store_true",
+        help="leave the identities their numbers; else they are numbered densely",
+    )
+    parser.add_argument(
+        "--report", metavar="FILE.csv", help="the dropped images (if not given DIR/dropped.csv)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write counts and histogram to FILE")
+    parser.add_argument("--dry-run", action="store_true", help="write no set, only the reports")
+
+
+def run(args):
+    """Run the command and return the exit status."""
+    import pathlib
+
+    from ..data import RecordDataset, clean
+    from ..errors import InputError
+    from ..files import write_json
+
+    _check(args)
+    dataset = RecordDataset(args.data, cache=0)
+    centers = None
+    if args.centers != "means":
+        centers = clean.load_centers(args.centers)
+        if len(centers) != dataset.num_classes:
+            raise InputError(
+                f"--centers {args.centers} has {len(centers)} classes, {dataset.path} "
+                f"{dataset.num_classes}; give the centres of a run on this set"
+            )
+    embeddings = _embeddings(args, dataset)
+    if centers is None:
+        centers = clean.class_means(
+            embeddings, dataset.labels, dataset.num_classes, key=dataset.key
+        )
+    found = clean.find_noise(
+        embeddings, dataset.labels, centers, args.angle, args.min_images, key=dataset.key
+    )
+    if not args.dry_run:
+        clean.write_clean(dataset, found, centers, args.out, args.keep_ids)
+    report = args.report
+    if report is None and not args.dry_run:
+        report = pathlib.Path(args.out) / "dropped.csv"
+    if report is not None:
+        clean.write_dropped(report, found, dataset.key)
+    summary = {
+        "records": str(dataset.path),
+        "centers": args.centers,
+        "subcenters": int(centers.shape[1]),
+        **found.summary(),
+    }
+    _print(summary, args, report)
+    if args.json:
+        write_json(args.json, summary)
+    return 0
+
+
+def _check(args):
+    """Refuse, before any work, what would only fail when it is done."""
+    import pathlib
+
+    from ..errors import InputError
+
+    if args.out is None and not args.dry_run:
+        raise InputError("--out is missing; give the folder of the cleaned set, or --dry-run")
+    if args.out is not None and not args.dry_run:
+        out = pathlib.Path(args.out)
+        if out.exists() and not out.is_dir():
+            raise InputError(f"--out {out} is a file; a new or empty folder was expected")
+        # What a killed run left half written does not count.
+        if out.is_dir() and any(not path.name.endswith(".part") for path in out.iterdir()):
+            raise InputError(f"--out {out} is not empty; give a new folder")
+    for option in ("report", "json"):
+        value = getattr(args, option)
+        if value is not None and not pathlib.Path(value).parent.is_dir():
+            parent = pathlib.Path(value).parent
+            raise InputError(f"--{option}: there is no folder {parent}; make it first")
+    if not 0.0 < args.angle <= 180.0:
+        raise InputError(f"--angle is {args.angle:g}; more than 0 and at most 180 was expected")
+    for option in ("min_images", "batch_size"):
+        if getattr(args, option) < 1:
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} is {getattr(args, option)}; 1 or more was expected")
+    if args.embeddings is not None and args.model is not None:
+        raise InputError("--embeddings and --model were both given; give one of them")
+    if args.centers != "means" and not pathlib.Path(args.centers).exists():
+        raise InputError(
+            f"--centers {args.centers} is not there; a run folder, a .npy file or the word means "
+            "was expected"
+        )
+    is_run = pathlib.Path(args.centers).is_dir() and args.centers != "means"
+    if args.embeddings is None and args.model is None and not is_run:
+        raise InputError(
+            "give --embeddings (a file of `gluonface embed`) or --model; only a run folder as "
+            "--centers has a model of its own"
+        )
+
+
+def _embeddings(args, dataset):
+    """Read the embeddings, or make them."""
+    from ..data import clean
+
+    if args.embeddings is not None:
+        return clean.load_embeddings(args.embeddings, dataset.labels)
+
+    import numpy as np
+    from tqdm import tqdm
+
+    from ..deploy import Embedder
+
+    def batches():
+        with tqdm(total=len(dataset), unit="img", disable=None) as bar:
+            for start in range(0, len(dataset), args.batch_size):
+                stop = min(start + args.batch_size, len(dataset))
+                yield np.stack([dataset[i][0] for i in range(start, stop)])
+                bar.update(stop - start)
+
+    model = Embedder.load(args.model or args.centers, ctx=args.ctx)
+    return model.embed(batches(), batch_size=args.batch_size)
+
+
+def _print(summary, args, report):
+    n = summary
+    share = 100.0 * n["dropped"] / n["images"]
+    lines = [
+        ("records", n["records"]),
+        ("centres", f"{n['centers']}, {n['subcenters']} for each class"),
+        (
+            "images",
+            f"{n['images']:,}: {n['kept']:,} kept, {n['dropped']:,} dropped ({share:.1f} %)",
+        ),
+        ("", f"{n['dropped_angle']:,} farther than {n['angle_limit']:g} degrees"),
+        ("", f"{n['dropped_class']:,} in classes left with fewer than {n['min_images']}"),
+        ("", f"{n['not_nearest_to_dominant']:,} nearest to a sub-centre that is not dominant"),
+        ("identities", f"{n['identities']:,}: {n['identities_kept']:,} kept"),
+        ("mean angle", f"{n['mean_angle']:.1f} degrees"),
+    ]
+    if report is not None:
+        lines.append(("report", str(report)))
+    lines.append(("written", "nothing (--dry-run)" if args.dry_run else args.out))
+    for name, value in lines:
+        sys.stdout.write(f"{name:12} {value}\n")
+    width, bars = n["histogram"]["degrees"], n["histogram"]["images"]
+    filled = [i for i, images in enumerate(bars) if images]
+    for i in range(filled[0], filled[-1] + 1):
+        mark = "#" * -(-40 * bars[i] // max(bars))
+        text = f"{i * width:3} to {(i + 1) * width:3} {bars[i]:12,} {mark}"
+        sys.stdout.write(text.rstrip() + "\n")

@@ -1,0 +1,443 @@
+"""Finding mislabelled images of a training set by their angle to the centre of their class.
+
+The method is that of sub-centre ArcFace: a class has K sub-centres, mislabelled and hard images
+gather at others than the clean ones, and the sub-centre that most images of the class are nearest
+to, the dominant one, stands for the person. Images far from it are noise.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import pathlib
+import re
+import zipfile
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import DataError, InputError
+from ..files import atomic_write
+from .record_writer import RecordWriter
+
+__all__ = [
+    "Cleaning",
+    "class_means",
+    "find_noise",
+    "load_centers",
+    "load_embeddings",
+    "write_clean",
+    "write_dropped",
+]
+
+KEPT, FAR, SMALL = 0, 1, 2
+REASONS = ("kept", "angle", "class")  # the names of the numbers above in reports
+BLOCK = 1 << 21  # numbers of centres looked at together: 16 MB
+BIN = 5  # degrees of one bar of the histogram
+
+
+@dataclasses.dataclass
+class Cleaning:
+    """What `find_noise` found.
+
+    Parameters
+    ----------
+    labels : array (n,) int
+        The class of each image.
+    angle : array (n,) float64
+        Degrees, 0 to 180, between an image and the dominant sub-centre of its class.
+    nearest : array (n,) int
+        The sub-centre of its class that an image is nearest to.
+    dominant : array (C,) int
+        The dominant sub-centre of each class; 0 for a class without images.
+    reason : array (n,) uint8
+        0 kept, 1 its angle exceeds the limit, 2 its class keeps too few images.
+    limit : float
+        Degrees.
+    min_images : int
+    """
+
+    labels: np.ndarray
+    angle: np.ndarray
+    nearest: np.ndarray
+    dominant: np.ndarray
+    reason: np.ndarray
+    limit: float
+    min_images: int
+
+    @property
+    def kept(self):
+        """Which images stay: bool (n,)."""
+        return self.reason == KEPT
+
+    @property
+    def classes(self):
+        """The classes that keep images, in ascending order: int (m,)."""
+        return np.unique(self.labels[self.kept])
+
+    def summary(self):
+        """Return counts and the histogram of angles as a dict that JSON can hold."""
+        bars = np.histogram(self.angle, np.arange(0, 180 + BIN, BIN))[0]
+        return {
+            "images": len(self.labels),
+            "kept": int(self.kept.sum()),
+            "dropped": int((~self.kept).sum()),
+            "dropped_angle": int((self.reason == FAR).sum()),
+            "dropped_class": int((self.reason == SMALL).sum()),
+            "not_nearest_to_dominant": int((self.nearest != self.dominant[self.labels]).sum()),
+            "identities": len(np.unique(self.labels)),
+            "identities_kept": len(self.classes),
+            "angle_limit": self.limit,
+            "min_images": self.min_images,
+            "mean_angle": float(self.angle.mean()),
+            "histogram": {"degrees": BIN, "images": bars.tolist()},
+        }
+
+
+def find_noise(embeddings, labels, centers, angle=75.0, min_images=1, key=None, block=BLOCK):
+    """Find the images that are far from the dominant sub-centre of their class.
+
+    Parameters
+    ----------
+    embeddings : array (n, D)
+        Of any length but zero; a memory map is read block by block.
+    labels : array (n,) int
+        Classes, 0 to C - 1.
+    centers : array (C, K, D)
+        K sub-centres of each class, of any length but zero. K may be 1.
+    angle : float, default 75.0
+        Degrees, in (0, 180]. Images farther away are noise. 75 is the paper's value.
+    min_images : int, default 1
+        Classes that keep fewer images lose these too. 1 drops no image for its class.
+    key : callable, optional
+        Gives the record key of a row, for messages.
+    block : int, default 2097152
+        Numbers of gathered centres in memory at a time.
+
+    Returns
+    -------
+    Cleaning
+
+    Raises
+    ------
+    InputError
+        Shapes that do not fit together; an angle or a number of images that is out of range.
+    DataError
+        An embedding, or a centre of a class that has images, that is not finite or is zero.
+
+    Notes
+    -----
+    Of several sub-centres with equally many images the first one dominates.
+
+    References
+    ----------
+    Deng, Guo, Liu, Gong, Zafeiriou: Sub-center ArcFace: Boosting Face Recognition by Large-Scale
+    Noisy Web Faces, ECCV 2020.
+    """
+    if not 0.0 < angle <= 180.0:
+        raise InputError(f"angle is {angle:g}; more than 0 and at most 180 degrees were expected")
+    if min_images < 1:
+        raise InputError(f"min_images is {min_images}; 1 or more was expected")
+    labels = np.asarray(labels, np.int64)
+    if centers.ndim != 3:
+        raise InputError(f"centres have the shape {centers.shape}; (C, K, D) was expected")
+    _check_rows(embeddings, labels)
+    classes, k, size = centers.shape
+    if embeddings.shape[1] != size:
+        hint = " (embed with --flip sum or none)" if embeddings.shape[1] == 2 * size else ""
+        raise InputError(
+            f"embeddings have {embeddings.shape[1]} values, centres {size}; both must come from "
+            f"one model{hint}"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise InputError(
+            f"there are centres of {classes} classes, but an image has the label {wrong}; give "
+            "the centres of a run on this set"
+        )
+    cosine = np.empty((len(labels), k), np.float64)
+    for rows in _blocks(len(labels), k * size, block):
+        unit = _unit(embeddings[rows], lambda row, start=rows.start: _row(start + row, key))
+        own, place = np.unique(labels[rows], return_inverse=True)
+        near = _unit(
+            np.asarray(centers[own]).reshape(-1, size),
+            lambda row, own=own: f"sub-centre {row % k} of class {own[row // k]}",
+        ).reshape(-1, k, size)
+        cosine[rows] = np.matmul(near[place], unit[:, :, None])[:, :, 0]
+    nearest = cosine.argmax(1)
+    votes = np.bincount(labels * k + nearest, minlength=classes * k).reshape(classes, k)
+    dominant = votes.argmax(1)
+    own = cosine[np.arange(len(labels)), dominant[labels]]
+    degrees = np.degrees(np.arccos(np.clip(own, -1.0, 1.0)))
+    reason = np.where(degrees > angle, FAR, KEPT).astype(np.uint8)
+    left = np.bincount(labels[reason == KEPT], minlength=classes)
+    reason[(reason == KEPT) & (left[labels] < min_images)] = SMALL
+    return Cleaning(labels, degrees, nearest, dominant, reason, float(angle), int(min_images))
+
+
+def class_means(embeddings, labels, num_classes, key=None, block=BLOCK):
+    """Return the mean direction of each class, as centres for `find_noise`.
+
+    Parameters
+    ----------
+    embeddings, labels, key, block
+        As for `find_noise`.
+    num_classes : int
+
+    Returns
+    -------
+    numpy.ndarray (num_classes, 1, D) float32
+        Of unit length; zero for a class without images.
+
+    Raises
+    ------
+    InputError, DataError
+        As for `find_noise`.
+    """
+    labels = np.asarray(labels, np.int64)
+    _check_rows(embeddings, labels)
+    sums = np.zeros((num_classes, embeddings.shape[1]))
+    for rows in _blocks(len(labels), embeddings.shape[1], block):
+        unit = _unit(embeddings[rows], lambda row, start=rows.start: _row(start + row, key))
+        order = np.argsort(labels[rows], kind="stable")
+        found, starts = np.unique(labels[rows][order], return_index=True)
+        sums[found] += np.add.reduceat(unit[order], starts, axis=0)
+    length = np.linalg.norm(sums, axis=1, keepdims=True)
+    return (sums / np.where(length > 0, length, 1.0)).astype(np.float32)[:, None]
+
+
+def _check_rows(embeddings, labels):
+    if embeddings.ndim != 2:
+        raise InputError(f"embeddings have the shape {embeddings.shape}; (n, D) was expected")
+    if len(embeddings) != len(labels):
+        raise InputError(
+            f"there are {len(embeddings)} embeddings of {len(labels)} images; embed this very set"
+        )
+
+
+def _blocks(count, width, block):
+    step = max(1, block // width)
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+def _row(row, key):
+    return f"row {row} of the embeddings" + (f" (record {key(row)})" if key else "")
+
+
+def _unit(rows, name):
+    """Return the rows in float64 at unit length; `name` tells which row is at fault."""
+    rows = np.asarray(rows, np.float64)
+    length = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    wrong = ~np.isfinite(length) | (length == 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        state = "zero" if length[row] == 0 else "not finite"
+        raise DataError(f"{name(row)} is {state}; the model or the file is broken")
+    return rows / length[:, None]
+
+
+def load_embeddings(path, labels=None):
+    """Read embeddings from a file of `gluonface embed` or a .npy file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A .npz file with the array ``embedding``, or a .npy file, which is memory-mapped.
+    labels : array (n,), optional
+        Those of the set; a different array ``label`` in the file is an error.
+
+    Returns
+    -------
+    array (n, D)
+
+    Raises
+    ------
+    InputError
+        No such file; labels of another set.
+    DataError
+        A file that cannot be read or holds no such array.
+    """
+    path = pathlib.Path(path)
+    found = _load(path, mapped=True)
+    if not isinstance(found, dict):
+        return _numbers(found, path, (2,))
+    if "embedding" not in found:
+        raise DataError(
+            f"{path} holds {', '.join(sorted(found)) or 'nothing'}; the array embedding was "
+            "expected, as `gluonface embed` writes it"
+        )
+    embeddings, stored = _numbers(found["embedding"], path, (2,)), found.get("label")
+    if labels is not None and stored is not None and len(stored) == len(labels) == len(embeddings):
+        differ = np.flatnonzero(stored != labels)
+        if len(differ):
+            row = int(differ[0])
+            raise InputError(
+                f"{path} is of another set: row {row} has the label {stored[row]}, the image has "
+                f"{labels[row]}; embed this very set"
+            )
+    return embeddings
+
+
+def load_centers(path):
+    """Read class centres from a run folder, a checkpoint or a .npy file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A run folder (its best checkpoint, else the last), a checkpoint folder, or a .npy file
+        with an array (C, D) or (C, K, D).
+
+    Returns
+    -------
+    numpy.ndarray (C, K, D)
+
+    Raises
+    ------
+    InputError
+        When nothing is there.
+    DataError
+        A file that is broken or of the wrong shape; shards that are missing or do not join.
+    """
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        found = _load(path, mapped=False)
+        if isinstance(found, dict):
+            raise InputError(f"{path} is a .npz file; a run folder or a .npy file was expected")
+        found = _numbers(found, path, (2, 3))
+        return found[:, None] if found.ndim == 2 else found
+    places = (path / "checkpoints" / "best", path / "checkpoints" / "last", path)
+    for folder in places:
+        shards = sorted(folder.glob("head-*-of-*.npz"))
+        if shards:
+            return _join(folder, shards)
+    raise InputError(
+        f"{path} has no checkpoint with class centres (head-0000-of-0001.npz); the folder of a "
+        "training run was expected"
+    )
+
+
+def _join(folder, shards):
+    """Read the shards of a head, each with its range of classes, into one array."""
+    size = int(re.search(r"-of-(\d+)\.npz$", shards[0].name)[1])
+    parts, end, shape = [], 0, None
+    for rank in range(size):
+        path = folder / f"head-{rank:04d}-of-{size:04d}.npz"
+        if not path.is_file():
+            raise DataError(f"{folder} lacks {path.name}; copy the whole checkpoint")
+        state = _load(path, mapped=False)
+        try:
+            start, stop = (int(value) for value in state["range"])
+            weight = state["head/weight"]
+            head = int(state["head/num_classes"]), int(state["head/embedding_size"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is not the class centres of a checkpoint: {error}") from error
+        shape = shape or head
+        width = weight.shape[1] if weight.ndim == 2 else 0
+        if start != end or len(weight) != stop - start or not width or width % head[1]:
+            raise DataError(
+                f"{path} holds {weight.shape} centres of the classes {start} to {stop}; classes "
+                f"from {end} on, of {head[1]} values each, were expected. Its shards do not join"
+            )
+        if head != shape or (parts and parts[0].shape[1] != width):
+            raise DataError(f"{path} belongs to another checkpoint than {shards[0].name}")
+        parts.append(weight)
+        end = stop
+    if end != shape[0]:
+        raise DataError(f"{folder} has centres of {end} classes, {shape[0]} were expected")
+    return np.concatenate(parts).reshape(shape[0], -1, shape[1])
+
+
+def _load(path, mapped):
+    """Return the array of a .npy file or the dict of a .npz file; never a pickle."""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    try:
+        mode = "r" if mapped and path.suffix == ".npy" else None
+        found = np.load(path, mmap_mode=mode, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        with found:
+            return {name: found[name] for name in found.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as arrays of NumPy: {error}") from error
+
+
+def _numbers(array, path, dimensions):
+    if array.ndim not in dimensions or array.dtype.kind not in "fiu" or not array.size:
+        raise DataError(
+            f"{path} holds {array.dtype} {array.shape}; numbers of "
+            f"{' or '.join(str(n) for n in dimensions)} dimensions were expected"
+        )
+    return array
+
+
+def write_clean(dataset, found, centers, out, keep_ids=False, progress=True):
+    """Write the images that stay as a training set, and the dominant centres of its classes.
+
+    The folder gets the record files, the encoded images as they were; ``centers.npy`` (m, D)
+    float32, a row per class; and, with new numbers, ``identities.csv``: identity and what it was.
+
+    Parameters
+    ----------
+    dataset : RecordDataset
+    found : Cleaning
+    centers : array (C, K, D)
+    out : str or pathlib.Path
+        The folder; it is made when it is not there.
+    keep_ids : bool, default False
+        Leave the identities their numbers; by default they are numbered 0, 1, ... in order.
+    progress : bool, default True
+        Show a progress bar on standard error.
+
+    Raises
+    ------
+    InputError
+        When no image stays.
+    DataError
+        A record that cannot be read.
+    """
+    classes = found.classes
+    if not len(classes):
+        raise InputError(
+            f"no image is within {found.limit:g} degrees of its centre, so nothing would stay; "
+            "are the centres of this set and of the model of the embeddings?"
+        )
+    rows = np.arange(len(centers)) if keep_ids else classes
+    order = np.flatnonzero(found.kept)
+    order = order[np.argsort(found.labels[order], kind="stable")]  # a plain set may be mixed
+    with RecordWriter(out, num_classes=len(rows)) as writer:
+        for i in tqdm(order.tolist(), unit="image", disable=None if progress else True):
+            label = found.labels[i]
+            writer.add(dataset.read(i), label if keep_ids else np.searchsorted(classes, label))
+        out = writer.path
+        with atomic_write(out / "centers.npy") as file:
+            np.save(file, np.asarray(centers[rows, found.dominant[rows]], np.float32))
+        if not keep_ids:
+            _write_csv(out / "identities.csv", ("identity", "was"), enumerate(classes.tolist()))
+
+
+def write_dropped(path, found, key):
+    """Write the dropped images as CSV: record key, identity, angle in degrees, reason.
+
+    The reason is ``angle``, or ``class`` when too few images of the class were left.
+    """
+    rows = np.flatnonzero(~found.kept).tolist()
+    _write_csv(
+        path,
+        ("record", "identity", "angle", "reason"),
+        (
+            (key(i), found.labels[i], f"{found.angle[i]:.3f}", REASONS[found.reason[i]])
+            for i in rows
+        ),
+    )
+
+
+def _write_csv(path, head, rows):
+    with atomic_write(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)
+        text.flush()
+        text.detach()

@@ -1,0 +1,328 @@
+import csv
+import types
+
+import numpy as np
+import pytest
+from reference import clean as slow
+
+from gluonface.data import RecordDataset, RecordWriter, clean, images
+from gluonface.errors import DataError, InputError
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def plant(people=6, clean_each=9, hard_each=3, noise_each=2, size=64, k=3, seed=0):
+    """Return a set whose noise is known.
+
+    Each person has a face (the clean images), one look of its own about 50 degrees away (the hard
+    images, a sub-cluster), and images of other people. The dominant sub-centre is at a place that
+    differs from class to class.
+    """
+    random = np.random.RandomState(seed)
+    # Orthogonal directions: all that is planted is 90 degrees from the face of another person.
+    axes = np.linalg.qr(random.randn(size, size))[0].T
+    faces, looks = axes[:people], axes[people : 2 * people]
+    strangers = axes[2 * people : 2 * people + 4]
+    turned = np.cos(np.radians(50)) * faces + np.sin(np.radians(50)) * looks
+    rows, labels, truth = [], [], []
+    for p in range(people):
+        kinds = [0] * clean_each + [1] * hard_each + [2] * noise_each
+        for number, kind in enumerate(random.permutation(kinds)):
+            stranger = strangers[number % 4] if number % 2 else faces[(p + 1) % people]
+            middle = (faces[p], turned[p], stranger)[kind]
+            rows.append((middle + 0.01 * random.randn(size)) * random.uniform(0.5, 30))
+            labels.append(p)
+            truth.append(kind)
+    places = np.arange(people) % k
+    centers = np.tile(strangers[: k - 1][None], (people, 1, 1)) if k > 1 else None
+    full = np.zeros((people, k, size))
+    for p in range(people):
+        others = [turned[p], *([] if centers is None else centers[p])][: k - 1]
+        full[p] = np.insert(np.array(others).reshape(-1, size), places[p], faces[p], axis=0)
+    full *= random.uniform(0.1, 5, (people, k, 1))
+    return types.SimpleNamespace(
+        embeddings=np.array(rows, np.float32),
+        labels=np.array(labels),
+        truth=np.array(truth),
+        centers=full.astype(np.float32),
+        places=places,
+    )
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_planted_noise_is_found_and_the_rest_kept(k):
+    made = plant(k=k)
+    found = clean.find_noise(made.embeddings, made.labels, made.centers)
+    np.testing.assert_array_equal(found.kept, made.truth < 2)
+    np.testing.assert_array_equal(found.dominant, made.places)
+    assert set(found.reason) == {0, 1}
+    if k > 1:  # hard images are nearest to a sub-centre of their own, and stay all the same
+        hard = found.nearest[made.truth == 1] != found.dominant[made.labels[made.truth == 1]]
+        assert hard.all()
+    strict = clean.find_noise(made.embeddings, made.labels, made.centers, angle=30)
+    np.testing.assert_array_equal(strict.kept, made.truth == 0)
+
+
+@pytest.mark.parametrize("block", [1, 500, 1 << 21])
+@pytest.mark.parametrize("k", [1, 4])
+def test_equals_the_twin(k, block):
+    random = np.random.RandomState(k)
+    labels = random.randint(0, 7, 90)
+    labels[labels == 3] = 4  # a class without images
+    labels[0], labels[1:][labels[1:] == 6] = 6, 5  # and one with a single one
+    centers = random.randn(7, k, 16).astype(np.float32)
+    embeddings = (centers[labels, 0] + 1.5 * random.randn(90, 16)).astype(np.float32)
+    embeddings[0] = centers[6, 0] + 0.3 * random.randn(16)  # which is near its centre
+    found = clean.find_noise(embeddings, labels, centers, 62.0, 4, block=block)
+    angle, nearest, dominant, reason = slow.find_noise(
+        embeddings.tolist(), labels.tolist(), centers.tolist(), 62.0, 4
+    )
+    # Both are float64 of the same float32 numbers; acos is steep at 0 degrees alone.
+    np.testing.assert_allclose(found.angle, angle, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(found.nearest, nearest)
+    np.testing.assert_array_equal(found.dominant, dominant)
+    np.testing.assert_array_equal(found.reason, reason)
+    assert set(reason) == {0, 1, 2}
+    summary = found.summary()
+    assert summary["dropped_angle"] == reason.count(1)
+    assert summary["dropped_class"] == reason.count(2)
+    assert summary["kept"] + summary["dropped"] == summary["images"] == 90
+    assert sum(summary["histogram"]["images"]) == 90
+    assert summary["histogram"]["images"][12] == sum(60 <= one < 65 for one in angle)
+
+
+@pytest.mark.parametrize("block", [40, 1 << 21])
+def test_class_means_equal_the_twin_and_find_the_noise(block):
+    made = plant()
+    made.labels[made.labels == 2] = 7  # classes without images
+    means = clean.class_means(made.embeddings, made.labels, 9, block=block)
+    expected = slow.class_means(made.embeddings.tolist(), made.labels.tolist(), 9)
+    assert means.dtype == np.float32
+    np.testing.assert_allclose(means[:, 0], expected, rtol=0, atol=1e-7)  # float32 of float64
+    found = clean.find_noise(made.embeddings, made.labels, means)
+    np.testing.assert_array_equal(found.kept, made.truth < 2)
+
+
+def test_limits_are_met_exactly():
+    # Halves and ones: the cosine of 60 degrees is exact, that of 180 too.
+    centers = np.array([[[1.0, 0, 0, 0]], [[0, 0, 0, 2.0]]])
+    embeddings = np.array([[1.0, 1, 1, 1], [3, 0, 0, 0], [0, 0, 0, -1]])
+    found = clean.find_noise(embeddings, [0, 0, 1], centers, angle=60.0000001)
+    assert found.kept.tolist() == [True, True, False]
+    assert found.angle[1:].tolist() == [0, 180]
+    assert clean.find_noise(embeddings, [0, 0, 1], centers, 59.9999999).kept.sum() == 1
+    assert clean.find_noise(embeddings, [0, 0, 1], centers, 180).kept.all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"embeddings": np.ones((4, 3))}, InputError, "4 embeddings of 3 images"),
+        ({"embeddings": np.ones(3)}, InputError, r"shape \(3,\)"),
+        ({"embeddings": np.ones((3, 4))}, InputError, "4 values, centres 3"),
+        ({"embeddings": np.ones((3, 6))}, InputError, "--flip sum"),
+        ({"centers": np.ones((2, 3))}, InputError, r"shape \(2, 3\)"),
+        ({"labels": [0, 1, 2]}, InputError, "centres of 2 classes.*label 2"),
+        ({"labels": [0, 1, -1]}, InputError, "label -1"),
+        ({"angle": 0}, InputError, "angle is 0"),
+        ({"angle": float("nan")}, InputError, "angle is nan"),
+        ({"min_images": 0}, InputError, "min_images is 0"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, error, text):
+    given = {"embeddings": np.ones((3, 3)), "labels": [0, 1, 1], "centers": np.ones((2, 1, 3))}
+    with pytest.raises(error, match=text):
+        clean.find_noise(**{**given, **change})
+
+
+@pytest.mark.parametrize("block", [1, 1 << 21])
+@pytest.mark.parametrize(("value", "state"), [(np.nan, "not finite"), (np.inf, "not finite")])
+def test_broken_numbers_are_named(value, state, block):
+    made = plant()
+    embeddings = made.embeddings.copy()
+    embeddings[17, 5] = value
+    with pytest.raises(DataError, match=rf"row 17 of the embeddings \(record 18\) is {state}"):
+        clean.find_noise(
+            embeddings, made.labels, made.centers, key=lambda row: row + 1, block=block
+        )
+    with pytest.raises(DataError, match=f"row 17 of the embeddings is {state}"):
+        clean.class_means(embeddings, made.labels, 6, block=block)
+    embeddings[17] = 0
+    with pytest.raises(DataError, match="row 17 of the embeddings is zero"):
+        clean.find_noise(embeddings, made.labels, made.centers, block=block)
+    centers = made.centers.copy()
+    centers[4, 2, 0] = value
+    with pytest.raises(DataError, match=f"sub-centre 2 of class 4 is {state}"):
+        clean.find_noise(made.embeddings, made.labels, centers, block=block)
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def write_shards(folder, centers, size):
+    """Write class centres as a checkpoint of `size` processes does."""
+    classes, k, width = centers.shape
+    folder.mkdir(parents=True)
+    edges = np.linspace(0, classes, size + 1).astype(int)
+    for rank, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
+        np.savez(
+            folder / f"head-{rank:04d}-of-{size:04d}.npz",
+            **{
+                "range": np.array([start, stop]),
+                "head/weight": centers[start:stop].reshape(stop - start, k * width),
+                "head/num_classes": classes,
+                "head/embedding_size": width,
+            },
+        )
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])  # 8 processes: two of them have no class
+def test_shards_are_joined(size, tmp_path):
+    centers = plant().centers
+    write_shards(tmp_path / "run/checkpoints/last", centers, size)
+    np.testing.assert_array_equal(clean.load_centers(tmp_path / "run"), centers)
+    write_shards(tmp_path / "run/checkpoints/best", 2 * centers, size)
+    np.testing.assert_array_equal(clean.load_centers(tmp_path / "run"), 2 * centers)
+    folder = tmp_path / "run/checkpoints/last"
+    np.testing.assert_array_equal(clean.load_centers(folder), centers)
+
+
+def test_centres_of_a_real_checkpoint(tmp_path):
+    """What the trainer's own head writes, with three sub-centres."""
+    from gluonface.loss import get_loss
+    from gluonface.parallel import PartialFC
+
+    head = PartialFC(get_loss("subcenter_arcface", subcenters=3), 5, 8)
+    state = {f"head/{name}": np.asarray(value) for name, value in head.state_dict().items()}
+    np.savez(tmp_path / "head-0000-of-0001.npz", range=np.array([0, 5]), **state)
+    np.testing.assert_array_equal(clean.load_centers(tmp_path), head.get_centers())
+
+
+def test_shards_that_do_not_join_are_named(tmp_path):
+    centers = plant().centers
+    folder = tmp_path / "c"
+    write_shards(folder, centers, 3)
+    second = folder / "head-0001-of-0003.npz"
+    kept = second.read_bytes()
+    second.unlink()
+    with pytest.raises(DataError, match=r"lacks head-0001-of-0003\.npz"):
+        clean.load_centers(folder)
+    second.write_bytes((folder / "head-0002-of-0003.npz").read_bytes())
+    with pytest.raises(DataError, match="do not join"):
+        clean.load_centers(folder)
+    second.write_bytes(kept[:100])
+    with pytest.raises(DataError, match=r"head-0001-of-0003\.npz cannot be read"):
+        clean.load_centers(folder)
+    np.savez(second, range=np.array([2, 4]))
+    with pytest.raises(DataError, match=r"head-0001-of-0003\.npz is not the class centres"):
+        clean.load_centers(folder)
+    with pytest.raises(InputError, match="no checkpoint with class centres"):
+        clean.load_centers(tmp_path)
+
+
+def test_arrays_are_read_and_checked(tmp_path):
+    made = plant()
+    np.save(tmp_path / "c.npy", made.centers)
+    np.testing.assert_array_equal(clean.load_centers(tmp_path / "c.npy"), made.centers)
+    np.save(tmp_path / "c1.npy", made.centers[:, 0])
+    np.testing.assert_array_equal(clean.load_centers(tmp_path / "c1.npy"), made.centers[:, :1])
+    np.save(tmp_path / "e.npy", made.embeddings)
+    assert isinstance(clean.load_embeddings(tmp_path / "e.npy"), np.memmap)
+    np.savez(tmp_path / "e.npz", embedding=made.embeddings, label=made.labels)
+    read = clean.load_embeddings(tmp_path / "e.npz", made.labels)
+    np.testing.assert_array_equal(read, made.embeddings)
+    with pytest.raises(InputError, match="row 0 has the label 0, the image has 1"):
+        clean.load_embeddings(tmp_path / "e.npz", made.labels + 1)
+    with pytest.raises(InputError, match="there is no file"):
+        clean.load_embeddings(tmp_path / "none.npz")
+    with pytest.raises(InputError, match="there is no file"):
+        clean.load_centers(tmp_path / "none.npy")
+    with pytest.raises(InputError, match=r"is a \.npz file"):
+        clean.load_centers(tmp_path / "e.npz")
+    np.savez(tmp_path / "x.npz", e=made.embeddings)
+    with pytest.raises(DataError, match="holds e; the array embedding"):
+        clean.load_embeddings(tmp_path / "x.npz")
+    np.save(tmp_path / "flat.npy", np.ones(3))
+    for load in (clean.load_centers, clean.load_embeddings):
+        with pytest.raises(DataError, match=r"holds float64 \(3,\)"):
+            load(tmp_path / "flat.npy")
+    np.save(tmp_path / "object.npy", np.array([{}, 1], object), allow_pickle=True)
+    with pytest.raises(DataError, match="cannot be read"):
+        clean.load_centers(tmp_path / "object.npy")
+
+
+def records(folder, made, side=16):
+    pixels = np.random.RandomState(1).randint(0, 256, (len(made.labels), side, side, 3))
+    encoded = [images.encode(one.astype(np.uint8), 101) for one in pixels]
+    with RecordWriter(folder) as writer:
+        for data, label in zip(encoded, made.labels):
+            writer.add(data, label)
+    return RecordDataset(folder), encoded
+
+
+@pytest.mark.parametrize("keep_ids", [False, True])
+def test_the_cleaned_set_has_the_same_bytes(keep_ids, tmp_path):
+    made = plant()
+    made.embeddings[made.labels == 2] *= -1  # class 2 is noise altogether
+    dataset, encoded = records(tmp_path / "in", made)
+    found = clean.find_noise(made.embeddings, made.labels, made.centers)
+    clean.write_clean(dataset, found, made.centers, tmp_path / "out", keep_ids, progress=False)
+    kept = np.flatnonzero((made.truth < 2) & (made.labels != 2))
+    assert found.classes.tolist() == [0, 1, 3, 4, 5]
+    cleaned = RecordDataset(tmp_path / "out")
+    assert [cleaned.read(i) for i in range(len(cleaned))] == [encoded[i] for i in kept]
+    old = made.labels[kept]
+    np.testing.assert_array_equal(cleaned.labels, old if keep_ids else old - (old > 2))
+    assert cleaned.num_classes == (6 if keep_ids else 5)
+    centers = np.load(tmp_path / "out/centers.npy", allow_pickle=False)
+    dominant = made.centers[np.arange(6), found.dominant]
+    assert centers.dtype == np.float32
+    np.testing.assert_array_equal(centers, dominant if keep_ids else dominant[found.classes])
+    assert (tmp_path / "out/identities.csv").exists() != keep_ids
+    if not keep_ids:
+        text = (tmp_path / "out/identities.csv").read_text()
+        assert text.split() == ["identity,was", "0,0", "1,1", "2,3", "3,4", "4,5"]
+
+
+def test_dropped_images_are_listed(tmp_path):
+    made = plant()
+    found = clean.find_noise(made.embeddings, made.labels, made.centers, 75, 12)
+    found.reason[found.labels == 5] = 2
+    clean.write_dropped(tmp_path / "d.csv", found, lambda i: i + 1)
+    with open(tmp_path / "d.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["record"]) - 1 for row in rows] == np.flatnonzero(~found.kept).tolist()
+    for row in rows:
+        i = int(row["record"]) - 1
+        assert int(row["identity"]) == made.labels[i]
+        assert float(row["angle"]) == pytest.approx(found.angle[i], abs=6e-4)  # three decimals
+        assert row["reason"] == ("class" if made.labels[i] == 5 else "angle")
+
+
+def test_a_mixed_plain_set_is_sorted_by_identity(tmp_path):
+    made = plant()
+    _, encoded = records(tmp_path / "in", made)
+    shuffled = np.random.RandomState(3).permutation(len(made.labels))
+
+    class Mixed:  # as im2rec's files may be
+        def read(self, index):
+            return encoded[shuffled[index]]
+
+    labels = made.labels[shuffled]
+    found = clean.find_noise(made.embeddings[shuffled], labels, made.centers)
+    clean.write_clean(Mixed(), found, made.centers, tmp_path / "out", progress=False)
+    cleaned = RecordDataset(tmp_path / "out")
+    assert (np.diff(cleaned.labels) >= 0).all()
+    expected = {(encoded[i], int(made.labels[i])) for i in np.flatnonzero(made.truth < 2)}
+    assert {(cleaned.read(i), int(cleaned.labels[i])) for i in range(len(cleaned))} == expected
+
+
+def test_nothing_left_is_an_error(tmp_path):
+    made = plant()
+    dataset, _ = records(tmp_path / "in", made)
+    found = clean.find_noise(made.embeddings, made.labels, made.centers, angle=0.001)
+    with pytest.raises(InputError, match=r"no image is within 0.001 degrees"):
+        clean.write_clean(dataset, found, made.centers, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
