@@ -47,7 +47,7 @@ DEPENDS = {
 LFW = {
     "softmax": (
         "97.45",
-        "`abstract <https://doi.org/10.1109/CVPR.2014.244>`__",
+        "`abstract <https://typeset.io/papers/deep-learning-face-representation-from-predicting-10-000-ld9228udgj>`__",
         "DeepID, many networks of face regions and a further classifier",
     ),
     "l2softmax": ("99.78", "`abstract <https://arxiv.org/abs/1703.09507>`__", ""),
