@@ -38,4 +38,5 @@ step "The newest Python and NumPy that MXNet can run on"
 scripts/test-newest-python.sh
 
 step "Tests"
-python -m pytest -n auto --dist loadfile # one process a core, each with one thread
+# One process a core, each with one thread. Should one crash, the run ends; it would hang else.
+python -m pytest -n auto --dist loadfile --max-worker-restart=0

@@ -212,14 +212,14 @@ def test_paths_into_the_project_exist(path):
 
 def test_tables_are_generated_from_the_registries(tmp_path):
     from gluonface.loss import list_losses
-    from gluonface.model_zoo import get_model, list_models
+    from gluonface.model_zoo import BACKBONES
     from gluonface.training import list_recipes
 
     module = generator()
     zoo, losses, recipes = module.zoo_table(), module.loss_table(), module.recipes()
-    for name in list_models():
+    for name in BACKBONES.list():
         assert f"``{name}``" in zoo
-        assert f"{get_model(name).cfg.params:,}" in zoo
+        assert f"{BACKBONES.get(name)[0].params:,}" in zoo
     for name in list_losses():
         assert f"``{name}``" in losses
     for name in list_recipes():
