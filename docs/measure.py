@@ -2,7 +2,7 @@
 
     python docs/measure.py                      # all that this machine can
     python docs/measure.py backbone data        # some
-    python docs/measure.py flip sources finetune --faces ../shared/data
+    python docs/measure.py flip sources finetune --faces FOLDER
 
 Run it on a machine with nothing else to do. Each name is one file in docs/results, which a page
 includes beside the command that made it; `readme` puts some of them into README.rst. `quickstart`
