@@ -44,6 +44,34 @@ class HeadConfig:
     """The classifier around the loss."""
 
     sample_rate: float = option(1.0, "share of the class centres used per step", above=0, high=1)
+    sampler: str = option(
+        "hash",
+        "hash: the same classes on any number of processes; exact: the same number every step",
+        choices=("hash", "exact"),
+    )
+    unbiased: bool = option(False, "weigh sampled classes up so that the denominator is unbiased")
+    momentum_mode: str = option(
+        "frozen",
+        "of classes that are not sampled: kept, made up for, or forgotten",
+        choices=("frozen", "catchup", "reset"),
+    )
+    centers: str = option(
+        "memory", "where the class centres live", choices=("memory", "host", "disk")
+    )
+    centers_path: Optional[str] = option(
+        None, "folder for centers = disk; empty: centers in the run folder"
+    )
+    wire_dtype: str = option(
+        "float32",
+        "numbers in which embeddings travel between processes",
+        choices=("float32", "float16"),
+    )
+    chunk: Optional[int] = option(
+        None, "classes computed at a time, to save memory; empty: all", low=1
+    )
+    init: Optional[str] = option(
+        None, "centres of the run that model.init names: new | same | grow | FILE with a label map"
+    )
     label_smoothing: float = option(
         0.0, "share of the target spread over all classes", low=0, high=0.9
     )
@@ -73,6 +101,14 @@ class OptimizerConfig:
     wd: float = option(5e-4, "weight decay", low=0)
     no_decay: bool = option(False, "no weight decay on BatchNorm, biases and PReLU slopes")
     clip_norm: Optional[float] = option(None, "limit of the global gradient norm", above=0)
+    max_skips: int = option(
+        0, "steps in a row with a gradient that is not finite to leave out before stopping", low=0
+    )
+    wire_dtype: str = option(
+        "float32",
+        "numbers in which the backbone's gradients travel between processes",
+        choices=("float32", "float16"),
+    )
 
 
 @dataclasses.dataclass
@@ -106,6 +142,9 @@ class TrainConfig:
 
     steps: Optional[int] = option(None, "length of the run in steps", low=1)
     epochs: Optional[int] = option(None, "length of the run in epochs, in place of steps", low=1)
+    accumulate: int = option(
+        1, "parts into which the batch of a step is cut, computed one after the other", low=1
+    )
     dtype: str = option(
         "float32", "arithmetic of the backbone", choices=("float32", "float16", "bfloat16")
     )
@@ -144,6 +183,7 @@ class CheckpointConfig:
     """When the state is saved."""
 
     every: int = option(1000, "steps between two checkpoints", low=1)
+    keep: int = option(1, "newest checkpoints to keep, besides the best", low=1)
 
 
 @dataclasses.dataclass
