@@ -75,6 +75,9 @@ class HeadConfig:
     label_smoothing: float = option(
         0.0, "share of the target spread over all classes", low=0, high=0.9
     )
+    filter_above: Optional[float] = option(
+        None, "other classes nearer than this cosine do not count; empty: all do", above=0, high=1
+    )
 
 
 @dataclasses.dataclass

@@ -148,6 +148,7 @@ def build(config, comm=None):
         ctx=ctx[0],
         seed=config.train.seed,
         label_smoothing=config.head.label_smoothing,
+        filter_above=config.head.filter_above,
     )
     auxiliary = None
     if config.loss.auxiliary:

@@ -64,12 +64,15 @@ class StepResult:
         Mean over the batch of this process.
     stats : dict of str to float
         From the head: accuracy, target_cosine, max_logit.
+    auxiliary : dict of str to float
+        Value of each auxiliary loss, without its weight.
     """
 
     step: int
     lr: float
     loss: float
     stats: dict
+    auxiliary: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -89,6 +92,8 @@ class LogRecord:
         Share of that time spent waiting for data, 0..1.
     eta : float
         Seconds to the end of the run.
+    auxiliary : dict of str to float
+        Value of each auxiliary loss, without its weight.
     """
 
     step: int
@@ -101,6 +106,7 @@ class LogRecord:
     images_per_second: float
     data_wait: float
     eta: float
+    auxiliary: dict = dataclasses.field(default_factory=dict)
 
 
 class Trainer:
@@ -190,9 +196,15 @@ class Trainer:
         self._log_every = log_every
         self._pending = None  # (step, lr, loss) of a step whose numbers were not read yet
         self._sums = {"count": 0, "loss": 0.0, "accuracy": 0.0, "target_cosine": 0.0}
+        self._sums.update({f"auxiliary/{name}": 0.0 for name in self.auxiliary_names})
         self._clock = {"busy": 0.0, "wait": 0.0, "images": 0}
         if not len(loader):
             raise InputError("the data has fewer images than one batch; lower data.batch_size")
+
+    @property
+    def auxiliary_names(self):
+        """Names of the auxiliary losses, in the order of the configuration."""
+        return tuple(self.auxiliary.members) if self.auxiliary is not None else ()
 
     def fit(self):
         """Run from where `progress` is to the last step, or until a callback asks to stop."""
@@ -220,6 +232,7 @@ class Trainer:
         # Dropout's state cannot be saved, so each step's begins from its own seed.
         mx.random.seed((self._seed * 1000003 + step * 1009 + self.comm.rank) % (2**31 - 1))
         share = 1.0 / (len(batch.labels) * self.comm.size)  # of a mean over all processes
+        learnt = dict(self.head.margin.state)  # of earlier batches; the forward pass goes on
         parts = [
             mx.nd.array(part, ctx=context, dtype="uint8").astype("float32")
             for part, context in zip(np.array_split(batch.images, len(self.ctx)), self.ctx)
@@ -240,7 +253,10 @@ class Trainer:
         # Queued before the backward pass: whoever reads it waits for the forward pass alone.
         loss = losses.mean() if extra is None else losses.mean() + extra
         objective.backward()
-        self._update(lr)
+        if not self._update(lr):  # skipped: the losses forget the batch as well
+            self.head.margin.state = learnt
+            if self.auxiliary is not None:
+                self.auxiliary.undo()
         self._pending = (step + 1, lr, loss)
         return loss
 
@@ -249,9 +265,12 @@ class Trainer:
         if self._pending is None:
             return
         (step, lr, loss), self._pending = self._pending, None
-        result = StepResult(step, lr, float(loss.asscalar()), self.head.stats())
+        extra = {} if self.auxiliary is None else self.auxiliary.values()
+        result = StepResult(step, lr, float(loss.asscalar()), self.head.stats(), extra)
         self._sums["count"] += 1
         self._sums["loss"] += result.loss
+        for name, value in extra.items():
+            self._sums[f"auxiliary/{name}"] += value
         for name in ("accuracy", "target_cosine"):
             self._sums[name] += result.stats[name]
         self.last_result = result
@@ -305,7 +324,7 @@ class Trainer:
     def load_state_dict(self, state):
         """Take back what `state_dict` gave."""
         self.progress = Progress(**state["progress"])
-        self._sums = dict(state["sums"])
+        self._sums.update(state["sums"])
         if self._loss_scale is not None and state["loss_scale"]:
             self._loss_scale.load_state_dict(state["loss_scale"])
 
@@ -341,27 +360,31 @@ class Trainer:
         self._emit("epoch_end")
 
     def _update(self, lr):
+        """Update the weights; return False if the step is skipped, as float16 overflowed."""
         if self._loss_scale is None:
             self.updates.apply(lr)
-            return
+            return True
         self.updates.scale_gradients(1.0 / self._loss_scale.value)
         norm = self.updates.gradient_norm().asscalar()
         if np.isfinite(norm):
             self.updates.apply(lr)
         self._loss_scale.update(overflow=not np.isfinite(norm))
+        return bool(np.isfinite(norm))
 
     def _log(self):
         sums, clock, progress = self._sums, self._clock, self.progress
         done = progress.step - self._first_step
         elapsed = time.monotonic() - self._started
-        loss = sums["loss"] / sums["count"]
+        keys = ("loss", *(f"auxiliary/{name}" for name in self.auxiliary_names))
+        losses = [sums[key] / sums["count"] for key in keys]
         if self.comm.size > 1:  # the head's statistics are of all processes already
-            loss = mx.nd.array([loss], ctx=self.ctx[0])
-            loss = self.comm.allreduce(loss, op="mean", name="training.loss").asscalar()
+            losses = mx.nd.array(losses, ctx=self.ctx[0])
+            losses = self.comm.allreduce(losses, op="mean", name="training.loss").asnumpy()
+        loss, *extra = (float(value) for value in losses)
         self.last_log = LogRecord(
             step=progress.step,
             epoch=progress.epoch,
-            loss=float(loss),
+            loss=loss,
             accuracy=sums["accuracy"] / sums["count"],
             target_cosine=sums["target_cosine"] / sums["count"],
             lr=self.last_result.lr,
@@ -369,6 +392,7 @@ class Trainer:
             images_per_second=clock["images"] / max(clock["busy"], 1e-9),
             data_wait=clock["wait"] / max(clock["busy"], 1e-9),
             eta=elapsed / done * (self.steps - progress.step),
+            auxiliary=dict(zip(self.auxiliary_names, extra)),
         )
         self._sums = dict.fromkeys(sums, 0)
         self._clock = dict.fromkeys(clock, 0)

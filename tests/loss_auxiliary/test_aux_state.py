@@ -87,7 +87,7 @@ def test_together_they_add_up_with_their_weights():
         for name in ("center", "ring", "triplet")
     }
     close(extra.asscalar(), 0.25 * parts["center"] + 0.5 * parts["ring"] + parts["triplet"], 1e-6)
-    assert several.values() == pytest.approx(parts)
+    assert several.values() == pytest.approx({"focal": losses.asnumpy().mean(), **parts})
     assert list(several.collect_params()) == ["ring/radius"]
     assert set(several.state_dict()) == {"center/centers", "ring/radius", "ring/started"}
 

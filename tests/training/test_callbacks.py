@@ -25,8 +25,8 @@ def record(step, loss=1.5):
 
 def trainer_at(step, **more):
     comm = types.SimpleNamespace(rank=0, size=1)
-    values = {"progress": Progress(step=step), "steps": 10, "comm": comm, **more}
-    return types.SimpleNamespace(**values)
+    values = {"progress": Progress(step=step), "steps": 10, "comm": comm, "auxiliary_names": ()}
+    return types.SimpleNamespace(**{**values, **more})
 
 
 def verified(step, accuracy):

@@ -14,6 +14,17 @@ def noise(count, seed):
     return small.repeat(16, axis=1).repeat(16, axis=2)
 
 
+class StopAt:
+    """A callback that stops a run after a step, as a kill right after a checkpoint would."""
+
+    def __init__(self, step):
+        self.at = step
+
+    def step_end(self, trainer):
+        if trainer.progress.step == self.at:
+            trainer.request_stop("half way")
+
+
 @pytest.fixture(scope="session")
 def noise_set(tmp_path_factory):
     """Return an object with `data` (48 images of 6 people) and `pack` (20 pairs), as paths."""

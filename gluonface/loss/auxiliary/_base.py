@@ -128,6 +128,9 @@ class Auxiliary:
         """Return the learned parameters as {name: gluon Parameter}; none by default."""
         return {}
 
+    def undo(self):
+        """Take back what the last batch changed in the state; nothing by default."""
+
     def state_dict(self):
         """Return what a checkpoint needs, as NumPy arrays; nothing by default."""
         return {}

@@ -32,6 +32,7 @@ class CenterTracker(EmbeddingLoss):
     needs = ("num_classes", "embedding_size")
     keeps = "a centre per class"
     centers = None
+    _moved = None  # where the last batch moved centres, and what they were
 
     def _create(self, rng):
         from ..._compat import mx
@@ -61,6 +62,14 @@ class CenterTracker(EmbeddingLoss):
         old = nd.take(self.centers, where)
         shift = (old * n - nd.dot(member, x)) / (1.0 + n)
         self.centers[where] = old - self.alpha * shift
+        self._moved = (where, old)
+
+    def undo(self):
+        """Move the centres of the last batch back."""
+        if self._moved is not None:
+            where, old = self._moved
+            self.centers[where] = old
+            self._moved = None
 
     def state_dict(self):
         """Return the centres as a NumPy array."""

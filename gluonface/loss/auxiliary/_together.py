@@ -65,6 +65,7 @@ class Auxiliaries:
         for name, loss in self.members.items():
             if loss.kind == "losses":
                 losses = loss(losses)
+                self.last[name] = losses.detach().mean()
                 continue
             if whole is None:
                 x, labels = loss.checked(
@@ -77,8 +78,17 @@ class Auxiliaries:
         return losses, extra
 
     def values(self):
-        """Return {name: value} of the losses added last, without their weights. Waits for them."""
+        """Return {name: value} of the last batch, without weights. Waits for them.
+
+        An added loss is of the batch of all processes; one that replaces the head's losses
+        (focal, OHEM) is the mean of what it made of this process's.
+        """
         return {name: float(value.asscalar()) for name, value in self.last.items()}
+
+    def undo(self):
+        """Take back what the last batch changed in the state, when its step is skipped."""
+        for loss in self.members.values():
+            loss.undo()
 
     def collect_params(self):
         """Return the learned parameters as {"loss/parameter": gluon Parameter}."""

@@ -56,6 +56,7 @@ class Ring(LearnedLoss):
     parameters = declare(weight=weight_parameter(0.01))
 
     started = False  # whether R has its first value
+    _first = False  # whether the last batch gave it
 
     def _create(self, rng):
         self.started = False
@@ -71,12 +72,21 @@ class Ring(LearnedLoss):
 
         if not self.ready:
             self.initialize(comm=self.comm, ctx=x.context)
-        if not self.started:
+        self._first = not self.started
+        if self._first:
             with mx.autograd.pause():
                 radius = mx.nd.mean(lengths(mx.nd, x.detach())).reshape((1,))
                 self._learned["radius"].set_data(radius)
             self.started = True
         return self.formula(mx.nd, x, self.value("radius"))
+
+    def undo(self):
+        """Take the next batch for R's first value, if the last one gave it."""
+        if self._first:
+            from ..._compat import mx
+
+            self.started = self._first = False
+            self._learned["radius"].set_data(mx.nd.zeros((1,)))
 
     def state_dict(self):
         """Return R, and whether it has its first value."""

@@ -21,12 +21,14 @@ class ConsoleLog:
     def log(self, trainer):
         """Log the means since the last line."""
         record = trainer.last_log
+        extra = ", ".join(f"{name} {value:.4f}" for name, value in record.auxiliary.items())
         logger.info(
-            "epoch %d step %d/%d loss %.4f acc %.3f lr %.3g %.0f img/s data wait %.0f%% ETA %s",
+            "epoch %d step %d/%d loss %.4f%s acc %.3f lr %.3g %.0f img/s data wait %.0f%% ETA %s",
             record.epoch,
             record.step,
             trainer.steps,
             record.loss,
+            f" ({extra})" if extra else "",
             record.accuracy,
             record.lr,
             record.images_per_second,

@@ -27,6 +27,8 @@ VERIFICATION = ("step", "pack", "flip", "accuracy", "accuracy_std", "auc", "eer"
 class CsvFiles:
     """Write one row per log record and one per verified pack.
 
+    metrics.csv has a column ``auxiliary_NAME`` for each auxiliary loss: its value without weight.
+
     A resumed run drops the rows after its checkpoint, so that the files are those of a run that
     was never interrupted (the timing columns apart).
 
@@ -48,13 +50,16 @@ class CsvFiles:
     def fit_start(self, trainer):
         """Cut the files back to the step that training goes on from."""
         step = trainer.progress.step
+        path, columns = self._files["metrics"]
+        extra = (f"auxiliary_{name}" for name in trainer.auxiliary_names)
+        self._files["metrics"] = (path, (*METRICS, *extra))
         for path, columns in self._files.values():
-            rows = [row for row in read_rows(path, columns) if 0 < int(row["step"]) <= step]
-            if step and path.name == "verification.csv":
-                rows = [row for row in read_rows(path, columns) if int(row["step"]) <= step]
+            first = 0 if step and path.name == "verification.csv" else 1
+            rows = read_rows(path, METRICS if path.name == "metrics.csv" else columns)
+            rows = [row for row in rows if first <= int(row["step"]) <= step]
             with atomic_write(path, "w", encoding="utf-8", newline="") as file:
                 file.write(_line(columns))
-                file.writelines(_line([row[name] for name in columns]) for row in rows)
+                file.writelines(_line([row.get(name) for name in columns]) for row in rows)
         if step and self._json.exists():
             history = json.loads(self._json.read_text(encoding="utf-8"))["history"]
             self._history = [entry for entry in history if entry["step"] <= step]
@@ -63,7 +68,8 @@ class CsvFiles:
     def log(self, trainer):
         """Append a row to metrics.csv."""
         record = dataclasses.asdict(trainer.last_log)
-        self._append("metrics", [record[name] for name in METRICS])
+        extra = [record["auxiliary"].get(name) for name in trainer.auxiliary_names]
+        self._append("metrics", [*(record[name] for name in METRICS), *extra])
 
     def evaluation(self, trainer):
         """Append a row per pack to verification.csv, and write verification.json."""
@@ -89,7 +95,7 @@ class CsvFiles:
 
 
 def read_rows(path, columns):
-    """Return the whole rows of a file as dicts; none if it is absent or has other columns."""
+    """Return the whole rows of a file as dicts; none if it is absent or lacks a column."""
     path = pathlib.Path(path)
     if not path.exists():
         return []
@@ -97,9 +103,9 @@ def read_rows(path, columns):
         text = file.read()
     whole = text[: text.rfind("\n") + 1]  # a line without its end was cut by a kill
     rows = list(csv.reader(io.StringIO(whole)))
-    if not rows or tuple(rows[0]) != tuple(columns):
+    if not rows or not set(columns) <= set(rows[0]):
         return []
-    return [dict(zip(columns, row)) for row in rows[1:] if len(row) == len(columns)]
+    return [dict(zip(rows[0], row)) for row in rows[1:] if len(row) == len(rows[0])]
 
 
 def _line(values):

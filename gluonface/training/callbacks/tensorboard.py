@@ -34,6 +34,7 @@ class TensorBoard:
             ("train/margin_strength", record.strength),
             ("speed/images_per_second", record.images_per_second),
             ("speed/data_wait", record.data_wait),
+            *((f"train/auxiliary/{name}", value) for name, value in record.auxiliary.items()),
         ):
             self._writer.add_scalar(tag, value, record.step)
 
