@@ -85,6 +85,13 @@ class PartialFC:
         seed=0,
         label_smoothing=0.0,
         filter_above=None,
+        sampler="hash",
+        unbiased=False,
+        momentum_mode="frozen",
+        centers="memory",
+        centers_path=None,
+        wire_dtype="float32",
+        chunk=None,
         name="head",
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
@@ -101,6 +108,8 @@ class PartialFC:
                 "use sample_rate=1.0"
             )
         self.sample_rate = float(sample_rate)
+        self.updates_itself = False
+        self.sampling_step = 0
         self.label_smoothing = check_smoothing(label_smoothing)
         self.filter_above = self._check_filter(filter_above)
         self.margin.prepare(self.num_classes)
@@ -160,7 +169,35 @@ class PartialFC:
         found.update({k: v for k, v in self.params.items() if re.match(select, k)})
         return found
 
-    def __call__(self, embedding, label):
+    def set_optimizer(self, name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        """Choose how the head updates its own centres (`updates_itself`): sgd, nag or adamw."""
+        raise NotImplementedError
+
+    def update(self, lr, scale=1.0):
+        """Update the rows of the last backward passes with their gradients times `scale`."""
+        raise NotImplementedError
+
+    def zero_grad(self):
+        """Forget the gradients of the last backward passes."""
+        raise NotImplementedError
+
+    def gradient_square_sum(self):
+        """Return the sum of squares (1,) of the pending gradient of this rank."""
+        raise NotImplementedError
+
+    def discard(self):
+        """Undo a forward that is not to be followed by an update, margin state included."""
+        raise NotImplementedError
+
+    def row_arrays(self):
+        """Return {name: array-like with one row for each class of this rank}."""
+        raise NotImplementedError
+
+    def load_rows(self, name, start, array):
+        """Take rows of the classes from `start` (global id) on; those of other ranks are ignored."""
+        raise NotImplementedError
+
+    def __call__(self, embedding, label, index=None):
         """Return the losses of this rank's samples.
 
         Parameters
