@@ -6,6 +6,7 @@ from .._compat import mx
 from ..errors import InputError
 from ..nn import prelu_form, without_onednn
 from ..registry import Registry
+from ._count import count
 
 __all__ = ["BACKBONES", "Backbone", "ModelCfg", "register"]
 
@@ -115,6 +116,27 @@ class Backbone(mx.gluon.HybridBlock):
     def hybrid_forward(self, F, x):
         """Return embeddings (N, D) of images `x` (N, 3, H, W) with values 0..255."""
         return self.embed(F, (x - self.cfg.mean) * self.cfg.scale)
+
+    def count(self, convention="macs"):
+        """Return the operations for one image as a published table would count them.
+
+        Parameters
+        ----------
+        convention : {"macs", "cavaface", "mixfacenets", "ptflops"}, default "macs"
+            "macs": multiply-accumulates of convolutions and linear layers, which is what
+            ``cfg.macs`` says. The others are those of cavaface's, MixFaceNets' and
+            arcface_torch's tables.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        InputError
+            For another convention.
+        """
+        return count(self, convention)
 
     def to_symbol(self, form="plain"):
         """Return the network as a Symbol of the input ``data``.
