@@ -6,97 +6,15 @@ checks, the signature, `gluonface losses` and the pages of the docs.
 
 import difflib
 import inspect
-import math
-import numbers
 import types
 
 from ..errors import InputError
+from ..parameters import Parameter
 from ..registry import Registry
 
 __all__ = ["LOSSES", "Margin", "Parameter"]
 
 LOSSES = Registry("loss")
-
-
-class Parameter:
-    """A parameter of a loss: its default in the paper, its range, and the reason for the range.
-
-    Parameters
-    ----------
-    default : float, int, str or None
-        The paper's value where it gives one, else ours.
-    doc : str
-        What it does, in one line.
-    unit : str, default ""
-        For example ``"radians"``.
-    above, low, high : float, optional
-        The allowed range: greater than `above`, at least `low`, at most `high`.
-    choices : tuple of str, optional
-        The allowed words; excludes a range.
-    whole : bool, default False
-        Whether only whole numbers are allowed.
-    why : str, default ""
-        Why values outside are refused.
-    """
-
-    def __init__(
-        self,
-        default,
-        doc,
-        unit="",
-        *,
-        above=None,
-        low=None,
-        high=None,
-        choices=None,
-        whole=False,
-        why="",
-    ):
-        self.default, self.doc, self.unit, self.why, self.whole = default, doc, unit, why, whole
-        self.above, self.low, self.high, self.choices = above, low, high, choices
-
-    @property
-    def allowed(self):
-        """The allowed values in words."""
-        if self.choices:
-            return "one of " + ", ".join(str(choice) for choice in self.choices)
-        parts = [
-            f"{word} {bound:g}"
-            for word, bound in (
-                ("above", self.above),
-                ("at least", self.low),
-                ("at most", self.high),
-            )
-            if bound is not None
-        ]
-        words = " and ".join(parts) or "any number"
-        if self.whole:
-            words = f"a whole number {words}"
-        return f"{words}, or none" if self.default is None else words
-
-    def check(self, owner, name, value):
-        """Return `value` in its proper type, or raise `InputError` saying what is allowed."""
-        if self.choices:
-            if value in self.choices:
-                return value
-        elif value is None and self.default is None:
-            return None
-        elif isinstance(value, numbers.Real) and not isinstance(value, bool):
-            value = float(value)
-            if (
-                math.isfinite(value)
-                and (self.above is None or value > self.above)
-                and (self.low is None or value >= self.low)
-                and (self.high is None or value <= self.high)
-                and (not self.whole or value == int(value))
-            ):
-                return int(value) if self.whole else value
-        unit = f" {self.unit}" if self.unit else ""
-        why = f": {self.why}" if self.why else ""
-        raise InputError(
-            f"{owner}: {name}={value!r} is not allowed; it must be {self.allowed}{unit}{why}. "
-            f"The default is {self.default!r}."
-        )
 
 
 def declare(**parameters):
