@@ -10,6 +10,7 @@ the ROC point nearest to the target, which may lie above it; published IJB table
 
 import dataclasses
 import math
+from typing import Optional
 
 import numpy as np
 
@@ -19,7 +20,9 @@ __all__ = [
     "OperatingPoint",
     "RocCurve",
     "area_under_curve",
+    "allowed_accepts",
     "equal_error_rate",
+    "operating_points",
     "roc_curve",
     "tar_at_far",
 ]
@@ -66,6 +69,8 @@ class OperatingPoint:
         Number of pairs of each kind.
     convention : str
         "strict" or "reference".
+    low, high : float or None
+        Bootstrap confidence interval of `tar`, where one was asked for.
     """
 
     target: float
@@ -77,6 +82,8 @@ class OperatingPoint:
     same: int
     different: int
     convention: str
+    low: Optional[float] = None
+    high: Optional[float] = None
 
 
 def roc_curve(score, issame, drop_intermediate=False):
@@ -138,26 +145,56 @@ def tar_at_far(score, issame, targets, convention="strict"):
         In the order of `targets`.
     """
     score, issame = check_pairs(score, issame, "score")
-    same, different = _both_kinds(issame)
-    for target in targets:
-        check_far(target)
+    _both_kinds(issame)
+    genuine, impostor = score[issame], score[~issame]
+    return operating_points(genuine, np.sort(impostor)[::-1], len(impostor), targets, convention)
+
+
+def allowed_accepts(target, different):
+    """Return how many of `different` pairs a false-accept rate of `target` (0..1) allows."""
+    check_far(target)
     # 1e-9 keeps a product such as 0.29 * 100 = 28.999999999999996 at the 29 that is meant
-    allowed = [min(math.floor(target * different + 1e-9), different) for target in targets]
+    return min(math.floor(target * different + 1e-9), different)
+
+
+def operating_points(genuine, impostor, different, targets, convention="strict"):
+    """TAR at each FAR of `targets` from the same pairs and the highest of the different pairs.
+
+    Only the upper end of the different pairs' scores matters, so that billions of them need not
+    be held: ``2 * allowed + 2`` of them, for the largest target, decide both conventions.
+
+    Parameters
+    ----------
+    genuine : numpy.ndarray, shape (same,)
+        Scores of all same pairs, in any order. Minus infinity for a failure: it is never accepted.
+    impostor : numpy.ndarray, shape (m,), descending
+        The m highest scores of the different pairs; all of them when m = `different`.
+    different : int
+        Number of different pairs.
+    targets : sequence of float
+    convention : {"strict", "reference"}, default "strict"
+
+    Returns
+    -------
+    list of OperatingPoint
+    """
+    allowed = [allowed_accepts(target, different) for target in targets]
+    genuine = np.sort(genuine)
     if convention == "strict":
-        rates = _strict(score[issame], score[~issame], allowed)
+        rates = _strict(genuine, impostor, different, allowed)
     elif convention == "reference":
-        rates = _nearest(roc_curve(score, issame, drop_intermediate=True), targets)
+        rates = _nearest(genuine, impostor, different, targets)
     else:
         raise InputError(f"convention is {convention!r}; use 'strict' or 'reference'")
     return [
         OperatingPoint(
             target=float(target),
-            tar=accepted / same,
+            tar=accepted / len(genuine),
             far=wrong / different,
             threshold=threshold,
             false_accepts=wrong,
             allowed=limit,
-            same=same,
+            same=len(genuine),
             different=different,
             convention=convention,
         )
@@ -260,26 +297,71 @@ def _both_kinds(issame):
     return same, different
 
 
-def _strict(genuine, impostor, allowed):
+def _above(ascending, threshold):
+    """Count the values of a sorted array above `threshold`."""
+    return len(ascending) - int(np.searchsorted(ascending, threshold, side="right"))
+
+
+def _strict(genuine, impostor, different, allowed):
     """Yield (true accepts, false accepts, threshold) with at most `allowed` false accepts."""
-    different = len(impostor)
-    # Only the highest impostor scores matter: partition, then sort those alone.
-    least = max(0, different - 1 - max((k for k in allowed if k < different), default=0))
-    top = np.sort(np.partition(impostor, least)[least:])[::-1]
     for k in allowed:
-        threshold = float(top[k]) if k < different else -math.inf
-        wrong = int(np.count_nonzero(top[:k] > threshold)) if k < different else different
-        yield int(np.count_nonzero(genuine > threshold)), wrong, threshold
+        if k >= different:
+            yield _above(genuine, -math.inf), different, -math.inf
+            continue
+        threshold = impostor[k]  # in its own dtype, so that comparisons are exact
+        # False accepts are the run before the first score that is not above the threshold.
+        wrong = int(np.searchsorted(-impostor[: k + 1], -threshold, side="left"))
+        yield _above(genuine, threshold), wrong, float(threshold)
 
 
-def _nearest(curve, targets):
-    """Yield (true accepts, false accepts, threshold) of the ROC point nearest to each target."""
+def _nearest(genuine, impostor, different, targets):
+    """Yield (true accepts, false accepts, threshold) of the ROC point nearest to each target.
+
+    Points are those that scikit-learn keeps: where the step to the next differs from the step to
+    this one. `genuine` ascends, `impostor` descends and may be the upper end alone.
+    """
+    thresholds, wrong, right = _kept_points(genuine, impostor, len(impostor) == different)
+    far = wrong / different
     for target in targets:
         # Reversed, the first of equally near points is the one with the highest rates.
-        distance = np.abs(curve.fpr[::-1] - target)
+        distance = np.abs(far[::-1] - target)
         point = len(distance) - 1 - int(np.argmin(distance))
-        yield (
-            int(curve.true_accepts[point]),
-            int(curve.false_accepts[point]),
-            float(curve.thresholds[point]),
-        )
+        yield int(right[point]), int(wrong[point]), float(thresholds[point])
+
+
+def _kept_points(genuine, impostor, whole):
+    """Return thresholds, false accepts and true accepts of the ROC's kept points, from (0, 0)."""
+    floor = -math.inf if whole or not len(impostor) else impostor[-1]
+    genuine = genuine[np.searchsorted(genuine, floor, side="left") :][::-1]
+    values, false_steps = _runs(impostor)
+    own, true_counts = _runs(genuine)
+    # Merge the few same pairs into the many different ones: where a value is new, insert it.
+    place = np.searchsorted(-values, -own, side="left")
+    inside = place < len(values)
+    shared = np.zeros(len(own), bool)
+    shared[inside] = values[place[inside]] == own[inside]
+    true_steps = np.zeros(len(values), np.int64)
+    true_steps[place[shared]] = true_counts[shared]
+    new = place[~shared]
+    values = np.insert(values, new, own[~shared])
+    false_steps = np.insert(false_steps, new, 0)
+    true_steps = np.insert(true_steps, new, true_counts[~shared])
+    wrong, right = np.cumsum(false_steps), np.cumsum(true_steps)
+    kept = np.ones(len(values), bool)
+    kept[1:-1] = (np.diff(false_steps)[1:] != 0) | (np.diff(true_steps)[1:] != 0)
+    if not whole:
+        kept[-1:] = False  # how many more there are at the lowest value is not known
+    return (
+        np.concatenate([[np.inf], values[kept]]),
+        np.concatenate([[0], wrong[kept]]),
+        np.concatenate([[0], right[kept]]),
+    )
+
+
+def _runs(descending):
+    """Return the distinct values of a sorted array and how often each occurs."""
+    if not len(descending):
+        return descending, np.zeros(0, np.int64)
+    edges = np.flatnonzero(descending[1:] != descending[:-1]) + 1
+    edges = np.concatenate([[0], edges, [len(descending)]])
+    return descending[edges[:-1]], np.diff(edges)
