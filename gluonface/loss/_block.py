@@ -1,5 +1,7 @@
 """The plain path: a Gluon block from cosines and labels to losses, by the margin's formula."""
 
+import numbers
+
 import numpy as np
 
 from .._compat import mx
@@ -8,6 +10,7 @@ from ._labels import host_labels
 
 __all__ = [
     "MarginSoftmaxLoss",
+    "check_filter",
     "check_smoothing",
     "log_sum",
     "state_array",
@@ -26,6 +29,10 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         hybridized or not.
     label_smoothing : float, default 0.0
         In [0, 1): that share of the target's probability goes to the other classes evenly.
+    filter_above : float, optional
+        In (0, 1]: classes nearer than this cosine to a sample, other than its own, are left out
+        of its denominator, and of label smoothing. It protects from identities that are in the
+        set twice; 0.4 is usual.
 
     Inputs
     ------
@@ -49,10 +56,11 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         The loss of each sample. No probability is clamped, so it is exact however large.
     """
 
-    def __init__(self, margin, label_smoothing=0.0, **kwargs):
+    def __init__(self, margin, label_smoothing=0.0, filter_above=None, **kwargs):
         super().__init__(**kwargs)
         self.margin = margin
         self.label_smoothing = check_smoothing(label_smoothing)
+        self.filter_above = check_filter(filter_above, margin)
         self._traced = None
         self._names = [
             *(["norm"] if margin.uses_norm else []),
@@ -90,9 +98,12 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         )
 
     def logits(self, cosine, label, norm=None, class_margin=None):
-        """Return the logits (N, C) after margin and scale, whose cross entropy is the loss."""
+        """Return the logits (N, C) after margin and scale, whose cross entropy is the loss.
+
+        Those of classes that `filter_above` leaves out are -1e30.
+        """
         inputs = self._inputs(cosine, label, norm, class_margin, update=False)
-        return self._logits(mx.nd, *inputs)
+        return self._logits(mx.nd, *inputs)[0]
 
     def _given(self, extra):
         """Return the arrays `extra`, or raise `InputError` if one is missing."""
@@ -120,15 +131,22 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, cosine, label, strength, *extra):
         """Return the losses; `F` is `mxnet.nd` or `mxnet.sym`."""
-        log_p = F.log_softmax(self._logits(F, cosine, label, strength, *extra), axis=1)
+        logits, kept = self._logits(F, cosine, label, strength, *extra)
+        log_p = F.log_softmax(logits, axis=1)
         own = F.pick(log_p, label, axis=1)
         if not self.label_smoothing:
             loss = -own
         else:
-            count = F.cast(F.size_array(F.contrib.arange_like(cosine, axis=1)), dtype="float32")
-            share = self.label_smoothing / F.maximum(count - 1.0, 1.0)  # of each other class
+            if kept is None:
+                count = F.cast(F.size_array(F.contrib.arange_like(cosine, axis=1)), dtype="float32")
+            else:
+                count = F.sum(kept, axis=1)
+                log_p = F.where(kept, log_p, F.zeros_like(log_p))
+            others = count - 1.0
+            smoothing = self.label_smoothing * (others > 0.0)  # a lone class has no one to give to
+            share = smoothing / F.maximum(others, 1.0)  # of each other class
             rest = F.sum(log_p, axis=1) - own
-            loss = -(1.0 - self.label_smoothing) * own - F.broadcast_mul(rest, share)
+            loss = F.broadcast_mul(own, smoothing - 1.0) - F.broadcast_mul(rest, share)
         inputs = dict(zip(self._names, extra))
         if self.margin.penalises_norm:
             each = F.broadcast_mul(F.ones_like(own), strength)
@@ -139,6 +157,7 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         return loss
 
     def _logits(self, F, cosine, label, strength, *extra):
+        """Return the logits, and 1 where a class is in the denominator (None if all are)."""
         margin = self.margin
         own = F.pick(cosine, label, axis=1)
         ones = F.ones_like(own)
@@ -164,7 +183,11 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         )
         # Chosen, not added to a difference: the logits are then those of PartialFC to the bit.
         target = F.broadcast_like(F.expand_dims(target, axis=1), others)
-        return F.where(mine, target, others) * margin.scale
+        logits = F.where(mine, target, others) * margin.scale
+        if self.filter_above is None:
+            return logits, None
+        kept = F.broadcast_logical_or(mine, F.BlockGrad(cosine) <= self.filter_above)
+        return F.where(kept, logits, F.ones_like(logits) * NEVER), kept
 
     @staticmethod
     def _labels(cosine, label):
@@ -172,6 +195,9 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if len(labels) != cosine.shape[0]:
             raise InputError(f"{len(labels)} labels for {cosine.shape[0]} rows of cosines")
         return mx.nd.array(labels, ctx=cosine.context, dtype="int32")
+
+
+NEVER = -1e30  # a logit whose exponential is 0
 
 
 def state_array(value, ctx):
@@ -217,5 +243,22 @@ def check_smoothing(value):
         raise InputError(
             f"label_smoothing={value!r} is not allowed; it must be at least 0 and below 1. "
             "0.1 is usual, 0 is off."
+        )
+    return float(value)
+
+
+def check_filter(value, margin):
+    """Return a cosine above which other classes are left out as float, or raise `InputError`."""
+    if value is None:
+        return None
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0.0 < value <= 1.0:
+        raise InputError(
+            f"filter_above={value!r} is not allowed; it must be in (0, 1]. 0.4 is usual, None is "
+            "off."
+        )
+    if not (margin.unit_embedding and margin.unit_weight):
+        raise InputError(
+            f"filter_above is a cosine, and {margin.name} does not compute cosines; leave it out, "
+            "or take a loss that does, such as normface or arcface"
         )
     return float(value)

@@ -49,7 +49,8 @@ class ShardedSoftmax:
         self.statistics = None
         self.p = self.logits = self.share = None
         self.norm = self.norms = self.slopes = self.norm_slope = self.full = self.nearest = None
-        self.own = self.cosine = None
+        self.own = self.cosine = self.allowed = None
+        self.smoothing = self.each = None  # what the target gives, and what each other class gets
 
     def __call__(self, embedding):
         """Return the losses (B,) of embeddings (B, D) float32."""
@@ -93,16 +94,17 @@ class ShardedSoftmax:
         parts = self._nothing(len(labels)) if scores is None else self._shard(scores, known)
         if comm.size > 1:
             parts = self._combine(parts)
-        largest, spread, target, target_cosine, sums = parts
+        largest, spread, target, target_cosine, sums, count = parts
         self.statistics = (largest, target, target_cosine)
         first = int(sum(self.counts[: comm.rank]))
         mine = slice(first, first + batch)
         log_spread = nd.log(spread)
-        loss = self._losses(largest, log_spread, target, sums)[mine]
+        loss = self._losses(largest, log_spread, target, sums, count)[mine]
         if margin.norm_gradient or margin.penalises_norm:
-            by_target = nd.exp(target - largest - log_spread)[mine] - (
-                1.0 - self.head.label_smoothing
-            )
+            by_target = nd.exp(target - largest - log_spread) - 1.0
+            if self.smoothing is not None:
+                by_target = by_target + self.smoothing
+            by_target = by_target[mine]
             loss = loss + self._norm_terms(target_cosine[mine], by_target * self.scale)
         if margin.has_class_margin:
             loss = loss + self._class_penalty()
@@ -172,7 +174,7 @@ class ShardedSoftmax:
     def _nothing(self, total):
         """Return what a shard without classes adds to the softmax of `total` samples."""
         zeros = nd.zeros((total,), ctx=self.head.ctx)
-        return nd.full((total,), NEVER, ctx=self.head.ctx), zeros, zeros, zeros, zeros
+        return nd.full((total,), NEVER, ctx=self.head.ctx), zeros, zeros, zeros, zeros, zeros
 
     def _shard(self, logits, known):
         """Compute this shard's logits and softmax; return what the other shards need of them.
@@ -188,10 +190,11 @@ class ShardedSoftmax:
         -------
         tuple of NDArray (N,)
             The largest logit, the sum of exp(logit - largest), the target's logit and cosine (0
-            where the target is elsewhere), and, for label smoothing, the sum of the logits.
+            where the target is elsewhere), and, for label smoothing, the sum and the number of
+            the logits in the denominator.
         """
         head, total = self.head, logits.shape[0]
-        allowed = self._filter(logits)
+        allowed = self.allowed = self._filter(logits)
         if self.margin.changes_others:
             self.scores = logits
             logits = self._others(logits, known)
@@ -206,8 +209,13 @@ class ShardedSoftmax:
             logits = nd.where(allowed, logits, nd.full(logits.shape, NEVER, ctx=head.ctx))
         self.logits, self.p = logits, nd.softmax(logits, axis=1)
         spread = 1.0 / row_max(self.p)  # the largest term of the sum is exp(0)
-        sums = nd.sum(logits, axis=1) if head.label_smoothing else target
-        return row_max(logits), spread, target, target_cosine, sums
+        sums = count = target
+        if head.label_smoothing:
+            count = nd.full((total,), logits.shape[1], ctx=head.ctx)
+            if allowed is not None:
+                logits, count = logits * allowed, nd.sum(allowed, axis=1)
+            sums = nd.sum(logits, axis=1)
+        return row_max(self.logits), spread, target, target_cosine, sums, count
 
     def _filter(self, cosine):
         """Return 1 where a class stays in the denominator, or None if all do."""
@@ -241,18 +249,19 @@ class ShardedSoftmax:
         spread = nd.sum(packed[:, :, 1] * weights, axis=0)
         # How much of the softmax over all classes this shard's softmax is.
         self.share = parts[1] * weights[self.comm.rank] / spread
-        return (top, spread, *(nd.sum(packed[:, :, column], axis=0) for column in (2, 3, 4)))
+        return (top, spread, *(nd.sum(packed[:, :, column], axis=0) for column in (2, 3, 4, 5)))
 
-    def _losses(self, largest, log_spread, target, sums):
+    def _losses(self, largest, log_spread, target, sums, count):
         """Return the cross entropy of all samples; log sum exp is `largest` + `log_spread`."""
         head = self.head
         loss = log_spread + (largest - target)
         if not head.label_smoothing:
             return loss
-        others = head.num_classes - 1
+        others = count - 1.0
         rest = (log_spread + largest) * others - (sums - target)
-        share = head.label_smoothing / max(1, others)
-        return loss * (1.0 - head.label_smoothing) + rest * share
+        self.smoothing = head.label_smoothing * (others > 0.0)  # a lone class has no one to give to
+        self.each = self.smoothing / nd.maximum(others, 1.0)
+        return loss * (1.0 - self.smoothing) + rest * self.each
 
     def _gather_labels(self, batch):
         """Return the labels of all ranks, and how many samples each rank has."""
@@ -356,16 +365,17 @@ class ShardedSoftmax:
 
     def _cosine_gradients(self, grad, class_target):
         """Turn the softmax (N, n) in place into the gradient by the cosines."""
-        head, p = self.head, self.p
+        p = self.p
         rows = grad * self.scale  # d logit / d cosine, before the target's slope
         share = rows if self.share is None else rows * self.share
         nd.broadcast_mul(p, nd.expand_dims(share, axis=1), out=p)
-        each = head.label_smoothing / max(1, head.num_classes - 1)
-        if each:
-            nd.broadcast_sub(p, nd.expand_dims(rows * each, axis=1), out=p)
+        kept = rows
+        if self.each is not None:
+            each = nd.expand_dims(rows * self.each, axis=1)
+            p -= each if self.allowed is None else nd.broadcast_mul(self.allowed, each)
+            kept = rows * (1.0 - self.smoothing - self.each)  # `each` went off its column as well
         if self.own is not None:
-            kept = 1.0 - head.label_smoothing - each  # `each` went off this column as well
-            own = nd.gather_nd(p, self.own) - kept * nd.take(rows, self.rows)
+            own = nd.gather_nd(p, self.own) - nd.take(kept, self.rows)
         if self.slopes is not None:
             p *= self.slopes
         if self.own is not None:

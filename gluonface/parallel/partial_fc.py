@@ -15,7 +15,7 @@ import numpy as np
 from .._compat import mx
 from ..errors import InputError
 from ..loss import Margin, get_loss
-from ..loss._block import check_smoothing, to_float32
+from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ._operators import untracked
 from ._softmax import ShardedSoftmax
@@ -49,7 +49,8 @@ class PartialFC:
         In [0, 1): that share of the target's probability goes to the other classes evenly.
     filter_above : float, optional
         In (0, 1]: classes nearer than this cosine to a sample, other than its own, are left out
-        of its denominator. It protects from identities that are in the set twice; 0.4 is usual.
+        of its denominator, and of label smoothing. It protects from identities that are in the
+        set twice; 0.4 is usual.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
 
@@ -111,7 +112,7 @@ class PartialFC:
         self.updates_itself = False
         self.sampling_step = 0
         self.label_smoothing = check_smoothing(label_smoothing)
-        self.filter_above = self._check_filter(filter_above)
+        self.filter_above = check_filter(filter_above, self.margin)
         self.margin.prepare(self.num_classes)
         self.comm = comm or Local()
         self.ctx = ctx or mx.cpu()
@@ -133,22 +134,6 @@ class PartialFC:
                 self.class_margin.set_data(mx.nd.full((rows,), self.margin.initial_margin))
         self._last = None
         self._untracked = (None, None)
-
-    def _check_filter(self, value):
-        if value is None:
-            return None
-        if not isinstance(value, numbers.Real) or not 0.0 < value <= 1.0:
-            raise InputError(f"filter_above={value!r} is not allowed; it must be in (0, 1]")
-        if not (self.margin.unit_embedding and self.margin.unit_weight):
-            raise InputError(
-                f"filter_above is a cosine, and {self.margin.name} does not compute cosines"
-            )
-        if self.label_smoothing:
-            raise InputError(
-                "filter_above leaves classes out of the denominator, so label_smoothing, which "
-                "gives each of them a share of the target, must be 0"
-            )
-        return float(value)
 
     def untracked_weight(self, weight):
         """Return the centres' memory under the name by which the backward pass reads it."""

@@ -317,7 +317,6 @@ def test_classes_above_the_filter_leave_the_denominator():
         ("arcface", {"filter_above": 0.0}, r"filter_above=0.0.*\(0, 1\]"),
         ("arcface", {"filter_above": 1.5}, "filter_above=1.5"),
         ("softmax", {"filter_above": 0.4}, "softmax does not compute cosines"),
-        ("arcface", {"filter_above": 0.4, "label_smoothing": 0.1}, "label_smoothing"),
         ("adacos", {"num_classes": 2}, "at least 3"),
         ("l2softmax", {"num_classes": 10**20, "embedding_size": 1}, "scale=40 is too small"),
     ],
