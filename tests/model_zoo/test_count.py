@@ -65,7 +65,7 @@ def build(name, embedding_size=512):
     return make(cfg.resized(embedding_size), prelu="plain")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def counted(name, embedding_size, source):
     convention = next(v for k, v in SOURCES.items() if k in source)
     return build(name, embedding_size).count(convention)
