@@ -1,7 +1,6 @@
 import json
 
 import numpy as np
-import pytest
 
 from gluonface._compat import mx
 from gluonface.model_zoo import get_model
