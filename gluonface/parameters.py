@@ -1,11 +1,14 @@
 """Parameters of losses and augmentations: declared once, checked, listed in the docs."""
 
+import difflib
+import inspect
 import math
 import numbers
+import types
 
 from .errors import InputError
 
-__all__ = ["Parameter"]
+__all__ = ["Declared", "Parameter", "declare"]
 
 
 class Parameter:
@@ -87,3 +90,52 @@ class Parameter:
             f"{owner}: {name}={value!r} is not allowed; it must be {self.allowed}{unit}{why}. "
             f"The default is {self.default!r}."
         )
+
+
+def declare(**parameters):
+    """Return a read-only table of parameters in the order of the signature, or of a state."""
+    return types.MappingProxyType(parameters)
+
+
+class Declared:
+    """Something with a `name` and a table of `parameters`, whose values are checked attributes.
+
+    Parameters
+    ----------
+    **params
+        Values; the table's defaults where left out.
+    """
+
+    name = ""
+    parameters = declare()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = inspect.Signature(
+            [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=entry.default)
+                for name, entry in cls.parameters.items()
+            ]
+        )
+
+    def __init__(self, **params):
+        for name in params:
+            if name not in self.parameters:
+                near = difflib.get_close_matches(name, self.parameters, n=1)
+                hint = f"Did you mean {near[0]!r}? " if near else ""
+                raise InputError(
+                    f"{self.name} has no parameter {name!r}. {hint}"
+                    f"Known: {', '.join(self.parameters) or 'none'}."
+                )
+        for name, entry in self.parameters.items():
+            setattr(self, name, params.get(name, entry.default))
+
+    def __setattr__(self, name, value):
+        entry = self.parameters.get(name)
+        if entry is not None:
+            value = entry.check(self.name, name, value)
+        object.__setattr__(self, name, value)
+
+    def __repr__(self):
+        params = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameters)
+        return f"{type(self).__name__}({params})"

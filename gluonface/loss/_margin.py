@@ -4,22 +4,15 @@ A loss states its parameters in a table and overrides `Margin.target`. The table
 checks, the signature, `gluonface losses` and the pages of the docs.
 """
 
-import difflib
-import inspect
 import types
 
 from ..errors import InputError
-from ..parameters import Parameter
+from ..parameters import Declared, Parameter, declare
 from ..registry import Registry
 
-__all__ = ["LOSSES", "Margin", "Parameter"]
+__all__ = ["LOSSES", "Margin", "Parameter", "declare"]
 
 LOSSES = Registry("loss")
-
-
-def declare(**parameters):
-    """Return a read-only table: a loss's parameters in the order of its signature, or its state."""
-    return types.MappingProxyType(parameters)
 
 
 SCALE_WHY = "it multiplies the cosines, and a softmax over unscaled or negated ones cannot converge"
@@ -32,7 +25,7 @@ STRENGTH = Parameter(
 )
 
 
-class Margin:
+class Margin(Declared):
     r"""Template of all margin losses: formulas only, no weight, no knowledge of processes.
 
     The loss of sample i with label y is the softmax cross entropy
@@ -102,26 +95,8 @@ class Margin:
     min_classes = 1
     plain_at_0 = True
 
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        cls.__signature__ = inspect.Signature(
-            [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=entry.default)
-                for name, entry in cls.parameters.items()
-            ]
-        )
-
     def __init__(self, **params):
-        for name in params:
-            if name not in self.parameters:
-                near = difflib.get_close_matches(name, self.parameters, n=1)
-                hint = f"Did you mean {near[0]!r}? " if near else ""
-                raise InputError(
-                    f"{self.name} has no parameter {name!r}. {hint}"
-                    f"Known: {', '.join(self.parameters) or 'none'}."
-                )
-        for name, entry in self.parameters.items():
-            setattr(self, name, params.get(name, entry.default))
+        super().__init__(**params)
         self.reset()
 
     def reset(self):
@@ -195,14 +170,9 @@ class Margin:
         raise NotImplementedError
 
     def __setattr__(self, name, value):
-        entry = STRENGTH if name == "strength" else self.parameters.get(name)
-        if entry is not None:
-            value = entry.check(self.name, name, value)
-        object.__setattr__(self, name, value)
-
-    def __repr__(self):
-        params = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameters)
-        return f"{type(self).__name__}({params})"
+        if name == "strength":
+            value = STRENGTH.check(self.name, name, value)
+        super().__setattr__(name, value)
 
     def target(self, F, cosine, strength, **inputs):
         """Return the target's logit divided by the scale.

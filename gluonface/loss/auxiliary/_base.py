@@ -1,11 +1,8 @@
 """The template of all auxiliary losses: declared parameters, checks, description."""
 
-import difflib
-import inspect
-
 from ...errors import InputError
+from ...parameters import Declared, Parameter, declare
 from ...registry import Registry
-from .._margin import Parameter, declare
 
 __all__ = ["AUXILIARY", "Auxiliary", "Flag", "Whole", "declare", "weight_parameter"]
 
@@ -46,7 +43,7 @@ def weight_parameter(default):
     )
 
 
-class Auxiliary:
+class Auxiliary(Declared):
     """Template of the auxiliary losses.
 
     Parameters
@@ -73,37 +70,6 @@ class Auxiliary:
     kind = "embeddings"
     formula_text = ""
     parameters = declare()
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        cls.__signature__ = inspect.Signature(
-            [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=entry.default)
-                for name, entry in cls.parameters.items()
-            ]
-        )
-
-    def __init__(self, **params):
-        for name in params:
-            if name not in self.parameters:
-                near = difflib.get_close_matches(name, self.parameters, n=1)
-                hint = f"Did you mean {near[0]!r}? " if near else ""
-                raise InputError(
-                    f"{self.name} has no parameter {name!r}. {hint}"
-                    f"Known: {', '.join(self.parameters)}."
-                )
-        for name, entry in self.parameters.items():
-            setattr(self, name, params.get(name, entry.default))
-
-    def __setattr__(self, name, value):
-        entry = self.parameters.get(name)
-        if entry is not None:
-            value = entry.check(self.name, name, value)
-        object.__setattr__(self, name, value)
-
-    def __repr__(self):
-        params = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameters)
-        return f"{type(self).__name__}({params})"
 
     def formula(self, F, *inputs):
         """Return the losses of arrays or Symbols; no state, no process but this one.
