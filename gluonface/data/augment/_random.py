@@ -1,4 +1,4 @@
-"""Random choices that depend on (seed, epoch, sample) and on nothing else.
+"""Random numbers that depend on (seed, epoch, sample) and on nothing else.
 
 A choice is a hash of those numbers, not the next value of a generator: it comes out the same
 whatever the number of workers and ranks, in any order, and after a resume.
@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["FLIP", "flips", "hash64", "uniform"]
 
-FLIP = 1  # the stream of each kind of choice; a new augmentation takes the next number
+FLIP = 1  # the stream of the flips; other augmentations have theirs from 256 on
 
 _MASK = (1 << 64) - 1
 _STEP = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, odd
