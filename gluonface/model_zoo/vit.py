@@ -156,9 +156,11 @@ class VisionTransformer(Backbone):
         knows which it is: a Dropout of one half turns 1 into 0 or 2 in training alone.
         """
         one = F.ones_like(F.slice_axis(x, axis=2, begin=0, end=1))
-        training = F.Dropout(F.stop_gradient(one), p=0.5) != 1
+        # In the order in which the graph below is walked: so the same seed gives the same mask,
+        # hybridized or not.
         noise = F.random.uniform_like(one)
         chosen = F.topk(noise, axis=1, k=MASKED, ret_typ="mask")
+        training = F.Dropout(F.stop_gradient(one), p=0.5) != 1
         return F.stop_gradient(chosen * training)
 
 
