@@ -89,11 +89,12 @@ def begin(margin, classes, state=None):
 
 
 def plain(
-    margin, embeddings, weight, labels, *, smoothing=0.0, hybrid=False, state=None, **extra
+    margin, embeddings, weight, labels, *, smoothing=0.0, filter_above=None, hybrid=False,
+    state=None, **extra,
 ):  # fmt: skip
     """Run a margin through autograd: losses and gradients by embeddings, weight and `extra`."""
     begin(margin, len(weight) // margin.subcenters, state)
-    block = MarginSoftmaxLoss(margin, label_smoothing=smoothing)
+    block = MarginSoftmaxLoss(margin, label_smoothing=smoothing, filter_above=filter_above)
     if hybrid:
         block.hybridize()
     names = [key for key, value in extra.items() if value is not None]

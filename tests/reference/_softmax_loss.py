@@ -17,16 +17,32 @@ def through_unit(v, grad):
     return (grad - u * (u @ grad)) / norm
 
 
-def cross_entropy(z, label, smoothing=0.0):
-    """Return the loss of one row of logits and its gradient by them."""
-    top = z.max()
-    lse = np.log(np.exp(z - top).sum()) + top
-    q = np.full(len(z), smoothing / max(1, len(z) - 1))
-    q[label] = 1.0 - smoothing
-    return (q * (lse - z)).sum(), np.exp(z - lse) * q.sum() - q
+def cross_entropy(z, label, smoothing=0.0, kept=None):
+    """Return the loss of one row of logits and its gradient by them.
+
+    Classes not in `kept` are as if they did not exist.
+    """
+    kept = np.arange(len(z)) if kept is None else kept
+    top = z[kept].max()
+    lse = np.log(np.exp(z[kept] - top).sum()) + top
+    others = [j for j in kept if j != label]
+    loss, grad = 0.0, np.zeros(len(z))
+    for j in kept:
+        own = 1.0 - smoothing if others else 1.0
+        share = own if j == label else smoothing / len(others)
+        loss += share * (lse - z[j])
+        grad[j] = np.exp(z[j] - lse) - share
+    return loss, grad
 
 
-def margin_softmax(embeddings, weight, labels, target, scale, smoothing=0.0, weights=None):
+def kept_classes(cosines, label, above):
+    """Return the classes whose cosine is not above `above`, and the own one."""
+    return [j for j, c in enumerate(cosines) if j == label or above is None or c <= above]
+
+
+def margin_softmax(
+    embeddings, weight, labels, target, scale, smoothing=0.0, weights=None, filter_above=None
+):  # fmt: skip
     """Return logits, losses and the gradients of ``sum(weights * losses)`` (default: the mean).
 
     `target(cosine)` gives the margined cosine of a sample's own class and its derivative.
@@ -42,7 +58,8 @@ def margin_softmax(embeddings, weight, labels, target, scale, smoothing=0.0, wei
         value, slope = target(cosine[label])
         z, dz = scale * cosine, np.full(len(w), float(scale))
         z[label], dz[label] = scale * value, scale * slope
-        losses[i], grad_z = cross_entropy(z, label, smoothing)
+        kept = kept_classes(cosine, label, filter_above)
+        losses[i], grad_z = cross_entropy(z, label, smoothing, kept)
         grad_c = weights[i] * grad_z * dz
         grad_x[i] = through_unit(x[i], unit_w.T @ grad_c)
         grad_unit_w += np.outer(grad_c, unit(x[i]))
@@ -90,7 +107,7 @@ def identity(row, c):
 def general_softmax(
     embeddings, weight, labels, target, scale=1.0, *, others=identity, unit_x=True, unit_w=True,
     k=1, bias=None, class_margin=None, norm_penalty=None, class_penalty=0.0, smoothing=0.0,
-    weights=None, frozen=None,
+    weights=None, frozen=None, filter_above=None,
 ):  # fmt: skip
     """Return what `margin_softmax` does, for losses that know more than the target's cosine.
 
@@ -122,7 +139,8 @@ def general_softmax(
         for j in range(classes):
             z[j], dz[j] = (row.target, by_c) if j == y else others(row, scores[j])
         logits[i] = scale * z
-        losses[i], grad_z = cross_entropy(logits[i], y, smoothing)
+        kept = kept_classes(scores, y, filter_above)
+        losses[i], grad_z = cross_entropy(logits[i], y, smoothing, kept)
         grad_z = grad_z * weights[i] * scale
         by_norm *= grad_z[y]
         if norm_penalty is not None:
