@@ -8,7 +8,7 @@ import importlib
 _LAZY = {
     "Checkpoints": "checkpoint",
     "Config": "config",
-    "Progress": "trainer",
+    "Progress": "progress",
     "Trainer": "trainer",
     "Updates": "optimizers",
     "list_recipes": "recipes",

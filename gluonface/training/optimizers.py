@@ -97,53 +97,101 @@ class Updates:
     net : mx.gluon.HybridBlock
         The backbone, initialised on one or several contexts.
     head : object
-        The classifier; `collect_params()` gives its parameters on the first context.
+        The classifier; `collect_params()` gives its parameters on the first context. A head that
+        `updates_itself` is told the optimizer, and when.
     config : OptimizerConfig
     comm : object, optional
         Communicator; gradients of the backbone are summed over its ranks. Those of the head
         belong to one rank each.
     auxiliary : gluonface.loss.auxiliary.Auxiliaries, optional
         Their parameters are the same on all ranks, and so are the gradients: nothing is summed.
+    accumulate : int, default 1
+        Backward passes whose gradients are added up before an update.
     """
 
-    def __init__(self, net, head, config, comm=None, auxiliary=None):
-        self._comm = comm
+    def __init__(self, net, head, config, comm=None, auxiliary=None, accumulate=1):
+        self._comm = comm if comm is not None and comm.size > 1 else None
         self._clip = config.clip_norm
+        self._wire_dtype = config.wire_dtype
+        self._accumulate = accumulate
         self._groups = {}
+        self._head = head if getattr(head, "updates_itself", False) else None
+        self._ctx = getattr(head, "ctx", None)
+        if self._head is not None:
+            head.set_optimizer(
+                config.name,
+                momentum=config.momentum,
+                wd=config.wd,
+                beta1=config.beta1,
+                beta2=config.beta2,
+                epsilon=config.epsilon,
+            )
         for group, block in (("backbone", net), ("head", head), ("auxiliary", auxiliary)):
             if block is None:
                 continue
             named = _trainable(block)
             if config.no_decay:
                 without_decay(named.values())
+            if accumulate > 1:
+                for parameter in named.values():
+                    parameter.grad_req = "add"
             if named:
                 trainer = mx.gluon.Trainer(
                     list(named.values()), make_optimizer(config), update_on_kvstore=False
                 )
                 self._groups[group] = (list(named), trainer)
 
-    def apply(self, lr):
-        """Update all parameters with the gradients of the last backward pass.
+    def begin(self):
+        """Forget all gradients. Call before the first backward pass of a step."""
+        if self._accumulate > 1:
+            for parameter in self.parameters():
+                parameter.zero_grad()
+        if self._head is not None:
+            self._head.zero_grad()
+
+    def apply(self, lr, scale=1.0, check=False):
+        """Update all parameters with the gradients since `begin`.
 
         Parameters
         ----------
         lr : float
             Learning rate of this step.
+        scale : float, default 1.0
+            What the gradients are to be multiplied with: one over the loss scale.
+        check : bool, default False
+            Update nothing, on any rank, if a gradient of any rank is not finite. Waits for the
+            backward pass.
+
+        Returns
+        -------
+        bool
+            Whether the update was done.
         """
         for group, (_, trainer) in self._groups.items():
             trainer.set_learning_rate(lr)
             trainer.allreduce_grads()
-            if group == "backbone" and self._comm is not None and self._comm.size > 1:
+            if group == "backbone" and self._comm is not None:
                 self._sum_over_ranks(trainer)
-        if self._clip is not None:
-            self._clip_gradients()
+        factor = scale
+        if self._clip is not None or check:
+            # All ranks compute the same norm: the backbone's gradients are summed already, and the
+            # head's part is agreed. So they agree on whether it is finite, too.
+            norm = self.gradient_norm() * abs(scale)
+            if check and not np.isfinite(norm.asscalar()):
+                return False
+            if self._clip is not None:
+                factor = mx.nd.minimum(self._clip / (norm + 1e-12), 1.0) * scale
+        if not (isinstance(factor, float) and factor == 1.0):
+            self.scale_gradients(factor)
+        if self._head is not None:  # while the backbone's gradients travel
+            self._head.update(lr, scale=factor)
         for _, trainer in self._groups.values():
             trainer.update(1)
+        return True
 
     def gradient_norm(self):
         """Return the global norm of all gradients, on the first context (no wait)."""
         total = None
-        parallel = self._comm is not None and self._comm.size > 1
         for group in ("backbone", "auxiliary", "head"):
             own = None
             if group in self._groups:
@@ -152,15 +200,27 @@ class Updates:
                 # A plain sum adds in one order, whatever the number of threads.
                 flat = mx.nd.concat(*grads, dim=0) if len(grads) > 1 else grads[0]
                 own = mx.nd.square(flat).sum().reshape((1,))
-            if group == "head" and parallel:  # each rank has its own shard, or none at all
-                own = mx.nd.zeros((1,), ctx=total.context) if own is None else own
-                own = self._comm.allreduce(own, op="sum", name="training.head_norm")
+            if group == "head":
+                own = self._head_square_sum(own)
             if own is not None:
                 total = own if total is None else total + own.as_in_context(total.context)
         return total.sqrt()
 
+    def _head_square_sum(self, own):
+        """Return the squared norm of the head's gradient over all ranks, (1,)."""
+        if self._head is not None:
+            theirs = self._head.gradient_square_sum()
+            own = theirs if own is None else own + theirs
+        if self._comm is not None:  # each rank has its own shard, or none at all
+            own = mx.nd.zeros((1,), ctx=self._ctx) if own is None else own
+            own = self._comm.allreduce(own, op="sum", name="training.head_norm")
+        return own
+
     def scale_gradients(self, factor):
-        """Multiply all gradients by `factor` (float or NDArray of one element), in place."""
+        """Multiply all gradients by `factor` (float or NDArray of one element), in place.
+
+        Those of a head that updates itself are left: `update` takes the factor.
+        """
         for _, trainer in self._groups.values():
             for parameter in trainer._params:
                 for grad in parameter.list_grad():
@@ -236,19 +296,26 @@ class Updates:
             )
 
     def _sum_over_ranks(self, trainer):
+        """Replace the gradients by their sums over all ranks.
+
+        They are those of a mean over all ranks' samples, so their sum is right, not their mean.
+        """
         grads = [p.grad(p.list_ctx()[0]) for p in trainer._params]
         flat = mx.nd.concat(*[g.reshape((-1,)) for g in grads], dim=0)
-        flat = self._comm.allreduce(flat, op="sum", name="training.gradients")
+        if self._wire_dtype == "float16":
+            # Divided before the trip, so that the sum of many ranks stays in float16's range.
+            size = self._comm.size
+            flat = (flat * (1.0 / size)).astype("float16")
+            flat = self._comm.allreduce(flat, op="sum", name="training.gradients")
+            flat = flat.astype("float32") * size
+        else:
+            flat = self._comm.allreduce(flat, op="sum", name="training.gradients")
         start = 0
         for parameter, grad in zip(trainer._params, grads):
             part = flat[start : start + grad.size].reshape(grad.shape)
             start += grad.size
             for own in parameter.list_grad():
                 part.copyto(own)
-
-    def _clip_gradients(self):
-        norm = self.gradient_norm()
-        self.scale_gradients(mx.nd.minimum(self._clip / (norm + 1e-12), 1.0))
 
 
 def _trainable(block):

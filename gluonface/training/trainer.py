@@ -1,16 +1,17 @@
 """The training loop and nothing else."""
 
 import dataclasses
+import itertools
 import logging
 import time
-from typing import Optional
 
 import numpy as np
 
 from .._compat import mx
 from ..errors import InputError, TrainingError
+from .progress import LogRecord, Progress, StepResult
 
-__all__ = ["EVENTS", "LogRecord", "Progress", "StepResult", "Trainer"]
+__all__ = ["EVENTS", "Trainer"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,89 +27,6 @@ EVENTS = (
 )
 
 
-@dataclasses.dataclass
-class Progress:
-    """Where the run is. Kept in every checkpoint.
-
-    Attributes
-    ----------
-    step : int
-        Updates done.
-    epoch, batch : int
-        The batch that comes next.
-    images : int
-        Images seen, all processes together.
-    best : float or None
-        Best mean verification accuracy so far, and the step it was at.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    images: int = 0
-    best: Optional[float] = None
-    best_step: Optional[int] = None
-
-
-@dataclasses.dataclass
-class StepResult:
-    """The numbers of one step, which arrive up to one step after its update was queued.
-
-    Attributes
-    ----------
-    step : int
-        The step's number, from 1.
-    lr : float
-        Its learning rate.
-    loss : float
-        Mean over the batch of this process.
-    stats : dict of str to float
-        From the head: accuracy, target_cosine, max_logit.
-    auxiliary : dict of str to float
-        Value of each auxiliary loss, without its weight.
-    """
-
-    step: int
-    lr: float
-    loss: float
-    stats: dict
-    auxiliary: dict = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass
-class LogRecord:
-    """Means over the steps since the last record.
-
-    Attributes
-    ----------
-    step, epoch : int
-    loss, accuracy, target_cosine : float
-        Accuracy: the share of images whose own class has the largest logit, margin included.
-    lr, strength : float
-        Learning rate and margin strength of the last step.
-    images_per_second : float
-        All processes together, verification and checkpoints not counted.
-    data_wait : float
-        Share of that time spent waiting for data, 0..1.
-    eta : float
-        Seconds to the end of the run.
-    auxiliary : dict of str to float
-        Value of each auxiliary loss, without its weight.
-    """
-
-    step: int
-    epoch: int
-    loss: float
-    accuracy: float
-    target_cosine: float
-    lr: float
-    strength: float
-    images_per_second: float
-    data_wait: float
-    eta: float
-    auxiliary: dict = dataclasses.field(default_factory=dict)
-
-
 class Trainer:
     """Train a backbone with a margin head.
 
@@ -119,7 +37,7 @@ class Trainer:
             epoch_start
             for each batch:
                 learning rate and margin strength of this step
-                forward, backward, update
+                forward and backward (for each part of the batch), update
                 result      the numbers of a step: of the previous one, or of this one when a
                             log line or a checkpoint needs them now
                 log         every `log_every` steps
@@ -155,6 +73,12 @@ class Trainer:
         For float16.
     auxiliary : gluonface.loss.auxiliary.Auxiliaries, optional
         Losses beside the head's. The reported loss includes them.
+    accumulate : int
+        Parts of a step's batch, each of which is one batch of the loader. Gradients are of the
+        mean over all of them.
+    max_skips : int
+        Steps in a row with a gradient that is not finite, on any rank, that are left out by all
+        ranks before training stops. With 0 nobody looks, and the loss tells a step later.
     seed : int
         Of dropout and the like, together with step and rank.
     log_every : int
@@ -178,6 +102,8 @@ class Trainer:
         forward=None,
         loss_scale=None,
         auxiliary=None,
+        accumulate=1,
+        max_skips=0,
         seed=0,
         log_every=20,
         callbacks=(),
@@ -192,14 +118,21 @@ class Trainer:
         self._forward = forward or net
         self._loss_scale = loss_scale
         self.auxiliary = auxiliary
+        self.accumulate = accumulate
+        self._max_skips, self._skips = max_skips, 0
         self._seed = seed
         self._log_every = log_every
-        self._pending = None  # (step, lr, loss) of a step whose numbers were not read yet
+        self._pending = None  # (step, lr, loss, skipped) of a step whose numbers were not read yet
         self._sums = {"count": 0, "loss": 0.0, "accuracy": 0.0, "target_cosine": 0.0}
         self._sums.update({f"auxiliary/{name}": 0.0 for name in self.auxiliary_names})
         self._clock = {"busy": 0.0, "wait": 0.0, "images": 0}
-        if not len(loader):
+        if not self.steps_per_epoch:
             raise InputError("the data has fewer images than one batch; lower data.batch_size")
+
+    @property
+    def steps_per_epoch(self):
+        """How many steps one pass over the data is."""
+        return len(self.loader) // self.accumulate
 
     @property
     def auxiliary_names(self):
@@ -224,15 +157,48 @@ class Trainer:
         """Ask the loop to end after the current step."""
         self.stop_reason = reason
 
-    def step(self, batch):
-        """Forward, backward and update on one batch (images, labels); return the mean loss."""
+    def step(self, *batches):
+        """Forward, backward and update on the batches (images, labels) of one step.
+
+        Returns
+        -------
+        NDArray (1,)
+            Mean loss of this process's batches.
+        """
         step = self.progress.step
         lr = self._lr(step)
         self.head.margin.strength = self._strength(step)
-        # Dropout's state cannot be saved, so each step's begins from its own seed.
-        mx.random.seed((self._seed * 1000003 + step * 1009 + self.comm.rank) % (2**31 - 1))
-        share = 1.0 / (len(batch.labels) * self.comm.size)  # of a mean over all processes
         learnt = dict(self.head.margin.state)  # of earlier batches; the forward pass goes on
+        running = self._running_statistics() if self._checks else ()
+        self.updates.begin()
+        total = sum(len(batch.labels) for batch in batches) * self.comm.size
+        losses = []
+        for number, batch in enumerate(batches):
+            at = step * self.accumulate + number
+            # Dropout's state cannot be saved, so each step's begins from its own seed.
+            mx.random.seed((self._seed * 1000003 + at * 1009 + self.comm.rank) % (2**31 - 1))
+            self.head.sampling_step = at
+            losses.append(self._part(batch, 1.0 / total, 1.0 / len(batches)))
+        loss = losses[0] if len(losses) == 1 else sum(losses) / len(losses)
+        reported = self._share_loss(loss)
+        done = self._update(lr)
+        if not done:  # the losses forget the batch as well
+            if self.head.updates_itself:
+                self.head.discard()
+            self.head.margin.state = learnt
+            if self.auxiliary is not None:
+                self.auxiliary.undo()
+            for array, value in running:
+                value.copyto(array)
+        self._pending = (step + 1, lr, reported, not done)
+        return loss
+
+    def _part(self, batch, share, weight):
+        """Forward and backward on a batch; return its mean loss.
+
+        `share` is that of an image in the mean over all images of the step, `weight` that of the
+        batch among those of this process.
+        """
         parts = [
             mx.nd.array(part, ctx=context, dtype="uint8").astype("float32")
             for part, context in zip(np.array_split(batch.images, len(self.ctx)), self.ctx)
@@ -247,33 +213,57 @@ class Trainer:
                 losses, extra = self.auxiliary(losses, joined, batch.labels)
             objective = losses.sum() * share
             if extra is not None:  # of the batch of all processes already
-                objective = objective + extra
+                objective = objective + (extra * weight if weight != 1.0 else extra)
             if self._loss_scale is not None:
                 objective = objective * self._loss_scale.value
         # Queued before the backward pass: whoever reads it waits for the forward pass alone.
         loss = losses.mean() if extra is None else losses.mean() + extra
         objective.backward()
-        if not self._update(lr):  # skipped: the losses forget the batch as well
-            self.head.margin.state = learnt
-            if self.auxiliary is not None:
-                self.auxiliary.undo()
-        self._pending = (step + 1, lr, loss)
         return loss
+
+    def _share_loss(self, loss):
+        """Return the mean loss of all ranks, and with several, after it, 1 for each bad one."""
+        comm = self.comm
+        if comm.size == 1:
+            return loss
+        loss = loss.detach().reshape((1,))
+        bad = 1.0 - mx.nd.contrib.isfinite(loss)
+        mine = mx.nd.one_hot(mx.nd.array([comm.rank], ctx=loss.context), comm.size) * bad
+        packed = mx.nd.concat(loss / comm.size, mine.reshape((-1,)), dim=0)
+        return comm.allreduce(packed, op="sum", name="training.loss")
+
+    @property
+    def _checks(self):
+        return self._loss_scale is not None or self._max_skips > 0
+
+    def _running_statistics(self):
+        """Return (array, copy) of BatchNorm's running statistics on all devices."""
+        return [
+            (array, array.copy())
+            for name, parameter in self.net._collect_params_with_prefix().items()
+            if name.endswith(("running_mean", "running_var"))
+            for array in parameter.list_data()
+        ]
 
     def collect(self):
         """Read the numbers of the last step if nobody did yet. Waits for its forward pass."""
         if self._pending is None:
             return
-        (step, lr, loss), self._pending = self._pending, None
+        (step, lr, loss, skipped), self._pending = self._pending, None
         extra = {} if self.auxiliary is None else self.auxiliary.values()
-        result = StepResult(step, lr, float(loss.asscalar()), self.head.stats(), extra)
+        loss, *bad = (float(value) for value in loss.asnumpy().reshape(-1))
+        bad = tuple(rank for rank, flag in enumerate(bad) if flag)
+        result = StepResult(step, lr, loss, self.head.stats(), extra, skipped, bad)
+        self.last_result = result
+        if skipped:  # its numbers may be no numbers; it has no part in the means
+            self._emit("result")
+            return
         self._sums["count"] += 1
         self._sums["loss"] += result.loss
         for name, value in extra.items():
             self._sums[f"auxiliary/{name}"] += value
         for name in ("accuracy", "target_cosine"):
             self._sums[name] += result.stats[name]
-        self.last_result = result
         self._emit("result")
 
     def evaluated(self, accuracy, packs):
@@ -331,26 +321,27 @@ class Trainer:
     def _run_epoch(self):
         progress = self.progress
         self._emit("epoch_start")
-        batches = iter(self.loader.epoch(progress.epoch, start=progress.batch))
+        batches = iter(self.loader.epoch(progress.epoch, start=progress.batch * self.accumulate))
         try:
             while progress.step < self.steps and self.stop_reason is None:
                 begin = time.monotonic()
-                batch = next(batches, None)
+                parts = tuple(itertools.islice(batches, self.accumulate))
                 waited = time.monotonic() - begin
-                if batch is None:
+                if len(parts) < self.accumulate:
                     progress.epoch, progress.batch = progress.epoch + 1, 0
                     break
+                images = sum(len(part.labels) for part in parts) * self.comm.size
                 self.collect()  # of the previous step: its update still keeps the device busy
-                self.step(batch)
+                self.step(*parts)
                 progress.step += 1
                 progress.batch += 1
-                progress.images += len(batch.labels) * self.comm.size
+                progress.images += images
                 due = progress.step % self._log_every == 0 or progress.step == self.steps
                 if due:
                     self.collect()
                 self._clock["busy"] += time.monotonic() - begin
                 self._clock["wait"] += waited
-                self._clock["images"] += len(batch.labels) * self.comm.size
+                self._clock["images"] += images
                 if due:
                     self._log()
                 self._emit("step_end")
@@ -360,39 +351,54 @@ class Trainer:
         self._emit("epoch_end")
 
     def _update(self, lr):
-        """Update the weights; return False if the step is skipped, as float16 overflowed."""
-        if self._loss_scale is None:
-            self.updates.apply(lr)
+        """Update the weights; return False if the step is skipped, as a gradient overflowed."""
+        scale = 1.0 if self._loss_scale is None else 1.0 / self._loss_scale.value
+        done = self.updates.apply(lr, scale, check=self._checks)
+        if self._loss_scale is not None:
+            self._loss_scale.update(overflow=not done)
+        if done:
+            self._skips = 0
             return True
-        self.updates.scale_gradients(1.0 / self._loss_scale.value)
-        norm = self.updates.gradient_norm().asscalar()
-        if np.isfinite(norm):
-            self.updates.apply(lr)
-        self._loss_scale.update(overflow=not np.isfinite(norm))
-        return bool(np.isfinite(norm))
+        if self._loss_scale is not None and self._loss_scale.value > 1.0:
+            return False  # a smaller scale may do
+        self._skips += 1
+        if self._skips > self._max_skips:
+            raise TrainingError(
+                f"the gradient is not finite at step {self.progress.step + 1}, and "
+                f"optimizer.max_skips = {self._max_skips} such steps in a row were left out "
+                f"(learning rate {lr:g}). Lower optimizer.lr or lengthen schedule.warmup_steps. "
+                "The last checkpoint is untouched."
+            )
+        logger.warning(
+            "step %d is left out on all ranks: its gradient is not finite (%d of at most %d in "
+            "a row)",
+            self.progress.step + 1,
+            self._skips,
+            self._max_skips,
+        )
+        return False
 
     def _log(self):
         sums, clock, progress = self._sums, self._clock, self.progress
         done = progress.step - self._first_step
         elapsed = time.monotonic() - self._started
-        keys = ("loss", *(f"auxiliary/{name}" for name in self.auxiliary_names))
-        losses = [sums[key] / sums["count"] for key in keys]
-        if self.comm.size > 1:  # the head's statistics are of all processes already
-            losses = mx.nd.array(losses, ctx=self.ctx[0])
-            losses = self.comm.allreduce(losses, op="mean", name="training.loss").asnumpy()
-        loss, *extra = (float(value) for value in losses)
+        count = sums["count"] or float("nan")  # all steps may have been skipped
+        extra = [sums[f"auxiliary/{name}"] / count for name in self.auxiliary_names]
+        if self.comm.size > 1 and extra:  # the others are of all processes already
+            extra = mx.nd.array(extra, ctx=self.ctx[0])
+            extra = self.comm.allreduce(extra, op="mean", name="training.auxiliary").asnumpy()
         self.last_log = LogRecord(
             step=progress.step,
             epoch=progress.epoch,
-            loss=loss,
-            accuracy=sums["accuracy"] / sums["count"],
-            target_cosine=sums["target_cosine"] / sums["count"],
+            loss=sums["loss"] / count,
+            accuracy=sums["accuracy"] / count,
+            target_cosine=sums["target_cosine"] / count,
             lr=self.last_result.lr,
             strength=self._strength(progress.step - 1),
             images_per_second=clock["images"] / max(clock["busy"], 1e-9),
             data_wait=clock["wait"] / max(clock["busy"], 1e-9),
             eta=elapsed / done * (self.steps - progress.step),
-            auxiliary=dict(zip(self.auxiliary_names, extra)),
+            auxiliary={name: float(value) for name, value in zip(self.auxiliary_names, extra)},
         )
         self._sums = dict.fromkeys(sums, 0)
         self._clock = dict.fromkeys(clock, 0)

@@ -16,10 +16,12 @@ class NanGuard:
     def result(self, trainer):
         """Look at the loss of a step."""
         result = trainer.last_result
-        if math.isfinite(result.loss):
+        if math.isfinite(result.loss) or result.skipped:
             return
+        where = ", ".join(map(str, result.bad_ranks))
+        where = f" on rank {where}" if where else ""
         raise TrainingError(
-            f"the loss is {result.loss} at step {result.step} (learning rate {result.lr:g}, "
+            f"the loss is {result.loss} at step {result.step}{where} (learning rate {result.lr:g}, "
             f"largest logit {result.stats['max_logit']:g}). Lower optimizer.lr, lengthen "
             "schedule.warmup_steps or set optimizer.clip_norm. The last checkpoint is untouched."
         )

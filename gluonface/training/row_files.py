@@ -1,0 +1,151 @@
+"""Arrays with one row per class, in files of 65,536 classes whatever the number of processes.
+
+``weight-000065536.npy`` holds the rows of classes 65,536 to 131,071. Every file is an ordinary
+``.npy``, so that `numpy.load` can map it into memory. All ranks write their own rows into the same
+files and read what they need of them, a piece at a time.
+"""
+
+import io
+import os
+
+import numpy as np
+
+from ..errors import DataError, TrainingError
+from ..files import sha256
+
+__all__ = ["BLOCK", "create", "file_names", "read", "write"]
+
+BLOCK = 65536
+PIECE = 1 << 25  # bytes held in memory at a time
+
+
+def file_names(name, classes):
+    """Return [(file name, first class, last class + 1)] of an array."""
+    return [
+        (f"{name}-{start:09d}.npy", start, min(start + BLOCK, classes))
+        for start in range(0, classes, BLOCK)
+    ]
+
+
+def create(folder, name, classes, tail, dtype):
+    """Make the files of an array (classes, *tail), filled with zeros. One rank does.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    name : str
+    classes : int
+        C, over all ranks.
+    tail : tuple of int
+        Shape of a row.
+    dtype : numpy.dtype
+    """
+    for file, start, stop in file_names(name, classes):
+        header = _header((stop - start, *tail), dtype)
+        with open(folder / file, "wb") as stream:
+            stream.write(header)
+            stream.truncate(len(header) + (stop - start) * _row_bytes(tail, dtype))
+
+
+def write(folder, name, classes, start, rows):
+    """Write this rank's rows into files that `create` made.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    name : str
+    classes : int
+        C, over all ranks.
+    start : int
+        The class of the first row.
+    rows : array-like (n, ...)
+        NumPy array, memory-mapped or not, or NDArray.
+
+    Raises
+    ------
+    TrainingError
+        If a number is not finite.
+    """
+    tail, dtype = tuple(rows.shape[1:]), np.dtype(rows.dtype)
+    size = _row_bytes(tail, dtype)
+    for file, first, last in file_names(name, classes):
+        low, high = max(first, start), min(last, start + rows.shape[0])
+        if low >= high:
+            continue
+        header = _header((last - first, *tail), dtype)
+        with open(folder / file, "r+b") as stream:
+            stream.seek(len(header) + (low - first) * size)
+            for begin, end in _pieces(low, high, size):
+                piece = rows[begin - start : end - start]
+                piece = piece.asnumpy() if hasattr(piece, "asnumpy") else np.asarray(piece)
+                if piece.dtype.kind == "f" and not np.isfinite(piece).all():
+                    bad = begin + int(np.nonzero(~np.isfinite(piece))[0][0])
+                    raise TrainingError(
+                        f"{name} of class {bad} is not finite. Lower optimizer.lr, lengthen "
+                        "schedule.warmup_steps or set optimizer.clip_norm. The last checkpoint is "
+                        "untouched."
+                    )
+                stream.write(np.ascontiguousarray(piece).data)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def read(folder, name, classes, start, stop, files=None):
+    """Yield (class of the first row, rows) of classes `start` to `stop`, a piece at a time.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    name : str
+    classes : int
+        C of the stored array.
+    start, stop : int
+    files : dict of str to dict, optional
+        File name -> ``{"sha256": ...}``; each file is checked before its first row is given.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, cut short, or not what was written.
+    """
+    for file, first, last in file_names(name, classes):
+        low, high = max(first, start), min(last, stop)
+        if low >= high:
+            continue
+        path = folder / file
+        try:
+            if files is not None and sha256(path) != files[file]["sha256"]:
+                raise DataError(f"{path} is damaged: its SHA-256 is not the one in manifest.json")
+            rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path} of the checkpoint cannot be read: {error}") from error
+        if len(rows) != last - first:
+            raise DataError(f"{path} has {len(rows)} rows, {last - first} were expected")
+        size = _row_bytes(rows.shape[1:], rows.dtype)
+        for begin, end in _pieces(low, high, size):
+            yield begin, np.array(rows[begin - first : end - first])
+
+
+def _header(shape, dtype):
+    """Return the bytes before the numbers of a .npy file."""
+    stream = io.BytesIO()
+    np.lib.format.write_magic(stream, (1, 0))
+    np.lib.format.write_array_header_1_0(
+        stream,
+        {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+            "fortran_order": False,
+            "shape": tuple(int(n) for n in shape),
+        },
+    )
+    return stream.getvalue()
+
+
+def _row_bytes(tail, dtype):
+    return int(np.prod(tail, dtype=np.int64)) * np.dtype(dtype).itemsize
+
+
+def _pieces(low, high, row_bytes):
+    step = max(1, PIECE // max(1, row_bytes))
+    for begin in range(low, high, step):
+        yield begin, min(high, begin + step)
