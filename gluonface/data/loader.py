@@ -9,7 +9,8 @@ import numpy as np
 
 from .._compat import usable_cores
 from ..errors import DataError, InputError
-from .augment import flips
+from .augment import Pipeline
+from .samplers import Sequential, Shuffled, get_sampler, occurrences
 
 __all__ = ["Batch", "Loader"]
 
@@ -27,17 +28,24 @@ class Batch(typing.NamedTuple):
         int32 (B,).
     index : numpy.ndarray
         int64 (B,), positions in the data set.
+    others : numpy.ndarray or None
+        With Mixup or CutMix: int32 (B,), the label of the image that was mixed in.
+    shares : numpy.ndarray or None
+        With Mixup or CutMix: float32 (B,), the share of the own image, 0 to 1.
     """
 
     images: np.ndarray
     labels: np.ndarray
     index: np.ndarray
+    others: typing.Optional[np.ndarray] = None
+    shares: typing.Optional[np.ndarray] = None
 
 
 class Loader:
     """Read a data set in shuffled batches, the same on any number of workers.
 
-    The order of an epoch and the flips depend on (seed, epoch) only. Batch b of all ranks together
+    The order of an epoch and the augmentation of a sample depend on (seed, epoch) and the sample
+    only. Batch b of all ranks together
     is the slice ``b * batch_size * size`` to ``(b + 1) * batch_size * size`` of that order, rank
     after rank: ranks never share a sample within an epoch and see equally many batches, and a run
     with twice the ranks and half the batch size sees the same global batches.
@@ -49,7 +57,7 @@ class Loader:
     batch_size : int
         Images per batch of this rank.
     shuffle : bool, default True
-        False reads in the order of the data set.
+        False reads in the order of the data set. Not used when a sampler is given.
     seed : int, default 0
         The same on all ranks.
     rank, size : int, default 0 and 1
@@ -68,6 +76,11 @@ class Loader:
     max_bad : int, default 0
         How many different unreadable records are tolerated. Each is logged, noted in `bad` and
         replaced by the next readable record of the data set; one more stops with a `DataError`.
+    augment : list, default ()
+        Augmentations in their order, see `gluonface.data.augment.read_augmentations`. ``flip`` is
+        part of it already unless `flip` is False.
+    sampler : str, dict or Sampler, optional
+        Another order than the shuffled one, see `gluonface.data.samplers.get_sampler`.
 
     Attributes
     ----------
@@ -93,6 +106,8 @@ class Loader:
         prefetch=None,
         last="drop",
         max_bad=0,
+        augment=(),
+        sampler=None,
     ):
         workers = min(4, usable_cores()) if workers is None else workers
         prefetch = 2 * workers if prefetch is None else prefetch
@@ -109,11 +124,10 @@ class Loader:
             raise InputError(f"rank {rank} of {size} processes: 0 to {size - 1} was expected")
         if last not in ("drop", "keep"):
             raise InputError(f'last {last!r}: "drop" or "keep" was expected')
-        if last == "drop" and len(dataset) < batch_size * size:
-            raise InputError(
-                f"batch_size {batch_size} on {size} process{'es' if size > 1 else ''}: the data "
-                f"set has only {len(dataset)} images; take a smaller batch"
-            )
+        if sampler is None:
+            sampler = Shuffled() if shuffle else Sequential()
+        sampler = get_sampler(sampler)
+        self._check_size(dataset, batch_size, size, last, sampler)
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -126,19 +140,39 @@ class Loader:
         self.last = last
         self.max_bad = max_bad
         self.bad = []
+        self.sampler = sampler.bind(dataset, batch_size * size, seed)
+        self.pipeline = Pipeline(augment)
+        if flip and self.pipeline.flip is None:
+            self.pipeline = Pipeline(["flip", *self.pipeline])
+        elif self.pipeline.flip is not None and not flip:
+            raise InputError("flip is in the list of augmentations and switched off beside it")
+        if self.pipeline.mixing is not None and sampler.group > 1:
+            raise InputError(
+                f"{self.pipeline.mixing.name} mixes neighbours of a batch, which are images of one "
+                f"identity with the sampler {sampler.name}; take one of the two"
+            )
+
+    @staticmethod
+    def _check_size(dataset, batch_size, size, last, sampler):
+        processes = f"{size} process{'es' if size > 1 else ''}"
+        if last == "drop" and len(dataset) < batch_size * size:
+            raise InputError(
+                f"batch_size {batch_size} on {processes}: the data set has only {len(dataset)} "
+                "images; take a smaller batch"
+            )
+        if batch_size % sampler.group:
+            raise InputError(
+                f"batch_size {batch_size} on {processes}: {sampler.name} puts {sampler.group} "
+                "images of each identity into a batch; take a multiple of that"
+            )
 
     def __len__(self):
-        whole, rest = divmod(len(self.dataset), self.batch_size * self.size)
+        whole, rest = divmod(self.sampler.length, self.batch_size * self.size)
         return whole + (1 if rest and self.last == "keep" else 0)
 
     def order(self, epoch):
-        """Return the order of all ranks' samples in an epoch, int64 (len(dataset),)."""
-        n = len(self.dataset)
-        if not self.shuffle:
-            return np.arange(n, dtype=np.int64)
-        # The bits of a bit generator are fixed for good, Generator.permutation is not (NEP 19).
-        key = np.array([n % (1 << 64) for n in (self.seed, epoch)], np.uint64)
-        return np.random.Philox(key=key).random_raw(n).argsort(kind="stable")
+        """Return the order of all ranks' samples in an epoch, int64 (n,)."""
+        return self.sampler.order(epoch)
 
     def epoch(self, epoch, start=0):
         """Return an iterator over the batches of an epoch.
@@ -159,15 +193,28 @@ class Loader:
         if not 0 <= start <= len(self):
             raise InputError(f"start {start}: batches 0 to {len(self)} were expected")
         order = self.order(epoch)
-        return self.batches((self._slice(order, b) for b in range(start, len(self))), epoch)
+        # A sample that comes again is another one to the augmentations.
+        keys = order + (occurrences(order) << 40) if self.sampler.repeats else order
+        jobs = (self._job(order, keys, batch) for batch in range(start, len(self)))
+        return self._stream(jobs, epoch)
 
-    def _slice(self, order, batch):
-        """Return this rank's part of a batch of all ranks."""
+    def _job(self, order, keys, batch):
+        """Return what to load for this rank's part of a batch of all ranks."""
         begin = batch * self.batch_size * self.size
         each = min(self.batch_size, -(-(len(order) - begin) // self.size))
         begin += self.rank * each
-        wanted = np.arange(begin, begin + each) % len(order)
-        return order[wanted]
+        places = np.arange(begin, begin + each)
+        if self.pipeline.mixing is None:
+            places %= len(order)
+            return order[places], keys[places], None
+        # Partners are neighbours in the order of all ranks; at most two stand in another rank's
+        # part, and are loaded behind the own.
+        partners = places ^ 1
+        slots = partners - begin
+        outside = (slots < 0) | (slots >= each)
+        slots[outside] = each + np.arange(outside.sum())
+        places = np.concatenate([places, partners[outside]]) % len(order)
+        return order[places], keys[places], slots
 
     def batches(self, indices, epoch=0):
         """Return an iterator over batches of given samples, to replay a run.
@@ -177,16 +224,24 @@ class Loader:
         indices : iterable of sequence of int
             The positions of each batch, for instance an array (batches, batch_size).
         epoch : int, default 0
-            Whose flips are taken, if the loader flips.
+            Whose augmentations are taken.
         """
-        return self._stream(iter(indices), epoch)
+        return self._stream((self._replay(index) for index in indices), epoch)
 
-    def _stream(self, indices, epoch):
+    def _replay(self, index):
+        index = np.array(index, np.int64)
+        slots = None
+        if self.pipeline.mixing is not None:
+            slots = np.arange(len(index)) ^ 1
+            slots = np.where(slots < len(index), slots, len(index) - 1)
+        return index, index, slots
+
+    def _stream(self, jobs, epoch):
         pool = concurrent.futures.ThreadPoolExecutor(self.workers, "gluonface-loader")
         waiting = collections.deque()
         try:
-            for index in indices:
-                waiting.append(pool.submit(self._make, index, epoch))
+            for job in jobs:
+                waiting.append(pool.submit(self._make, job, epoch))
                 if len(waiting) > self.prefetch:
                     yield self._take(waiting.popleft())
             while waiting:
@@ -225,15 +280,25 @@ class Loader:
             f"{', ...' if len(self.bad) > 10 else ''}. The last: {reason}"
         )
 
-    def _make(self, index, epoch):
-        """Read and decode one batch; return it and the bad records met on the way."""
-        index = np.array(index, np.int64)
-        mirror = flips(self.seed, epoch, index) if self.flip else np.zeros(len(index), bool)
+    def _make(self, job, epoch):
+        """Read, decode and augment one batch; return it and the bad records met on the way."""
+        index, keys, slots = job
+        images, labels, index, bad = self._load(np.array(index), keys, epoch)
+        self.pipeline.change(images, self.seed, epoch, keys)
+        if slots is None:
+            return Batch(images, labels, index), bad
+        own = slice(len(slots))  # behind them lie partners that are another rank's
+        mixed, shares = self.pipeline.mix(images[own], images[slots], self.seed, epoch, keys[own])
+        return Batch(mixed, labels[own], index[own], labels[slots], shares), bad
+
+    def _load(self, index, keys, epoch):
+        """Read and decode; change `index` where records are bad."""
+        mirror = self.pipeline.flips(self.seed, epoch, keys)
         images = np.empty((len(index), 3, *self.dataset.image_size), np.uint8)
         labels = np.empty(len(index), np.int32)
         bad = {}
         load = self.dataset.load
-        for at, (position, flip) in enumerate(zip(index.tolist(), mirror.tolist())):
+        for at, (position, flip) in enumerate(zip(index.tolist(), mirror)):
             try:
                 labels[at] = load(position, images[at], flip)
             except DataError as error:
@@ -241,7 +306,7 @@ class Loader:
                 index[at], labels[at] = self._replace(position, images[at], flip, bad)
                 if index[at] < 0:
                     break  # more than max_bad: the consumer raises
-        return Batch(images, labels, index), bad
+        return images, labels, index, bad
 
     def _replace(self, position, out, flip, bad):
         """Load the next readable record instead; return its position and label."""
