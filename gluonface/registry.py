@@ -2,11 +2,28 @@
 
 import difflib
 import fnmatch
+import importlib
+import pkgutil
 import re
 
 from .errors import InputError
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "import_modules"]
+
+
+def import_modules(package, path):
+    """Import the public modules of a package, so that what they register is known.
+
+    Parameters
+    ----------
+    package : str
+        Its ``__name__``.
+    path : iterable of str
+        Its ``__path__``.
+    """
+    for module in pkgutil.iter_modules(path):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{package}.{module.name}")
 
 
 def _natural_key(name):

@@ -7,17 +7,12 @@ A margin (`get_loss`) holds no weight. It becomes a loss in one of two ways, by 
 Importing this package does not import MXNet.
 """
 
-import importlib
-import pkgutil
-
+from ..registry import import_modules
 from ._margin import LOSSES, Margin
 
 __all__ = ["LOSSES", "Margin", "MarginSoftmaxLoss", "get_loss", "list_losses"]
 
-# Every public module of this folder registers its losses when it is imported.
-for _module in pkgutil.iter_modules(__path__):
-    if not _module.name.startswith("_"):
-        importlib.import_module(f"{__name__}.{_module.name}")
+import_modules(__name__, __path__)  # they register their losses
 
 
 def get_loss(name, **params):

@@ -7,8 +7,9 @@ checks, the signature, `gluonface losses` and the pages of the docs.
 import types
 
 from ..errors import InputError
-from ..parameters import Declared, Parameter, declare
+from ..parameters import Parameter, declare
 from ..registry import Registry
+from ._loss import Loss
 
 __all__ = ["LOSSES", "Margin", "Parameter", "declare"]
 
@@ -25,7 +26,7 @@ STRENGTH = Parameter(
 )
 
 
-class Margin(Declared):
+class Margin(Loss):
     r"""Template of all margin losses: formulas only, no weight, no knowledge of processes.
 
     The loss of sample i with label y is the softmax cross entropy
@@ -73,12 +74,7 @@ class Margin(Declared):
     """
 
     name = "margin"
-    title = ""  # as written in the paper
-    paper = ""
-    year = 0
-    arxiv = ""
     family = "target-only"  # or "hard-negative", "statistics": what it must know of the batch
-    formula = ""
     parameters = types.MappingProxyType({})
 
     scale = 1.0
@@ -222,29 +218,6 @@ class Margin(Declared):
         NDArray or Symbol (N, C) float32
         """
         return cosine
-
-    @classmethod
-    def describe(cls):
-        """Return what tables and docs say of this loss, as a dict of plain values."""
-        return {
-            "name": cls.name,
-            "title": cls.title,
-            "paper": cls.paper,
-            "year": cls.year,
-            "arxiv": cls.arxiv,
-            "family": cls.family,
-            "formula": cls.formula,
-            "parameters": [
-                {
-                    "name": name,
-                    "default": entry.default,
-                    "unit": entry.unit,
-                    "allowed": entry.allowed,
-                    "doc": entry.doc,
-                }
-                for name, entry in cls.parameters.items()
-            ],
-        }
 
 
 def scale_parameter(default=64.0):

@@ -45,7 +45,7 @@ Representations"
     year = 2019
     arxiv = "1905.00292"
     family = "statistics"
-    formula = "z_j = s cos(theta_j), s = log(B) / cos(min(pi/4, median theta_y))"
+    formula_text = "z_j = s cos(theta_j), s = log(B) / cos(min(pi/4, median theta_y))"
     parameters = declare(
         mode=Parameter(
             "dynamic", "whether the scale follows the batches", choices=("dynamic", "fixed")

@@ -46,7 +46,7 @@ class AdaFace(Margin):
     year = 2022
     arxiv = "2204.00964"
     family = "statistics"
-    formula = "z_y = s (cos(theta_y - m q) - (m + m q)), q by the norm"
+    formula_text = "z_y = s (cos(theta_y - m q) - (m + m q)), q by the norm"
     parameters = declare(
         margin=Parameter(
             0.4, "the margin m", low=0.0, high=math.pi / 2, why="it counts up to twice"

@@ -36,7 +36,7 @@ class AdaMSoftmax(Margin):
     title = "AdaM-Softmax"
     paper = "AdaptiveFace: Adaptive Margin and Sampling for Face Recognition"
     year = 2019
-    formula = "z_y = s (cos(theta_y) - m_y), m learned"
+    formula_text = "z_y = s (cos(theta_y) - m_y), m learned"
     parameters = declare(
         weight=Parameter(
             50.0, "pull lambda towards larger margins", low=0.0, why="else they shrink to 0"

@@ -48,7 +48,7 @@ class ArcFace(Margin):
     paper = "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"
     year = 2018
     arxiv = "1801.07698"
-    formula = "z_y = s cos(theta_y + m)"
+    formula_text = "z_y = s cos(theta_y + m)"
     parameters = declare(
         margin=Parameter(
             0.5,

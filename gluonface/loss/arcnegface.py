@@ -47,7 +47,7 @@ class ArcNegFace(Margin):
     year = 2019
     arxiv = "1909.00632"
     family = "hard-negative"
-    formula = "z_j = s (t cos(theta_j) + t - 1), t = alpha exp(-(cos(theta_j) - a)^2/sigma)"
+    formula_text = "z_j = s (t cos(theta_j) + t - 1), t = alpha exp(-(cos(theta_j) - a)^2/sigma)"
     parameters = declare(
         margin=Parameter(
             0.5,

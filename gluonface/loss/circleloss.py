@@ -33,7 +33,7 @@ class CircleLoss(Margin):
     paper = "Circle Loss: A Unified Perspective of Pair Similarity Optimization"
     year = 2020
     arxiv = "2002.10857"
-    formula = "z_y = gamma [1 + m - c_y]+ (c_y - 1 + m), z_j = gamma [c_j + m]+ (c_j - m)"
+    formula_text = "z_y = gamma [1 + m - c_y]+ (c_y - 1 + m), z_j = gamma [c_j + m]+ (c_j - m)"
     parameters = declare(
         margin=Parameter(
             0.25, "m of the circle", low=0.0, high=1.0, why="optima are at -m and 1 + m"

@@ -29,5 +29,5 @@ class COCO(Margin):
     paper = "Rethinking Feature Discrimination and Polymerization for Large-scale Recognition"
     year = 2017
     arxiv = "1710.00870"
-    formula = "z_j = alpha cos(theta_j)"
+    formula_text = "z_j = alpha cos(theta_j)"
     parameters = declare(scale=scale_parameter(6.25))

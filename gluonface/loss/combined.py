@@ -55,7 +55,7 @@ class CombinedMargin(Margin):
     paper = "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"
     year = 2018
     arxiv = "1801.07698"
-    formula = "z_y = s (cos(m1 theta_y + m2) - m3)"
+    formula_text = "z_y = s (cos(m1 theta_y + m2) - m3)"
     parameters = declare(
         m1=Parameter(
             1.0, "factor on the target's angle", low=0.1, high=5.0, why="as for SphereFace, up to 5"

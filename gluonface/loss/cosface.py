@@ -33,7 +33,7 @@ class CosFace(Margin):
     paper = "CosFace: Large Margin Cosine Loss for Deep Face Recognition"
     year = 2018
     arxiv = "1801.09414"
-    formula = "z_y = s (cos(theta_y) - m)"
+    formula_text = "z_y = s (cos(theta_y) - m)"
     parameters = declare(
         margin=Parameter(
             0.35,

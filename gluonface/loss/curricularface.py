@@ -49,7 +49,7 @@ class CurricularFace(Margin):
     year = 2020
     arxiv = "2004.00288"
     family = "hard-negative"
-    formula = "z_j = s cos(theta_j) (t + cos(theta_j)) where cos(theta_j) > cos(theta_y + m)"
+    formula_text = "z_j = s cos(theta_j) (t + cos(theta_j)) where cos(theta_j) > cos(theta_y + m)"
     parameters = declare(
         margin=Parameter(
             0.5,

@@ -46,7 +46,7 @@ class L2Softmax(Margin):
     paper = "L2-constrained Softmax Loss for Discriminative Face Verification"
     year = 2017
     arxiv = "1703.09507"
-    formula = "z_j = alpha W_j.x/|x| + b_j"
+    formula_text = "z_j = alpha W_j.x/|x| + b_j"
     parameters = declare(
         scale=Parameter(
             40.0,

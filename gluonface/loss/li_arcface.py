@@ -40,7 +40,7 @@ class LiArcFace(Margin):
     paper = "AirFace: Lightweight and Efficient Model for Face Recognition"
     year = 2019
     arxiv = "1907.12256"
-    formula = "z_y = s (pi - 2 (theta_y + m)) / pi"
+    formula_text = "z_y = s (pi - 2 (theta_y + m)) / pi"
     parameters = declare(
         margin=Parameter(
             0.45,

@@ -46,7 +46,7 @@ class MagFace(Margin):
     paper = "MagFace: A Universal Representation for Face Recognition and Quality Assessment"
     year = 2021
     arxiv = "2103.06627"
-    formula = "z_y = s cos(theta_y + m(|x|)), L = CE + lambda_g (|x|/u_a^2 + 1/|x|)"
+    formula_text = "z_y = s cos(theta_y + m(|x|)), L = CE + lambda_g (|x|/u_a^2 + 1/|x|)"
     parameters = declare(
         l_a=Parameter(10.0, "shortest norm that counts", above=0.0, why="1/l_a is in the loss"),
         u_a=Parameter(110.0, "longest norm that counts", above=0.0, why="it must exceed l_a"),

@@ -45,7 +45,7 @@ class MVSoftmax(Margin):
     year = 2019
     arxiv = "1912.00833"
     family = "hard-negative"
-    formula = "z_j = s ((1 + t) cos(theta_j) + t) where cos(theta_j) > f(theta_y)"
+    formula_text = "z_j = s ((1 + t) cos(theta_j) + t) where cos(theta_j) > f(theta_y)"
     parameters = declare(
         **kind_parameters(
             Parameter(

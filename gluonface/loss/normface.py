@@ -29,5 +29,5 @@ class NormFace(Margin):
     paper = "NormFace: L2 Hypersphere Embedding for Face Verification"
     year = 2017
     arxiv = "1704.06369"
-    formula = "z_j = s cos(theta_j)"
+    formula_text = "z_j = s cos(theta_j)"
     parameters = declare(scale=scale_parameter(30.0))

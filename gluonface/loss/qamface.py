@@ -39,7 +39,7 @@ class QAMFace(Margin):
     title = "QAMFace"
     paper = "QAMFace: Quadratic Additive Angular Margin Loss for Face Recognition"
     year = 2020
-    formula = "z_y = s (2 pi - (theta_y + m))^2"
+    formula_text = "z_y = s (2 pi - (theta_y + m))^2"
     parameters = declare(
         margin=Parameter(
             0.5,

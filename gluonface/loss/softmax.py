@@ -20,7 +20,7 @@ class Softmax(Margin):
     paper = "Deep Learning Face Representation from Predicting 10,000 Classes"
     year = 2014
     family = "target-only"
-    formula = "z_j = W_j.x + b_j"
+    formula_text = "z_j = W_j.x + b_j"
     unit_embedding = False
     unit_weight = False
     has_bias = True

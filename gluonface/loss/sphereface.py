@@ -58,7 +58,7 @@ class SphereFace(Margin):
     year = 2017
     arxiv = "1704.08063"
     family = "target-only"
-    formula = "z_y = s |x| (lambda cos(theta_y) + psi(theta_y)) / (1 + lambda)"
+    formula_text = "z_y = s |x| (lambda cos(theta_y) + psi(theta_y)) / (1 + lambda)"
     parameters = declare(
         margin=Parameter(
             4,

@@ -38,7 +38,7 @@ class SubcenterArcFace(ArcFace):
     paper = "Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web Faces"
     year = 2020
     arxiv = ""
-    formula = "z_y = s cos(theta_y + m), cos(theta_j) = max_k cos(theta_jk)"
+    formula_text = "z_y = s cos(theta_y + m), cos(theta_j) = max_k cos(theta_jk)"
     parameters = declare(
         **ArcFace.parameters,
         subcenters=Parameter(

@@ -77,7 +77,7 @@ class SVXSoftmax(Margin):
     year = 2018
     arxiv = "1812.11317"
     family = "hard-negative"
-    formula = "z_j = s (t cos(theta_j) + t - 1) where cos(theta_j) > f(theta_y)"
+    formula_text = "z_j = s (t cos(theta_j) + t - 1) where cos(theta_j) > f(theta_y)"
     parameters = declare(
         **kind_parameters(
             Parameter(

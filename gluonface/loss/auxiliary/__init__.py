@@ -15,8 +15,8 @@ In a recipe: ``loss: [arcface, {center: 0.01}]``. Importing this package does no
 """
 
 import importlib
-import pkgutil
 
+from ...registry import import_modules
 from ._base import AUXILIARY, Auxiliary
 
 __all__ = [
@@ -28,10 +28,7 @@ __all__ = [
     "list_auxiliary",
 ]
 
-# Every public module of this folder registers its losses when it is imported.
-for _module in pkgutil.iter_modules(__path__):
-    if not _module.name.startswith("_"):
-        importlib.import_module(f"{__name__}.{_module.name}")
+import_modules(__name__, __path__)  # they register their losses
 
 
 def get_auxiliary(name, **params):

@@ -1,8 +1,9 @@
 """The template of all auxiliary losses: declared parameters, checks, description."""
 
 from ...errors import InputError
-from ...parameters import Declared, Parameter, declare
+from ...parameters import Parameter, declare
 from ...registry import Registry
+from .._loss import Loss
 
 __all__ = ["AUXILIARY", "Auxiliary", "Flag", "Whole", "declare", "weight_parameter"]
 
@@ -43,7 +44,7 @@ def weight_parameter(default):
     )
 
 
-class Auxiliary(Declared):
+class Auxiliary(Loss):
     """Template of the auxiliary losses.
 
     Parameters
@@ -62,14 +63,8 @@ class Auxiliary(Declared):
     """
 
     name = "auxiliary"
-    title = ""  # as written in the paper
-    paper = ""
-    year = 0
-    arxiv = ""
     family = "auxiliary"
     kind = "embeddings"
-    formula_text = ""
-    parameters = declare()
 
     def formula(self, F, *inputs):
         """Return the losses of arrays or Symbols; no state, no process but this one.
@@ -107,23 +102,4 @@ class Auxiliary(Declared):
     @classmethod
     def describe(cls):
         """Return what tables and docs say of this loss, as a dict of plain values."""
-        return {
-            "name": cls.name,
-            "title": cls.title,
-            "paper": cls.paper,
-            "year": cls.year,
-            "arxiv": cls.arxiv,
-            "family": cls.family,
-            "kind": cls.kind,
-            "formula": cls.formula_text,
-            "parameters": [
-                {
-                    "name": name,
-                    "default": entry.default,
-                    "unit": entry.unit,
-                    "allowed": entry.allowed,
-                    "doc": entry.doc,
-                }
-                for name, entry in cls.parameters.items()
-            ],
-        }
+        return {**super().describe(), "kind": cls.kind}
