@@ -45,9 +45,10 @@ class Checkpoints:
         Communicator. All ranks call `write`; rank 0 renames and links.
     """
 
-    def __init__(self, root, comm=None):
+    def __init__(self, root, comm=None, keep=1):
         self.root = pathlib.Path(root)
         self._comm = comm
+        self._keep = keep
 
     def path(self, name="last"):
         """Return the folder that the link `name` points to, or None."""

@@ -9,7 +9,10 @@ import sys
 from .._compat import mx
 from ..errors import InputError
 from . import callbacks as watch
+from .agreement import require_same, together
 from .checkpoint import Checkpoints, load_state
+from .config import config_to_dict
+from .heads import build_head
 from .optimizers import Updates
 from .precision import LossScale, reduced
 from .run_folder import RunFolder
@@ -48,8 +51,8 @@ def train(config, run, resume=False, argv=None, progress=None):
             folder.require_new()
     else:
         logging.getLogger("gluonface").setLevel(logging.WARNING)  # rank 0 speaks for all
-    trainer = build(config, comm)
-    checkpoints = Checkpoints(folder.checkpoints, comm)
+    trainer = build(config, comm, folder.path)
+    checkpoints = Checkpoints(folder.checkpoints, comm, config.checkpoint.keep)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
     if comm.rank == 0:
         folder.begin(config, sys.argv if argv is None else argv)
@@ -78,49 +81,108 @@ def train(config, run, resume=False, argv=None, progress=None):
     return trainer
 
 
-def build(config, comm=None):
-    """Return a `Trainer` without callbacks for a configuration.
+def build(config, comm=None, folder=None):
+    """Return a `Trainer` without callbacks for a configuration. A collective.
 
     Parameters
     ----------
     config : Config
     comm : object, optional
         Default: `Local`.
+    folder : pathlib.Path, optional
+        The run folder, where class centres on disk go by default.
+
+    Raises
+    ------
+    InputError
+        Of whatever the configuration asks for that cannot be; on several ranks also if they do
+        not agree on data and settings.
     """
-    from ..data import Loader, RecordDataset
-    from ..loss import get_loss
     from ..loss.auxiliary import Auxiliaries
-    from ..model_zoo import get_model
-    from ..parallel import Local, PartialFC
+    from ..parallel import Local
 
     comm = comm or Local()
+    # What fails on one rank is to fail on all, so nothing in here waits for another rank.
+    loader, net, ctx, margin = together(comm, lambda: _prepare(config, comm), "training.prepared")
+    classes = loader.dataset.num_classes
+    require_same(comm, _facts(config, loader, ctx))
+    head = together(
+        comm,
+        lambda: build_head(config, margin, classes, net.cfg.embedding_size, comm, ctx[0], folder),
+        "training.head",
+    )
+    if comm.size > 1:
+        for name, parameter in net._collect_params_with_prefix().items():
+            value = parameter.data(ctx[0])
+            parameter.set_data(comm.broadcast(value, root=0, name=f"training.initial.{name}"))
+    net.hybridize(static_alloc=True)
+    forward = reduced(net, config.train.dtype, ctx)
+    if forward is not net:
+        forward.hybridize(static_alloc=True)
+    auxiliary = None
+    if config.loss.auxiliary:
+        sizes = (classes, net.cfg.embedding_size)
+        auxiliary = Auxiliaries(config.loss.auxiliary, *sizes, comm, ctx[0], config.train.seed)
+    accumulate = config.train.accumulate
+    steps = total_steps(config, loader)
+    return Trainer(
+        net,
+        head,
+        loader,
+        Updates(net, head, config.optimizer, comm, auxiliary, accumulate),
+        steps=steps,
+        lr=learning_rate(config.schedule, config.optimizer.lr, steps),
+        strength=margin_strength(config.margin_warmup, steps),
+        ctx=ctx,
+        comm=comm,
+        forward=forward,
+        loss_scale=LossScale() if config.train.dtype == "float16" else None,
+        auxiliary=auxiliary,
+        accumulate=accumulate,
+        max_skips=config.optimizer.max_skips,
+        seed=config.train.seed,
+        log_every=config.log.every,
+    )
+
+
+def _prepare(config, comm):
+    """Return what a rank makes on its own: loader, network, contexts and margin."""
+    from ..data import Loader, RecordDataset
+    from ..loss import get_loss
+    from ..model_zoo import get_model
+
     if config.data.path is None:
         raise InputError("no training data: give --data DIR (or data.path in the configuration)")
-    if config.data.batch_size % comm.size:
+    batch_size, accumulate = config.data.batch_size, config.train.accumulate
+    parts = comm.size * accumulate
+    if batch_size % parts:
+        cut = f" in {accumulate} parts (train.accumulate)" if accumulate > 1 else ""
         raise InputError(
-            f"data.batch_size = {config.data.batch_size} cannot be divided over {comm.size} "
-            "processes; it counts the images of all of them"
+            f"data.batch_size = {batch_size} cannot be divided over {comm.size} processes{cut}; "
+            "it counts the images of a step, all processes together"
         )
     ctx = contexts(config.train.ctx, comm)
-    batch_size = config.data.batch_size // comm.size
-    if batch_size < len(ctx):
+    if batch_size // parts < len(ctx):
         raise InputError(
-            f"data.batch_size = {config.data.batch_size} leaves nothing to do for some of the "
-            f"{len(ctx)} devices of each process"
+            f"data.batch_size = {batch_size} leaves nothing to do for some of the {len(ctx)} "
+            "devices of each process"
         )
     margin = get_loss(config.loss.name, **config.loss.arguments)
+    check_auxiliary(config)
     dataset = RecordDataset(config.data.path)
     loader = Loader(
         dataset,
-        batch_size,
+        batch_size // parts,
         seed=config.train.seed,
         rank=comm.rank,
         size=comm.size,
         flip=config.data.flip,
+        augment=config.data.augment,
+        sampler=config.data.sampler,
         workers=config.data.workers,
         max_bad=config.data.max_bad,
     )
-    steps = total_steps(config, loader)
+    learning_rate(config.schedule, config.optimizer.lr, total_steps(config, loader))
     mx.random.seed(config.train.seed)  # the same weights on every rank
     net = get_model(config.model.name, embedding_size=config.model.embedding_size, ctx=ctx)
     if tuple(dataset.image_size) != tuple(net.cfg.input_size):
@@ -130,46 +192,30 @@ def build(config, comm=None):
         )
     if config.model.init is not None:
         initialise(net, config.model.init)
-    if comm.size > 1:
-        for name, parameter in net._collect_params_with_prefix().items():
-            value = parameter.data(ctx[0])
-            parameter.set_data(comm.broadcast(value, root=0, name=f"training.initial.{name}"))
-    net.hybridize(static_alloc=True)
-    forward = reduced(net, config.train.dtype, ctx)
-    if forward is not net:
-        forward.hybridize(static_alloc=True)
-    check_auxiliary(config)
-    head = PartialFC(
-        margin,
-        dataset.num_classes,
-        net.cfg.embedding_size,
-        sample_rate=config.head.sample_rate,
-        comm=comm,
-        ctx=ctx[0],
-        seed=config.train.seed,
-        label_smoothing=config.head.label_smoothing,
-        filter_above=config.head.filter_above,
-    )
-    auxiliary = None
-    if config.loss.auxiliary:
-        sizes = (dataset.num_classes, net.cfg.embedding_size)
-        auxiliary = Auxiliaries(config.loss.auxiliary, *sizes, comm, ctx[0], config.train.seed)
-    return Trainer(
-        net,
-        head,
-        loader,
-        Updates(net, head, config.optimizer, comm, auxiliary),
-        steps=steps,
-        lr=learning_rate(config.schedule, config.optimizer.lr, steps),
-        strength=margin_strength(config.margin_warmup, steps),
-        ctx=ctx,
-        comm=comm,
-        forward=forward,
-        loss_scale=LossScale() if config.train.dtype == "float16" else None,
-        auxiliary=auxiliary,
-        seed=config.train.seed,
-        log_every=config.log.every,
-    )
+    return loader, net, ctx, margin
+
+
+def _facts(config, loader, ctx):
+    """Return what has to be the same on all ranks. Paths need not: machines differ."""
+    from .. import __version__
+
+    tree = config_to_dict(config)
+    facts = {
+        f"{section}.{key}": value
+        for section, values in tree.items()
+        if isinstance(values, dict)
+        for key, value in values.items()
+    }
+    for key in ("data.path", "data.workers", "model.init", "eval.packs", "head.centers_path"):
+        facts.pop(key, None)
+    return {
+        **facts,
+        "number of classes": loader.dataset.num_classes,
+        "number of images": len(loader.dataset),
+        "devices": len(ctx),
+        "gluonface": __version__,
+        "MXNet": mx.__version__,
+    }
 
 
 def check_auxiliary(config):
@@ -266,7 +312,7 @@ def total_steps(config, loader):
     if config.train.steps is not None:
         return config.train.steps
     if config.train.epochs is not None:
-        return config.train.epochs * len(loader)
+        return config.train.epochs * (len(loader) // config.train.accumulate)
     raise InputError("how long to train is not given: set train.steps or train.epochs")
 
 
@@ -348,7 +394,7 @@ def _log_setup(config, trainer):
         trainer.comm.size,
         "" if trainer.comm.size == 1 else "es",
         trainer.steps,
-        len(loader),
+        trainer.steps_per_epoch,
         config.optimizer.name,
         config.optimizer.lr,
         mx.__version__,

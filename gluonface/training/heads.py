@@ -1,0 +1,97 @@
+"""The classifier of a run: what it will take, and where its centres come from."""
+
+import logging
+
+from ..errors import InputError
+
+__all__ = ["build_head"]
+
+logger = logging.getLogger(__name__)
+
+WORTHWHILE = 500_000  # classes from which sampling was measured to pay, see docs/partial_fc.rst
+
+
+def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=None):
+    """Return the `PartialFC` of a configuration; log what it will take before it takes it.
+
+    Parameters
+    ----------
+    config : Config
+    margin : Margin
+    num_classes, embedding_size : int
+    comm : object
+    ctx : mx.Context
+    folder : pathlib.Path, optional
+        The run folder.
+    """
+    from ..parallel import PartialFC
+
+    options = config.head
+    if options.sample_rate < 1.0 and num_classes < WORTHWHILE and comm.rank == 0:
+        logger.warning(
+            "head.sample_rate = %g with %d classes: below about %d classes sampling saves next to "
+            "no time and costs accuracy; head.sample_rate=1 is the safe choice",
+            options.sample_rate,
+            num_classes,
+            WORTHWHILE,
+        )
+    path = options.centers_path
+    if options.centers == "disk" and path is None:
+        if folder is None:
+            raise InputError("head.centers = 'disk' needs head.centers_path: the folder for them")
+        path = folder / "centers"
+    if comm.rank == 0:
+        logger.info(
+            "the head will take about %s for %d of %d classes on rank 0",
+            _size(expected_bytes(config, margin, num_classes, embedding_size, comm.size)),
+            -(-num_classes // comm.size),
+            num_classes,
+        )
+    return PartialFC(
+        margin,
+        num_classes,
+        embedding_size,
+        sample_rate=options.sample_rate,
+        comm=comm,
+        ctx=ctx,
+        seed=config.train.seed,
+        label_smoothing=options.label_smoothing,
+        filter_above=options.filter_above,
+        sampler=options.sampler,
+        unbiased=options.unbiased,
+        momentum_mode=options.momentum_mode,
+        centers=options.centers,
+        centers_path=path,
+        wire_dtype=options.wire_dtype,
+        chunk=options.chunk,
+    )
+
+
+def expected_bytes(config, margin, num_classes, embedding_size, ranks):
+    """Return the bytes that the head of one rank will take, roughly.
+
+    Weights and optimizer state, the sampled rows with their gradients, two matrices of logits, and
+    the gathered embeddings with their gradients.
+    """
+    rows = -(-num_classes // ranks)
+    sampled = rows * config.head.sample_rate
+    batch = config.data.batch_size / config.train.accumulate
+    width = embedding_size * margin.subcenters
+    slots = {"adam": 2, "adamw": 2}.get(config.optimizer.name, int(config.optimizer.momentum > 0))
+    copies = 1 if config.head.sample_rate == 1.0 else 2 + slots
+    stored = 0 if config.head.centers == "disk" else (1 + slots) * rows * width
+    chunk = min(sampled, config.head.chunk or sampled)
+    return 4 * (
+        stored
+        + copies * sampled * width
+        + 2 * batch * chunk * margin.subcenters
+        + 2 * batch * embedding_size
+    )
+
+
+def _size(count):
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
