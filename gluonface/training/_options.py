@@ -107,6 +107,8 @@ def _unknown(name, root):
 
 def _value(kind, metadata, value, name):
     """Return `value` as `kind`, or raise an InputError that says what is expected."""
+    if kind is typing.Any:  # whoever reads it checks it
+        return _plain(value) if isinstance(value, dict) else number(value)
     union = typing.get_origin(kind) is typing.Union
     kinds = typing.get_args(kind) if union else (kind,)
     if value is None and type(None) in kinds:
@@ -118,7 +120,8 @@ def _value(kind, metadata, value, name):
             raise InputError(f"{name} = {value!r} is not a section ({metadata.get('help', '')})")
         if typing.get_origin(each) is list:
             (element,) = typing.get_args(each)
-            if isinstance(value, str) and element is str:
+            one = str if element is str else (str, dict) if element is typing.Any else ()
+            if isinstance(value, one):
                 value = [value]
             if isinstance(value, (list, tuple)):
                 return [

@@ -7,6 +7,8 @@ Steps may be given as a whole number, or as a share of the run: ``0.1`` is a ten
 import dataclasses
 from typing import Any, Optional, Union
 
+from ..data.augment import read_augmentations
+from ..data.samplers import get_sampler
 from ..errors import InputError
 from ._options import option, read_section
 
@@ -87,6 +89,12 @@ class DataConfig:
     path: Optional[str] = option(None, "folder with train.rec, or the .rec file")
     batch_size: int = option(128, "images per step over all devices and processes", low=1)
     flip: bool = option(True, "mirror half of the images at random")
+    augment: list[Any] = option(  # noqa: RUF009
+        [], "further augmentations: NAME, or {NAME: {parameter: value}}"
+    )
+    sampler: Any = option(  # noqa: RUF009
+        "shuffled", "what is drawn, in which order: NAME, or {NAME: {parameter: value}}"
+    )
     workers: Optional[int] = option(None, "decoding threads; empty: as many as useful", low=1)
     max_bad: int = option(0, "unreadable records to skip before stopping", low=0)
 
@@ -230,6 +238,7 @@ def config_from_dict(tree):
     """
     config = read_section(Config, with_loss_section(tree))
     _move_label_smoothing(config)
+    _check_data(config)
     for key in ("start", "end"):
         _check_share(getattr(config.margin_warmup, key), f"margin_warmup.{key}")
     _check_share(config.schedule.warmup_steps, "schedule.warmup_steps")
@@ -312,6 +321,21 @@ def _move_label_smoothing(config):
         )
     head = {**config_to_dict(config.head), "label_smoothing": value}
     config.head = read_section(HeadConfig, head, "head.", Config)
+
+
+def _check_data(config):
+    """Check the augmentations and the sampler, and what does not go with them."""
+    data = config.data
+    found = read_augmentations(data.augment, "data.augment")
+    get_sampler(data.sampler, "data.sampler")
+    for one in found:
+        if one.mixes and config.loss.auxiliary:
+            raise InputError(
+                f"data.augment has {one.name}, whose images have two labels each; "
+                f"{', '.join(config.loss.auxiliary)} (loss.auxiliary) knows one. Take one of them"
+            )
+        if one.name == "flip" and not data.flip:
+            raise InputError("data.augment has flip, and data.flip = false switches it off")
 
 
 def _check_share(value, name):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import InputError, TrainingError
+from .mixing import head_losses
 from .progress import LogRecord, Progress, StepResult
 
 __all__ = ["EVENTS", "Trainer"]
@@ -208,7 +209,7 @@ class Trainer:
                 self._forward(part).astype("float32").as_in_context(self.ctx[0]) for part in parts
             ]
             joined = mx.nd.concat(*embeddings, dim=0) if len(embeddings) > 1 else embeddings[0]
-            losses, extra = self.head(joined, batch.labels), None
+            losses, extra = head_losses(self.head, joined, batch), None
             if self.auxiliary is not None:
                 losses, extra = self.auxiliary(losses, joined, batch.labels)
             objective = losses.sum() * share
