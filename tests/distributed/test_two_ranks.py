@@ -1,13 +1,11 @@
 """Two real processes give what one gives, through Horovod over Gloo."""
 
-import importlib.util
-import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from two_processes import run_in_two
 
 HERE = pathlib.Path(__file__).parent
 REFERENCE = HERE.resolve().parents[2] / "shared/reference/losses"
@@ -25,26 +23,7 @@ def close(got, want, rtol=2e-5):
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     """Return the arrays that each of two processes computed."""
-    if importlib.util.find_spec("horovod") is None:
-        pytest.skip("needs Horovod: scripts/install-horovod.sh builds it")
-    folder = tmp_path_factory.mktemp("ranks")
-    script = [sys.executable, HERE / "two_ranks.py", folder, REFERENCE]
-    done = subprocess.run(
-        [sys.executable, "-m", "gluonface.parallel.launch", "-np", "2", "--gloo", *script],
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": f"{HERE.parents[1]}:{os.environ.get('PYTHONPATH', '')}",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    if "support has not been built" in done.stdout + done.stderr:
-        pytest.skip("Horovod is installed without MXNet or Gloo: scripts/install-horovod.sh")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [dict(np.load(folder / f"{rank}.npz")) for rank in range(2)]
+    return run_in_two(HERE / "two_ranks.py", tmp_path_factory.mktemp("ranks"), REFERENCE)
 
 
 def test_ranks_know_themselves(ranks):

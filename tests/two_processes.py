@@ -1,0 +1,40 @@
+"""Starts a script in two processes that talk to each other, as a user would."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def run_in_two(script, folder, *arguments, timeout=240):
+    """Run ``script FOLDER ARGUMENTS...`` on two ranks; return the arrays of FOLDER/RANK.npz.
+
+    Skips the test when Horovod is not installed, or lacks MXNet or Gloo.
+    """
+    if importlib.util.find_spec("horovod") is None:
+        pytest.skip("needs Horovod: scripts/install-horovod.sh builds it")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "gluonface.parallel.launch", "-np", "2", "--gloo"),
+            *(sys.executable, script, folder, *arguments),
+        ],
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    if "support has not been built" in done.stdout + done.stderr:
+        pytest.skip("Horovod is installed without MXNet or Gloo: scripts/install-horovod.sh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [dict(np.load(pathlib.Path(folder) / f"{rank}.npz")) for rank in range(2)]
