@@ -10,7 +10,16 @@ import numpy as np
 
 from . import metrics
 
-__all__ = ["CONVENTION", "Call", "VerificationResult", "document", "table"]
+__all__ = [
+    "CONVENTION",
+    "Call",
+    "VerificationResult",
+    "document",
+    "finite",
+    "lay_out",
+    "table",
+    "versions",
+]
 
 # Written into every JSON file: what its numbers are.
 CONVENTION = {
@@ -169,7 +178,7 @@ class VerificationResult:
         for name in ("tar", "tar_reference"):
             rates = getattr(self, name)
             row[name] = rates and {f"{far:g}": rate for far, rate in rates.items()}
-        row["operating_points"] = [_finite(dataclasses.asdict(p)) for p in self.operating_points]
+        row["operating_points"] = [finite(dataclasses.asdict(p)) for p in self.operating_points]
         row.update(xnorm=self.xnorm, collapsed=self.collapsed, notes=list(self.notes))
         return row
 
@@ -224,11 +233,15 @@ def table(results):
         Lines without a trailing newline. "-" stands for a figure that does not exist.
     """
     rows = [columns(results)] + [cells(result, results) for result in results]
+    return lay_out(rows, words=rows[0].index("flip") + 1)
+
+
+def lay_out(rows, words=1):
+    """Align `rows` of text, the first `words` columns to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
-    names = rows[0].index("flip") + 1  # the columns of words
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if place < names else cell.rjust(width)
+            cell.ljust(width) if place < words else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths))
         ).rstrip()
         for row in rows
@@ -289,7 +302,7 @@ def document(results, model=None):
         "convention": CONVENTION,
         "model": model,
         "results": [result.to_dict() for result in results],
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
@@ -297,7 +310,8 @@ def _compares_models(results):
     return len({result.model for result in results}) > 1
 
 
-def _versions():
+def versions():
+    """Return the versions of what takes part, by name."""
     found = {"python": platform.python_version()}
     for name in ("gluonface", "numpy", "mxnet", "mxnet-cu112", "onnxruntime"):
         try:
@@ -315,7 +329,7 @@ def _number(value):
     return "-" if value is None else f"{value:.4f}"
 
 
-def _finite(row):
+def finite(row):
     """Replace the infinite thresholds of "accept all" and "accept none" by None."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,347 @@
+"""IJB-B and IJB-C: 1:1 verification of templates and 1:N search. Pure NumPy.
+
+Features of images are pooled by `templates.pool`, lists are read by `ijb_files`.
+
+References
+----------
+Whitelam et al., "IARPA Janus Benchmark-B Face Dataset", 2017; Maze et al., "IARPA Janus
+Benchmark - C", 2018. The published tables of TAR use the "reference" convention (see `metrics`).
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from ..errors import InputError
+from . import bootstrap, metrics
+from .features import COLLAPSED, check_matrix, is_collapsed, multiply
+from .identification import evaluate as search_all
+from .listed_pairs import places, score_pairs
+from .outcomes import Hard, Histogram, Outcome, RankRate, SearchRate
+from .tails import Tail, keep_for
+
+__all__ = ["DEFAULT_FARS", "identify", "identify_jointly", "summarize", "verify"]
+
+DEFAULT_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+_FEW = 10
+_CHUNK = 1 << 20
+
+
+def verify(
+    ids, units, pairs, *, name="", fars=DEFAULT_FARS, draws=0, product=multiply, settings=None
+):
+    """Verify the listed pairs of templates (1:1).
+
+    Parameters
+    ----------
+    ids : numpy.ndarray of int, shape (m,)
+        Template ids, ascending; of `templates.pool`.
+    units : numpy.ndarray, shape (m, D)
+        Their features at unit length. float64 gives reference digits.
+    pairs : ijb_files.Pairs
+    name : str
+    fars : sequence of float
+    draws : int, default 0
+        Bootstrap draws of templates for 95 % intervals; 0 for none.
+    product : function
+        See `features`.
+    settings : dict, optional
+        How the features were pooled, for the result.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    DataError
+        A pair of a template without image.
+    """
+    units = check_matrix(units, "template features", len(ids))
+    first = places(ids, pairs.first, pairs.path, "pair")
+    second = places(ids, pairs.second, pairs.path, "pair")
+    notes = []
+    if is_collapsed(units):
+        units = np.zeros_like(units)
+        notes.append(COLLAPSED)
+    zero = ~units.any(axis=1)
+    if zero.any() and not zero.all():
+        notes.append(
+            f"{np.count_nonzero(zero)} templates have a zero vector: a score of 0, and their same "
+            "pairs count as not matched"
+        )
+    score = score_pairs(units, first, second, product)
+    genuine = score[pairs.same]
+    if zero.any():
+        lost = (zero[first] | zero[second])[pairs.same]
+        genuine[lost] = -np.inf
+    impostor = score[~pairs.same]
+    impostor.sort()
+    impostor = impostor[::-1]
+    outcome = summarize(genuine, impostor, len(impostor), fars, notes)
+    if draws:
+        points = _intervals(outcome, first, second, pairs.same, score, genuine, impostor, draws)
+        outcome = dataclasses.replace(outcome, points=points)
+    return dataclasses.replace(
+        outcome,
+        protocol="IJB 1:1",
+        name=name,
+        counts={
+            "templates": len(ids),
+            "pairs": len(score),
+            "same": len(genuine),
+            "different": len(impostor),
+        },
+        settings=dict(settings or {}),
+        inputs=dict(pairs.sha256),
+        hardest=_hardest(score, pairs, impostor, genuine),
+    )
+
+
+def summarize(genuine, impostor, different, fars, notes=(), share=1.0):
+    """Return an `Outcome` of rates and curves from scores of same and of different pairs.
+
+    Parameters
+    ----------
+    genuine : numpy.ndarray, shape (n,)
+        All same pairs; minus infinity for failures.
+    impostor : numpy.ndarray, descending
+        All different pairs, or the highest of them: then there is no area, EER or histogram.
+    different : int
+        How many different pairs there are.
+    fars : sequence of float
+    notes : sequence of str
+    """
+    points = [
+        point
+        for convention in ("strict", "reference")
+        for point in metrics.operating_points(genuine, impostor, different, fars, convention)
+    ]
+    notes = list(notes)
+    few = [p for p in points if p.convention == "strict" and p.allowed < _FEW]
+    if few:
+        named = ", ".join(f"{p.target:g} ({p.allowed})" for p in few)
+        error = f"{1 / math.sqrt(max(p.allowed for p in few) or 1):.0%}"
+        notes.append(
+            f"{different} different pairs allow few false accepts at FAR {named}: the FAR at such "
+            f"a threshold is uncertain by {error} of its value or more"
+        )
+    curve = metrics.roc_corners(genuine, impostor, different)
+    measures, histogram = {}, None
+    if len(impostor) == different:
+        measures = {"auc": metrics.curve_area(curve), "eer": metrics.curve_eer(curve)}
+        histogram = _histogram(genuine, impostor)
+    return Outcome(
+        protocol="",
+        points=tuple(points),
+        measures=measures,
+        notes=tuple(notes),
+        roc=_thin(curve),
+        histogram=histogram,
+    )
+
+
+def identify(
+    ids,
+    units,
+    probes,
+    galleries,
+    *,
+    ranks=(1, 5, 10),
+    fpirs=(1e-2, 1e-1),
+    draws=0,
+    product=multiply,
+):
+    """Search probes in each gallery (1:N), then average.
+
+    Parameters
+    ----------
+    ids, units
+        As for `verify`.
+    probes : (templates, subjects)
+        As `ijb_files.read_template_subjects` returns them.
+    galleries : dict of str to (templates, subjects)
+        A subject may be enrolled once in each.
+    ranks, fpirs, draws, product
+        As for `identification.evaluate`.
+
+    Returns
+    -------
+    Outcome
+        Ranks over all mated searches; TPIR averaged over the galleries; ``parts`` for each of them.
+    """
+    probe_at = places(ids, probes[0], "the probe list", "entry")
+    parts = []
+    for name, (templates, subjects) in galleries.items():
+        at = places(ids, templates, name, "entry")
+        part = search_all(
+            units[probe_at],
+            units[at],
+            probes[1],
+            subjects,
+            name=name,
+            ranks=ranks,
+            fpirs=fpirs,
+            unique=True,
+            draws=draws,
+            product=product,
+            dtype=units.dtype.type,
+            protocol="IJB 1:N gallery",
+        )
+        parts.append(part)
+    together = []
+    for rows in zip(*(part.ranks for part in parts)):
+        hits, count = sum(r.hits for r in rows), sum(r.probes for r in rows)
+        together.append(RankRate(rows[0].rank, hits / count, hits, count))
+    return Outcome(
+        protocol="IJB 1:N",
+        ranks=tuple(together),
+        searches=tuple(_mean_search(rows) for rows in zip(*(part.searches for part in parts))),
+        counts={"probes": len(probe_at), "galleries": len(parts)},
+        settings={"TPIR": "mean over the galleries"},
+        parts=tuple(parts),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def identify_jointly(ids, units, probes, galleries, *, ranks=(1, 5, 10), shares=(1e-2, 1e-1)):
+    """Search in all galleries together as InsightFace's older ``ijb_1n.py`` does.
+
+    Its "FAR" is no rate of false accepts: for a share f the threshold is the ceil(probes x f) -th
+    highest of all non-mate scores, every probe is enrolled, and the mate need not be first. Only
+    to compare with tables made by it.
+
+    Returns
+    -------
+    Outcome
+        ``measures``: ``recall@f`` and ``threshold@f`` for each share.
+    """
+    probe_at = places(ids, probes[0], "the probe list", "entry")
+    templates, subjects = (np.concatenate(lists) for lists in zip(*galleries.values()))
+    at = places(ids, templates, "the galleries", "entry")
+    outcome = search_all(
+        units[probe_at], units[at], probes[1], subjects, ranks=ranks, unique=True,
+        dtype=units.dtype.type, protocol="IJB 1:N, galleries joined (ijb_1n.py)",
+    )  # fmt: skip
+    budget = [max(1, math.ceil(len(probe_at) * share)) for share in shares]
+    tail = Tail(max(budget), units.dtype)
+    mates = []
+    for start in range(0, len(probe_at), 512):
+        rows = probe_at[start : start + 512]
+        tile = units[rows] @ units[at].T
+        mate = probes[1][start : start + 512][:, None] == subjects
+        mates.append(tile[mate])
+        tail.add(np.where(mate, -np.inf, tile), count=tile.size - np.count_nonzero(mate))
+    highest, mates = tail.scores(), np.concatenate(mates)
+    measures = dict(outcome.measures)
+    for share, number in zip(shares, budget):
+        threshold = highest[min(number, len(highest)) - 1]
+        measures[f"recall@{share:g}"] = float((mates > threshold).sum() / len(mates))
+        measures[f"threshold@{share:g}"] = float(threshold)
+    return dataclasses.replace(outcome, measures=measures)
+
+
+def _mean_search(rows):
+    first = rows[0]
+    return SearchRate(
+        target=first.target,
+        tpir=float(np.mean([row.tpir for row in rows])),
+        fpir=float(np.mean([row.fpir for row in rows])),
+        threshold=float(np.mean([row.threshold for row in rows])),
+        false_positives=sum(row.false_positives for row in rows),
+        allowed=sum(row.allowed for row in rows),
+        mated=sum(row.mated for row in rows),
+        nonmated=sum(row.nonmated for row in rows),
+        convention=first.convention,
+    )
+
+
+def _intervals(outcome, first, second, same, score, genuine, impostor, draws):
+    """Return the points with bootstrap intervals at the strict ones."""
+    targets = [p.target for p in outcome.points if p.convention == "strict"]
+    keep = keep_for(targets, len(impostor))
+    if not keep:
+        raise InputError("a bootstrap needs different pairs")
+    at = np.flatnonzero((score >= impostor[keep - 1]) & ~same)
+    at = at[np.argsort(-score[at], kind="stable")]
+    top_first, top_second = first[at], second[at]
+    own_first, own_second = first[same], second[same]
+
+    def everything(drawn):
+        total = 0
+        for start in range(0, len(first), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            weight = drawn[first[part]] * drawn[second[part]]
+            total += int(weight.sum() - weight[same[part]].sum())
+        return total
+
+    spans = bootstrap.tar_intervals(
+        (genuine, lambda drawn: drawn[own_first] * drawn[own_second]),
+        (score[at], lambda drawn: drawn[top_first] * drawn[top_second], everything),
+        int(max(first.max(), second.max())) + 1,
+        targets,
+        draws,
+    )
+    return with_spans(outcome.points, dict(zip(targets, spans)))
+
+
+def with_spans(points, spans):
+    """Return operating points with the interval of each strict one, `spans` by target."""
+    return tuple(
+        dataclasses.replace(p, low=spans[p.target][0], high=spans[p.target][1])
+        if p.convention == "strict" and p.target in spans
+        else p
+        for p in points
+    )
+
+
+def _hardest(score, pairs, impostor, genuine, limit=10):
+    high = impostor[min(limit, len(impostor)) - 1]
+    low = np.sort(score[pairs.same])[min(limit, len(genuine)) - 1]
+    found = []
+    for kind, chosen in (
+        ("highest different", np.flatnonzero((score >= high) & ~pairs.same)),
+        ("lowest same", np.flatnonzero((score <= low) & pairs.same)),
+    ):
+        order = np.argsort(score[chosen], kind="stable")
+        order = order[::-1] if kind.startswith("highest") else order
+        found += [
+            Hard(kind, int(pairs.first[i]), int(pairs.second[i]), float(score[i]))
+            for i in chosen[order[:limit]]
+        ]
+    return tuple(found)
+
+
+def _histogram(genuine, impostor, bins=200):
+    edges = np.linspace(-1, 1, bins + 1)
+    own = genuine[np.isfinite(genuine)]
+    same = np.histogram(np.clip(own, -1, 1), edges)[0]
+    inner = edges[1:-1].astype(impostor.dtype)
+    above = np.searchsorted(-impostor, -inner, side="right")  # scores of at least each edge
+    above = np.concatenate([[len(impostor)], above, [0]])
+    return Histogram(edges, same, above[:-1] - above[1:])
+
+
+def _thin(curve, most=600):
+    """Return at most `most` points of a curve: the lowest all, the others evenly in log FAR."""
+    if len(curve.fpr) <= most:
+        return curve
+    height = np.log10(np.maximum(curve.false_accepts, 0.5))
+    wanted = np.linspace(height[0], height[-1], most // 2)
+    chosen = np.unique(
+        np.concatenate(
+            [
+                np.searchsorted(height, wanted, side="left"),
+                np.searchsorted(height, wanted, side="right") - 1,
+                [0, len(height) - 1],
+            ]
+        ).clip(0, len(height) - 1)
+    )
+    return metrics.RocCurve(
+        *(
+            getattr(curve, name)[chosen]
+            for name in ("fpr", "tpr", "thresholds", "false_accepts", "true_accepts")
+        )
+    )

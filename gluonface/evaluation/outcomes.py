@@ -1,0 +1,297 @@
+"""What every protocol but pair verification returns: named figures, a table, JSON.
+
+One class serves them all, so that a report can show any of them: true-accept rates (`points`),
+rank rates (`ranks`), identification with a threshold (`searches`), and parts (race groups,
+galleries) that are results themselves.
+"""
+
+import dataclasses
+from typing import Optional
+
+from .results import finite, lay_out, versions
+
+__all__ = ["Hard", "Histogram", "Outcome", "RankRate", "SearchRate", "outcome_document"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RankRate:
+    """Share of probes whose mate is among the `rank` best.
+
+    Attributes
+    ----------
+    rank : int
+        From 1.
+    rate : float
+    hits, probes : int
+        What it is the ratio of.
+    low, high : float or None
+        Bootstrap confidence interval.
+    """
+
+    rank: int
+    rate: float
+    hits: int
+    probes: int
+    low: Optional[float] = None
+    high: Optional[float] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchRate:
+    """True-positive identification rate at one false-positive identification rate.
+
+    Attributes
+    ----------
+    target : float
+        The false-positive identification rate asked for.
+    tpir : float
+        Share of mated searches whose mate is first, alone, and above the threshold. FNIR is
+        1 - TPIR.
+    fpir : float
+        Share of non-mated searches with a candidate above the threshold.
+    threshold : float
+    false_positives, allowed : int
+        Non-mated searches above the threshold, and how many `target` allows.
+    mated, nonmated : int
+        Number of searches of each kind.
+    convention : {"strict", "reference"}
+    low, high : float or None
+        Bootstrap confidence interval of `tpir`.
+    """
+
+    target: float
+    tpir: float
+    fpir: float
+    threshold: float
+    false_positives: int
+    allowed: int
+    mated: int
+    nonmated: int
+    convention: str
+    low: Optional[float] = None
+    high: Optional[float] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Hard:
+    """One of the worst errors: two entries, by their place and name, and their score."""
+
+    kind: str
+    a: int
+    b: int
+    score: float
+    name_a: Optional[str] = None
+    name_b: Optional[str] = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Histogram:
+    """Scores by class. `edges` (bins + 1,), `same` and `different` (bins,) counts.
+
+    `share` is the part of the different pairs that was counted: 1, or less for billions.
+    """
+
+    edges: object
+    same: object
+    different: object
+    share: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """The result of one protocol on one set.
+
+    Attributes
+    ----------
+    protocol : str
+        Such as "IJB 1:1".
+    name : str
+        Which set, group or gallery.
+    points : tuple of metrics.OperatingPoint
+        TAR at FAR, both conventions.
+    ranks : tuple of RankRate
+    searches : tuple of SearchRate
+        TPIR at FPIR, both conventions.
+    measures : dict of str to float
+        Others: auc, eer, map, ...
+    counts : dict of str to int
+        Images, templates, pairs, ...
+    settings : dict
+        How it was done: pooling, ties, what was removed.
+    parts : tuple of Outcome
+    inputs : dict of str to str
+        SHA-256 of each input, by its name.
+    model, flip, preprocessing : str or None
+    notes : tuple of str
+        What a reader has to know.
+    roc : metrics.RocCurve or None
+        Thinned to some hundred points; its lowest false-accept rates are exact.
+    histogram : Histogram or None
+    hardest : tuple of Hard
+        The highest different and the lowest same pairs.
+    """
+
+    protocol: str
+    name: str = ""
+    points: tuple = ()
+    ranks: tuple = ()
+    searches: tuple = ()
+    measures: dict = dataclasses.field(default_factory=dict)
+    counts: dict = dataclasses.field(default_factory=dict)
+    settings: dict = dataclasses.field(default_factory=dict)
+    parts: tuple = ()
+    inputs: dict = dataclasses.field(default_factory=dict)
+    model: Optional[str] = None
+    flip: Optional[str] = None
+    preprocessing: object = None
+    notes: tuple = ()
+    roc: object = dataclasses.field(default=None, repr=False)
+    histogram: Optional[Histogram] = dataclasses.field(default=None, repr=False)
+    hardest: tuple = dataclasses.field(default=(), repr=False)
+
+    def tar(self, convention="strict"):
+        """Return the TAR by FAR in a convention."""
+        return {p.target: p.tar for p in self.points if p.convention == convention}
+
+    def rank(self):
+        """Return the rate by rank."""
+        return {r.rank: r.rate for r in self.ranks}
+
+    def tpir(self, convention="strict"):
+        """Return the TPIR by FPIR in a convention."""
+        return {s.target: s.tpir for s in self.searches if s.convention == convention}
+
+    def part(self, name):
+        """Return the part of this name; KeyError if there is none."""
+        return {part.name: part for part in self.parts}[name]
+
+    def to_dict(self):
+        """Return everything but the curves, ready for JSON: no NaN, no infinity."""
+        return {
+            "protocol": self.protocol,
+            "name": self.name,
+            "model": self.model,
+            "flip": self.flip,
+            "preprocessing": self.preprocessing,
+            "inputs": dict(self.inputs),
+            "settings": dict(self.settings),
+            "counts": dict(self.counts),
+            "measures": dict(self.measures),
+            "operating_points": [finite(dataclasses.asdict(p)) for p in self.points],
+            "ranks": [dataclasses.asdict(r) for r in self.ranks],
+            "searches": [finite(dataclasses.asdict(s)) for s in self.searches],
+            "hardest": [dataclasses.asdict(h) for h in self.hardest],
+            "notes": list(self.notes),
+            "parts": [part.to_dict() for part in self.parts],
+        }
+
+    def table(self):
+        """Return the figures as aligned text."""
+        blocks = [self._heading()]
+        for rows in (
+            _tar_rows(self.points),
+            _rank_rows(self.ranks),
+            _search_rows(self.searches),
+        ):
+            if rows:
+                blocks.append(lay_out(rows, words=1))
+        if self.measures:
+            line = (f"{name} {_number(value)}" for name, value in self.measures.items())
+            blocks.append("  ".join(line))
+        blocks += [part.table() for part in self.parts]
+        return "\n\n".join(blocks)
+
+    def _heading(self):
+        title = " ".join(filter(None, (self.protocol, self.name)))
+        facts = [f"{name} {value}" for name, value in self.counts.items()]
+        facts += [f"{name} {_word(value)}" for name, value in self.settings.items()]
+        if self.flip:
+            facts.append(f"flip {self.flip}")
+        return f"{title}\n" + ", ".join(facts) if facts else title
+
+
+def outcome_document(outcomes, model=None):
+    """Return results and their conventions as one JSON-ready dictionary.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+    model : dict, optional
+        The facts of the model card.
+    """
+    from .results import CONVENTION
+
+    return {
+        "protocol": outcomes[0].protocol if outcomes else None,
+        "convention": {
+            **{name: CONVENTION[name] for name in ("score", "tar", "tar_reference", "flip")},
+            "rank": "a mate is at rank 1 when its score is above that of every other entry; ties "
+            "count against it",
+            "tpir": "strict: the threshold is the highest non-mated score that no more than "
+            "FPIR x non-mated searches exceed; the mate must be first and above it. reference: "
+            "the int(FPIR x searches) - 1 -th, as the public IJB script has it",
+            "interval": "middle 95 % of bootstrap draws of people (IJB 1:1: of templates)",
+        },
+        "model": model,
+        "results": [outcome.to_dict() for outcome in outcomes],
+        "versions": versions(),
+    }
+
+
+def _tar_rows(points):
+    if not points:
+        return []
+    reference = {p.target: p for p in points if p.convention == "reference"}
+    strict = [p for p in points if p.convention == "strict"]
+    interval = any(p.low is not None for p in strict)
+    head = ["FAR", "TAR", *(["95 % interval"] if interval else []), "realised FAR", "k", "of"]
+    head += ["threshold", *(["TAR reference", "its FAR"] if reference else [])]
+    rows = [head]
+    for p in strict:
+        row = [f"{p.target:g}", f"{p.tar:.6f}", *([_interval(p)] if interval else [])]
+        row += [f"{p.far:.3g}", str(p.false_accepts), str(p.allowed), f"{p.threshold:.4f}"]
+        if p.target in reference:
+            nearest = reference[p.target]
+            row += [f"{nearest.tar:.6f}", f"{nearest.far:.3g}"]
+        rows.append(row)
+    return rows
+
+
+def _rank_rows(ranks):
+    if not ranks:
+        return []
+    interval = any(r.low is not None for r in ranks)
+    rows = [["rank", "rate", *(["95 % interval"] if interval else []), "hits", "probes"]]
+    for r in ranks:
+        row = [str(r.rank), f"{r.rate:.6f}", *([_interval(r)] if interval else [])]
+        rows.append([*row, str(r.hits), str(r.probes)])
+    return rows
+
+
+def _search_rows(searches):
+    if not searches:
+        return []
+    reference = {s.target: s for s in searches if s.convention == "reference"}
+    strict = [s for s in searches if s.convention == "strict"]
+    interval = any(s.low is not None for s in strict)
+    head = ["FPIR", "TPIR", *(["95 % interval"] if interval else []), "realised FPIR", "k", "of"]
+    rows = [[*head, "threshold", *(["TPIR reference"] if reference else [])]]
+    for s in strict:
+        row = [f"{s.target:g}", f"{s.tpir:.6f}", *([_interval(s)] if interval else [])]
+        row += [f"{s.fpir:.3g}", str(s.false_positives), str(s.allowed), f"{s.threshold:.4f}"]
+        rows.append([*row, *([f"{reference[s.target].tpir:.6f}"] if reference else [])])
+    return rows
+
+
+def _interval(figure):
+    return "-" if figure.low is None else f"{figure.low:.4f}-{figure.high:.4f}"
+
+
+def _number(value):
+    return "-" if value is None else f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
+def _word(value):
+    if value is None:
+        return "-"
+    return ("no", "yes")[value] if isinstance(value, bool) else value
