@@ -171,7 +171,8 @@ def _checkpoint(folder, tried):
 def load_net(source):
     """Build the network of a Source of the kind ``zoo`` and fill it.
 
-    The embedding size is that of the weights unless the source says it.
+    The embedding size is that of the weights unless the source says it, and the preprocessing
+    that of their model card, or of the project whose file it is.
 
     Returns
     -------
@@ -186,7 +187,7 @@ def load_net(source):
     """
     from .. import model_zoo
     from .._compat import mx
-    from ..model_zoo._weights import source_embedding_size
+    from ..model_zoo._weights import source_embedding_size, source_pixels
 
     if source.params is None:
         mx.random.seed(0)  # the same random weights every time
@@ -194,6 +195,7 @@ def load_net(source):
         return model_zoo.get_model(source.name, **source.options)
     options = dict(source.options)
     model_zoo.BACKBONES.resolve(source.name)  # a wrong name before a wrong file
+    options = {**source_pixels(source.params)[0], **options}
     if "embedding_size" not in options:
         options["embedding_size"] = source_embedding_size(source.params)
     net = model_zoo.get_model(source.name, **options)

@@ -70,6 +70,8 @@ class Graph:
         What is done to the pixels first: ``(x - mean) * scale``.
     known : set of str
         Names of all parameters in the file, those after the output included.
+    inside : bool
+        Whether the graph itself does that to the pixels.
     """
 
     layers: list
@@ -77,6 +79,7 @@ class Graph:
     mean: float
     scale: float
     known: set
+    inside: bool
 
 
 def _value(attrs, key, default):
@@ -145,7 +148,8 @@ def read_graph(text, where, output="fc1"):
         ) from None
     scale, shift = reader.pixels or (1.0, 0.0)
     known = {node["name"] for node in nodes if node["op"] == "null"}
-    return Graph(reader.layers, expression, -shift / scale, scale, known)
+    inside = reader.pixels is not None
+    return Graph(reader.layers, expression, -shift / scale, scale, known, inside)
 
 
 class _Reader:
@@ -194,12 +198,12 @@ class _Reader:
         attrs = node.get("attrs") or node.get("attr") or node.get("param") or {}
         inputs = [self._done[i] for i in self._order(index)]
         if op == "null":
-            return node["name"]
+            return "pixels" if node["name"] == "data" else node["name"]
         if op in ROLES and not (op == "LeakyReLU" and attrs.get("act_type") != "prelu"):
             return self._layer(node, op, attrs, inputs[0])
         if op in NEUTRAL:
             return inputs[0]
-        if op in SCALAR and inputs[0] in ("data", "pixels"):
+        if op in SCALAR and inputs[0] == "pixels":
             self.pixels = SCALAR[op](*(self.pixels or (1.0, 0.0)), float(attrs["scalar"]))
             return "pixels"
         if op in ADD:

@@ -4,6 +4,7 @@ A checkpoint is mapped by its graph, not by the names in it: both graphs are red
 layers with weights, which must be the same layers fed by the same layers.
 """
 
+import json
 import logging
 import pathlib
 import re
@@ -14,17 +15,21 @@ from .._compat import mx
 from ..errors import DataError, InputError
 from ..files import sha256
 from ._graph import read_graph
+from ._onnx_file import fold, read_onnx
 from ._torch_file import read_torch
 from ._torch_names import SCALE as TORCH_SCALE
 from ._torch_names import renamed
 
-__all__ = ["find_checkpoint", "load_weights", "source_embedding_size", "source_scale"]
+__all__ = ["find_checkpoint", "load_weights", "source_embedding_size", "source_pixels"]
 
 logger = logging.getLogger(__name__)
 
 EPOCH = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
 SHOWN = 6  # names in a message
 TORCH = (".pth", ".pt")  # names of PyTorch's files end so
+ONNX = ".onnx"
+# Which BatchNorms an exporter may have folded into the layer before.
+FOLDED = ((), ("Convolution",), ("Convolution", "FullyConnected"))
 
 
 def find_checkpoint(source):
@@ -33,7 +38,7 @@ def find_checkpoint(source):
     Parameters
     ----------
     source : str or pathlib.Path
-        A ``.params``, ``.pth`` or ``.pt`` file, a prefix ``x`` (``x-symbol.json`` with
+        A ``.params``, ``.pth``, ``.pt`` or ``.onnx`` file, a prefix ``x`` (``x-symbol.json`` with
         ``x-0000.params``, or else the latest epoch), or a folder that holds one checkpoint.
 
     Returns
@@ -58,7 +63,7 @@ def find_checkpoint(source):
         path = symbols[0]
     if path.name.endswith("-symbol.json"):
         path = path.with_name(path.name[: -len("-symbol.json")])
-    if path.suffix in TORCH:
+    if path.suffix in TORCH or path.suffix == ONNX:
         return path, None
     if path.suffix == ".params":
         if not path.is_file():
@@ -87,8 +92,14 @@ def _read(source):
     from ..deploy.params import read_params
 
     params, symbol = find_checkpoint(source)
-    arrays = {}
-    content = read_torch(params) if params.suffix in TORCH else read_params(params)
+    arrays, graph = {}, None
+    if params.suffix == ONNX:
+        nodes, content = read_onnx(params)
+        graph = read_graph(json.dumps(nodes), str(params), output="")
+        if not graph.inside:
+            graph.mean, graph.scale = 127.5, TORCH_SCALE
+    else:
+        content = read_torch(params) if params.suffix in TORCH else read_params(params)
     for key, array in content.items():
         name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
         if array.dtype.kind not in "fiu":
@@ -96,7 +107,6 @@ def _read(source):
         if not np.isfinite(array).all():
             raise DataError(f"the tensor {name!r} of {params} holds NaN or infinity")
         arrays[name] = array.astype(np.float32)
-    graph = None
     if symbol is not None:
         try:
             text = symbol.read_text(encoding="utf-8")
@@ -112,20 +122,39 @@ def source_embedding_size(source):
     if graph is None:
         sizes = [array.shape[0] for name, array in arrays.items() if array.ndim]
     else:
-        layers = [layer for layer in graph.layers if layer.op == "BatchNorm"]
-        sizes = [
-            arrays[layer.params["beta"]].shape[0]
-            for layer in layers
-            if layer.params["beta"] in arrays
-        ]
+        names = [layer.params.get("beta", layer.params.get("weight")) for layer in graph.layers]
+        sizes = [arrays[name].shape[0] for name in names if name in arrays]
     if not sizes:
         raise DataError(f"{source} holds no tensors of a network")
     return int(sizes[-1])
 
 
-def source_scale(source):
-    """Return the factor of the pixels that a PyTorch file's network takes, None if it is ours."""
-    return TORCH_SCALE if find_checkpoint(source)[0].suffix in TORCH else None
+def source_pixels(source):
+    """Return what the network of a source does to the pixels, {} if that is not known.
+
+    Of a ``.params`` file the model card beside it tells, as `gluonface import` writes it.
+
+    Returns
+    -------
+    dict
+        ``mean`` and ``scale`` for `get_model`.
+    bool
+        Whether the file does that to the pixels itself.
+    """
+    path = find_checkpoint(source)[0]
+    if path.suffix in TORCH:
+        return {"mean": 127.5, "scale": TORCH_SCALE}, False
+    if path.suffix == ONNX:
+        graph = _read(source)[1]
+        return {"mean": graph.mean, "scale": graph.scale}, graph.inside
+    from ..deploy.card import read_card
+
+    card = read_card(path.with_suffix(".json")) or {}
+    return {key: card[key] for key in ("mean", "scale") if _is_number(card.get(key))}, True
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def load_weights(net, source):
@@ -138,8 +167,8 @@ def load_weights(net, source):
     source : str or pathlib.Path
         A file of ``net.save_parameters``, or an MXNet checkpoint (symbol and params) of the same
         architecture: ours, or InsightFace's. The prefix of a checkpoint, either of its files, or
-        its folder. Or a state dict of PyTorch (``.pth``, ``.pt``) of arcface_torch's IResNet or
-        mbf, or of cavaface's MobileFaceNet, plain or with SE.
+        its folder. Or a state dict of PyTorch (``.pth``, ``.pt``) of arcface_torch, cavaface or
+        MixFaceNets. Or an ONNX file of the same architecture.
 
     Returns
     -------
@@ -159,7 +188,9 @@ def load_weights(net, source):
     In inference the result equals the checkpoint's own graph. What the backbone has not is folded
     away: the bias of a linear layer goes into the running mean of the BatchNorm that follows, a
     gamma that ``fix_gamma`` says to ignore becomes 1, and another eps goes into the running
-    variance. In training an eps that was folded is ours, 1e-5.
+    variance. In training an eps that was folded is ours, 1e-5. Where an ONNX file has folded a
+    BatchNorm into the convolution before, ours becomes the identity but for its beta; in
+    training, which normalises by the batch, such a network is another one than in inference.
     """
     arrays, graph, files = _read(source)
     ours = net._collect_params_with_prefix()
@@ -167,17 +198,27 @@ def load_weights(net, source):
         values = renamed(net, arrays, source)
     elif graph is None:
         values = arrays
+        made_for = {**_pixels(net.cfg), **source_pixels(source)[0]}
+        if not np.allclose(*([d["mean"], d["scale"]] for d in (made_for, _pixels(net.cfg)))):
+            logger.warning(
+                "%s was made for (x - %g) * %.9g of the pixels, the model computes "
+                "(x - %g) * %.9g: build it with the former",
+                *(source, made_for["mean"], made_for["scale"], net.cfg.mean, net.cfg.scale),
+            )
     else:
-        target = read_graph(net.to_symbol("plain").tojson(), net.cfg.name, output="")
         structural = {parameter.name: name for name, parameter in ours.items()}
+        target, folded = _target(net, graph, find_checkpoint(source)[0].suffix == ONNX)
         for layer in target.layers:
             layer.params = {role: structural[name] for role, name in layer.params.items()}
         _same_network(graph, target, arrays, source, net.cfg)
-        values = _translate(graph, target, arrays, source, ours)
-        # A parameter that two places share has two names here.
-        for name, parameter in ours.items():
-            if structural[parameter.name] in values:
-                values[name] = values[structural[parameter.name]]
+        folded = {
+            structural[weight]: ([structural[name] for name in names], eps)
+            for weight, (names, eps) in folded.items()
+        }
+        values = _translate(graph, target, arrays, source, ours, folded)
+    # A parameter that two places share has two names here.
+    shared = {id(ours[name]): value for name, value in values.items() if name in ours}
+    values = {**{n: shared[id(p)] for n, p in ours.items() if id(p) in shared}, **values}
     _compare_names(ours, values, source, net.cfg.name)
     for name, parameter in ours.items():
         if tuple(values[name].shape) != tuple(parameter.shape):
@@ -189,6 +230,38 @@ def load_weights(net, source):
         parameter.set_data(mx.nd.array(values[name], dtype=parameter.dtype))
     logger.info("read %d tensors from %s into %s", len(ours), source, net.cfg.name)
     return files
+
+
+def _pixels(cfg):
+    return {"mean": cfg.mean, "scale": cfg.scale}
+
+
+def _target(net, graph, foldable):
+    """Return our network's graph, less the BatchNorms that the other one has folded.
+
+    Returns
+    -------
+    Graph
+    dict
+        As of `fold`, with the names of parameters.
+    """
+    text = net.to_symbol("plain").tojson()
+    wanted = sum(layer.op == "BatchNorm" for layer in graph.layers)
+    for after in FOLDED if foldable else FOLDED[:1]:
+        symbol = json.loads(text)
+        folded = fold(symbol, after)
+        target = read_graph(json.dumps(symbol), net.cfg.name, output="")
+        if not after:
+            whole = target
+        if sum(layer.op == "BatchNorm" for layer in target.layers) == wanted:
+            return target, folded
+    return whole, {}
+
+
+def _identity(size, eps, bias=None):
+    """Return gamma, beta, running mean and variance of a BatchNorm that adds a bias and no more."""
+    ones = np.ones(size, np.float32)
+    return ones, 0 * ones if bias is None else bias, 0 * ones, ones - np.float32(eps)
 
 
 def _list(names):
@@ -237,7 +310,7 @@ def _same_network(graph, target, arrays, source, cfg):
         )
 
 
-def _translate(graph, target, arrays, source, ours):
+def _translate(graph, target, arrays, source, ours, folded):
     """Return the arrays of a checkpoint of the same network under the names of our backbone."""
     values, bias = {}, {}
     for number, (theirs, our) in enumerate(zip(graph.layers, target.layers), 1):
@@ -252,6 +325,13 @@ def _translate(graph, target, arrays, source, ours):
                     f"the tensor {theirs.params[role]!r} of {source} has the shape {array.shape}; "
                     f"{_who(our)} needs {expected}"
                 )
+        if our.params.get("weight") in folded:
+            names, eps = folded[our.params["weight"]]
+            added = None if "bias" in our.params else tensors.pop("bias", None)
+            size = tensors["weight"].shape[0]
+            values.update(zip(names, _identity(size, eps, added)))
+            if "bias" in our.params:
+                tensors.setdefault("bias", np.zeros(size, np.float32))
         absent = set(our.params) - set(tensors)
         if absent:
             raise DataError(
@@ -260,6 +340,11 @@ def _translate(graph, target, arrays, source, ours):
         if theirs.op == "BatchNorm":
             if theirs.fix_gamma:
                 tensors["gamma"] = np.ones_like(tensors["gamma"])
+            if our.fix_gamma and not np.allclose(tensors["gamma"], 1, rtol=0, atol=1e-6):
+                raise DataError(
+                    f"the tensor {theirs.params['gamma']!r} of {source} is not 1, at which "
+                    f"{_who(our)} is held"
+                )
             tensors["running_var"] = tensors["running_var"] + np.float32(theirs.eps - our.eps)
             if theirs.inputs in bias:
                 tensors["running_mean"] = tensors["running_mean"] - bias.pop(theirs.inputs)

@@ -41,10 +41,20 @@ def test_import_writes_weights_and_card(own, tmp_path, capsys):
     assert card["imported_from"]["sha256"][params.name] == sha256(params)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.params"]
 
+    # What the card beside our own file says goes on.
     again = tmp_path / "again.params"
     assert main([*command[:2], str(out), *command[3:-1], str(again)]) == 0
-    assert "licence is not recorded" in capsys.readouterr().out
+    assert "licence" not in capsys.readouterr().out
     assert again.read_bytes() == out.read_bytes()
+    second = json.loads(again.with_suffix(".json").read_text())
+    assert second["licence"] == "MIT"
+    assert second["imported_from"]["sha256"] == {"m.params": sha256(out)}
+    assert second["imported_from"]["before"] == card["imported_from"]
+
+    out.with_suffix(".json").unlink()
+    assert main([*command[:2], str(out), *command[3:-1], str(again)]) == 0
+    assert "licence is not recorded" in capsys.readouterr().out
+    assert json.loads(again.with_suffix(".json").read_text())["licence"] is None
 
 
 def test_nothing_is_written_after_an_error(own, tmp_path, capsys, monkeypatch):

@@ -1,0 +1,234 @@
+"""ONNX files as other projects export them: BatchNorms folded into the convolutions before."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gluonface._compat import mx
+from gluonface.deploy import export_model
+from gluonface.errors import DataError, InputError
+from gluonface.model_zoo import BACKBONES, get_model, load_weights
+from gluonface.model_zoo._weights import source_embedding_size, source_pixels
+from gluonface.model_zoo.iresnet import IResNet
+
+onnx = pytest.importorskip("onnx", reason="needs the extra gluonface[onnx]")
+
+WIDTHS = (8, 8, 16, 24, 32)
+
+
+def images(n=2):
+    return mx.nd.array(np.random.default_rng(0).uniform(0, 255, (n, 3, 112, 112)))
+
+
+def narrow(**changes):
+    changes = {"embedding_size": 16, "scale": 1 / 127.5, **changes}
+    net = IResNet(dataclasses.replace(BACKBONES.get("r18")[0], **changes), (1, 2, 1, 1), WIDTHS)
+    net.initialize()
+    return net
+
+
+def randomise(net):
+    rng = np.random.default_rng(3)
+    for name, parameter in net._collect_params_with_prefix().items():
+        if name.endswith("weight"):
+            value = rng.standard_normal(parameter.shape) / np.sqrt(np.prod(parameter.shape[1:]))
+        elif name.endswith("gamma") and parameter.grad_req == "null":
+            value = np.ones(parameter.shape)
+        else:
+            value = rng.uniform(0.5, 1.5, parameter.shape) * (-1 if "mean" in name else 1)
+        parameter.set_data(mx.nd.array(value))
+    return net
+
+
+def array(model, name):
+    (tensor,) = [t for t in model.graph.initializer if t.name == name]
+    return onnx.numpy_helper.to_array(tensor)
+
+
+def replace(model, name, value, new=None):
+    for tensor in list(model.graph.initializer):
+        if tensor.name == name:
+            model.graph.initializer.remove(tensor)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(value, new or name))
+
+
+def as_pytorch(model):
+    """Rewrite our export: no preprocessing, BatchNorms after convolutions folded, odd names."""
+    nodes = model.graph.node
+    for node in list(nodes):
+        if node.op_type in ("Sub", "Mul"):
+            nodes.remove(node)
+    nodes[0].input[0] = "input.1"
+    model.graph.input[0].name = "input.1"
+    makers = {node.output[0]: node for node in nodes}
+    for node in list(nodes):
+        if node.op_type != "BatchNormalization" or node.input[0] not in makers:
+            continue
+        before = makers[node.input[0]]
+        if before.op_type != "Conv":
+            continue
+        gamma, beta, mean, variance = (array(model, name) for name in node.input[1:])
+        (eps,) = [a.f for a in node.attribute if a.name == "epsilon"]
+        factor = gamma / np.sqrt(variance + eps)
+        weight = array(model, before.input[1]) * factor[:, None, None, None]
+        replace(model, before.input[1], weight.astype("float32"))
+        bias = (beta - mean * factor).astype("float32")
+        replace(model, f"{before.input[1]}_b", bias)
+        before.input.append(f"{before.input[1]}_b")
+        before.output[0] = node.output[0]
+        nodes.remove(node)
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Return a net, the bytes of its ONNX file, and its embeddings."""
+    net = randomise(narrow())
+    files = export_model(net, tmp_path_factory.mktemp("onnx") / "a", onnx=True)
+    return files["onnx"].read_bytes(), net(images()).asnumpy()
+
+
+def rewritten(exported, tmp_path, change=None):
+    model = as_pytorch(onnx.load_model_from_string(exported[0]))
+    if change:
+        change(model)
+    path = tmp_path / "w.onnx"
+    onnx.save_model(model, str(path))
+    return path
+
+
+def matches(path, want, net=None):
+    net = net or narrow()
+    load_weights(net, path)
+    # Folding rounds once more: 3e-6 seen; a bias that was lost moves 1e-1.
+    np.testing.assert_allclose(net(images()).asnumpy(), want, atol=2e-5 * np.abs(want).max())
+
+
+def test_our_own_export(exported, tmp_path):
+    path = tmp_path / "own.onnx"
+    path.write_bytes(exported[0])
+    pixels, inside = source_pixels(path)
+    assert inside
+    np.testing.assert_allclose([pixels["mean"], pixels["scale"]], [127.5, 1 / 127.5], rtol=1e-6)
+    matches(path, exported[1])
+    with pytest.raises(InputError, match=r"build the model with mean=127\.5"):
+        load_weights(narrow(scale=1 / 128), path)
+
+
+def test_folded(exported, tmp_path):
+    path = rewritten(exported, tmp_path)
+    ops = [node.op_type for node in onnx.load(str(path)).graph.node]
+    # One before each of 5 units, one after the last, one after the linear layer; 17 folded.
+    assert ops.count("BatchNormalization") == 5 + 2
+    assert source_pixels(path) == ({"mean": 127.5, "scale": 1 / 127.5}, False)
+    assert source_embedding_size(path) == 16
+    matches(path, exported[1])
+
+
+def test_other_ways_to_write_the_same(exported, tmp_path):
+    def change(model):
+        for node in model.graph.node:
+            if node.op_type == "PRelu":  # (C,1,1) for (C,), or ours
+                slope = array(model, node.input[1])
+                replace(model, node.input[1], slope.reshape(-1, 1, 1))
+            if node.op_type == "Gemm":  # a product, and its bias apart
+                weight, bias = list(node.input)[1:]
+                replace(model, weight, np.ascontiguousarray(array(model, weight).T))
+                out = node.output[0]
+                node.CopyFrom(onnx.helper.make_node("MatMul", [node.input[0], weight], ["product"]))
+                add = onnx.helper.make_node("Add", [bias, "product"], [out])
+        place = [node.op_type for node in model.graph.node].index("MatMul") + 1
+        model.graph.node.insert(place, add)
+
+    matches(rewritten(exported, tmp_path, change), exported[1])
+
+
+def test_folded_into_the_linear_layer_too(exported, tmp_path):
+    def change(model):
+        (gemm,) = [n for n in model.graph.node if n.op_type == "Gemm"]
+        last = next(n for n in reversed(model.graph.node) if n.op_type == "BatchNormalization")
+        gamma, beta, mean, variance = (array(model, name) for name in last.input[1:])
+        factor = gamma / np.sqrt(variance + 1e-5)
+        replace(model, gemm.input[1], array(model, gemm.input[1]) * factor[:, None])
+        bias = array(model, gemm.input[2]) * factor + beta - mean * factor
+        replace(model, gemm.input[2], bias.astype("float32"))
+        gemm.output[0] = model.graph.output[0].name
+        place = list(model.graph.node).index(gemm) + 1
+        del model.graph.node[place:]
+
+    path = rewritten(exported, tmp_path, change)
+    assert source_embedding_size(path) == 16
+    matches(path, exported[1])
+
+
+def test_what_does_not_fit_is_named(exported, tmp_path):
+    def widen(model):
+        replace(model, "stages_0_0_conv1_weight", np.zeros((9, 8, 3, 3), "float32"))
+
+    def slope(model):
+        return [n for n in model.graph.node if n.op_type == "PRelu"][3].input[1]
+
+    def drop(model):
+        replace(model, slope(model), np.zeros(1, "float32"), "another")
+
+    def nan(model):
+        replace(model, slope(model), array(model, slope(model)) * np.float32(np.nan))
+
+    def gamma(model):
+        replace(model, "head_bn2_gamma", np.full(16, 2, "float32"))
+
+    def stride(model):
+        conv = next(n for n in model.graph.node if n.op_type == "Conv")
+        next(a for a in conv.attribute if a.name == "strides").ints[:] = [2, 2]
+
+    for change, message in (
+        (widen, "num_filter 9; .* has 8 there"),
+        (drop, "'stages_1_1_prelu_alpha_3d' of .* is missing"),
+        (nan, "'stages_1_1_prelu_alpha_3d' of .* holds NaN"),
+        (gamma, "'head_bn2_gamma' of .* is not 1"),
+        (stride, r"has stride \(2, 2\)"),
+    ):
+        with pytest.raises(DataError, match=message):
+            load_weights(narrow(), rewritten(exported, tmp_path, change))
+    with pytest.raises(DataError, match=r"layer 3 of .* 'stages_0_0_bn1_gamma'"):
+        load_weights(
+            get_model("mbf", embedding_size=16, scale=1 / 127.5), rewritten(exported, tmp_path)
+        )
+
+
+def test_broken_files(exported, tmp_path):
+    path = tmp_path / "a.onnx"
+    with pytest.raises(InputError, match="there is no file"):
+        load_weights(narrow(), path)
+    for content in (b"", b"garbage", exported[0][: len(exported[0]) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a\.onnx"):
+            load_weights(narrow(), path)
+
+    def elsewhere(model):
+        tensor = model.graph.initializer[0]
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="../../secret")
+
+    model = onnx.load_model_from_string(exported[0])
+    elsewhere(model)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(DataError, match="lies in another file"):
+        load_weights(narrow(), path)
+
+
+def test_embeddings_of_the_reference(shared):
+    folder = shared / "reference/weights"
+    with np.load(folder / "expected.npz", allow_pickle=False) as file:
+        expected = dict(file)
+    path = folder / "arcface_torch_mbf.onnx"
+    net = get_model("mbf", **source_pixels(path)[0])
+    files = load_weights(net, path)
+    assert [len(digest) for digest in files.values()] == [64]
+    x = expected["images"].transpose(0, 3, 1, 2).astype("float32")
+    for suffix, view in (("", x), ("__flip", x[..., ::-1])):
+        got = net(mx.nd.array(view)).asnumpy()
+        # Both are float32; their README measures 1.5e-5 between two runtimes.
+        want = expected[f"arcface_torch_mbf_onnx{suffix}"]
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
