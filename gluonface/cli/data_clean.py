@@ -56,7 +56,7 @@ def run(args):
     """Run the command and return the exit status."""
     import pathlib
 
-    from ..data import RecordDataset, clean
+    from ..data import RecordDataset, class_centers, clean
     from ..errors import InputError
     from ..files import write_json
 
@@ -64,7 +64,7 @@ def run(args):
     dataset = RecordDataset(args.data, cache=0)
     centers = None
     if args.centers != "means":
-        centers = clean.load_centers(args.centers)
+        centers = class_centers.load_centers(args.centers)
         if len(centers) != dataset.num_classes:
             raise InputError(
                 f"--centers {args.centers} has {len(centers)} classes, {dataset.path} "
@@ -140,10 +140,10 @@ def _check(args):
 
 def _embeddings(args, dataset):
     """Read the embeddings, or make them."""
-    from ..data import clean
+    from ..data import class_centers
 
     if args.embeddings is not None:
-        return clean.load_embeddings(args.embeddings, dataset.labels)
+        return class_centers.load_embeddings(args.embeddings, dataset.labels)
 
     import numpy as np
     from tqdm import tqdm

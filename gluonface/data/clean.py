@@ -10,9 +10,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import pathlib
-import re
-import zipfile
 
 import numpy as np
 from tqdm import tqdm
@@ -25,8 +22,6 @@ __all__ = [
     "Cleaning",
     "class_means",
     "find_noise",
-    "load_centers",
-    "load_embeddings",
     "write_clean",
     "write_dropped",
 ]
@@ -235,141 +230,6 @@ def _unit(rows, name):
         state = "zero" if length[row] == 0 else "not finite"
         raise DataError(f"{name(row)} is {state}; the model or the file is broken")
     return rows / length[:, None]
-
-
-def load_embeddings(path, labels=None):
-    """Read embeddings from a file of `gluonface embed` or a .npy file.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        A .npz file with the array ``embedding``, or a .npy file, which is memory-mapped.
-    labels : array (n,), optional
-        Those of the set; a different array ``label`` in the file is an error.
-
-    Returns
-    -------
-    array (n, D)
-
-    Raises
-    ------
-    InputError
-        No such file; labels of another set.
-    DataError
-        A file that cannot be read or holds no such array.
-    """
-    path = pathlib.Path(path)
-    found = _load(path, mapped=True)
-    if not isinstance(found, dict):
-        return _numbers(found, path, (2,))
-    if "embedding" not in found:
-        raise DataError(
-            f"{path} holds {', '.join(sorted(found)) or 'nothing'}; the array embedding was "
-            "expected, as `gluonface embed` writes it"
-        )
-    embeddings, stored = _numbers(found["embedding"], path, (2,)), found.get("label")
-    if labels is not None and stored is not None and len(stored) == len(labels) == len(embeddings):
-        differ = np.flatnonzero(stored != labels)
-        if len(differ):
-            row = int(differ[0])
-            raise InputError(
-                f"{path} is of another set: row {row} has the label {stored[row]}, the image has "
-                f"{labels[row]}; embed this very set"
-            )
-    return embeddings
-
-
-def load_centers(path):
-    """Read class centres from a run folder, a checkpoint or a .npy file.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        A run folder (its best checkpoint, else the last), a checkpoint folder, or a .npy file
-        with an array (C, D) or (C, K, D).
-
-    Returns
-    -------
-    numpy.ndarray (C, K, D)
-
-    Raises
-    ------
-    InputError
-        When nothing is there.
-    DataError
-        A file that is broken or of the wrong shape; shards that are missing or do not join.
-    """
-    path = pathlib.Path(path)
-    if not path.is_dir():
-        found = _load(path, mapped=False)
-        if isinstance(found, dict):
-            raise InputError(f"{path} is a .npz file; a run folder or a .npy file was expected")
-        found = _numbers(found, path, (2, 3))
-        return found[:, None] if found.ndim == 2 else found
-    places = (path / "checkpoints" / "best", path / "checkpoints" / "last", path)
-    for folder in places:
-        shards = sorted(folder.glob("head-*-of-*.npz"))
-        if shards:
-            return _join(folder, shards)
-    raise InputError(
-        f"{path} has no checkpoint with class centres (head-0000-of-0001.npz); the folder of a "
-        "training run was expected"
-    )
-
-
-def _join(folder, shards):
-    """Read the shards of a head, each with its range of classes, into one array."""
-    size = int(re.search(r"-of-(\d+)\.npz$", shards[0].name)[1])
-    parts, end, shape = [], 0, None
-    for rank in range(size):
-        path = folder / f"head-{rank:04d}-of-{size:04d}.npz"
-        if not path.is_file():
-            raise DataError(f"{folder} lacks {path.name}; copy the whole checkpoint")
-        state = _load(path, mapped=False)
-        try:
-            start, stop = (int(value) for value in state["range"])
-            weight = state["head/weight"]
-            head = int(state["head/num_classes"]), int(state["head/embedding_size"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is not the class centres of a checkpoint: {error}") from error
-        shape = shape or head
-        width = weight.shape[1] if weight.ndim == 2 else 0
-        if start != end or len(weight) != stop - start or not width or width % head[1]:
-            raise DataError(
-                f"{path} holds {weight.shape} centres of the classes {start} to {stop}; classes "
-                f"from {end} on, of {head[1]} values each, were expected. Its shards do not join"
-            )
-        if head != shape or (parts and parts[0].shape[1] != width):
-            raise DataError(f"{path} belongs to another checkpoint than {shards[0].name}")
-        parts.append(weight)
-        end = stop
-    if end != shape[0]:
-        raise DataError(f"{folder} has centres of {end} classes, {shape[0]} were expected")
-    return np.concatenate(parts).reshape(shape[0], -1, shape[1])
-
-
-def _load(path, mapped):
-    """Return the array of a .npy file or the dict of a .npz file; never a pickle."""
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-    try:
-        mode = "r" if mapped and path.suffix == ".npy" else None
-        found = np.load(path, mmap_mode=mode, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
-            return {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as arrays of NumPy: {error}") from error
-
-
-def _numbers(array, path, dimensions):
-    if array.ndim not in dimensions or array.dtype.kind not in "fiu" or not array.size:
-        raise DataError(
-            f"{path} holds {array.dtype} {array.shape}; numbers of "
-            f"{' or '.join(str(n) for n in dimensions)} dimensions were expected"
-        )
-    return array
 
 
 def write_clean(dataset, found, centers, out, keep_ids=False, progress=True):

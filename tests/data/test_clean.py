@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from reference import clean as slow
 
-from gluonface.data import RecordDataset, RecordWriter, clean, images
+from gluonface.data import RecordDataset, RecordWriter, class_centers, clean, images
 from gluonface.errors import DataError, InputError
 
 
@@ -182,11 +182,11 @@ def write_shards(folder, centers, size):
 def test_shards_are_joined(size, tmp_path):
     centers = plant().centers
     write_shards(tmp_path / "run/checkpoints/last", centers, size)
-    np.testing.assert_array_equal(clean.load_centers(tmp_path / "run"), centers)
+    np.testing.assert_array_equal(class_centers.load_centers(tmp_path / "run"), centers)
     write_shards(tmp_path / "run/checkpoints/best", 2 * centers, size)
-    np.testing.assert_array_equal(clean.load_centers(tmp_path / "run"), 2 * centers)
+    np.testing.assert_array_equal(class_centers.load_centers(tmp_path / "run"), 2 * centers)
     folder = tmp_path / "run/checkpoints/last"
-    np.testing.assert_array_equal(clean.load_centers(folder), centers)
+    np.testing.assert_array_equal(class_centers.load_centers(folder), centers)
 
 
 def test_centres_of_a_real_checkpoint(tmp_path):
@@ -197,7 +197,7 @@ def test_centres_of_a_real_checkpoint(tmp_path):
     head = PartialFC(get_loss("subcenter_arcface", subcenters=3), 5, 8)
     state = {f"head/{name}": np.asarray(value) for name, value in head.state_dict().items()}
     np.savez(tmp_path / "head-0000-of-0001.npz", range=np.array([0, 5]), **state)
-    np.testing.assert_array_equal(clean.load_centers(tmp_path), head.get_centers())
+    np.testing.assert_array_equal(class_centers.load_centers(tmp_path), head.get_centers())
 
 
 def test_shards_that_do_not_join_are_named(tmp_path):
@@ -208,49 +208,51 @@ def test_shards_that_do_not_join_are_named(tmp_path):
     kept = second.read_bytes()
     second.unlink()
     with pytest.raises(DataError, match=r"lacks head-0001-of-0003\.npz"):
-        clean.load_centers(folder)
+        class_centers.load_centers(folder)
     second.write_bytes((folder / "head-0002-of-0003.npz").read_bytes())
     with pytest.raises(DataError, match="do not join"):
-        clean.load_centers(folder)
+        class_centers.load_centers(folder)
     second.write_bytes(kept[:100])
     with pytest.raises(DataError, match=r"head-0001-of-0003\.npz cannot be read"):
-        clean.load_centers(folder)
+        class_centers.load_centers(folder)
     np.savez(second, range=np.array([2, 4]))
     with pytest.raises(DataError, match=r"head-0001-of-0003\.npz is not the class centres"):
-        clean.load_centers(folder)
+        class_centers.load_centers(folder)
     with pytest.raises(InputError, match="no checkpoint with class centres"):
-        clean.load_centers(tmp_path)
+        class_centers.load_centers(tmp_path)
 
 
 def test_arrays_are_read_and_checked(tmp_path):
     made = plant()
     np.save(tmp_path / "c.npy", made.centers)
-    np.testing.assert_array_equal(clean.load_centers(tmp_path / "c.npy"), made.centers)
+    np.testing.assert_array_equal(class_centers.load_centers(tmp_path / "c.npy"), made.centers)
     np.save(tmp_path / "c1.npy", made.centers[:, 0])
-    np.testing.assert_array_equal(clean.load_centers(tmp_path / "c1.npy"), made.centers[:, :1])
+    np.testing.assert_array_equal(
+        class_centers.load_centers(tmp_path / "c1.npy"), made.centers[:, :1]
+    )
     np.save(tmp_path / "e.npy", made.embeddings)
-    assert isinstance(clean.load_embeddings(tmp_path / "e.npy"), np.memmap)
+    assert isinstance(class_centers.load_embeddings(tmp_path / "e.npy"), np.memmap)
     np.savez(tmp_path / "e.npz", embedding=made.embeddings, label=made.labels)
-    read = clean.load_embeddings(tmp_path / "e.npz", made.labels)
+    read = class_centers.load_embeddings(tmp_path / "e.npz", made.labels)
     np.testing.assert_array_equal(read, made.embeddings)
     with pytest.raises(InputError, match="row 0 has the label 0, the image has 1"):
-        clean.load_embeddings(tmp_path / "e.npz", made.labels + 1)
+        class_centers.load_embeddings(tmp_path / "e.npz", made.labels + 1)
     with pytest.raises(InputError, match="there is no file"):
-        clean.load_embeddings(tmp_path / "none.npz")
+        class_centers.load_embeddings(tmp_path / "none.npz")
     with pytest.raises(InputError, match="there is no file"):
-        clean.load_centers(tmp_path / "none.npy")
+        class_centers.load_centers(tmp_path / "none.npy")
     with pytest.raises(InputError, match=r"is a \.npz file"):
-        clean.load_centers(tmp_path / "e.npz")
+        class_centers.load_centers(tmp_path / "e.npz")
     np.savez(tmp_path / "x.npz", e=made.embeddings)
     with pytest.raises(DataError, match="holds e; the array embedding"):
-        clean.load_embeddings(tmp_path / "x.npz")
+        class_centers.load_embeddings(tmp_path / "x.npz")
     np.save(tmp_path / "flat.npy", np.ones(3))
-    for load in (clean.load_centers, clean.load_embeddings):
+    for load in (class_centers.load_centers, class_centers.load_embeddings):
         with pytest.raises(DataError, match=r"holds float64 \(3,\)"):
             load(tmp_path / "flat.npy")
     np.save(tmp_path / "object.npy", np.array([{}, 1], object), allow_pickle=True)
     with pytest.raises(DataError, match="cannot be read"):
-        clean.load_centers(tmp_path / "object.npy")
+        class_centers.load_centers(tmp_path / "object.npy")
 
 
 def records(folder, made, side=16):
