@@ -176,7 +176,9 @@ def test_what_does_not_fit_is_named(exported, tmp_path):
         replace(model, slope(model), array(model, slope(model)) * np.float32(np.nan))
 
     def gamma(model):
-        replace(model, "head_bn2_gamma", np.full(16, 2, "float32"))
+        last = [n for n in model.graph.node if n.op_type == "BatchNormalization"][-1]
+        last.input[1] = "gamma of two"
+        replace(model, "gamma of two", np.full(16, 2, "float32"))
 
     def stride(model):
         conv = next(n for n in model.graph.node if n.op_type == "Conv")
@@ -186,7 +188,7 @@ def test_what_does_not_fit_is_named(exported, tmp_path):
         (widen, "num_filter 9; .* has 8 there"),
         (drop, "'stages_1_1_prelu_alpha_3d' of .* is missing"),
         (nan, "'stages_1_1_prelu_alpha_3d' of .* holds NaN"),
-        (gamma, "'head_bn2_gamma' of .* is not 1"),
+        (gamma, "'gamma of two' of .* is not 1"),
         (stride, r"has stride \(2, 2\)"),
     ):
         with pytest.raises(DataError, match=message):
