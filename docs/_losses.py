@@ -8,6 +8,7 @@ import re
 import _generate  # which imports this module: look names up when they are needed
 import numpy as np
 from _figures import COLOURS, THEMES
+from _lfw import LFW
 
 __all__ = ["draw_all", "pages"]
 
@@ -40,43 +41,6 @@ DEPENDS = {
     "adam_softmax": "The margin is learned for each class. Drawn are examples.",
     "sphereface": "The logit also contains the embedding's length, here 1, and lambda, which "
     "falls with the count of steps.",
-}
-
-# LFW accuracy in percent, with where it stands and what was trained. Only what could be read in
-# the source itself: the abstract of the paper, or the README of its authors' repository.
-LFW = {
-    "softmax": (
-        "97.45",
-        "`abstract <https://typeset.io/papers/deep-learning-face-representation-from-predicting-10-000-ld9228udgj>`__",
-        "DeepID, many networks of face regions and a further classifier",
-    ),
-    "l2softmax": ("99.78", "`abstract <https://arxiv.org/abs/1703.09507>`__", ""),
-    "normface": (
-        "99.21",
-        "`authors' code <https://github.com/happynear/NormFace>`__",
-        "the centre loss's ResNet, fine-tuned",
-    ),
-    "sphereface": (
-        "99.30",
-        "`authors' code <https://github.com/wy1iu/sphereface>`__",
-        "20 layers, CASIA-WebFace; best of five runs, 99.13 to 99.30",
-    ),
-    "arcface": (
-        "99.80+",
-        "`authors' code <https://github.com/deepinsight/insightface>`__, arcface_mxnet",
-        "LResNet100E-IR, MS1MV2",
-    ),
-    "curricularface": (
-        "99.80",
-        "`authors' code <https://github.com/HuangYG123/CurricularFace>`__",
-        "IR101; retrained, by its authors a little different from the paper",
-    ),
-    "adaface": (
-        "99.82",
-        "`authors' code <https://github.com/mk-minchul/AdaFace>`__",
-        "R100, MS1MV2",
-    ),
-    "auxiliary/triplet": ("99.63", "`abstract <https://arxiv.org/abs/1503.03832>`__", "FaceNet"),
 }
 
 
@@ -265,13 +229,12 @@ def _compared():
                 for one in entry["parameters"]
                 if one["default"] is not None and not isinstance(one["default"], bool)
             )
-            figure, source, trained = LFW.get(key, (r"\-", "", ""))
+            figure, source = LFW[key]
             about = [
                 f":ref:`{name} <loss-{folder.replace('/', '-')}{name}>`",
                 values,
             ]
             about[1:1] = [cls.kind] if folder else [cls.family, _exchange(cls())]
-            source = f"{source}: {trained}" if trained else source
             rows.append([*about, figure, source])
         if folder:
             headings, widths = ["Takes"], [14, 12, 32, 9, 33]

@@ -35,6 +35,13 @@ class MagFace(Margin):
     policy : {"hard", "easy", "none", "psi"}, default "hard"
         Where theta + m > pi, as for ArcFace.
 
+    Notes
+    -----
+    The authors' own code (run/run.sh and models/magface.py of github.com/IrvingMeng/MagFace) has
+    the defaults of here but for the policy: it applies the margin only where the cosine is
+    positive, ``policy="easy"``. Their g(a) = 1/a + a/u_a^2 has its minimum at a = u_a, and as
+    there the length is clamped to [l_a, u_a] before anything is made of it.
+
     References
     ----------
     Meng, Zhao, Huang, Zhou: MagFace: A Universal Representation for Face Recognition and Quality

@@ -39,6 +39,12 @@ class CenterTracker(EmbeddingLoss):
 
         self.centers = mx.nd.zeros((self.num_classes, self.embedding_size), ctx=self.ctx)
 
+    def losses(self, x, labels):
+        """Return the losses (N,); see `EmbeddingLoss.losses`."""
+        from ..._compat import mx
+
+        return self.formula(mx.nd, x, self.own_centers(x, labels))
+
     def own_centers(self, x, labels):
         """Return the centres (N, D) of the samples' classes, and move them when training."""
         from ..._compat import mx

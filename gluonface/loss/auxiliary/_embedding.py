@@ -206,3 +206,25 @@ class LearnedLoss(EmbeddingLoss):
 
         for name, parameter in self.collect_params().items():
             parameter.set_data(mx.nd.array(self._stored(state, name, parameter.shape)))
+
+
+class LearnedPerClass(LearnedLoss):
+    """Template: an embedding loss whose learned parameters have a row (D,) per class.
+
+    `formula` takes embeddings (N, D), labels (N,) and the parameters (C, D) in the order in which
+    `_create` adds them.
+    """
+
+    needs = ("num_classes", "embedding_size")
+
+    @property
+    def shape(self):
+        """(C, D)."""
+        return (self.num_classes, self.embedding_size)
+
+    def losses(self, x, labels):
+        """Return the losses (N,); see `EmbeddingLoss.losses`."""
+        from ..._compat import mx
+
+        label = mx.nd.array(labels, ctx=self.ctx, dtype="int64")
+        return self.formula(mx.nd, x, label, *(self.value(name) for name in self._learned))

@@ -58,9 +58,3 @@ class Center(CenterTracker):
     def formula(self, F, x, own):
         """Return the losses (N,) of embeddings (N, D) and their classes' centres (N, D)."""
         return 0.5 * squared(F, x, own)
-
-    def losses(self, x, labels):
-        """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        return self.formula(mx.nd, x, self.own_centers(x, labels))

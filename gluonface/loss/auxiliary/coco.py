@@ -1,14 +1,14 @@
 """COCO loss: a softmax over scaled cosines to centres of its own."""
 
 from ._base import AUXILIARY, Parameter, declare, weight_parameter
-from ._embedding import LearnedLoss
+from ._embedding import LearnedPerClass
 from ._formulas import unit
 
 __all__ = ["Coco"]
 
 
 @AUXILIARY.register("coco")
-class Coco(LearnedLoss):
+class Coco(LearnedPerClass):
     r"""Congenerous cosine: softmax cross entropy of scaled cosines to learned centres.
 
     .. math:: L_i = \log \sum_j e^{\alpha \cos(x_i, c_j)} - \alpha \cos(x_i, c_{y_i})
@@ -57,20 +57,11 @@ class Coco(LearnedLoss):
             why="a softmax over unscaled or negated cosines cannot converge",
         ),
     )
-    needs = ("num_classes", "embedding_size")
 
     def _create(self, rng):
-        shape = (self.num_classes, self.embedding_size)
-        self._parameter("centers", rng.normal(size=shape) * 0.01)
+        self._parameter("centers", rng.normal(size=self.shape) * 0.01)
 
     def formula(self, F, x, label, centers):
         """Return the losses (N,) of embeddings (N, D), labels (N,) and centres (C, D)."""
         logits = self.scale * F.dot(unit(F, x), unit(F, centers), transpose_b=True)
         return -F.pick(F.log_softmax(logits, axis=1), label, axis=1)
-
-    def losses(self, x, labels):
-        """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        label = mx.nd.array(labels, ctx=self.ctx, dtype="int64")
-        return self.formula(mx.nd, x, label, self.value("centers"))

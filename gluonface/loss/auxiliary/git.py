@@ -73,9 +73,3 @@ class Git(CenterTracker):
         push = F.sum(other / (1.0 + pair_distances(F, x, own)), axis=1)
         others = F.maximum(F.sum(other, axis=1), 1.0)
         return 0.5 * self.lambda_c * squared(F, x, own) + self.lambda_g * push / others
-
-    def losses(self, x, labels):
-        """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        return self.formula(mx.nd, x, self.own_centers(x, labels))

@@ -3,13 +3,13 @@
 import math
 
 from ._base import AUXILIARY, Parameter, declare, weight_parameter
-from ._embedding import LearnedLoss
+from ._embedding import LearnedPerClass
 
 __all__ = ["LGM"]
 
 
 @AUXILIARY.register("lgm")
-class LGM(LearnedLoss):
+class LGM(LearnedPerClass):
     r"""Large-margin Gaussian mixture: each class is a Gaussian with learned mean and variances.
 
     .. math::
@@ -69,13 +69,11 @@ class LGM(LearnedLoss):
             0.1, "factor of the likelihood term", low=0.0, why="below 0 it would push samples away"
         ),
     )
-    needs = ("num_classes", "embedding_size")
     keeps = "a Gaussian per class"
 
     def _create(self, rng):
-        shape = (self.num_classes, self.embedding_size)
-        self._parameter("mean", rng.normal(size=shape) / math.sqrt(self.embedding_size))
-        self._parameter("log_var", rng.normal(size=shape) * 0.0)
+        self._parameter("mean", rng.normal(size=self.shape) / math.sqrt(self.embedding_size))
+        self._parameter("log_var", rng.normal(size=self.shape) * 0.0)
 
     def formula(self, F, x, label, mean, log_var):
         """Return the losses (N,); see the class for the inputs."""
@@ -98,10 +96,3 @@ class LGM(LearnedLoss):
         logits = logits - self.alpha * mine * distance
         cross_entropy = -F.pick(F.log_softmax(logits, axis=1), label, axis=1)
         return cross_entropy + self.likelihood * (own + F.take(volume, label))
-
-    def losses(self, x, labels):
-        """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        label = mx.nd.array(labels, ctx=self.ctx, dtype="int64")
-        return self.formula(mx.nd, x, label, self.value("mean"), self.value("log_var"))
