@@ -284,7 +284,7 @@ def _numbers(*lists):
 
 
 def _require_unique(ids):
-    values, first, number = np.unique(ids, return_index=True, return_counts=True)
+    values, number = np.unique(ids, return_counts=True)
     if (number > 1).any():
         double = values[np.argmax(number > 1)]
         rows = np.flatnonzero(ids == double)[:2]

@@ -1,0 +1,84 @@
+"""All-to-all verification by group, as InsightFace's IFRT / MFR test defines it. Pure NumPy.
+
+Its images are not public; this is the protocol for sets of one's own. Unordered pairs are counted
+for same and different alike (the published numbers count the different ones twice).
+"""
+
+import dataclasses
+
+import numpy as np
+
+from ..errors import InputError
+from .all_pairs import compare_all, compare_cross
+from .features import multiply
+from .metrics import OperatingPoint
+
+__all__ = ["DEFAULT_FARS", "MASK_FAR", "evaluate", "evaluate_mask", "ranking_score"]
+
+DEFAULT_FARS = (1e-6, 1e-5, 1e-4)
+MASK_FAR = 1e-4  # also of the children's test
+
+
+def evaluate(
+    features,
+    identity,
+    group,
+    *,
+    fars=DEFAULT_FARS,
+    draws=0,
+    product=multiply,
+    dtype=np.float32,
+    progress=None,
+):
+    """Verify all pairs within each group, and all pairs of the whole set.
+
+    Two answers for each group: its TAR at a threshold of its own (as IFRT has it), and what the
+    threshold of the whole set does to it (as NIST has it), in ``measures`` of each part.
+
+    Parameters
+    ----------
+    features, identity, group, fars, draws, product, dtype, progress
+        As for `all_pairs.compare_all`.
+
+    Returns
+    -------
+    Outcome
+        Named "ALL"; ``parts`` are the groups.
+    """
+    whole, parts = compare_all(
+        features,
+        identity,
+        group,
+        fars=fars,
+        draws=draws,
+        product=product,
+        dtype=dtype,
+        progress=progress,
+    )
+    return dataclasses.replace(
+        whole,
+        protocol="IFRT",
+        name="ALL",
+        settings={"pairs": "unordered", "threshold": "one for each group, and the one of ALL"},
+        parts=tuple(dataclasses.replace(part, protocol="IFRT") for part in parts.values()),
+    )
+
+
+def ranking_score(mask, everything):
+    """Return IFRT's figure for ranking, 0.25 x Mask + 0.75 x ALL, from two strict TARs.
+
+    Parameters
+    ----------
+    mask, everything : OperatingPoint
+        At FAR 1e-4 of the mask test and 1e-6 of ALL.
+    """
+    for point in (mask, everything):
+        if not isinstance(point, OperatingPoint) or point.convention != "strict":
+            raise InputError(f"expected a strict OperatingPoint; got {point!r}")
+    return 0.25 * mask.tar + 0.75 * everything.tar
+
+
+def evaluate_mask(masked, masked_identity, plain, plain_identity, *, fars=(MASK_FAR,), **kwargs):
+    """Verify each masked face against each unmasked one."""
+    outcome = compare_cross(masked, masked_identity, plain, plain_identity, fars=fars, **kwargs)
+    return dataclasses.replace(outcome, protocol="IFRT", name="Mask")
