@@ -6,11 +6,14 @@ good once a rank makes one extra call.
 """
 
 import importlib.util
+import json
+
+import numpy as np
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
 
-__all__ = ["Horovod", "Local"]
+__all__ = ["Horovod", "Local", "agree"]
 
 BUILD = (
     "HOROVOD_WITH_MXNET=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 HOROVOD_WITHOUT_PYTORCH=1 "
@@ -155,3 +158,43 @@ class Horovod:
 
     def __repr__(self):
         return f"Horovod(rank={self.rank}, size={self.size})"
+
+
+def agree(comm, name, value):
+    """Raise on every rank, and the same, if the ranks do not hold equal values. A collective.
+
+    Parameters
+    ----------
+    comm : Local or Horovod
+    name : str
+        Of the collective; the same on all ranks.
+    value : dict
+        Whatever JSON can hold. Large things should be given by their digest.
+
+    Raises
+    ------
+    InputError
+        Naming the entries that differ, and the ranks that hold what.
+    """
+    text = json.dumps(value, sort_keys=True, default=str).encode()
+    packed = np.concatenate([[len(text)], np.frombuffer(text, np.uint8)]).astype(np.int32)
+    packed = comm.allgather(mx.nd.array(packed, dtype="int32"), name=name).asnumpy()
+    found = []
+    while len(packed):
+        size, packed = int(packed[0]), packed[1:]
+        found.append(json.loads(packed[:size].astype(np.uint8).tobytes()))
+        packed = packed[size:]
+    differences = []
+    for key in sorted({key for each in found for key in each}):
+        values = [json.dumps(each.get(key)) for each in found]
+        if len(set(values)) > 1:
+            held = [
+                f"{each} on rank {', '.join(str(r) for r, v in enumerate(values) if v == each)}"
+                for each in sorted(set(values), key=values.index)
+            ]
+            differences.append(f"{key} is {'; '.join(held)}")
+    if differences:
+        raise InputError(
+            f"the ranks do not agree on {name}: {'. '.join(differences)}. Start all of them with "
+            "the same configuration and data."
+        )

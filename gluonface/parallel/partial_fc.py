@@ -7,6 +7,7 @@ embeddings of all ranks. Unlike the papers' code the loss is not clamped, every 
 kept, and no class exists that is not there.
 """
 
+import logging
 import numbers
 import re
 
@@ -17,15 +18,24 @@ from ..errors import InputError
 from ..loss import Margin, get_loss
 from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
+from ._head_state import HeadState
 from ._operators import untracked
-from ._softmax import ShardedSoftmax
+from ._part import Shard
+from ._row_rules import MODES
+from ._row_store import PLACES
+from ._rows import SampledRows
+from ._softmax import ShardedSoftmax, gather_labels
 from .centers import initial_centers, shard_range
-from .communicator import Local
+from .communicator import Local, agree
+from .sampling import SAMPLERS
 
 __all__ = ["PartialFC"]
 
+logger = logging.getLogger(__name__)
+PAYS_FROM = 500_000  # classes from which sampling was seen to make training faster
 
-class PartialFC:
+
+class PartialFC(HeadState):
     """Class centres, sharded over the ranks, and the margin softmax over all of them.
 
     Parameters
@@ -38,7 +48,8 @@ class PartialFC:
     embedding_size : int
         D, at least 1.
     sample_rate : float, default 1.0
-        Share of the classes that take part in a step. Only 1.0 is built yet.
+        In (0, 1]: share of the classes that take part in a step. The classes of the batch always
+        do. Below 1 the head updates its centres itself, see `updates_itself`.
     comm : Local or Horovod, optional
         The default is `Local`, one process with all classes.
     ctx : mxnet.Context, optional
@@ -51,6 +62,28 @@ class PartialFC:
         In (0, 1]: classes nearer than this cosine to a sample, other than its own, are left out
         of its denominator, and of label smoothing. It protects from identities that are in the
         set twice; 0.4 is usual.
+    sampler : {"hash", "exact"}
+        ``hash``: every class takes part with probability `sample_rate`, by a hash of (seed,
+        `sampling_step`, class): the same classes on any number of ranks. ``exact``: just that
+        share of each rank's classes.
+    unbiased : bool, default False
+        Whether sampled negatives count for those that were not, by the logarithm of 1 over their
+        probability on their logits. The papers do without.
+    momentum_mode : {"frozen", "catchup", "reset"}
+        What becomes of a class that is not sampled. ``frozen``: nothing, as in the papers' code.
+        ``catchup``: at its next use it makes the steps it has missed, momentum and decay, as if
+        every step had updated all classes. ``reset``: its momentum is 0 at its next use.
+    centers : {"memory", "host", "disk"}
+        Where centres and momentum live: with the device `ctx`, in the process's memory, or in
+        memory-mapped files in `centers_path`, for more classes than there is memory.
+    centers_path : path, optional
+        A folder on a fast disk. What is in it is working space and vanishes with the process.
+    wire_dtype : {"float32", "float16"}
+        How embeddings and their gradients travel between ranks. float16 halves the bytes and costs
+        about 1e-5 of a cosine.
+    chunk : int, optional
+        Classes computed at a time. Logits then take N x chunk numbers instead of N x m, for one
+        more matrix product.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
 
@@ -64,6 +97,12 @@ class PartialFC:
         For margins with a bias.
     class_margin : mxnet.gluon.Parameter (stop - start,) or None
         For margins that learn one for each class.
+    updates_itself : bool
+        True if the head owns its centres and their optimizer: `set_optimizer` once, `update` after
+        every backward pass; the three parameters above are None then. False if they are Gluon
+        parameters.
+    sampling_step : int
+        Decides which classes the next call samples. Counts the calls in training mode unless set.
     start, stop : int
         The classes of this rank.
 
@@ -103,37 +142,73 @@ class PartialFC:
         self.seed = _whole("seed", seed, 0)
         if not isinstance(sample_rate, numbers.Real) or not 0.0 < sample_rate <= 1.0:
             raise InputError(f"sample_rate={sample_rate!r} is not allowed; it must be in (0, 1]")
-        if sample_rate < 1.0:
-            raise InputError(
-                f"sample_rate={sample_rate:g}: sampling of classes is not built yet; "
-                "use sample_rate=1.0"
-            )
         self.sample_rate = float(sample_rate)
-        self.updates_itself = False
+        for option, value, known in (
+            ("sampler", sampler, SAMPLERS),
+            ("momentum_mode", momentum_mode, MODES),
+            ("centers", centers, PLACES),
+            ("wire_dtype", wire_dtype, ("float32", "float16")),
+        ):
+            if value not in known:
+                raise InputError(f"{option}={value!r} is not known; expected {', '.join(known)}")
+        self.chunk = None if chunk is None else _whole("chunk", chunk, 1)
+        self.wire_dtype = wire_dtype
+        self.updates_itself = self.sample_rate < 1.0 or centers != "memory"
         self.sampling_step = 0
         self.label_smoothing = check_smoothing(label_smoothing)
         self.filter_above = check_filter(filter_above, self.margin)
+        if wire_dtype == "float16" and not self.margin.unit_embedding:
+            raise InputError(
+                f"wire_dtype='float16' needs embeddings of length 1, and {self.margin.name} does "
+                "not normalise them; use float32"
+            )
         self.margin.prepare(self.num_classes)
         self.comm = comm or Local()
         self.ctx = ctx or mx.cpu()
         self.name = name
         self.start, self.stop = shard_range(self.num_classes, self.comm.rank, self.comm.size)
         self.params = mx.gluon.ParameterDict(f"{name}_")
-        self.weight = self.bias = self.class_margin = None
-        self._width = self.embedding_size * self.margin.subcenters
-        if self.stop > self.start:
-            rows = self.stop - self.start
-            self.weight = self._parameter("weight", (rows, self._width))
-            self.weight.set_data(
-                mx.nd.array(initial_centers(self.start, self.stop, self._width, self.seed))
-            )
-            if self.margin.has_bias:
-                self.bias = self._parameter("bias", (rows,))
-            if self.margin.has_class_margin:
-                self.class_margin = self._parameter("class_margin", (rows,))
-                self.class_margin.set_data(mx.nd.full((rows,), self.margin.initial_margin))
-        self._last = None
+        self.weight = self.bias = self.class_margin = self.rows = None
+        self.width = self.embedding_size * self.margin.subcenters
+        self._last = self._before = None
         self._untracked = (None, None)
+        self._agree(sampler=sampler, unbiased=bool(unbiased), momentum_mode=momentum_mode)
+        if sample_rate < 1.0 and num_classes < PAYS_FROM and self.comm.rank == 0:
+            logger.warning(
+                "sample_rate=%g with %d classes: sampling was seen to pay from about %d classes; "
+                "below it costs accuracy for no speed",
+                sample_rate,
+                num_classes,
+                PAYS_FROM,
+            )
+        if self.updates_itself:
+            self.rows = SampledRows(self, sampler, unbiased, momentum_mode, centers, centers_path)
+        elif self.stop > self.start:
+            self._make_parameters()
+
+    def _agree(self, **options):
+        """Raise on every rank if the ranks were not given the same head."""
+        if self.comm.size > 1:
+            for key in ("num_classes", "embedding_size", "sample_rate", "seed", "filter_above"):
+                options[key] = getattr(self, key)
+            for key in ("label_smoothing", "wire_dtype", "updates_itself"):
+                options[key] = getattr(self, key)
+            agree(self.comm, f"{self.name}.config", {**options, "margin": repr(self.margin)})
+
+    def _make_parameters(self):
+        """Make the centres Gluon parameters, which somebody else updates."""
+        rows = self.stop - self.start
+        self.weight = self._parameter("weight", (rows, self.width))
+        weight = self.weight.data(self.ctx)
+        for first in range(self.start, self.stop, 4096):  # no second copy of all of them
+            last = min(self.stop, first + 4096)
+            block = initial_centers(first, last, self.width, self.seed)
+            weight[first - self.start : last - self.start] = block
+        if self.margin.has_bias:
+            self.bias = self._parameter("bias", (rows,))
+        if self.margin.has_class_margin:
+            self.class_margin = self._parameter("class_margin", (rows,))
+            self.class_margin.set_data(mx.nd.full((rows,), self.margin.initial_margin))
 
     def untracked_weight(self, weight):
         """Return the centres' memory under the name by which the backward pass reads it."""
@@ -154,34 +229,6 @@ class PartialFC:
         found.update({k: v for k, v in self.params.items() if re.match(select, k)})
         return found
 
-    def set_optimizer(self, name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
-        """Choose how the head updates its own centres (`updates_itself`): sgd, nag or adamw."""
-        raise NotImplementedError
-
-    def update(self, lr, scale=1.0):
-        """Update the rows of the last backward passes with their gradients times `scale`."""
-        raise NotImplementedError
-
-    def zero_grad(self):
-        """Forget the gradients of the last backward passes."""
-        raise NotImplementedError
-
-    def gradient_square_sum(self):
-        """Return the sum of squares (1,) of the pending gradient of this rank."""
-        raise NotImplementedError
-
-    def discard(self):
-        """Undo a forward that is not to be followed by an update, margin state included."""
-        raise NotImplementedError
-
-    def row_arrays(self):
-        """Return {name: array-like with one row for each class of this rank}."""
-        raise NotImplementedError
-
-    def load_rows(self, name, start, array):
-        """Take rows of the classes from `start` (global id) on; those of other ranks are ignored."""
-        raise NotImplementedError
-
     def __call__(self, embedding, label, index=None):
         """Return the losses of this rank's samples.
 
@@ -191,6 +238,9 @@ class PartialFC:
             Not normalised; any float dtype. Gradients flow to it under `autograd.record`.
         label : NumPy array or NDArray (B,)
             Class ids in [0, num_classes). Read on the host, so give them as they were loaded.
+        index : array (m,) of int, optional
+            For heads that sample: this rank's classes of the step, as class - `start`, in place
+            of the sampler's. The classes of the batch must be among them.
 
         Returns
         -------
@@ -209,20 +259,117 @@ class PartialFC:
         labels = host_labels(label, self.num_classes)
         if len(labels) != embedding.shape[0]:
             raise InputError(f"{len(labels)} labels for {embedding.shape[0]} embeddings")
+        # What needs the labels only comes first, while the device computes the embeddings.
+        labels, counts = gather_labels(self, labels)
+        training = mx.autograd.is_training()
+        with mx.autograd.pause():
+            parameters, shard = self._shard(labels, index, training)
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
-        if self.class_margin is not None and mx.autograd.is_training():
-            self._clip_class_margin()
-        step = ShardedSoftmax(self, labels)
-        loss = step(embedding)
+        step = ShardedSoftmax(self, labels, counts, shard)
+        collect = _write if self.rows is None else self.rows.collect
+        loss = step(embedding, parameters, collect)
         self._last = step.statistics
         return loss
 
+    def _shard(self, labels, index, training):
+        """Return what autograd shall watch, and what this rank brings to a step, None if nothing."""
+        if training and self._before is None:
+            self._before = self._margin_state()
+        if self.rows is not None:
+            shard = self.rows.take(labels, index)
+            self.sampling_step += training
+            return (self.rows.trigger,), shard
+        if index is not None:
+            raise InputError(
+                "index is for heads that sample; this one uses all classes: set sample_rate below 1"
+            )
+        if self.class_margin is not None and training:
+            self._clip_class_margin()
+        parameters = (self.weight, self.bias, self.class_margin)
+        weight, *more = (None if each is None else each.data(self.ctx) for each in parameters)
+        if weight is None:
+            return (None, None, None), None
+        centers = self.untracked_weight(weight)
+        return (weight, *more), Shard(self.start, self.stop, weight, centers, *more)
+
+    def class_margin_sum(self):
+        """Return the sum of the margins of this rank's classes, (1,)."""
+        if self.rows is not None:
+            return self.rows.total("class_margin")
+        if self.class_margin is None:
+            return mx.nd.zeros((1,), ctx=self.ctx)
+        return mx.nd.sum(self.class_margin.data(self.ctx)).reshape((1,))
+
     def _clip_class_margin(self):
         """Bring back into their range the margins that the last update took out of it."""
-        with mx.autograd.pause():
-            values = self.class_margin.data(self.ctx)
-            mx.nd.clip(values, 0.0, self.margin.max_margin, out=values)
+        values = self.class_margin.data(self.ctx)
+        mx.nd.clip(values, 0.0, self.margin.max_margin, out=values)
+
+    def set_optimizer(self, name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        """Choose how a head that updates itself does it. Once, before the first `update`.
+
+        Parameters
+        ----------
+        name : {"sgd", "nag", "adamw"}
+        momentum : float, default 0.0
+            Of sgd and nag.
+        wd : float, default 0.0
+            Weight decay of the centres. Biases and class margins are not decayed.
+        beta1, beta2, epsilon : float
+            Of adamw. Each class corrects its moments by its own number of updates.
+        """
+        self._own_rows("set_optimizer")
+        if name == "adamw":
+            options = {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
+        else:
+            options = {"momentum": momentum}
+        self.rows.set_rule(name, wd=wd, **options)
+
+    def update(self, lr, scale=1.0):
+        """Update the rows of the backward passes since the last update. No collective.
+
+        Parameters
+        ----------
+        lr : float
+            Learning rate.
+        scale : float, default 1.0
+            The gradients, summed by class over those passes, are multiplied by it.
+        """
+        self._own_rows("update")
+        self.rows.update(float(lr), float(scale))
+        self._before = None
+
+    def zero_grad(self):
+        """Drop the gradients that `update` would use."""
+        self._own_rows("zero_grad")
+        self.rows.drop()
+
+    def gradient_square_sum(self):
+        """Return the sum of squares of the gradients that `update` would use, NDArray (1,).
+
+        Of this rank's classes; not finite if one of them is not. Waits for the backward pass.
+        """
+        self._own_rows("gradient_square_sum")
+        return mx.nd.array([self.rows.square_sum()], ctx=self.ctx)
+
+    def discard(self):
+        """Undo what the forward passes since the last update have changed, as if they had not been.
+
+        For a step that is skipped: call it on every rank. Gradients of a head that updates itself
+        are dropped, and what the margin learned of the batches is taken back.
+        """
+        if self.rows is not None:
+            self.rows.drop()
+        if self._before is not None:
+            self.margin.state, self._before = self._before, None
+
+    def _own_rows(self, what):
+        if self.rows is None:
+            raise InputError(
+                f"{what} is for heads that update themselves (sample_rate below 1, or centers on "
+                "host or disk); this one's parameters are for a gluon.Trainer"
+            )
 
     def stats(self):
         """Return figures of the last forward, over the samples of all ranks.
@@ -245,113 +392,6 @@ class PartialFC:
             "max_logit": float(np.max(largest)),
         }
 
-    def get_centers(self):
-        """Return all class centres. A collective: call on all ranks.
-
-        Returns
-        -------
-        numpy.ndarray (num_classes, D) float32
-            For margins with k > 1 centres for each class (num_classes, k, D).
-        """
-        centers = self._gather(self.weight, (self._width,), "weight")
-        return centers.reshape(self._center_shape)
-
-    @property
-    def _center_shape(self):
-        if self.margin.subcenters == 1:
-            return (self.num_classes, self.embedding_size)
-        return (self.num_classes, self.margin.subcenters, self.embedding_size)
-
-    def _gather(self, parameter, tail, name):
-        if self.comm.size == 1:
-            return parameter.data(self.ctx).asnumpy()
-        if self.num_classes >= self.comm.size:
-            local = parameter.data(self.ctx)
-        else:  # some ranks have no row to send, so every rank sends one and some are dropped
-            local = mx.nd.zeros((1, *tail)) if parameter is None else parameter.data(self.ctx)
-        return self.comm.allgather(local, name=f"{self.name}.{name}").asnumpy()[: self.num_classes]
-
-    def set_centers(self, centers):
-        """Set all class centres; each rank takes its own rows.
-
-        Parameters
-        ----------
-        centers : array (num_classes, D), or as `get_centers` gives it
-            Finite numbers.
-
-        Raises
-        ------
-        InputError
-            If the shape differs or a value is not finite.
-        """
-        centers = _finite("centers", centers, self._center_shape)
-        mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
-        if self.weight is not None:
-            rows = centers[self.start : self.stop].reshape(-1, self._width)
-            self.weight.set_data(mx.nd.array(rows))
-
-    def state_dict(self):
-        """Return this rank's part of what a checkpoint needs, as arrays and numbers."""
-        state = {
-            "num_classes": self.num_classes,
-            "embedding_size": self.embedding_size,
-            "start": self.start,
-            "stop": self.stop,
-            "strength": self.margin.strength,
-        }
-        for key, value in self.margin.state.items():
-            state[f"state_{key}"] = float(value if isinstance(value, float) else value.asscalar())
-        for key, parameter, tail in self._per_class():
-            state[key] = np.zeros((0, *tail), np.float32)
-            if parameter is not None:
-                state[key] = parameter.data(self.ctx).asnumpy()
-        return state
-
-    def _per_class(self):
-        """Return (name, parameter or None, shape of a row) of all that has a row per class."""
-        entries = [("weight", self.weight, (self._width,))]
-        if self.margin.has_bias:
-            entries.append(("bias", self.bias, ()))
-        if self.margin.has_class_margin:
-            entries.append(("class_margin", self.class_margin, ()))
-        return entries
-
-    def load_state_dict(self, state):
-        """Take this rank's rows from a `state_dict` that covers them.
-
-        The state may come from another number of ranks as long as it holds all classes of this
-        rank, as that of a single process does.
-
-        Raises
-        ------
-        InputError
-            If the number of classes or the embedding size differs, or rows are missing.
-        """
-        for key in ("num_classes", "embedding_size"):
-            if int(state[key]) != getattr(self, key):
-                raise InputError(
-                    f"the stored head has {key}={int(state[key])}, this one "
-                    f"{getattr(self, key)}; build it with the stored value"
-                )
-        start, stop = int(state["start"]), int(state["stop"])
-        if self.stop > self.start and not (start <= self.start and self.stop <= stop):
-            raise InputError(
-                f"the stored head holds classes {start} to {stop - 1}, this rank needs "
-                f"{self.start} to {self.stop - 1}; give it a state that covers them"
-            )
-        rows = slice(self.start - start, self.stop - start)
-        mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
-        learned = {key: f"state_{key}" for key in self.margin.state}
-        for key in (*(entry[0] for entry in self._per_class()), *learned.values()):
-            if key not in state:
-                raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
-        for key, parameter, tail in self._per_class():
-            if parameter is not None:
-                values = _finite(key, state[key], (stop - start, *tail))
-                parameter.set_data(mx.nd.array(values[rows]))
-        self.margin.state = {key: float(state[name]) for key, name in learned.items()}
-        self.margin.strength = float(state["strength"])
-
     def __repr__(self):
         return (
             f"PartialFC({self.margin!r}, num_classes={self.num_classes}, "
@@ -359,18 +399,12 @@ class PartialFC:
         )
 
 
+def _write(step, grad, targets):
+    """Write the gradients of Gluon parameters; return that of the embeddings by this shard."""
+    return None if step.shard is None else step.gradients(grad, *targets)
+
+
 def _whole(name, value, low):
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
         raise InputError(f"{name}={value!r} is not allowed; it must be a whole number from {low}")
     return int(value)
-
-
-def _finite(name, values, shape):
-    values = values.asnumpy() if hasattr(values, "asnumpy") else np.asarray(values)
-    if values.shape != shape or values.dtype.kind not in "fiu":
-        raise InputError(
-            f"{name} must be numbers of the shape {shape}, got {values.dtype} {values.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise InputError(f"{name} holds values that are not finite")
-    return values.astype(np.float32, copy=False)

@@ -32,12 +32,14 @@ def test_products_and_gradients(arrays):
     np.testing.assert_allclose(grad_w.asnumpy(), g.T @ x, rtol=1e-4, atol=1e-4)
 
 
-def test_reductions(arrays):
-    _, w, g = arrays
-    np.testing.assert_array_equal(ops.row_max(nd.array(g)).asnumpy(), g.max(1))
-    np.testing.assert_array_equal(ops.row_max(nd.array(g - 1e9)).asnumpy(), (g - 1e9).max(1))
-    sums = ops.column_sums(nd.array(g)).asnumpy()
-    np.testing.assert_allclose(sums, g.sum(0), rtol=1e-5, atol=1e-5)
+@pytest.fixture(params=["host", "device"])
+def place(request, monkeypatch):
+    """Run a test with the operators of the CPU and with those of a GPU."""
+    monkeypatch.setattr(ops, "on_host", lambda array: request.param == "host")
+
+
+def test_lengths(arrays, place):
+    w = arrays[1]
     w[0] = 0
     norms = np.linalg.norm(w.astype(np.float64), axis=1)
     want = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
@@ -46,13 +48,81 @@ def test_reductions(arrays):
         np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
-def test_scaled_rows_are_subtracted_in_pieces(arrays, monkeypatch):
+@pytest.mark.parametrize("least", [1, 1 << 19])
+def test_exponentials(arrays, place, least, monkeypatch):
+    monkeypatch.setattr(ops, "CACHED", least)  # pieces of one row, and of all
+    scores = arrays[2]
+    n, classes = scores.shape
+    columns, shift = (np.linspace(a, b, classes, dtype="f") for a, b in ((0.5, 1.5), (0, 2)))
+    own = np.array([range(n), [classes // 2] * n])
+    targets = np.linspace(-1, 200, n).astype("f")
+    z = 3.0 * scores.astype(np.float64) * columns + shift
+    z[tuple(own)] = targets
+    got = nd.array(scores)
+    top, spread = ops.exponentials(
+        got, 3.0, *map(nd.array, (columns, shift)), nd.array(own, dtype="int64"), nd.array(targets)
+    )
+    np.testing.assert_allclose(top.asnumpy(), z.max(1), rtol=1e-6)
+    want = np.exp(z - z.max(1, keepdims=True))
+    # float32 logits of size 200 are known to 2e-5, and so is the exponential, relatively.
+    np.testing.assert_allclose(got.asnumpy(), want, rtol=5e-5, atol=1e-30)
+    np.testing.assert_allclose(spread.asnumpy(), want.sum(1), rtol=5e-5)
+    plain = nd.array(scores)
+    top, _ = ops.exponentials(plain, 1.0)
+    np.testing.assert_array_equal(top.asnumpy(), scores.max(1))
+
+
+def test_scaling(arrays, place):
+    scores = arrays[2]
+    n, classes = scores.shape
+    columns, rows, less = (np.linspace(1, 2, k, dtype="f") for k in (classes, n, n))
+    got = nd.array(scores)
+    ops.scale_columns(got, nd.array(columns))
+    np.testing.assert_allclose(got.asnumpy(), scores * columns, rtol=1e-6)
+    own = np.array([[n - 1], [0]])
+    slopes = scores[::-1].copy()
+    got = nd.array(scores)
+    ops.scale_both(
+        got,
+        nd.array(rows),
+        nd.array(columns),
+        nd.array(slopes),
+        nd.array(less),
+        nd.array(own, dtype="int64"),
+        nd.array([5.0]),
+    )
+    want = (scores * rows[:, None] - less[:, None]) * slopes
+    want[n - 1, 0] = 5.0
+    want *= columns
+    np.testing.assert_allclose(got.asnumpy(), want, rtol=1e-4, atol=1e-5)
+    got = ops.weighted_columns(nd.array(scores), nd.array(rows)).asnumpy()
+    np.testing.assert_allclose(got, rows @ scores, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_along_the_rows_is_taken_off(arrays, place, monkeypatch):
     _, w, _ = arrays
     monkeypatch.setattr(ops, "CACHED", 7 * w.shape[1])  # pieces of 7 rows, the last one shorter
-    factors = np.linspace(-1, 1, len(w)).astype("f")
-    result = nd.ones(w.shape)
-    ops.subtract_scaled(result, nd.array(w), nd.array(factors))
-    np.testing.assert_allclose(result.asnumpy(), 1 - w * factors[:, None], rtol=1e-6, atol=1e-6)
+    g = np.random.default_rng(1).normal(size=w.shape).astype("f")
+    w[0] = 0
+    got = nd.array(g)
+    ops.subtract_radial(got, nd.array(w), ops.inverse_norms(nd.array(w)))
+    square = np.maximum((w * w).sum(1), 1e-30)
+    want = g - w * ((g * w).sum(1) / square)[:, None]
+    np.testing.assert_allclose(got.asnumpy(), want, rtol=1e-4, atol=1e-5)
+
+
+def test_memory_is_shared_both_ways():
+    array = nd.ones((3, 4))
+    view = ops.host(array)
+    view[1] = 5
+    assert array.asnumpy()[1].tolist() == [5.0] * 4
+    del array  # the view keeps it
+    assert view.sum() == 28
+    values = np.zeros((2, 3), np.float32)
+    other = ops.shared(values)
+    other[:] = 7
+    nd.waitall()
+    assert (values == 7).all()
 
 
 def test_untracked_is_the_same_memory():

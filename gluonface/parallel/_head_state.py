@@ -1,0 +1,203 @@
+"""What of a classifier can be stored and set: class centres, optimizer rows, the margin's state."""
+
+import numpy as np
+
+from .._compat import mx
+from ..errors import InputError
+
+__all__ = ["HeadState"]
+
+nd = mx.nd
+
+
+class HeadState:
+    """The part of `PartialFC` that gives away and takes back what it has learned."""
+
+    @property
+    def center_shape(self):
+        """The shape of all class centres."""
+        if self.margin.subcenters == 1:
+            return (self.num_classes, self.embedding_size)
+        return (self.num_classes, self.margin.subcenters, self.embedding_size)
+
+    def get_centers(self):
+        """Return all class centres. A collective: call on all ranks.
+
+        Returns
+        -------
+        numpy.ndarray (num_classes, D) float32
+            For margins with k > 1 centres for each class (num_classes, k, D).
+        """
+        local = np.asarray(self.row_arrays()["weight"])
+        if self.comm.size > 1:
+            if self.num_classes < self.comm.size and not len(local):
+                # Some ranks have no row to send, so every rank sends one and some are dropped.
+                local = np.zeros((1, self.width), np.float32)
+            local = self.comm.allgather(nd.array(local), name=f"{self.name}.weight").asnumpy()
+        return np.array(local[: self.num_classes]).reshape(self.center_shape)
+
+    def set_centers(self, centers):
+        """Set all class centres; each rank takes its own rows.
+
+        Parameters
+        ----------
+        centers : array (num_classes, D), or as `get_centers` gives it
+            Finite numbers.
+
+        Raises
+        ------
+        InputError
+            If the shape differs or a value is not finite.
+        """
+        centers = _finite("centers", centers, self.center_shape)
+        self.load_rows("weight", 0, centers.reshape(-1, self.width))
+
+    def _parameters(self):
+        """Return {name: (parameter or None, shape of a row)} of what a Gluon head trains."""
+        entries = {"weight": (self.weight, (self.width,))}
+        if self.margin.has_bias:
+            entries["bias"] = (self.bias, ())
+        if self.margin.has_class_margin:
+            entries["class_margin"] = (self.class_margin, ())
+        return entries
+
+    def row_arrays(self):
+        """Return all that has a row for each class of this rank, as of now.
+
+        Returns
+        -------
+        dict of str to array-like (stop - start, ...)
+            ``weight`` (n, k D), and, where there are such, ``bias``, ``class_margin`` (n,). Of a
+            head that updates itself also what its optimizer keeps: ``momentum``, or ``mean``,
+            ``variance`` and ``count``; ``last_step`` with momentum_mode ``reset`` and
+            ``catchup``; the same of the vectors as ``bias.momentum`` and so on. These arrays are
+            the head's own memory, or its files: read them before the next step, and slice those
+            of centres on disk.
+        """
+        if self.rows is not None:
+            return self.rows.export()
+        return {
+            name: np.zeros((0, *tail), np.float32)
+            if parameter is None
+            else parameter.data(self.ctx).asnumpy()
+            for name, (parameter, tail) in self._parameters().items()
+        }
+
+    def load_rows(self, name, start, array):
+        """Set the rows of some classes; those of other ranks' classes are left out.
+
+        Parameters
+        ----------
+        name : str
+            A name of `row_arrays`.
+        start : int
+            Global id of the class that ``array[0]`` is of.
+        array : array (classes, ...)
+
+        Raises
+        ------
+        InputError
+            If there is no array of this name or the rows have another shape.
+        """
+        own = self.rows.shapes() if self.rows is not None else self._tails()
+        if name not in own:
+            raise InputError(f"this head has no rows {name!r}; it has {', '.join(sorted(own))}")
+        if tuple(array.shape[1:]) != own[name]:
+            raise InputError(f"rows of {name} have the shape {array.shape[1:]}, not {own[name]}")
+        first, last = max(start, self.start), min(start + len(array), self.stop)
+        if first >= last:
+            return
+        rows = np.asarray(array[first - start : last - start])
+        mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
+        if self.rows is not None:
+            self.rows.load(name, first - self.start, rows)
+        else:
+            values = self._parameters()[name][0].data(self.ctx)
+            values[first - self.start : last - self.start] = nd.array(rows, ctx=self.ctx)
+
+    def _tails(self):
+        return {name: tail for name, (_, tail) in self._parameters().items()}
+
+    def _margin_state(self):
+        """Return the margin's state, safe from what the next batches make of it."""
+        state = self.margin.state.items()
+        return {key: value.copy() if hasattr(value, "copy") else value for key, value in state}
+
+    def state_dict(self, rows=None):
+        """Return this rank's part of what a checkpoint needs, as arrays and numbers.
+
+        Parameters
+        ----------
+        rows : bool, optional
+            Whether to put in what there is for each class (`row_arrays`). The default is yes for
+            heads whose parameters are Gluon's, no for those that update themselves.
+        """
+        state = {
+            "num_classes": self.num_classes,
+            "embedding_size": self.embedding_size,
+            "start": self.start,
+            "stop": self.stop,
+            "strength": self.margin.strength,
+            "sampling_step": self.sampling_step,
+            "updates": 0 if self.rows is None else self.rows.updates,
+        }
+        for key, value in self.margin.state.items():
+            state[f"state_{key}"] = float(value if isinstance(value, float) else value.asscalar())
+        if self.rows is None if rows is None else rows:
+            state.update({key: np.array(value) for key, value in self.row_arrays().items()})
+        return state
+
+    def load_state_dict(self, state):
+        """Take the margin's state, and this rank's rows if the state has them.
+
+        The state may come from another number of ranks as long as it holds all classes of this
+        rank, as that of a single process does. Without rows it is to be followed by `load_rows`
+        for all classes of this rank.
+
+        Raises
+        ------
+        InputError
+            If the number of classes or the embedding size differs, or rows are missing.
+        """
+        for key in ("num_classes", "embedding_size"):
+            if int(state[key]) != getattr(self, key):
+                raise InputError(
+                    f"the stored head has {key}={int(state[key])}, this one "
+                    f"{getattr(self, key)}; build it with the stored value"
+                )
+        learned = {key: f"state_{key}" for key in self.margin.state}
+        names = list(self.rows.shapes() if self.rows is not None else self._tails())
+        given = [name for name in names if name in state]
+        for key in (*(names if given or self.rows is None else ()), *learned.values()):
+            if key not in state:
+                raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
+        if given:
+            self._load_all(state, names)
+        if self.rows is not None:
+            self.rows.loaded(int(state["updates"]))
+        self.sampling_step = int(state.get("sampling_step", 0))
+        self.margin.state = {key: float(state[name]) for key, name in learned.items()}
+        self.margin.strength = float(state["strength"])
+        self._before = None
+
+    def _load_all(self, state, names):
+        start, stop = int(state["start"]), int(state["stop"])
+        if self.stop > self.start and not (start <= self.start and self.stop <= stop):
+            raise InputError(
+                f"the stored head holds classes {start} to {stop - 1}, this rank needs "
+                f"{self.start} to {self.stop - 1}; give it a state that covers them"
+            )
+        tails = self.rows.shapes() if self.rows is not None else self._tails()
+        for name in names:
+            self.load_rows(name, start, _finite(name, state[name], (stop - start, *tails[name])))
+
+
+def _finite(name, values, shape):
+    values = values.asnumpy() if hasattr(values, "asnumpy") else np.asarray(values)
+    if values.shape != shape or values.dtype.kind not in "fiu":
+        raise InputError(
+            f"{name} must be numbers of the shape {shape}, got {values.dtype} {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} holds values that are not finite")
+    return values if values.dtype.kind in "iu" else values.astype(np.float32, copy=False)

@@ -1,0 +1,184 @@
+"""How rows of class centres are updated: SGD, NAG and AdamW on some rows, the rest untouched.
+
+The formulas are MXNet's own (the learning rate inside the momentum), so a head that samples all
+classes trains like one whose centres a `gluon.Trainer` updates. They are written once for NumPy
+arrays and NDArrays: all they use is arithmetic in place, and the square root.
+
+A row that is not sampled is left as it is (frozen), which is what the papers' code does. With
+``catchup`` the steps it missed are made up for when it is sampled next: without a gradient a step
+of SGD or NAG is linear, [w; v] <- M [w; v] with the same 2 x 2 matrix for all rows.
+"""
+
+import numpy as np
+
+from ..errors import InputError
+
+__all__ = ["MODES", "Missed", "check_mode", "make_rule"]
+
+MODES = ("frozen", "catchup", "reset")
+
+
+def make_rule(name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    """Return the rule of an optimizer by its name.
+
+    Raises
+    ------
+    InputError
+        If there is no rule of this name.
+    """
+    if name == "sgd":
+        return Sgd(momentum, wd)
+    if name == "nag":
+        return Nag(momentum, wd)
+    if name == "adamw":
+        return AdamW(wd, beta1, beta2, epsilon)
+    raise InputError(
+        f"optimizer {name!r} cannot update sampled class centres; use sgd, nag or adamw"
+    )
+
+
+class Sgd:
+    """v <- mu v - lr (g + wd w); w <- w + v."""
+
+    counts = False
+
+    def __init__(self, momentum, wd):
+        self.momentum, self.wd = float(momentum), float(wd)
+        self.slots = ("momentum",) if momentum else ()
+
+    def apply(self, w, g, slots, lr, decay=True, rate=None, sqrt=np.sqrt):
+        """Update rows `w` in place by their gradient `g`, which is overwritten, and `slots`."""
+        if decay and self.wd:
+            g += w * self.wd
+        g *= -lr
+        if slots:
+            (v,) = slots
+            v *= self.momentum
+            v += g
+            g = v
+        w += g
+
+    def step_matrix(self, lr):
+        """Return M (2, 2) of a step without gradient."""
+        return np.array([[1.0 - lr * self.wd, self.momentum], [-lr * self.wd, self.momentum]])
+
+
+class Nag(Sgd):
+    """u = mu v - lr (g + wd w); w <- w - v + (mu + 1) u; v <- mu v - lr (g + wd w).
+
+    The second w is the new one, as in MXNet, which writes the weight first.
+    """
+
+    def apply(self, w, g, slots, lr, decay=True, rate=None, sqrt=np.sqrt):
+        """As `Sgd.apply`."""
+        if not slots:
+            super().apply(w, g, slots, lr, decay)
+            return
+        (v,) = slots
+        wd = self.wd if decay else 0.0
+        g *= -lr
+        step = v * self.momentum
+        step += g
+        if wd:
+            step -= w * (lr * wd)
+        step *= self.momentum + 1.0
+        w -= v
+        w += step
+        v *= self.momentum
+        v += g
+        if wd:
+            v -= w * (lr * wd)
+
+    def step_matrix(self, lr):
+        """Return M (2, 2) of a step without gradient."""
+        if not self.slots:
+            return super().step_matrix(lr)
+        mu, decay = self.momentum, lr * self.wd
+        a, b = 1.0 - (mu + 1.0) * decay, -1.0 + (mu + 1.0) * mu
+        return np.array([[a, b], [-decay * a, mu - decay * b]])
+
+
+class AdamW:
+    """Adam with decoupled decay; every row corrects its bias by its own number of updates."""
+
+    counts = True
+    slots = ("mean", "variance")
+
+    def __init__(self, wd, beta1, beta2, epsilon):
+        self.wd, self.beta1, self.beta2 = float(wd), float(beta1), float(beta2)
+        self.epsilon = float(epsilon)
+
+    def rate(self, count, lr):
+        """Return the corrected learning rate (m, 1) of rows that saw `count` (m,) updates.
+
+        Epsilon is added to what is not corrected yet, as MXNet's operator does.
+        """
+        count = np.asarray(count, np.float64)[:, None]
+        rate = lr * np.sqrt(1.0 - self.beta2**count) / (1.0 - self.beta1**count)
+        return rate.astype(np.float32)
+
+    def apply(self, w, g, slots, lr, decay=True, rate=None, sqrt=np.sqrt):
+        """As `Sgd.apply`; `rate` (m, 1) is what `rate` gives."""
+        m, v = slots
+        m *= self.beta1
+        m += g * (1.0 - self.beta1)
+        g *= g
+        v *= self.beta2
+        v += g * (1.0 - self.beta2)
+        change = m * rate
+        change /= sqrt(v) + self.epsilon
+        if decay and self.wd:
+            change += w * (lr * self.wd)
+        w -= change
+
+
+class Missed:
+    """The product of the matrices of the steps that a row missed, for every step it may be at.
+
+    One product for each step since `origin` is kept and multiplied at every step: products of the
+    whole history could not be divided by one another, they lose all their digits. All rows are
+    brought up to date every `LENGTH` steps, so the table stays small.
+    """
+
+    LENGTH = 4096
+
+    def __init__(self, origin=0):
+        self.restart(origin)
+
+    def restart(self, step):
+        """Begin anew: every row is at `step`."""
+        self.origin, self._products = step, np.eye(2)[None]
+
+    @property
+    def full(self):
+        """Whether all rows should be brought up to date and `restart` be called."""
+        return len(self._products) > self.LENGTH
+
+    def advance(self, matrix):
+        """Take note of a step."""
+        self._products = np.concatenate([matrix @ self._products, np.eye(2)[None]])
+
+    def apply(self, last, w, slots, wrap=np.asarray):
+        """Bring rows `w` and their momentum, which are at the steps `last` (m,), up to date."""
+        table = self._products[np.asarray(last) - self.origin].astype(np.float32)
+        (a, b), (c, d) = [[wrap(table[:, i, j, None]) for j in range(2)] for i in range(2)]
+        if not slots:
+            w *= a
+            return
+        (v,) = slots
+        old = w * c
+        w *= a
+        w += v * b
+        v *= d
+        v += old
+
+
+def check_mode(mode, rule):
+    """Raise `InputError` if a momentum mode is unknown or does not suit the optimizer."""
+    if mode not in MODES:
+        raise InputError(f"momentum_mode={mode!r} is not known; expected {', '.join(MODES)}")
+    if rule is not None and rule.counts and mode != "frozen":
+        raise InputError(
+            f"momentum_mode={mode!r} is of sgd and nag; adamw keeps its moments frozen while a "
+            "class is not sampled: use momentum_mode='frozen'"
+        )

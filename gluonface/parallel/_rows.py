@@ -1,0 +1,386 @@
+"""The head that owns its rows: which classes take part, their gradients, and their update.
+
+All work of a step is on the m sampled rows; nothing is done for the other n - m.
+"""
+
+import numpy as np
+
+from .._compat import mx
+from ..errors import InputError
+from ._operators import shared
+from ._part import Shard
+from ._row_rules import Missed, check_mode, make_rule
+from ._row_store import make_store
+from .centers import initial_centers
+from .sampling import check_index, exact_sample, hash_sample
+
+__all__ = ["SampledRows"]
+
+nd = mx.nd
+
+
+class Pending:
+    """Gradients of the rows `index`, which `SampledRows.update` will use.
+
+    Attributes
+    ----------
+    index : numpy.ndarray (m,) int64
+    weight : (m, k D) array of the store's kind
+        The rows as they are.
+    grad : (m, k D) array of the store's kind, or None until `SampledRows` asked the step for it
+        Their gradient; its part along the rows is still in it if `radial` says so.
+    vectors : dict of str to NDArray (m,)
+        Gradients of the bias and the class margins.
+    views : tuple of NDArray
+        What the step knows `weight` and the gradient by.
+    """
+
+    def __init__(self, index, weight, grad, vectors, views, radial):
+        self.index, self.weight, self.grad, self.vectors = index, weight, grad, vectors
+        self.views, self.radial = views, radial
+
+
+class SampledRows:
+    """The rows of a rank's classes, of which some take part in each step.
+
+    Parameters
+    ----------
+    head : PartialFC
+    sampler : {"hash", "exact"}
+    unbiased : bool
+    mode : {"frozen", "catchup", "reset"}
+    place : {"memory", "host", "disk"}
+    path : path or None
+    """
+
+    def __init__(self, head, sampler, unbiased, mode, place, path):
+        self.head, self.margin = head, head.margin
+        self.sampler, self.unbiased, self.mode = sampler, unbiased, mode
+        check_mode(mode, None)
+        self.size, self.width = head.stop - head.start, head.width
+        self.rule = self.missed = self.last = self.count = None
+        self.updates = 0
+        self.pending = []
+        # Autograd calls back even if neither the embedding nor anything else wants a gradient.
+        self.trigger = nd.zeros((1,), ctx=head.ctx)
+        self.trigger.attach_grad()
+        label = f"{head.name}-{head.comm.rank}"
+        self.store = make_store(place, head.ctx, self.size, path, label)
+
+        def fill(first, last):
+            return initial_centers(head.start + first, head.start + last, self.width, head.seed)
+
+        self.store.add("weight", self.width, fill)
+        self.vectors = []
+        if self.margin.has_bias:
+            self.vectors.append("bias")
+            self.store.add("bias")
+        if self.margin.has_class_margin:
+            self.vectors.append("class_margin")
+            initial = self.margin.initial_margin
+            self.store.add("class_margin", None, lambda a, b: np.full(b - a, initial, np.float32))
+
+    # What takes part
+
+    def sample(self, labels, index=None):
+        """Return the sorted local ids that take part, and those of them that are positive."""
+        head = self.head
+        inside = labels[(labels >= head.start) & (labels < head.stop)]
+        positives = np.unique(inside) - head.start
+        if index is not None:
+            return check_index(index, self.size, positives), positives
+        draw = exact_sample if self.sampler == "exact" else hash_sample
+        arguments = (head.sample_rate, positives, head.seed, head.sampling_step)
+        return draw(head.start, head.stop, *arguments), positives
+
+    def take(self, labels, index=None):
+        """Return the shard (or None) that a step on the samples of all ranks uses."""
+        explicit = index is not None
+        index, positives = self.sample(labels, index)
+        if not len(index):
+            return None
+        head, store, m = self.head, self.store, len(index)
+        weight = store.buffer(m, self.width)
+        lengths = np.empty(m * self.margin.subcenters, np.float32)
+        known = isinstance(weight, np.ndarray) and self.margin.unit_weight
+        for block in store.blocks(m, self.width):
+            rows = store.read("weight", index[block], out=weight[block])
+            self._catch_up(index[block], rows)
+            if known:
+                k = self.margin.subcenters
+                each = rows.reshape(-1, head.embedding_size)
+                np.einsum("ij,ij->i", each, each, out=lengths[block.start * k : block.stop * k])
+        view = store.to_step(weight)
+        vectors = {name: store.to_step(self._read(name, index)) for name in self.vectors}
+        shard = Shard(head.start, head.stop, view, view, **vectors)
+        shard.index, shard.rows = index, weight
+        if known:
+            np.sqrt(lengths, out=lengths)
+            inverse = (lengths > 1e-12) / np.maximum(lengths, np.float32(1e-12))
+            shard.inverse = nd.array(inverse, ctx=head.ctx)
+        if self.unbiased:
+            shard.shift = nd.array(self._shift(index, positives, explicit), ctx=head.ctx)
+        return shard
+
+    def _read(self, name, index):
+        rows = self.store.read(name, index)
+        self._catch_up(index, rows, name)
+        return rows
+
+    def _shift(self, index, positives, explicit):
+        """Return log(1 / probability to be sampled) of each class; positives always are."""
+        rest, chosen = self.size - len(positives), len(index) - len(positives)
+        ratio = rest / max(1, chosen)
+        if self.sampler == "hash" and not explicit:
+            ratio = 1.0 / self.head.sample_rate
+        shift = np.full(len(index), np.log(ratio), np.float32)
+        shift[np.searchsorted(index, positives)] = 0.0
+        return shift
+
+    def _catch_up(self, index, rows, name="weight"):
+        """Do for some rows, in place and in the store, the steps that they missed."""
+        if self.missed is None or self.updates == self.missed.origin:
+            return
+        last = self.last[index]
+        if name != "weight":  # vectors have no decay, and their momentum stays frozen
+            return
+        if (last == self.updates).all():
+            return
+        slots = [self.store.read(slot, index) for slot in self.rule.slots]
+        self.missed.apply(last, rows, slots, self.store.wrap)
+        self.store.write("weight", index, rows)
+        for slot, values in zip(self.rule.slots, slots):
+            self.store.write(slot, index, values)
+        self.last[index] = self.updates
+
+    # Gradients
+
+    def collect(self, step, grad, targets):
+        """Keep the gradients of a step's rows; return that of all embeddings by this shard."""
+        shard, store, ctx = step.shard, self.store, self.head.ctx
+        if shard is None:
+            return None
+        m = len(shard.index)
+        if ctx.device_type == "cpu":
+            written = store.to_step(store.buffer(m, self.width))
+        else:
+            written = nd.empty((m, self.width), ctx=ctx)
+        vectors = {name: nd.empty((m,), ctx=ctx) for name in self.vectors}
+        pairs = [
+            None if a is None else (a, False) for a in map(vectors.get, ("bias", "class_margin"))
+        ]
+        grad_x = step.gradients(grad, (written, False), *pairs, radial=False)
+        radial = self.margin.unit_weight
+        views = (shard.weight, written)
+        self.pending.append(Pending(shard.index, shard.rows, None, vectors, views, radial))
+        return grad_x
+
+    def _merge(self):
+        """Make one of all pending gradients, adding up by row; return it, or None."""
+        for each in self.pending:
+            if each.grad is None:  # waits for it, and for who still reads the rows
+                each.grad = self.store.from_step(each.views[1])
+                self.store.from_step(each.views[0])
+        if len(self.pending) > 1:
+            index = np.unique(np.concatenate([each.index for each in self.pending]))
+            weight = self.store.buffer(len(index), self.width)
+            grad = self.store.zeros((len(index), self.width))
+            vectors = {name: nd.zeros((len(index),), ctx=self.head.ctx) for name in self.vectors}
+            for block in self.store.blocks(len(index), self.width):
+                self.store.read("weight", index[block], out=weight[block])
+            for each in self.pending:
+                where = np.searchsorted(index, each.index)
+                for block in self.store.blocks(len(where), self.width):
+                    self._project(each, block)
+                self._add(grad, where, each.grad)
+                for name, values in each.vectors.items():
+                    at = nd.array(where, ctx=self.head.ctx, dtype="int64")
+                    vectors[name] = vectors[name] + _spread(values, at, len(index))
+            self._release()
+            self.pending = [Pending(index, weight, grad, vectors, (), False)]
+        return self.pending[0] if self.pending else None
+
+    def _add(self, total, where, rows):
+        if isinstance(total, np.ndarray):
+            total[where] += rows
+        else:
+            at = nd.array(where, ctx=self.head.ctx, dtype="int64")
+            total += _spread(rows, at, total.shape[0])
+
+    def _project(self, each, block):
+        """Take from a block of the gradient its part along the rows."""
+        if not each.radial:
+            return
+        shape = (-1, self.head.embedding_size)
+        g, w = each.grad[block].reshape(shape), each.weight[block].reshape(shape)
+        along = self.store.row_dot(g, w)
+        along /= self.store.row_dot(w, w) + 1e-24
+        g -= w * along
+
+    def square_sum(self):
+        """Return the sum of squares of the pending gradient, float."""
+        each = self._merge()
+        if each is None:
+            return 0.0
+        total = 0.0
+        for block in self.store.blocks(len(each.index), self.width):
+            self._project(each, block)
+            total += _square(each.grad[block].reshape((-1,)))
+        each.radial = False
+        for values in each.vectors.values():
+            total += float(nd.sum(nd.square(values)).asscalar())
+        return total
+
+    # Update
+
+    def set_rule(self, name, **options):
+        """Choose the optimizer, and make room for what it keeps for each row."""
+        rule = make_rule(name, **options)
+        check_mode(self.mode, rule)
+        if self.rule is not None:
+            raise InputError("the head has its optimizer already; set_optimizer is called once")
+        self.rule = rule
+        for slot in rule.slots:
+            self.store.add(slot, self.width)
+            for vector in self.vectors:
+                self.store.add(f"{vector}.{slot}")
+        if rule.counts:
+            self.count = np.zeros(self.size, np.int32)
+        elif self.mode != "frozen":
+            self.last = np.zeros(self.size, np.int32)
+            self.missed = Missed() if self.mode == "catchup" else None
+
+    def update(self, lr, scale):
+        """Update the pending rows by their gradients times `scale`; count one update."""
+        if self.rule is None:
+            raise InputError("call set_optimizer before update")
+        each = self._merge()
+        if each is not None:
+            for block in self.store.blocks(len(each.index), self.width):
+                self._project(each, block)
+                self._update_rows(each, block, lr, scale)
+            for name, values in each.vectors.items():
+                self._update_vector(name, each.index, values, lr, scale)
+            if self.count is not None:
+                self.count[each.index] += 1
+        self._release()
+        self.updates += 1
+        if self.last is not None and each is not None:
+            self.last[each.index] = self.updates
+        if self.missed is not None:
+            self.missed.advance(self.rule.step_matrix(lr))
+            if each is not None and self.missed.full:
+                self.flush()
+
+    def _update_rows(self, each, block, lr, scale):
+        store, rule, index = self.store, self.rule, each.index[block]
+        w, g = each.weight[block], each.grad[block]
+        if scale != 1.0:
+            g *= scale
+        slots = [store.read(slot, index) for slot in rule.slots]
+        if self.mode == "reset" and self.last is not None:
+            fresh = (self.last[index] == self.updates).astype(np.float32)[:, None]
+            for slot in slots:
+                slot *= store.wrap(fresh)
+        rule.apply(w, g, slots, lr, True, self._rate(index, lr), store.sqrt)
+        store.write("weight", index, w)
+        for slot, values in zip(rule.slots, slots):
+            store.write(slot, index, values)
+
+    def _rate(self, index, lr):
+        """Return the step length of AdamW for each row, (m, 1), with this update counted."""
+        if self.count is None:
+            return lr
+        return self.store.wrap(self.rule.rate(self.count[index] + 1, lr))
+
+    def _update_vector(self, name, index, grad, lr, scale):
+        """Update the bias or the margins of some classes: never decayed, momentum frozen."""
+        store, rule = self.store, self.rule
+        w, g = store.read(name, index), store.from_step(grad) * scale
+        slots = [store.read(f"{name}.{slot}", index) for slot in rule.slots]
+        rate = self._rate(index, lr)
+        if rate is not lr:
+            rate = rate.reshape((-1,))
+        rule.apply(w, g, slots, lr, False, rate, store.sqrt)
+        if name == "class_margin":
+            low, high = 0.0, self.margin.max_margin
+            w = np.clip(w, low, high) if isinstance(w, np.ndarray) else nd.clip(w, low, high)
+        store.write(name, index, w)
+        for slot, values in zip(rule.slots, slots):
+            store.write(f"{name}.{slot}", index, values)
+
+    def drop(self):
+        """Forget the pending gradients."""
+        self._release()
+
+    def _release(self):
+        for each in self.pending:
+            views = each.views or (None, None)
+            self.store.release(each.weight, views[0])
+            if each.grad is None:
+                each.grad = self.store.from_step(views[1])
+            self.store.release(each.grad, views[1])
+        self.pending = []
+
+    def flush(self):
+        """Do for all rows the steps that they missed."""
+        if self.missed is None or self.updates == self.missed.origin:
+            return
+        for first in range(0, self.size, 4096):
+            index = np.arange(first, min(self.size, first + 4096))
+            self._catch_up(index, self.store.read("weight", index))
+        self.missed.restart(self.updates)
+        self.last[:] = self.updates
+
+    # Rows in and out
+
+    def total(self, name):
+        """Return the sum of a vector over all classes, NDArray (1,)."""
+        values = self.store.arrays[name].sum() if self.size else 0.0
+        if not isinstance(values, nd.NDArray):
+            values = nd.array([values], ctx=self.head.ctx)
+        return values.reshape((1,))
+
+    def shapes(self):
+        """Return {name: shape of a row} of all that `export` gives."""
+        found = {name: tuple(array.shape[1:]) for name, array in self.store.arrays.items()}
+        found.update({name: () for name, own in self._counters().items() if own is not None})
+        return found
+
+    def _counters(self):
+        return {"count": self.count, "last_step": self.last}
+
+    def export(self):
+        """Return {name: array-like with a row for each class}, all rows up to date."""
+        self.flush()
+        found = {name: self.store.export(name) for name in self.store.arrays}
+        found.update({name: own for name, own in self._counters().items() if own is not None})
+        return found
+
+    def load(self, name, first, rows):
+        """Write rows of the array `name` from the local id `first` on."""
+        own = self._counters().get(name)
+        if own is not None:
+            own[first : first + len(rows)] = rows
+        else:
+            self.store.put(name, first, rows)
+
+    def loaded(self, updates):
+        """Take note that all rows come from a checkpoint after that many updates."""
+        self.updates = updates
+        self._release()
+        if self.missed is not None:
+            self.missed.restart(updates)
+            self.last[:] = updates
+
+
+def _square(values):
+    if isinstance(values, np.ndarray):
+        return float(np.dot(values, values))
+    return float(nd.sum(nd.square(values)).asscalar())
+
+
+def _spread(values, at, size):
+    """Return zeros of `size` rows with `values` in the rows `at`, each once."""
+    shape = (size, *values.shape[1:])
+    return nd.scatter_nd(values, nd.expand_dims(at, axis=0), shape=shape)
