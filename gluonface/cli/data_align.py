@@ -1,0 +1,63 @@
+"""`gluonface data align`: aligned crops of the faces in a folder of photographs."""
+
+import sys
+
+
+def add_arguments(parser):
+    """Add the options to `parser`."""
+    parser.add_argument("photos", metavar="PHOTOS", help="a folder of photographs, in folders")
+    parser.add_argument("out", metavar="OUT", help="the folder for the crops and report.csv")
+    parser.add_argument(
+        "--landmarks",
+        metavar="FILE",
+        help="landmarks of the photographs, lines `PHOTO x1 y1 ... x5 y5` or .json; if not given, "
+        "faces are found by MTCNN (pip install 'gluonface[align]')",
+    )
+    parser.add_argument(
+        "--several",
+        choices=("largest", "skip", "all"),
+        default="largest",
+        help="of a photograph with several faces cut out the largest, none, or all",
+    )
+    parser.add_argument(
+        "--confidence", type=float, default=0.9, help="of the detector, 0 to 1, at least"
+    )
+    parser.add_argument(
+        "--smallest", type=int, default=40, metavar="PIXELS", help="smallest face to look for"
+    )
+    parser.add_argument("--size", type=int, default=112, help="height and width of the crops")
+    parser.add_argument(
+        "--quality", type=int, default=95, help="JPEG quality; 101 writes PNG, which loses nothing"
+    )
+    parser.add_argument("--workers", type=int, help="threads (if not given, one a core)")
+    parser.add_argument("--json", metavar="FILE", help="write the counts to FILE")
+
+
+def run(args):
+    """Run the command and return the exit status."""
+    from ..data.align_photos import align_photos
+    from ..files import write_json
+
+    detector = None
+    if args.landmarks is None:
+        from ..data.detectors import Mtcnn
+
+        detector = Mtcnn(args.smallest)
+    counts = align_photos(
+        args.photos,
+        args.out,
+        landmarks=args.landmarks,
+        detector=detector,
+        several=args.several,
+        confidence=args.confidence,
+        size=args.size,
+        quality=args.quality,
+        workers=args.workers,
+    )
+    for name, count in counts.items():
+        if count or name in ("photos", "crops"):
+            sys.stdout.write(f"{name:12} {count:,}\n")
+    sys.stdout.write(f"{'report':12} {args.out}/report.csv\n")
+    if args.json:
+        write_json(args.json, counts)
+    return 0

@@ -1,0 +1,205 @@
+"""Aligning a folder of photographs: one crop per face, and a report of what happened to each."""
+
+import collections
+import concurrent.futures
+import csv
+import itertools
+import os
+import pathlib
+
+from tqdm import tqdm
+
+from .._compat import usable_cores
+from ..errors import DataError, InputError
+from ..files import atomic_write
+from . import images
+from .alignment import align_face, five_points
+from .journal import Journal, file_stamp
+from .photos import find_photos, read_landmarks
+
+__all__ = ["align_photos"]
+
+SEVERAL = ("largest", "skip", "all")
+COLUMNS = ("photo", "result", "faces", "confidence", "crops", "detail")
+
+
+def align_photos(
+    photos,
+    out,
+    landmarks=None,
+    detector=None,
+    several="largest",
+    confidence=0.9,
+    size=112,
+    quality=95,
+    workers=None,
+    progress=True,
+):
+    """Cut the aligned faces out of all photographs of a folder.
+
+    OUT gets the folders of PHOTOS with a crop in place of each photograph, and ``report.csv``, a
+    row per photograph. What an earlier run did, with the same settings and an unchanged
+    photograph, is not done again.
+
+    Parameters
+    ----------
+    photos, out : str or pathlib.Path
+        The folder of photographs, and the folder to write.
+    landmarks : str or pathlib.Path, optional
+        A file with the landmarks of every photograph, see `read_landmarks`.
+    detector : callable, optional
+        In place of `landmarks`: image -> list of `Face`. The default is `Mtcnn`.
+    several : {"largest", "skip", "all"}
+        Of a photograph with several faces: cut out the largest, none, or all of them.
+    confidence : float, default 0.9
+        Faces that the detector gives less are passed over. 0..1.
+    size : int, default 112
+        Height and width of the crops.
+    quality : int, default 95
+        JPEG quality 1 to 100; above 100 the crops are PNG.
+    workers : int, optional
+        Threads. The default is one per usable core.
+    progress : bool, default True
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    dict
+        ``photos``, ``crops``, and how many photographs had each result: ``aligned``, ``several``
+        (cut out as `several` says), ``skipped``, ``no face``, ``no landmarks``, ``broken``.
+
+    Raises
+    ------
+    InputError, DataError, MissingExtraError
+    """
+    photos, out = pathlib.Path(photos), pathlib.Path(out)
+    if several not in SEVERAL:
+        raise InputError(f"several={several!r}: one of {', '.join(SEVERAL)} was expected")
+    if not 0.0 <= confidence <= 1.0:
+        raise InputError(f"confidence={confidence!r}: a number from 0 to 1 was expected")
+    if size < 16:
+        raise InputError(f"size={size!r}: 16 pixels or more were expected")
+    if photos.resolve() in (out.resolve(), *out.resolve().parents):
+        raise InputError(f"{out} is in {photos}; choose a folder outside the photographs")
+    names = find_photos(photos)
+    settings = {"several": several, "confidence": confidence, "size": size, "quality": quality}
+    points = None
+    if landmarks is not None:
+        points = read_landmarks(landmarks)
+        settings["landmarks"] = file_stamp(landmarks)
+        detector = None
+    elif detector is None:
+        from .detectors import Mtcnn
+
+        detector = Mtcnn()
+    if detector is not None:
+        settings["detector"] = type(detector).__name__
+        settings["smallest"] = getattr(detector, "smallest", None)
+    out.mkdir(parents=True, exist_ok=True)
+    task = _Task(photos, out, points, detector, several, confidence, size, quality)
+    rows = []
+    workers = usable_cores() if workers is None else workers
+    with (
+        Journal(out / ".align.jsonl", settings) as journal,
+        tqdm(total=len(names), unit="photo", disable=None if progress else True) as bar,
+        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+    ):
+        open_tasks = collections.deque()
+        waiting = iter(names)
+        while True:
+            for name in itertools.islice(waiting, 4 * workers - len(open_tasks)):
+                key = [name, *file_stamp(photos / name)]
+                done = journal.get(str(key))
+                if done is not None and all((out / crop).is_file() for crop in done["crops"]):
+                    open_tasks.append((key, done, None))
+                else:
+                    open_tasks.append((key, None, pool.submit(task, name)))
+            if not open_tasks:
+                break
+            key, row, future = open_tasks.popleft()
+            if row is None:
+                row = future.result()
+                journal[str(key)] = row
+            rows.append(row)
+            bar.update()
+    _write_report(out / "report.csv", rows)
+    counts = collections.Counter(row["result"] for row in rows)
+    return {
+        "photos": len(rows),
+        "crops": sum(len(row["crops"]) for row in rows),
+        **{name: counts[name] for name in _RESULTS},
+    }
+
+
+_RESULTS = ("aligned", "several", "skipped", "no face", "no landmarks", "broken")
+
+
+class _Task:
+    """What is done with one photograph. Called by many threads."""
+
+    def __init__(self, photos, out, points, detector, several, confidence, size, quality):
+        self.photos, self.out, self.points, self.detector = photos, out, points, detector
+        self.several, self.confidence = several, confidence
+        self.size, self.quality = size, quality
+
+    def __call__(self, name):
+        row = {"photo": name, "result": "", "faces": 0, "confidence": "", "crops": [], "detail": ""}
+        try:
+            found = self._faces(name, row)
+            if found:
+                image, faces = found
+                row["crops"] = self._save(name, [self._crop(image, face) for face in faces])
+        except (DataError, InputError) as error:
+            row.update(result="broken", detail=str(error))
+        except OSError as error:
+            row.update(result="broken", detail=f"it cannot be read or written: {error.strerror}")
+        return row
+
+    def _faces(self, name, row):
+        """Return the image and the landmarks of the faces to cut out; fill in the row."""
+        if self.points is not None:
+            if name not in self.points:
+                row["result"] = "no landmarks"
+                return None
+            row.update(result="aligned", faces=1)
+            return images.decode((self.photos / name).read_bytes()), [self.points[name]]
+        image = images.decode((self.photos / name).read_bytes())
+        faces = [face for face in self.detector(image) if face.confidence >= self.confidence]
+        row["faces"] = len(faces)
+        if not faces:
+            row["result"] = "no face"
+            return None
+        row["confidence"] = round(faces[0].confidence, 4)
+        row["result"] = "aligned"
+        if len(faces) > 1:
+            row["result"] = "skipped" if self.several == "skip" else "several"
+        if row["result"] == "skipped":
+            return None
+        chosen = faces if self.several == "all" else faces[:1]
+        return image, [face.points for face in chosen]
+
+    def _crop(self, image, points):
+        return images.encode(align_face(image, five_points(points), self.size), self.quality)
+
+    def _save(self, name, crops):
+        stem = pathlib.PurePosixPath(name)
+        suffix = ".jpg" if self.quality <= 100 else ".png"
+        # "a.jpg" and "a.png" of one folder are two photographs and must not share a crop.
+        stem = stem.with_suffix("") if stem.suffix.lower() == ".jpg" else stem
+        written = []
+        for number, data in enumerate(crops):
+            crop = f"{stem}{f'_{number}' if number else ''}{suffix}"
+            target = self.out / crop
+            os.makedirs(target.parent, exist_ok=True)
+            with atomic_write(target) as file:
+                file.write(data)
+            written.append(crop)
+        return written
+
+
+def _write_report(path, rows):
+    with atomic_write(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow([" ".join(row[c]) if c == "crops" else row[c] for c in COLUMNS])

@@ -1,0 +1,88 @@
+"""A journal of long work over many files: what is done already is not done again."""
+
+import json
+import os
+import pathlib
+
+__all__ = ["Journal", "file_stamp"]
+
+
+def file_stamp(path):
+    """Return [bytes, modification time in ns] of a file; it changes when the file does."""
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
+class Journal:
+    """Results by key, one JSON line each, on disk as soon as they are known.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The journal. A line that a kill cut short is left out, and done again.
+    settings : dict
+        What the results depend on beside their key, as JSON can hold it. With other settings the
+        journal begins anew.
+
+    Examples
+    --------
+    >>> with Journal("out/.align.jsonl", {"size": 112}) as journal:
+    ...     for key in keys:
+    ...         if key not in journal:
+    ...             journal[key] = work(key)
+    """
+
+    def __init__(self, path, settings):
+        self.path = pathlib.Path(path)
+        self._results = {}
+        first = {"settings": settings}
+        lines = self._lines()
+        if lines and lines[0] == json.loads(json.dumps(first)):
+            self._results = {line["key"]: line["result"] for line in lines[1:]}
+        self.resumed = len(self._results)
+        self._file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115  (open until close)
+        self._write(first)
+        for key, result in self._results.items():
+            self._write({"key": key, "result": result})
+        self._file.flush()
+
+    def _lines(self):
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        lines = []
+        for line in text.split("\n")[:-1]:  # after the last newline: nothing, or half a line
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break
+        return lines
+
+    def _write(self, value):
+        self._file.write(json.dumps(value) + "\n")
+
+    def __contains__(self, key):
+        return key in self._results
+
+    def get(self, key, default=None):
+        """Return the result of a key, or `default`."""
+        return self._results.get(key, default)
+
+    def __setitem__(self, key, result):
+        self._results[key] = result
+        self._write({"key": key, "result": result})
+        self._file.flush()
+
+    def __len__(self):
+        return len(self._results)
+
+    def close(self):
+        """Close the file; it stays for the next run."""
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,121 @@
+"""Photographs in folders: finding them, and the landmarks that somebody wrote down for them."""
+
+import csv
+import json
+import pathlib
+
+import numpy as np
+
+from ..errors import DataError, InputError
+
+__all__ = ["SUFFIXES", "find_photos", "read_landmarks"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+def find_photos(root):
+    """Return the photographs below a folder, as sorted POSIX paths relative to it.
+
+    Hidden files and folders are passed over.
+
+    Raises
+    ------
+    InputError
+        If the folder is not there or has none.
+    """
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; one with photographs was expected")
+    found = sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+    if not found:
+        raise InputError(f"{root} has no photographs ({', '.join(SUFFIXES)}), in folders or not")
+    return found
+
+
+def read_landmarks(path):
+    """Read the landmarks of photographs.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        ``.json``: an object, photograph -> list of 5 (or 68) pairs [x, y]. Anything else: a line
+        per photograph, its path and then x1 y1 ... x5 y5 (or 68 pairs), separated by blanks, tabs
+        or commas; further columns, such as a detector's score, are passed over with 5 points.
+        Lines that begin with ``#`` too.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray (5, 2) or (68, 2)
+
+    Raises
+    ------
+    InputError
+        If the file is not there.
+    DataError
+        Names the line that is something else, or the photograph that is named twice.
+    """
+    path = pathlib.Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file ({error.reason})") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if path.suffix.lower() == ".json":
+        return _from_json(text, path)
+    result = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, *fields = next(csv.reader([line])) if "," in line else line.split()
+        points = _points(fields)
+        if points is None:
+            raise DataError(
+                f"{path}: line {number} is {line[:60]!r}; a photograph and the x y of its 5 (or "
+                "68) landmarks were expected"
+            )
+        name = name.strip()
+        if name in result:
+            raise DataError(f"{path}: line {number} gives {name} a second time")
+        result[name] = points
+    if not result:
+        raise DataError(f"{path} holds no landmarks")
+    return result
+
+
+def _from_json(text, path):
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+    if not isinstance(tree, dict) or not tree:
+        raise DataError(f"{path}: an object {{photograph: [[x, y], ...]}} was expected")
+    result = {}
+    for name, value in tree.items():
+        try:
+            result[name] = np.array(value, np.float64)
+        except (TypeError, ValueError):
+            result[name] = np.empty(0)
+        if result[name].shape not in ((5, 2), (68, 2)) or not np.isfinite(result[name]).all():
+            raise DataError(
+                f"{path}: {name} has {str(value)[:60]}; 5 (or 68) pairs [x, y] were expected"
+            )
+    return result
+
+
+def _points(fields):
+    """Return the points that fields of text hold, or None."""
+    count = 136 if len(fields) >= 136 else 10
+    try:
+        values = np.array([float(field) for field in fields[:count]])
+    except ValueError:
+        return None
+    if len(values) < count or not np.isfinite(values).all():
+        return None
+    return values.reshape(-1, 2)

