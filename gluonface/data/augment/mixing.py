@@ -17,20 +17,22 @@ __all__ = ["CutMix", "Mixup", "beta"]
 
 @functools.lru_cache(maxsize=8)
 def _beta_table(alpha):
-    """Return (F, t) of the lower half of Beta(alpha, alpha), t = x ** alpha.
+    """Return the lower half of Beta(alpha, alpha): its distribution function over ``x ** root``.
 
-    In t the density is ``(1 - x) ** (alpha - 1)`` up to a factor: bounded, whatever alpha.
+    Below alpha 1 the density has a pole at 0, which the power takes away.
     """
-    t = np.linspace(0.0, 0.5**alpha, 1 << 14)
-    density = (1 - t ** (1 / alpha)) ** (alpha - 1)
+    root = min(alpha, 1.0)
+    t = np.linspace(0.0, 0.5**root, 1 << 14)
+    x = t ** (1 / root)
+    density = (1 - x) ** (alpha - 1) * x ** (alpha - root)
     area = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return area * (0.5 / area[-1]), t
+    return area * (0.5 / area[-1]), t, root
 
 
 def beta(alpha, drawn):
     """Return numbers of Beta(alpha, alpha) for uniform numbers of [0, 1), by inversion."""
-    mass, t = _beta_table(float(alpha))
-    lower = np.interp(np.minimum(drawn, 1 - drawn), mass, t) ** (1 / alpha)
+    mass, t, root = _beta_table(float(alpha))
+    lower = np.interp(np.minimum(drawn, 1 - drawn), mass, t) ** (1 / root)
     return np.where(drawn < 0.5, lower, 1 - lower)
 
 
