@@ -143,10 +143,9 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
                 count = F.sum(kept, axis=1)
                 log_p = F.where(kept, log_p, F.zeros_like(log_p))
             others = count - 1.0
-            smoothing = self.label_smoothing * (others > 0.0)  # a lone class has no one to give to
-            share = smoothing / F.maximum(others, 1.0)  # of each other class
+            share = self.label_smoothing / F.maximum(others, 1.0)  # of each other class
             rest = F.sum(log_p, axis=1) - own
-            loss = F.broadcast_mul(own, smoothing - 1.0) - F.broadcast_mul(rest, share)
+            loss = -(1.0 - self.label_smoothing) * own - F.broadcast_mul(rest, share)
         inputs = dict(zip(self._names, extra))
         if self.margin.penalises_norm:
             each = F.broadcast_mul(F.ones_like(own), strength)
