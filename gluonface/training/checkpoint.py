@@ -2,15 +2,19 @@
 
 A checkpoint holds, without pickle::
 
-    state.json            progress, sums of the running log interval, loss scale, versions
+    manifest.json         written last: format, classes, head, optimizer, progress (step, epoch,
+                          batch, images), sums of the running log interval, loss scale, seed,
+                          schedule, versions, and every file with its size and SHA-256
     config.yaml           the resolved configuration
     backbone.params       weights and running statistics, as `net.load_parameters` reads them
     backbone.npz          the optimizer's state; running statistics of further devices; the
                           auxiliary losses, which are the same on all processes
-    head-0000-of-0001.npz one per process: class centres [start, stop) and their optimizer state
+    head-weight-*.npy     class centres, 65,536 classes a file whatever the number of processes
+    head-momentum-*.npy   their optimizer's state, and whatever else has a row per class
 
-Learning rate, margin strength, order of the data and random numbers are functions of the
-configuration and the progress, so nothing of theirs needs keeping.
+Learning rate, margin strength, order of the data, sampled classes and random numbers are functions
+of the configuration and the progress, so nothing of theirs needs keeping. Processes on several
+machines must see the same folder.
 """
 
 import json
@@ -18,17 +22,29 @@ import logging
 import os
 import pathlib
 import shutil
-import zipfile
 
 import numpy as np
 
 from ..errors import DataError, TrainingError
+from . import _format1
+from .agreement import exchange, together
+from .config import config_to_dict
+from .head_files import (
+    FORMAT,
+    PREFIX,
+    create_rows,
+    file_entries,
+    head_rows,
+    head_state,
+    load_head,
+    read_manifest,
+    write_rows,
+)
 
-__all__ = ["Checkpoints", "load_state", "read_state", "save_state"]
+__all__ = ["Checkpoints", "load_state", "save_state"]
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
 RUNNING = ("running_mean", "running_var")
 
 
@@ -43,6 +59,8 @@ class Checkpoints:
     root : str or pathlib.Path
     comm : object, optional
         Communicator. All ranks call `write`; rank 0 renames and links.
+    keep : int, default 1
+        How many of the newest are kept, besides the best.
     """
 
     def __init__(self, root, comm=None, keep=1):
@@ -53,7 +71,8 @@ class Checkpoints:
     def path(self, name="last"):
         """Return the folder that the link `name` points to, or None."""
         link = self.root / name
-        return link.resolve() if (link / "state.json").is_file() else None
+        whole = any((link / file).is_file() for file in ("manifest.json", "state.json"))
+        return link.resolve() if whole else None
 
     def write(self, step, fill, best=False):
         """Write a checkpoint and link it as `last`, and as `best` if told.
@@ -72,6 +91,11 @@ class Checkpoints:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir()
         self._barrier("made")
+        if not temporary.is_dir():
+            raise TrainingError(
+                f"{temporary}, which rank 0 has made, is not here: the run folder must be on a "
+                "file system that all machines share"
+            )
         fill(temporary)
         self._barrier("filled")
         if self._is_first:
@@ -125,6 +149,8 @@ class Checkpoints:
 
     def _prune(self):
         kept = {path.name for path in (self.path("last"), self.path("best")) if path is not None}
+        whole = sorted(self.root.glob("step-*"), key=lambda path: path.stat().st_mtime_ns)
+        kept.update(path.name for path in whole[-self._keep :] if self._keep > 1)
         for path in [*self.root.glob("step-*"), *self.root.glob(".step-*.part")]:
             if path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
@@ -143,7 +169,7 @@ def _sync(path):
 
 
 def save_state(folder, trainer, config=None):
-    """Write all that `trainer` needs to go on into an empty folder (rank 0: all but its shard).
+    """Write all that `trainer` needs to go on into an empty folder. A collective.
 
     Parameters
     ----------
@@ -152,16 +178,71 @@ def save_state(folder, trainer, config=None):
     config : Config, optional
         Kept beside for whoever finds the checkpoint alone.
     """
+    comm, head = trainer.comm, trainer.head
+    folder, classes, first = pathlib.Path(folder), head.num_classes, comm.rank == 0
+    rows = head_rows(trainer)
+    trained = trainer.state_dict()
+    entries = together(
+        comm, lambda: create_rows(folder, rows, classes) if first else None, "checkpoint.created"
+    )
+    together(comm, lambda: write_rows(folder, rows, classes, head.start), "checkpoint.rows")
+    if first:
+        _save_backbone(folder, trainer, config)
+    # Every rank checks its share of what all ranks have written.
+    names = sorted(path.name for path in folder.glob(f"{PREFIX}*.npy"))
+    mine = together(
+        comm, lambda: file_entries(folder, names[comm.rank :: comm.size]), "checkpoint.read"
+    )
+    files = {}
+    for part in exchange(comm, mine, "checkpoint.files"):
+        files.update(part)
+    if not first:
+        return
+    files.update(file_entries(folder, sorted({p.name for p in folder.iterdir()} - set(files))))
+    manifest = _describe(trainer, config, rows)
+    manifest.update(trainer=trained, rows=entries, files=dict(sorted(files.items())))
+    text = json.dumps(manifest, indent=2) + "\n"
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def _describe(trainer, config, rows):
+    """Return what the manifest says of a run, for whoever loads it."""
+    from .. import __version__
+    from .._compat import mx
+
+    head, margin, comm = trainer.head, trainer.head.margin, trainer.comm
+    tree = {} if config is None else config_to_dict(config)
+    described = {
+        "format": FORMAT,
+        "versions": {"gluonface": __version__, "mxnet": mx.__version__},
+        "classes": int(head.num_classes),
+        "embedding_size": int(head.embedding_size),
+        "head": {
+            "loss": margin.name,
+            "parameters": {name: getattr(margin, name) for name in margin.parameters},
+            "subcenters": int(margin.subcenters),
+            "state": head_state(head, rows),
+            "settings": tree.get("head", {}),
+        },
+        "optimizer": {**tree.get("optimizer", {}), "head_counts": trainer.updates.head_counts()},
+        "schedule": tree.get("schedule", {}),
+        "processes": comm.size,
+        "devices": len(trainer.ctx),
+        "accumulate": trainer.accumulate,
+        "data": {**tree.get("data", {}), "images": len(trainer.loader.dataset)}
+        if hasattr(trainer.loader, "dataset")
+        else {},
+    }
+    if config is not None:
+        described["seed"] = config.train.seed
+    return described
+
+
+def _save_backbone(folder, trainer, config):
+    """Write what is the same on all processes."""
     from .._compat import mx
     from .recipes import save_config
 
-    comm = trainer.comm
-    start, stop = trainer.head.start, trainer.head.stop
-    arrays = {f"head/{k}": np.asarray(v) for k, v in trainer.head.state_dict().items()}
-    arrays.update({f"optimizer/{k}": v for k, v in trainer.updates.state("head").items()})
-    np.savez(folder / _shard(comm), range=np.array([start, stop], np.int64), **arrays)
-    if comm.rank != 0:
-        return
     parameters = trainer.net._collect_params_with_prefix()
     first = trainer.ctx[0]
     mx.nd.save(str(folder / "backbone.params"), {k: p.data(first) for k, p in parameters.items()})
@@ -177,40 +258,10 @@ def save_state(folder, trainer, config=None):
     np.savez(folder / "backbone.npz", **arrays)
     if config is not None:
         save_config(config, folder / "config.yaml")
-    state = {
-        "format": FORMAT,
-        "shards": comm.size,
-        "devices": len(trainer.ctx),
-        "num_classes": int(trainer.head.num_classes),
-        "trainer": trainer.state_dict(),
-    }
-    (folder / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-
-
-def read_state(folder):
-    """Return the content of a checkpoint's state.json, checked.
-
-    Raises
-    ------
-    DataError
-        If the folder is no checkpoint of a known format.
-    """
-    path = pathlib.Path(folder) / "state.json"
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        version = state["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is not a checkpoint: {path.name}: {error}") from error
-    if version != FORMAT:
-        raise DataError(
-            f"{folder} is a checkpoint of format {version}, this version reads {FORMAT}; "
-            "use the gluonface version that env.json of the run names"
-        )
-    return state
 
 
 def load_state(folder, trainer):
-    """Put a checkpoint into a trainer built from the same configuration.
+    """Put a checkpoint into a trainer built from the same configuration, on any number of ranks.
 
     Raises
     ------
@@ -219,16 +270,34 @@ def load_state(folder, trainer):
     TrainingError
         If the checkpoint is of another network, head or optimizer.
     """
+    folder = pathlib.Path(folder)
+    old = not (folder / "manifest.json").exists() and (folder / "state.json").exists()
+    stored = _format1.read_state(folder) if old else read_manifest(folder)
+    if not old:
+        _check_files(folder, stored, ("backbone.params", "backbone.npz"))
+    if old:
+        _format1.load_head(folder, stored, trainer)
+    else:
+        load_head(folder, stored, trainer)
+    _load_backbone(folder, trainer)
+    trainer.load_state_dict(stored["trainer"])
+
+
+def _check_files(folder, manifest, names):
+    """Raise DataError if a file is not what was written."""
+    for name in names:
+        if not (folder / name).is_file():
+            raise DataError(f"{folder / name} of the checkpoint is missing")
+        found = file_entries(folder, [name])[name]
+        if found != manifest["files"].get(name):
+            raise DataError(
+                f"{folder / name} is damaged: size or SHA-256 is not the one in manifest.json"
+            )
+
+
+def _load_backbone(folder, trainer):
     from .._compat import mx
 
-    folder = pathlib.Path(folder)
-    state = read_state(folder)
-    if state["num_classes"] != trainer.head.num_classes:
-        raise TrainingError(
-            f"{folder} was trained on {state['num_classes']} classes, the data has "
-            f"{trainer.head.num_classes}; resume with the data of the run, or start a new run "
-            f"with --init {folder.parent.parent}"
-        )
     try:
         arrays = mx.nd.load(str(folder / "backbone.params"))
     except mx.MXNetError as error:
@@ -244,7 +313,7 @@ def load_state(folder, trainer):
                 f"{parameter.shape}; the model differs"
             )
         parameter.set_data(arrays[name])
-    stored = _load_npz(folder / "backbone.npz")
+    stored = _format1.load_npz(folder / "backbone.npz")
     for device, context in enumerate(trainer.ctx[1:], start=1):
         for name, parameter in parameters.items():
             value = stored.get(f"device{device}/{name}")
@@ -260,45 +329,6 @@ def load_state(folder, trainer):
             f"{folder} was trained with auxiliary losses ({sorted(auxiliary)[0].split('/')[0]}, "
             "...), this run has none; resume with the configuration of the run"
         )
-    shard = _own_shard(folder, state["shards"], trainer)
-    trainer.head.load_state_dict(_below(shard, "head/"))
-    trainer.updates.load_state("head", _below(shard, "optimizer/"))
-    trainer.load_state_dict(state["trainer"])
-
-
-def _shard(comm, rank=None, size=None):
-    rank, size = comm.rank if rank is None else rank, comm.size if size is None else size
-    return f"head-{rank:04d}-of-{size:04d}.npz"
-
-
-def _own_shard(folder, shards, trainer):
-    """Return the arrays of this rank's class range, cut from the shards of any process count."""
-    comm = trainer.comm
-    if shards == comm.size:
-        return _load_npz(folder / _shard(comm))
-    start, stop = trainer.head.start, trainer.head.stop
-    result = {}
-    for rank in range(shards):
-        arrays = _load_npz(folder / _shard(comm, rank, shards))
-        low, high = (int(v) for v in arrays.pop("range"))
-        first, last = max(start, low), min(stop, high)
-        for name, array in arrays.items():
-            if array.ndim and array.shape[0] == high - low:
-                if first < last:
-                    result.setdefault(name, []).append(array[first - low : last - low])
-            else:
-                result.setdefault(name, array)
-    result = {k: np.concatenate(v) if isinstance(v, list) else v for k, v in result.items()}
-    result["head/start"], result["head/stop"] = np.int64(start), np.int64(stop)
-    return result
-
-
-def _load_npz(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} of the checkpoint cannot be read: {error}") from error
 
 
 def _below(arrays, prefix):

@@ -8,8 +8,6 @@ __all__ = ["build_head"]
 
 logger = logging.getLogger(__name__)
 
-WORTHWHILE = 500_000  # classes from which sampling was measured to pay, see docs/partial_fc.rst
-
 
 def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=None):
     """Return the `PartialFC` of a configuration; log what it will take before it takes it.
@@ -27,14 +25,6 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
     from ..parallel import PartialFC
 
     options = config.head
-    if options.sample_rate < 1.0 and num_classes < WORTHWHILE and comm.rank == 0:
-        logger.warning(
-            "head.sample_rate = %g with %d classes: below about %d classes sampling saves next to "
-            "no time and costs accuracy; head.sample_rate=1 is the safe choice",
-            options.sample_rate,
-            num_classes,
-            WORTHWHILE,
-        )
     path = options.centers_path
     if options.centers == "disk" and path is None:
         if folder is None:

@@ -9,6 +9,14 @@ from ..errors import InputError, TrainingError
 
 __all__ = ["AdamW", "Updates", "make_optimizer", "without_decay"]
 
+# The arrays of an optimizer's state, in MXNet's order.
+SLOTS = {
+    "sgd": ("momentum",),
+    "nag": ("momentum",),
+    "adam": ("mean", "variance"),
+    "adamw": ("mean", "variance"),
+}
+
 
 @mx.optimizer.register
 class AdamW(mx.optimizer.Optimizer):
@@ -113,6 +121,8 @@ class Updates:
         self._comm = comm if comm is not None and comm.size > 1 else None
         self._clip = config.clip_norm
         self._wire_dtype = config.wire_dtype
+        self._optimizer = config.name
+        self._head_prefix = getattr(getattr(head, "params", None), "prefix", "")
         self._accumulate = accumulate
         self._groups = {}
         self._head = head if getattr(head, "updates_itself", False) else None
@@ -252,6 +262,43 @@ class Updates:
             if count is not None:
                 arrays[f"{name}#count"] = np.int64(count)
         return arrays
+
+    def head_rows(self):
+        """Return the head's optimizer state that has a row per class, as {name: array}.
+
+        Names are those that a head which updates itself gives its own: ``momentum``, ``mean``,
+        ``variance`` of the centres, and ``bias.momentum`` and so on of further parameters.
+        """
+        state = self.state("head")
+        return {
+            self._row_name(key): value for key, value in state.items() if not key.endswith("#count")
+        }
+
+    def head_counts(self):
+        """Return {parameter: updates so far} of the head's parameters."""
+        state = self.state("head")
+        return {k[: -len("#count")]: int(v) for k, v in state.items() if k.endswith("#count")}
+
+    def load_head_rows(self, rows, counts, steps):
+        """Take what `head_rows` and `head_counts` gave, or a head that updates itself.
+
+        `steps` is how often centres were updated that nothing was counted of.
+        """
+        names, _ = self._groups.get("head", ((), None))
+        slots = range(len(SLOTS[self._optimizer]))
+        keys = {self._row_name(f"{n}#{i}"): f"{n}#{i}" for n in names for i in slots}
+        rows = {name: value for name, value in rows.items() if name != "last_step"}  # all caught up
+        state = {keys.get(name, name): value for name, value in rows.items()}
+        for name in names:
+            if name in counts or f"{name}#0" in state:
+                state[f"{name}#count"] = counts.get(name, steps)
+        self.load_state("head", state)
+
+    def _row_name(self, key):
+        name, slot = key.rsplit("#", 1)
+        name = name[len(self._head_prefix) :] if name.startswith(self._head_prefix) else name
+        slot = SLOTS[self._optimizer][int(slot)]
+        return slot if name == "weight" else f"{name}.{slot}"
 
     def load_state(self, group, arrays):
         """Take the state that `state` gave, on every context.

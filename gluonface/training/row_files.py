@@ -129,7 +129,6 @@ def read(folder, name, classes, start, stop, files=None):
 def _header(shape, dtype):
     """Return the bytes before the numbers of a .npy file."""
     stream = io.BytesIO()
-    np.lib.format.write_magic(stream, (1, 0))
     np.lib.format.write_array_header_1_0(
         stream,
         {

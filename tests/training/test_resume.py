@@ -58,6 +58,7 @@ def arrays(folder):
     for path in sorted(folder.glob("*.npz")):
         with np.load(path, allow_pickle=False) as file:
             found.update({f"{path.name}/{name}": file[name].tobytes() for name in file.files})
+    found.update({path.name: path.read_bytes() for path in folder.glob("*.npy")})
     return found
 
 
@@ -73,7 +74,11 @@ def assert_same_run(run, uninterrupted):
     """Compare everything but timing, to the last bit."""
     assert rows(run / "metrics.csv") == rows(uninterrupted / "metrics.csv")
     assert rows(run / "verification.csv") == rows(uninterrupted / "verification.csv")
-    for name in ("verification.json", "checkpoints/last/state.json", "checkpoints/best/state.json"):
+    for name in (
+        "verification.json",
+        "checkpoints/last/manifest.json",
+        "checkpoints/best/manifest.json",
+    ):
         assert json.loads((run / name).read_text()) == json.loads(
             (uninterrupted / name).read_text()
         ), name
@@ -108,7 +113,7 @@ def interrupt(points, run, noise_set, uninterrupted):
             assert done.returncode == -signal.SIGKILL
         last = run / "checkpoints/last"
         if last.exists():  # whole, whenever the process died
-            json.loads((last / "state.json").read_text())
+            json.loads((last / "manifest.json").read_text())
             assert arrays(last)
     done = launch("none:0", run, noise_set, "--resume")
     assert done.returncode == 0, done.stderr
@@ -120,11 +125,13 @@ def interrupt(points, run, noise_set, uninterrupted):
 
 # Points are counted anew in each process.
 def test_killed_again_and_again(tmp_path, noise_set, uninterrupted):
-    points = ("write:3", "sigterm:2", "link:2", "log:2")
+    points = ("write:2", "sigterm:2", "rows:2", "link:2", "log:2")
     interrupt(points, tmp_path / "run", noise_set, uninterrupted)
 
 
 @pytest.mark.slow
 def test_killed_at_every_other_moment(tmp_path, noise_set, uninterrupted):
-    points = ("step:2", "write:1", "write:2", "rename:1", "prune:2", "link:1", "step:5", "link:3")
+    points = (
+        "step:2", "write:1", "manifest:2", "rename:1", "prune:2", "link:1", "step:5", "link:3",
+    )  # fmt: skip
     interrupt(points, tmp_path / "run", noise_set, uninterrupted)

@@ -58,15 +58,20 @@ def bomb(owner, name, number, point, signum=signal.SIGKILL):
 def arm(point, number):
     import numpy as np
 
-    from gluonface.training import checkpoint, trainer
+    from gluonface.training import checkpoint, head_files, trainer
     from gluonface.training.callbacks import csv_files
 
     if point == "step":  # between two steps
         bomb(trainer.Trainer, "step", number, point)
     elif point == "sigterm":
         bomb(trainer.Trainer, "step", number, point, signal.SIGTERM)
+    elif point == "rows":  # its files of class centres made, not yet filled
+        bomb(head_files, "write_rows", number, point)
+        checkpoint.write_rows = head_files.write_rows
     elif point == "write":  # a checkpoint half written
         bomb(np, "savez", number, point)
+    elif point == "manifest":  # all but what says that it is whole
+        bomb(checkpoint, "_describe", number, point)
     elif point == "rename":  # written, not yet in place
         bomb(checkpoint.os, "rename", number, point)
     elif point == "link":  # in place, `last` (or `best`) still the old one

@@ -1,0 +1,181 @@
+"""The class centres of a checkpoint, with all that has a row per class, on any number of ranks."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from ..errors import DataError, InputError, TrainingError
+from ..files import atomic_write, sha256
+from . import row_files
+
+__all__ = [
+    "FORMAT",
+    "PREFIX",
+    "create_rows",
+    "export_centers",
+    "head_rows",
+    "head_state",
+    "load_head",
+    "read_manifest",
+    "write_rows",
+]
+
+FORMAT = 2
+PREFIX = "head-"  # of the files with rows
+CENTERS = ("weight", "bias", "class_margin")  # what a fine-tuned run takes; not the momentum
+
+
+def head_rows(trainer):
+    """Return {name: array-like} of all that has one row per class of this rank."""
+    rows = dict(trainer.head.row_arrays())
+    rows.update(trainer.updates.head_rows())
+    return rows
+
+
+def head_state(head, rows):
+    """Return the head's small state as JSON can hold it."""
+    skip = {*rows, "start", "stop"}
+    state = {k: v for k, v in head.state_dict(rows=False).items() if k not in skip}
+    return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in state.items()}
+
+
+def create_rows(folder, rows, classes):
+    """Make the files of the rows of all ranks, and return what the manifest says of them."""
+    entries = {}
+    for name, array in rows.items():
+        tail, dtype = tuple(array.shape[1:]), np.dtype(array.dtype)
+        row_files.create(folder, PREFIX + name, classes, tail, dtype)
+        entries[name] = {"tail": list(tail), "dtype": dtype.name}
+    return entries
+
+
+def write_rows(folder, rows, classes, start):
+    """Write this rank's rows."""
+    for name, array in rows.items():
+        if array.shape[0]:
+            row_files.write(folder, PREFIX + name, classes, start, array)
+
+
+def read_manifest(folder):
+    """Return the manifest of a checkpoint of this format.
+
+    Raises
+    ------
+    DataError
+        If the folder is no such checkpoint.
+    """
+    path = pathlib.Path(folder) / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is not a checkpoint: {path.name}: {error}") from error
+    if version != FORMAT:
+        raise DataError(
+            f"{folder} is a checkpoint of format {version}, this version reads formats 1 and "
+            f"{FORMAT}; use the gluonface version that env.json of the run names"
+        )
+    return manifest
+
+
+def load_head(folder, manifest, trainer):
+    """Give a trainer's head the rows and the state of a checkpoint of the same classes.
+
+    Raises
+    ------
+    TrainingError
+        If the head differs from the stored one.
+    """
+    head, stored = trainer.head, manifest["head"]
+    check_same_head(folder, manifest, head)
+    own = set(head.row_arrays())
+    for name in sorted(own.intersection(CENTERS) - set(manifest["rows"])):
+        raise TrainingError(f"{folder} has no {name} of the classes, which this head needs")
+    # A head of Gluon parameters takes its state with its rows only.
+    head.load_state_dict({**head.state_dict(), **stored["state"]})
+    optimizer = {}
+    for name in manifest["rows"]:
+        pieces = row_files.read(
+            folder, PREFIX + name, manifest["classes"], head.start, head.stop, manifest["files"]
+        )
+        if name in own:
+            for start, rows in pieces:
+                head.load_rows(name, start, rows)
+        elif head.stop > head.start:
+            optimizer[name] = np.concatenate([rows for _, rows in pieces])
+    steps = manifest["trainer"]["progress"]["step"]
+    trainer.updates.load_head_rows(optimizer, manifest["optimizer"]["head_counts"], steps)
+
+
+def check_same_head(folder, manifest, head):
+    """Raise TrainingError if a head differs from a stored one in what makes its rows."""
+    stored, again = manifest["head"], "resume with the data and settings of the run"
+    if manifest["classes"] != head.num_classes:
+        raise TrainingError(
+            f"{folder} was trained on {manifest['classes']} classes, the data has "
+            f"{head.num_classes}; {again}, or start a new run with --init and --init-centers "
+            "(docs: Resume and reshard)"
+        )
+    for what, theirs, ours in (
+        ("embedding size", manifest["embedding_size"], head.embedding_size),
+        ("number of centres for each class", stored["subcenters"], head.margin.subcenters),
+        ("loss", stored["loss"], head.margin.name),
+    ):
+        if theirs != ours:
+            raise TrainingError(
+                f"{folder}: the model differs: its {what} is {theirs}, this run's {ours}; {again}"
+            )
+
+
+def export_centers(folder, path):
+    """Write the class centres of a checkpoint to one ``.npy`` file, in bounded memory.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A checkpoint, or a run folder: its best checkpoint, or else its last one.
+    path : pathlib.Path
+        Becomes (C, D) float32, for k centres a class (C, k, D).
+
+    Returns
+    -------
+    tuple of int
+        The shape.
+    """
+    folder = find_checkpoint(folder)
+    manifest = read_manifest(folder)
+    classes, size = manifest["classes"], manifest["embedding_size"]
+    k = manifest["head"]["subcenters"]
+    shape = (classes, size) if k == 1 else (classes, k, size)
+    pieces = row_files.read(folder, f"{PREFIX}weight", classes, 0, classes, manifest["files"])
+    with atomic_write(path) as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": shape}
+        )
+        for _, rows in pieces:
+            file.write(np.ascontiguousarray(rows, "<f4").data)
+    return shape
+
+
+def find_checkpoint(source):
+    """Return the folder of a checkpoint: `source` itself, or the best or last of a run folder."""
+    source = pathlib.Path(source).expanduser()
+    for folder in (source, source / "checkpoints/best", source / "checkpoints/last"):
+        if (folder / "manifest.json").is_file():
+            return folder.resolve()
+    old = [f for f in (source, source / "checkpoints/last") if (f / "state.json").is_file()]
+    if old:
+        raise InputError(
+            f"{source} holds a checkpoint of the old format, whose class centres are read on "
+            "--resume only; go on with that run for a step, which writes the new format"
+        )
+    raise InputError(f"{source} is neither a run folder with a checkpoint nor a checkpoint")
+
+
+def file_entries(folder, names):
+    """Return {file name: bytes and checksum} of files of a checkpoint."""
+    return {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
+        for name in names
+    }
