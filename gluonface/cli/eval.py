@@ -14,5 +14,25 @@ def add_arguments(parser):
                 "gluonface.cli.eval_verification",
                 "accuracy, TAR at FAR and ROC on verification packs (LFW and the like)",
             ),
+            "ijb": (
+                "gluonface.cli.eval_ijb",
+                "IJB-B and IJB-C: 1:1 verification and 1:N search of templates",
+            ),
+            "megaface": (
+                "gluonface.cli.eval_megaface",
+                "MegaFace challenge 1: identification and verification among distractors",
+            ),
+            "ifrt": (
+                "gluonface.cli.eval_ifrt",
+                "all-to-all verification within groups of people and of all together",
+            ),
+            "identification": (
+                "gluonface.cli.eval_identification",
+                "look for probes in a gallery: rank-k, mAP, TPIR at FPIR",
+            ),
+            "folder": (
+                "gluonface.cli.eval_folder",
+                "your own faces: a directory with a folder for each person",
+            ),
         },
     )

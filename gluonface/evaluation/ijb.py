@@ -202,7 +202,6 @@ def identify(
         counts={"probes": len(probe_at), "galleries": len(parts)},
         settings={"TPIR": "mean over the galleries"},
         parts=tuple(parts),
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
 
 

@@ -1,0 +1,224 @@
+"""What the protocols of `gluonface eval` share: options, models, caches, output."""
+
+__all__ = [
+    "add_arguments",
+    "add_model_arguments",
+    "combined",
+    "embed",
+    "finish",
+    "no_model",
+    "open_model",
+    "product_for",
+]
+
+FLIPS = ("sum", "none")
+
+
+def add_model_arguments(parser, images):
+    """Add the options for embedding images with a model; `images` explains ``--images``."""
+    group = parser.add_argument_group("from images")
+    group.add_argument(
+        "--model",
+        metavar="SOURCE",
+        help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params or NAME:untrained",
+    )
+    group.add_argument("--images", metavar="DIR", help=images)
+    group.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
+    group.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="where embeddings are kept, so that interrupted work goes on and done work is not "
+        "repeated (default: gluonface/embeddings in $XDG_CACHE_HOME or ~/.cache)",
+    )
+    group.add_argument("--no-cache", action="store_true", help="keep no embeddings on disk")
+    group.add_argument(
+        "--allow-bad",
+        type=int,
+        default=0,
+        metavar="N",
+        help="go on with up to N unreadable images; they count as failures",
+    )
+    group.add_argument(
+        "--parallel",
+        choices=("none", "horovod"),
+        default="none",
+        help="horovod: the ranks that horovodrun started share the images through the cache",
+    )
+
+
+def add_arguments(parser, fars, bootstrap="people"):
+    """Add the options for rates and output."""
+    group = parser.add_argument_group("figures and output")
+    group.add_argument(
+        "--flip",
+        choices=FLIPS,
+        default=None,
+        help="sum: add the mirrored image's output before normalising; none: the image alone "
+        "(default: sum where mirrored outputs are at hand)",
+    )
+    group.add_argument(
+        "--fars",
+        type=float,
+        nargs="+",
+        metavar="FAR",
+        help=f"false-accept rates, as fractions (default: {fars})",
+    )
+    group.add_argument(
+        "--bootstrap",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"95 %% confidence intervals from N draws of {bootstrap}",
+    )
+    group.add_argument(
+        "--precision",
+        choices=("float32", "float64"),
+        default="float32",
+        help="of features and scores; float64 gives the public programs' digits",
+    )
+    group.add_argument(
+        "--ctx",
+        metavar="DEVICE",
+        help="cpu, gpu0, gpu1, ... for the network and for comparing (default: a GPU for the "
+        "network if there is one)",
+    )
+    group.add_argument("--name", default="", help="of the set, for the table")
+    group.add_argument("--json", metavar="FILE", help="write all figures as JSON")
+
+
+def no_model(args, stored):
+    """Return whether stored features are used; InputError unless it is one way or the other.
+
+    `stored` is the pair (option, value) of the stored features.
+    """
+    from ..errors import InputError
+
+    option, value = stored
+    if bool(value) == bool(args.model or args.images):
+        raise InputError(f"give either --model and --images, or {option}")
+    if not value and not (args.model and args.images):
+        raise InputError(f"--{'images' if args.model else 'model'} is missing: both are needed")
+    return bool(value)
+
+
+def open_model(args):
+    """Return (embedder, key of its files or None, communicator or None)."""
+    import hashlib
+    import re
+
+    from ..deploy import Embedder
+    from ..deploy.sources import find_source
+    from ..errors import InputError
+    from ..files import sha256
+
+    if args.batch_size < 1:
+        raise InputError(f"--batch-size is {args.batch_size}; expected 1 or more")
+    comm = None
+    if args.parallel == "horovod":
+        from ..parallel import Horovod
+
+        comm = Horovod()
+    ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
+    if comm is not None and ctx is None:
+        from .._compat import mx
+
+        ctx = f"gpu({comm.local_rank})" if mx.context.num_gpus() else None
+    embedder = Embedder.load(args.model, ctx=ctx)
+    found = find_source(args.model)
+    files = sorted({str(file) for file in (found.path, found.params) if file is not None})
+    if not files:
+        return embedder, None, comm  # random weights: there is nothing to know them again by
+    digest = hashlib.sha256("".join(sha256(file) for file in files).encode())
+    digest.update(repr(embedder.card.get("preprocessing")).encode())
+    return embedder, digest.hexdigest(), comm
+
+
+def embed(args, model, pictures, name="images"):
+    """Return the `cache.Embedded` of `pictures`, or None on a rank other than the first."""
+    import os
+    import pathlib
+
+    from ..evaluation.cache import embed_pictures
+
+    embedder, key, comm = model
+    folder = None
+    if not args.no_cache and key is not None:
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        folder = args.cache or pathlib.Path(home) / "gluonface" / "embeddings"
+    found = embed_pictures(
+        embedder, pictures, folder, key or "", args.batch_size, comm, True, args.allow_bad, name
+    )
+    return None if comm is not None and comm.rank else found
+
+
+def combined(args, e, f):
+    """Return (features, name of the flip form): the sum of both views, or the image alone."""
+    import numpy as np
+
+    from ..errors import InputError
+
+    flip = args.flip or ("none" if f is None else "sum")
+    if flip == "none":
+        return e, flip
+    if f is None:
+        raise InputError("--flip sum needs the outputs of mirrored images (f), which are missing")
+    return np.add(e, f, dtype=np.float64 if args.precision == "float64" else np.float32), flip
+
+
+def product_for(args):
+    """Return the product function: on the GPU when --ctx names one, else NumPy's."""
+    if not (args.ctx or "").startswith("gpu"):
+        from ..evaluation.features import multiply
+
+        return multiply
+    import re
+
+    from .._compat import mx
+    from ..deploy.products import DeviceProduct
+    from ..errors import InputError
+
+    match = re.fullmatch(r"gpu[:(]?(\d*)\)?", args.ctx)
+    if match is None:
+        raise InputError(f"--ctx is {args.ctx!r}; expected cpu, gpu0, gpu1, ...")
+    number = int(match[1] or 0)
+    if number >= mx.context.num_gpus():
+        raise InputError(f"--ctx {args.ctx}: MXNet sees {mx.context.num_gpus()} GPUs")
+    return DeviceProduct(mx.gpu(number))
+
+
+def finish(args, outcomes, card=None, inputs=None, flip=None):
+    """Say what was found: notes as warnings, tables, JSON. Returns the exit status."""
+    import dataclasses
+    import logging
+    import pathlib
+    import sys
+
+    from ..errors import InputError
+    from ..evaluation.outcomes import outcome_document
+    from ..files import write_json
+
+    outcomes = [
+        dataclasses.replace(
+            outcome,
+            name=outcome.name or args.name,
+            inputs={**outcome.inputs, **(inputs or {})},
+            flip=flip,
+            model=card and card.get("source"),
+            preprocessing=card and card.get("preprocessing"),
+        )
+        for outcome in outcomes
+    ]
+    for outcome in outcomes:
+        for part in (outcome, *outcome.parts):
+            title = " ".join(filter(None, (part.protocol, part.name)))
+            for note in part.notes:
+                logging.getLogger(__name__).warning("%s: %s", title, note)
+    sys.stdout.write("\n\n".join(outcome.table() for outcome in outcomes) + "\n")
+    if args.json:
+        path = pathlib.Path(args.json)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error}") from error
+        write_json(path, outcome_document(outcomes, card))
+    return 0

@@ -1,0 +1,115 @@
+"""`gluonface eval folder`: evaluate a model on your own faces, a folder a person."""
+
+from . import eval_common
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser):
+    """Add the options of this command to `parser`."""
+    eval_common.add_model_arguments(
+        parser, "a folder for each person, with aligned faces of 112x112 in it"
+    )
+    parser.add_argument(
+        "--resize",
+        action="store_true",
+        help="scale images of other sizes to 112x112; aligned ones give better figures",
+    )
+    parser.add_argument(
+        "--pairs",
+        metavar="FILE",
+        help="compare these pairs only: lines of image, image (paths in the folder), 1 or 0; "
+        "adds the accuracy by folds",
+    )
+    parser.add_argument("--folds", type=int, default=10, help="of the accuracy, with --pairs")
+    stored = parser.add_argument_group("from stored features")
+    stored.add_argument(
+        "--embeddings",
+        metavar="FILE.npz",
+        help="what `gluonface embed` made of such a folder: embedding (or e, f) and path",
+    )
+    eval_common.add_arguments(parser, "those of 1e-6 to 1e-1 that the pairs allow")
+
+
+def run(args):
+    """Compare, print, write; return the exit status."""
+    import numpy as np
+
+    from ..evaluation import folder
+    from ..files import sha256
+
+    held = _features(args)
+    if held is None:
+        return 0  # a rank that only helped
+    e, f, names, people, card, inputs = held
+    features, flip = eval_common.combined(args, e, f)
+    if args.pairs:
+        pairs = folder.read_pairs(args.pairs, names)
+        result = folder.evaluate_listed(features, names, pairs, args.folds, fars=args.fars)
+        return _listed(args, result, flip, card, sha256(args.pairs))
+    outcome = folder.evaluate(
+        features,
+        people,
+        fars=args.fars,
+        draws=args.bootstrap,
+        product=eval_common.product_for(args),
+        dtype=np.dtype(args.precision).type,
+    )
+    outcome = _named(outcome, names)
+    return eval_common.finish(args, [outcome], card, inputs, flip)
+
+
+def _features(args):
+    """Return e, f, names, people, card and inputs, or None on a helping rank."""
+    from ..errors import InputError
+    from ..evaluation.pictures import Pictures, people_of
+    from ..evaluation.stored import load_features
+
+    if eval_common.no_model(args, ("--embeddings", args.embeddings)):
+        held = load_features(args.embeddings)
+        if held.names is None:
+            raise InputError(f"{held.path} has no array path, which says who is on each image")
+        names = [str(name).replace("\\", "/") for name in held.names]
+        loose = [name for name in names if "/" not in name]
+        if loose:
+            raise InputError(f"{held.path}: {loose[0]} is in no person's folder")
+        people = [name.split("/")[0] for name in names]
+        return held.e, held.f, names, people, None, {held.path.name: held.sha256}
+    names, people = people_of(args.images)
+    pictures = Pictures(args.images, names, resize=args.resize)
+    model = eval_common.open_model(args)
+    found = eval_common.embed(args, model, pictures)
+    if found is None:
+        return None
+    card = {**model[0].card, "source": args.model}
+    return found.e, found.f, names, people, card, {"images (pixels)": found.sha256}
+
+
+def _named(outcome, names):
+    """Return the outcome with file names in its list of errors."""
+    import dataclasses
+
+    hard = [dataclasses.replace(h, name_a=names[h.a], name_b=names[h.b]) for h in outcome.hardest]
+    return dataclasses.replace(outcome, hardest=tuple(hard))
+
+
+def _listed(args, result, flip, card, digest):
+    """Print and write the result of listed pairs, as `gluonface eval verification` does."""
+    import dataclasses
+    import logging
+    import pathlib
+    import sys
+
+    from ..evaluation.results import document, table
+    from ..files import write_json
+
+    name = args.name or pathlib.Path(args.pairs).stem
+    result = dataclasses.replace(
+        result, pack=name, pack_sha256=digest, flip=flip, model=card and card["source"]
+    )
+    for note in result.notes:
+        logging.getLogger(__name__).warning("%s: %s", name, note)
+    sys.stdout.write(table([result]) + "\n")
+    if args.json:
+        write_json(args.json, document([result], card))
+    return 0

@@ -1,0 +1,162 @@
+"""`gluonface eval ijb`: IJB-B and IJB-C, 1:1 verification and 1:N search of templates."""
+
+from . import eval_common
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser):
+    """Add the options of this command to `parser`."""
+    group = parser.add_argument_group("lists")
+    group.add_argument(
+        "--meta",
+        required=True,
+        metavar="DIR",
+        help="the folder of the lists: *_face_tid_mid.txt, *_name_5pts_score.txt, "
+        "*_template_pair_label.txt (1:1), *_1N_gallery_*.csv and *_1N_probe_mixed.csv (1:N)",
+    )
+    group.add_argument(
+        "--task",
+        choices=("1:1", "1:N", "all"),
+        default="all",
+        help="all: whatever the lists at hand allow",
+    )
+    group.add_argument(
+        "--normalize-images",
+        action="store_true",
+        help="give every image's feature the same length before pooling; published tables keep it",
+    )
+    group.add_argument(
+        "--no-detector-weights",
+        action="store_true",
+        help="do not weight images with the detector's score; published tables do",
+    )
+    group.add_argument(
+        "--joint",
+        action="store_true",
+        help="1:N also as the older ijb_1n.py has it, for comparing with its tables alone",
+    )
+    group.add_argument(
+        "--fpirs",
+        type=float,
+        nargs="+",
+        default=[0.01, 0.1],
+        metavar="FPIR",
+        help="false-positive identification rates of 1:N",
+    )
+    eval_common.add_model_arguments(
+        parser, "the loose crops; they are aligned with the five points of the lists"
+    )
+    stored = parser.add_argument_group("from stored features")
+    stored.add_argument(
+        "--embeddings",
+        metavar="FILE",
+        help="un-normalised outputs, .npz with e (and f of the mirrors) or .npy, in the order of "
+        "the lists or with their names (array path)",
+    )
+    eval_common.add_arguments(parser, "1e-6 to 1e-1", "templates (1:1) and subjects (1:N)")
+
+
+def run(args):
+    """Pool, verify, search; return the exit status."""
+    import dataclasses
+
+    import numpy as np
+
+    from ..errors import InputError
+    from ..evaluation import ijb, ijb_files, templates
+
+    stored = eval_common.no_model(args, ("--embeddings", args.embeddings))
+    points = ijb_files.find(args.meta, "points", optional=stored and args.no_detector_weights)
+    images = ijb_files.read_images(ijb_files.find(args.meta, "media"), points)
+    optional = args.task == "all"
+    pair_file = probe_file = None
+    if args.task != "1:N":
+        pair_file = ijb_files.find(args.meta, "pairs", optional)
+    if args.task != "1:1":
+        probe_file = ijb_files.find(args.meta, "probes", optional)
+    if pair_file is None and probe_file is None:
+        raise InputError(f"{args.meta} holds neither a list of pairs nor lists of 1:N")
+    pairs = pair_file and ijb_files.read_pairs(pair_file)
+    e, f, card, inputs = _outputs(args, images, stored)
+    if e is None:
+        return 0  # a rank that only helped
+    flip = args.flip or ("none" if f is None else "sum")
+    if flip == "sum" and f is None:
+        raise InputError("--flip sum needs the outputs of mirrored images (f), which are missing")
+    settings = {
+        "normalize_images": args.normalize_images,
+        "detector_weights": not args.no_detector_weights,
+        "precision": args.precision,
+    }
+    ids, units = templates.pool(
+        e,
+        images.template,
+        images.media,
+        f if flip == "sum" else None,
+        None if args.no_detector_weights else images.quality,
+        args.normalize_images,
+        np.dtype(args.precision).type,
+    )
+    inputs = {**images.sha256, **inputs}
+    product = eval_common.product_for(args)
+    outcomes = []
+    if pairs is not None:
+        outcomes.append(
+            ijb.verify(
+                ids,
+                units,
+                pairs,
+                fars=args.fars or ijb.DEFAULT_FARS,
+                draws=args.bootstrap,
+                product=product,
+                settings=settings,
+            )
+        )
+    if probe_file is not None:
+        outcomes += _search(args, ids, units, probe_file, product, inputs)
+    outcomes = [
+        dataclasses.replace(outcome, settings={**settings, **outcome.settings})
+        for outcome in outcomes
+    ]
+    return eval_common.finish(args, outcomes, card, inputs, flip)
+
+
+def _search(args, ids, units, probe_file, product, inputs):
+    from ..errors import InputError
+    from ..evaluation import ijb, ijb_files
+    from ..files import sha256
+
+    galleries = {}
+    for file in ijb_files.find(args.meta, "galleries"):
+        galleries[file.stem.split("_")[-1]] = ijb_files.read_template_subjects(file)
+        inputs[file.name] = sha256(file)
+    if not galleries:
+        raise InputError(f"{args.meta} holds no gallery list beside {probe_file.name}")
+    inputs[probe_file.name] = sha256(probe_file)
+    probes = ijb_files.read_template_subjects(probe_file)
+    found = [
+        ijb.identify(
+            ids, units, probes, galleries, fpirs=args.fpirs, draws=args.bootstrap, product=product
+        )
+    ]
+    if args.joint:
+        found.append(ijb.identify_jointly(ids, units, probes, galleries))
+    return found
+
+
+def _outputs(args, images, stored):
+    """Return e, f, model card and SHA-256 of the inputs; e is None on a helping rank."""
+    from ..evaluation.pictures import Pictures
+    from ..evaluation.stored import load_features
+
+    if stored:
+        held = load_features(args.embeddings).arranged(images.names, f"{args.meta}")
+        return held.e, held.f, None, {held.path.name: held.sha256}
+    pictures = Pictures(args.images, images.names, images.points)
+    model = eval_common.open_model(args)
+    found = eval_common.embed(args, model, pictures)
+    if found is None:
+        return None, None, None, None
+    card = {**model[0].card, "source": args.model}
+    return found.e, found.f, card, {"images (aligned pixels)": found.sha256}

@@ -1,0 +1,159 @@
+"""`gluonface eval megaface`: find a face among up to a million distractors."""
+
+from . import eval_common
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser):
+    """Add the options of this command to `parser`."""
+    group = parser.add_argument_group("lists")
+    group.add_argument(
+        "--probe-list",
+        required=True,
+        metavar="FILE",
+        help="facescrub_features_list.json: path and id of each probe",
+    )
+    group.add_argument(
+        "--distractor-list",
+        required=True,
+        nargs="+",
+        metavar="FILE",
+        help="megaface_features_list.json_SIZE_SET; several give a result each",
+    )
+    group.add_argument("--probe-noise", metavar="FILE", help="facescrub_noises.txt: refined, (R)")
+    group.add_argument(
+        "--distractor-noise", metavar="FILE", help="megaface_noises.txt: refined, (R)"
+    )
+    group.add_argument(
+        "--removed",
+        choices=("drop", "zero"),
+        default="drop",
+        help="noisy distractors: left out, or a score of 0 that stays in the count (FaceX-Zoo)",
+    )
+    group.add_argument(
+        "--ranks",
+        type=int,
+        nargs="+",
+        default=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+        metavar="N",
+        help="a probe counts when its mate is among the N best",
+    )
+    eval_common.add_model_arguments(parser, "aligned probes, by the paths of the probe list")
+    parser.add_argument(
+        "--distractor-images", metavar="DIR", help="aligned distractors, by the paths of their list"
+    )
+    stored = parser.add_argument_group("from stored features")
+    stored.add_argument(
+        "--probe-features",
+        metavar="DIR|FILE",
+        help="a folder of one .bin an image (see --suffix), or .npy/.npz in the list's order or "
+        "with names",
+    )
+    stored.add_argument("--distractor-features", metavar="DIR|FILE", help="the same")
+    stored.add_argument(
+        "--suffix",
+        default="",
+        metavar="TEXT",
+        help="what follows an image's path in the name of its .bin file, such as _r50.bin",
+    )
+    eval_common.add_arguments(parser, "1e-6 1e-5 1e-4", "probe identities")
+
+
+def run(args):
+    """Compare, print, write; return the exit status."""
+    import numpy as np
+
+    from ..errors import InputError
+    from ..evaluation import megaface, megaface_files
+    from ..files import sha256
+
+    stored = eval_common.no_model(args, ("--probe-features", args.probe_features))
+    if stored != bool(args.distractor_features) or stored == bool(args.distractor_images):
+        raise InputError(
+            "distractors are missing: --probe-features goes with --distractor-features, and "
+            "--images with --distractor-images"
+        )
+    paths, people = megaface_files.read_probes(args.probe_list)
+    lists = {file: megaface_files.read_distractors(file) for file in args.distractor_list}
+    noise = {
+        option: getattr(args, option) and megaface_files.read_noise(getattr(args, option))
+        for option in ("probe_noise", "distractor_noise")
+    }
+    model = None if stored else eval_common.open_model(args)
+    inputs = {
+        _name(file): sha256(file)
+        for file in (args.probe_list, args.probe_noise, args.distractor_noise)
+        if file
+    }
+    probes, flip, digest = _features(args, model, args.probe_features, args.images, paths, "probes")
+    outcomes, card = [], None
+    for file, names in lists.items():
+        distractors, _, own = _features(
+            args, model, args.distractor_features, args.distractor_images, names, "distractors"
+        )
+        if distractors is None:
+            continue  # a rank that only helped
+        inputs.update(
+            {_name(file): sha256(file), f"distractors of {_name(file)}": own, "probes": digest}
+        )
+        with _bar(len(names), _name(file)) as bar:
+            outcomes.append(
+                megaface.evaluate(
+                    probes,
+                    people,
+                    distractors,
+                    noisy_probes=noise["probe_noise"]
+                    and megaface_files.mark_probes(paths, noise["probe_noise"]),
+                    noisy_distractors=noise["distractor_noise"]
+                    and megaface_files.mark_distractors(names, noise["distractor_noise"]),
+                    removed=args.removed,
+                    ranks=args.ranks,
+                    fars=args.fars or megaface.DEFAULT_FARS,
+                    draws=args.bootstrap,
+                    name=args.name or _name(file),
+                    product=eval_common.product_for(args),
+                    dtype=np.dtype(args.precision).type,
+                    progress=bar.update,
+                )
+            )
+    if not outcomes:
+        return 0
+    if model is not None:
+        card = {**model[0].card, "source": args.model}
+    return eval_common.finish(args, outcomes, card, inputs, flip)
+
+
+def _name(file):
+    import pathlib
+
+    return pathlib.Path(file).name
+
+
+def _bar(total, name):
+    import tqdm
+
+    return tqdm.tqdm(total=total, unit="img", desc=name, disable=None)
+
+
+def _features(args, model, stored, folder, names, what):
+    """Return features (None on a helping rank), the flip form and a SHA-256 of the input."""
+    import hashlib
+    import pathlib
+
+    from ..evaluation.pictures import Pictures
+    from ..evaluation.stored import BinFolder, load_features
+
+    if model is not None:
+        found = eval_common.embed(args, model, Pictures(folder, names), what)
+        if found is None:
+            return None, None, None
+        return (*eval_common.combined(args, found.e, found.f), found.sha256)
+    if pathlib.Path(stored).is_dir():
+        # A million files are read once, while they are compared; their names identify them here.
+        digest = hashlib.sha256("\n".join([stored, args.suffix, *names]).encode()).hexdigest()
+        return BinFolder(stored, names, args.suffix), None, f"names {digest}"
+    held = load_features(stored).arranged(names, what)
+    if held.f is None:
+        return held.e, None, held.sha256
+    return (*eval_common.combined(args, held.e, held.f), held.sha256)
