@@ -13,5 +13,6 @@ def add_arguments(parser):
             "backbone": ("gluonface.bench.backbone", "images/s of a backbone and its forms"),
             "head": ("gluonface.bench.head", "time of a classifier step for every loss"),
             "data": ("gluonface.bench.data", "images/s of the record loader"),
+            "eval": ("gluonface.bench.eval", "the evaluation protocols at full size"),
         },
     )
