@@ -127,7 +127,11 @@ class Loader:
         if sampler is None:
             sampler = Shuffled() if shuffle else Sequential()
         sampler = get_sampler(sampler)
-        self._check_size(dataset, batch_size, size, last, sampler)
+        if last == "drop" and len(dataset) < batch_size * size:
+            raise InputError(
+                f"batch_size {batch_size} on {size} process{'es' if size > 1 else ''}: the data "
+                f"set has only {len(dataset)} images; take a smaller batch"
+            )
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -140,7 +144,7 @@ class Loader:
         self.last = last
         self.max_bad = max_bad
         self.bad = []
-        self.sampler = sampler.bind(dataset, batch_size * size, seed)
+        self.sampler = sampler.bind(dataset, batch_size, seed, size)
         self.pipeline = Pipeline(augment)
         if flip and self.pipeline.flip is None:
             self.pipeline = Pipeline(["flip", *self.pipeline])
@@ -150,20 +154,6 @@ class Loader:
             raise InputError(
                 f"{self.pipeline.mixing.name} mixes neighbours of a batch, which are images of one "
                 f"identity with the sampler {sampler.name}; take one of the two"
-            )
-
-    @staticmethod
-    def _check_size(dataset, batch_size, size, last, sampler):
-        processes = f"{size} process{'es' if size > 1 else ''}"
-        if last == "drop" and len(dataset) < batch_size * size:
-            raise InputError(
-                f"batch_size {batch_size} on {processes}: the data set has only {len(dataset)} "
-                "images; take a smaller batch"
-            )
-        if batch_size % sampler.group:
-            raise InputError(
-                f"batch_size {batch_size} on {processes}: {sampler.name} puts {sampler.group} "
-                "images of each identity into a batch; take a multiple of that"
             )
 
     def __len__(self):

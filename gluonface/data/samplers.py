@@ -44,7 +44,7 @@ class Sampler(Declared):
     group = 1
     length = None
 
-    def bind(self, dataset, batch_size, seed):
+    def bind(self, dataset, batch_size, seed, size=1):
         """Learn what is sampled.
 
         Parameters
@@ -52,15 +52,27 @@ class Sampler(Declared):
         dataset : RecordDataset
             Or anything with ``len`` and, where identities count, ``labels``.
         batch_size : int
-            Of all ranks together.
+            Of each rank.
         seed : int
+        size : int, default 1
+            How many ranks there are.
 
         Returns
         -------
         Sampler
             Itself.
+
+        Raises
+        ------
+        InputError
+            If the batch is no multiple of `group`.
         """
-        self.seed, self.count, self.batch_size = seed, len(dataset), batch_size
+        if batch_size % self.group:
+            raise InputError(
+                f"batch_size {batch_size} on {size} process{'es' if size > 1 else ''}: {self.name} "
+                f"puts {self.group} images of each identity into a batch; take a multiple of that"
+            )
+        self.seed, self.count, self.batch_size = seed, len(dataset), batch_size * size
         self.length = self.count
         return self
 
@@ -102,9 +114,9 @@ class _ByIdentity(Sampler):
 
     repeats = True
 
-    def bind(self, dataset, batch_size, seed):
+    def bind(self, dataset, batch_size, seed, size=1):
         """See `Sampler.bind`."""
-        super().bind(dataset, batch_size, seed)
+        super().bind(dataset, batch_size, seed, size)
         self.labels = np.asarray(dataset.labels)
         self.sizes = np.bincount(self.labels)
         self.starts = np.cumsum(self.sizes) - self.sizes
@@ -146,20 +158,16 @@ class IdentityBalanced(_ByIdentity):
         """See `Sampler`."""
         return self.images
 
-    def bind(self, dataset, batch_size, seed):
+    def bind(self, dataset, batch_size, seed, size=1):
         """See `Sampler.bind`.
 
         Raises
         ------
         InputError
-            If the batch is no multiple of K, or there are fewer than P identities.
+            If the batch is no multiple of K, or there are fewer than P identities for all ranks.
         """
-        super().bind(dataset, batch_size, seed)
-        if batch_size % self.images:
-            raise InputError(
-                f"a batch of {batch_size} cannot be made of identities with {self.images} "
-                "images each; take a multiple, or another sampler.images"
-            )
+        super().bind(dataset, batch_size, seed, size)
+        batch_size *= size
         self.people = np.flatnonzero(self.sizes >= self.min_images)
         per_batch = batch_size // self.images
         if len(self.people) < per_batch:
@@ -206,7 +214,7 @@ class ClassWeighted(_ByIdentity):
         super().__init__(**params)
         self.weights = weights
 
-    def bind(self, dataset, batch_size, seed):
+    def bind(self, dataset, batch_size, seed, size=1):
         """See `Sampler.bind`.
 
         Raises
@@ -214,7 +222,7 @@ class ClassWeighted(_ByIdentity):
         InputError
             If the weights are not one number, 0 or more, for each identity.
         """
-        super().bind(dataset, batch_size, seed)
+        super().bind(dataset, batch_size, seed, size)
         weight = np.where(self.sizes > 0, self.sizes.astype(np.float64) ** self.power, 0.0)
         if self.weights is not None:
             given = _read_weights(self.weights)
