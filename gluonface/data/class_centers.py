@@ -1,5 +1,6 @@
 """Reading class centres and embeddings from where training and `gluonface embed` leave them."""
 
+import json
 import pathlib
 import re
 import zipfile
@@ -82,17 +83,44 @@ def load_centers(path):
         return found[:, None] if found.ndim == 2 else found
     places = (path / "checkpoints" / "best", path / "checkpoints" / "last", path)
     for folder in places:
+        blocks = sorted(folder.glob("head-weight-*.npy"))
+        if blocks:
+            return _join_blocks(folder, blocks)
         shards = sorted(folder.glob("head-*-of-*.npz"))
         if shards:
-            return _join(folder, shards)
+            return _join_shards(folder, shards)
     raise InputError(
-        f"{path} has no checkpoint with class centres (head-0000-of-0001.npz); the folder of a "
-        "training run was expected"
+        f"{path} has no checkpoint with class centres (head-weight-000000000.npy); the folder of "
+        "a training run was expected"
     )
 
 
-def _join(folder, shards):
-    """Read the shards of a head, each with its range of classes, into one array."""
+def _join_blocks(folder, blocks):
+    """Read the files of a head, named by the first class of each, into one array."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        classes, size = int(manifest["classes"]), int(manifest["embedding_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is not a whole checkpoint: manifest.json: {error}") from error
+    parts, end = [], 0
+    for path in blocks:
+        rows = _numbers(_load(path, mapped=True), path, (2,))
+        if int(path.stem.rsplit("-", 1)[1]) != end or rows.shape[1] % size:
+            raise DataError(
+                f"{path} holds {rows.shape} numbers; centres of the classes from {end} on, of "
+                f"{size} values each, were expected. The files of {folder} do not join"
+            )
+        if parts and parts[0].shape[1] != rows.shape[1]:
+            raise DataError(f"{path} belongs to another checkpoint than {blocks[0].name}")
+        parts.append(rows)
+        end += len(rows)
+    if end != classes:
+        raise DataError(f"{folder} has centres of {end} classes, {classes} were expected")
+    return np.concatenate(parts).reshape(classes, -1, size)
+
+
+def _join_shards(folder, shards):
+    """Read the shards of a checkpoint of format 1, each with its range of classes."""
     size = int(re.search(r"-of-(\d+)\.npz$", shards[0].name)[1])
     parts, end, shape = [], 0, None
     for rank in range(size):

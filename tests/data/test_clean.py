@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from reference import clean as slow
 
-from gluonface.data import RecordDataset, RecordWriter, class_centers, clean, images
+from gluonface.data import RecordDataset, RecordWriter, clean, images
 from gluonface.errors import DataError, InputError
 
 
@@ -156,103 +156,6 @@ def test_broken_numbers_are_named(value, state, block):
     centers[4, 2, 0] = value
     with pytest.raises(DataError, match=f"sub-centre 2 of class 4 is {state}"):
         clean.find_noise(made.embeddings, made.labels, centers, block=block)
-
-
-# --- files --------------------------------------------------------------------------------------
-
-
-def write_shards(folder, centers, size):
-    """Write class centres as a checkpoint of `size` processes does."""
-    classes, k, width = centers.shape
-    folder.mkdir(parents=True)
-    edges = np.linspace(0, classes, size + 1).astype(int)
-    for rank, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
-        np.savez(
-            folder / f"head-{rank:04d}-of-{size:04d}.npz",
-            **{
-                "range": np.array([start, stop]),
-                "head/weight": centers[start:stop].reshape(stop - start, k * width),
-                "head/num_classes": classes,
-                "head/embedding_size": width,
-            },
-        )
-
-
-@pytest.mark.parametrize("size", [1, 3, 8])  # 8 processes: two of them have no class
-def test_shards_are_joined(size, tmp_path):
-    centers = plant().centers
-    write_shards(tmp_path / "run/checkpoints/last", centers, size)
-    np.testing.assert_array_equal(class_centers.load_centers(tmp_path / "run"), centers)
-    write_shards(tmp_path / "run/checkpoints/best", 2 * centers, size)
-    np.testing.assert_array_equal(class_centers.load_centers(tmp_path / "run"), 2 * centers)
-    folder = tmp_path / "run/checkpoints/last"
-    np.testing.assert_array_equal(class_centers.load_centers(folder), centers)
-
-
-def test_centres_of_a_real_checkpoint(tmp_path):
-    """What the trainer's own head writes, with three sub-centres."""
-    from gluonface.loss import get_loss
-    from gluonface.parallel import PartialFC
-
-    head = PartialFC(get_loss("subcenter_arcface", subcenters=3), 5, 8)
-    state = {f"head/{name}": np.asarray(value) for name, value in head.state_dict().items()}
-    np.savez(tmp_path / "head-0000-of-0001.npz", range=np.array([0, 5]), **state)
-    np.testing.assert_array_equal(class_centers.load_centers(tmp_path), head.get_centers())
-
-
-def test_shards_that_do_not_join_are_named(tmp_path):
-    centers = plant().centers
-    folder = tmp_path / "c"
-    write_shards(folder, centers, 3)
-    second = folder / "head-0001-of-0003.npz"
-    kept = second.read_bytes()
-    second.unlink()
-    with pytest.raises(DataError, match=r"lacks head-0001-of-0003\.npz"):
-        class_centers.load_centers(folder)
-    second.write_bytes((folder / "head-0002-of-0003.npz").read_bytes())
-    with pytest.raises(DataError, match="do not join"):
-        class_centers.load_centers(folder)
-    second.write_bytes(kept[:100])
-    with pytest.raises(DataError, match=r"head-0001-of-0003\.npz cannot be read"):
-        class_centers.load_centers(folder)
-    np.savez(second, range=np.array([2, 4]))
-    with pytest.raises(DataError, match=r"head-0001-of-0003\.npz is not the class centres"):
-        class_centers.load_centers(folder)
-    with pytest.raises(InputError, match="no checkpoint with class centres"):
-        class_centers.load_centers(tmp_path)
-
-
-def test_arrays_are_read_and_checked(tmp_path):
-    made = plant()
-    np.save(tmp_path / "c.npy", made.centers)
-    np.testing.assert_array_equal(class_centers.load_centers(tmp_path / "c.npy"), made.centers)
-    np.save(tmp_path / "c1.npy", made.centers[:, 0])
-    np.testing.assert_array_equal(
-        class_centers.load_centers(tmp_path / "c1.npy"), made.centers[:, :1]
-    )
-    np.save(tmp_path / "e.npy", made.embeddings)
-    assert isinstance(class_centers.load_embeddings(tmp_path / "e.npy"), np.memmap)
-    np.savez(tmp_path / "e.npz", embedding=made.embeddings, label=made.labels)
-    read = class_centers.load_embeddings(tmp_path / "e.npz", made.labels)
-    np.testing.assert_array_equal(read, made.embeddings)
-    with pytest.raises(InputError, match="row 0 has the label 0, the image has 1"):
-        class_centers.load_embeddings(tmp_path / "e.npz", made.labels + 1)
-    with pytest.raises(InputError, match="there is no file"):
-        class_centers.load_embeddings(tmp_path / "none.npz")
-    with pytest.raises(InputError, match="there is no file"):
-        class_centers.load_centers(tmp_path / "none.npy")
-    with pytest.raises(InputError, match=r"is a \.npz file"):
-        class_centers.load_centers(tmp_path / "e.npz")
-    np.savez(tmp_path / "x.npz", e=made.embeddings)
-    with pytest.raises(DataError, match="holds e; the array embedding"):
-        class_centers.load_embeddings(tmp_path / "x.npz")
-    np.save(tmp_path / "flat.npy", np.ones(3))
-    for load in (class_centers.load_centers, class_centers.load_embeddings):
-        with pytest.raises(DataError, match=r"holds float64 \(3,\)"):
-            load(tmp_path / "flat.npy")
-    np.save(tmp_path / "object.npy", np.array([{}, 1], object), allow_pickle=True)
-    with pytest.raises(DataError, match="cannot be read"):
-        class_centers.load_centers(tmp_path / "object.npy")
 
 
 def records(folder, made, side=16):

@@ -35,6 +35,7 @@ def everything(trainer):
     mx.nd.waitall()
     found = {k: p.data().asnumpy() for k, p in trainer.net._collect_params_with_prefix().items()}
     found.update({f"head/{k}": v for k, v in trainer.head.state_dict().items()})
+    found["centers"] = trainer.head.get_centers()
     if trainer.auxiliary is not None:
         found.update(trainer.auxiliary.state_dict())
     return {name: np.asarray(value).tobytes() for name, value in found.items()}
@@ -63,6 +64,16 @@ def test_six_steps_are_three_and_a_resume_and_three(tiny, noise_set, tmp_path, l
     assert everything(second) == everything(whole)
     assert not set(learnt(whole).values()) & set(fresh.values())  # every part of it has moved
     assert learnt(whole) != learnt(first)
+
+
+def test_clean_reads_the_centres_of_a_checkpoint(tiny, noise_set, tmp_path):
+    from gluonface.data.class_centers import load_centers
+
+    trainer = make(noise_set, "subcenter_arcface")
+    save_state(tmp_path, trainer)
+    centers = trainer.head.get_centers()
+    assert centers.shape[1] == 3
+    np.testing.assert_array_equal(load_centers(tmp_path), centers)
 
 
 class Overflow:
