@@ -1,79 +1,76 @@
 """What other projects' PyTorch networks call the tensors of our backbones."""
 
-import re
-
 import numpy as np
 
 from ..errors import DataError, InputError
+from . import _cavaface_names
 
 __all__ = ["SCALE", "renamed"]
 
-# arcface_torch's IResNet: name of a module -> our name of it
-IRESNET = (
-    (r"conv1", "stem.0"),
-    (r"bn1", "stem.1"),
-    (r"prelu", "stem.2"),
-    (r"layer1\.(\d+\..+)", r"stages.0.\1"),
-    (r"layer2\.(\d+\..+)", r"stages.1.\1"),
-    (r"layer3\.(\d+\..+)", r"stages.2.\1"),
-    (r"layer4\.(\d+\..+)", r"stages.3.\1"),
-    (r"bn2", "head.bn1"),
-    (r"fc", "head.fc"),
-    (r"features", "head.bn2"),
-)
-
-# arcface_torch's mbf: where our stages have the first unit of each of its layers, and what the
-# three layers of its convolution blocks are
-MBF_UNITS = {"2": 1, "3": 2, "4": 6, "5": 7, "6": 13, "7": 14}
-MBF_LAYERS = ("conv", "bn", "act")
-
-
-def _mbf_unit(match):
-    layer, number, block, part = match.groups(default="0")
-    return f"stages.{MBF_UNITS[layer] + int(number)}.{block}.{MBF_LAYERS[int(part)]}"
-
-
-MBF = (
-    (r"layers\.([01])\.layers\.([0-2])", lambda m: f"stages.0.{m[1]}.{MBF_LAYERS[int(m[2])]}"),
-    (r"layers\.([2-7])(?:\.layers\.(\d+))?\.layers\.(\d)\.layers\.([0-2])", _mbf_unit),
-    (r"conv_sep\.layers\.([0-2])", lambda m: f"head.final.{MBF_LAYERS[int(m[1])]}"),
-    (r"features\.layers\.0\.layers\.0", "head.gdc.conv"),
-    (r"features\.layers\.0\.layers\.1", "head.gdc.bn1"),
-    (r"features\.layers\.2", "head.gdc.fc"),
-    (r"features\.layers\.3", "head.gdc.bn2"),
-)
-
-# cavaface's MobileFaceNet, plain and with SE: where our stages have the first of its units
-CAVAFACE_UNITS = {"23": 0, "3": 1, "34": 5, "4": 6, "45": 12, "5": 13}
-CAVAFACE_PLACES = {"conv": 1, "conv_dw": 2, "project": 3}
-_UNIT = r"conv_(23|3|34|4|45|5)(?:\.model\.(\d+))?"
-
-
-def _cavaface_unit(match, part):
-    return f"stages.{CAVAFACE_UNITS[match[1]] + int(match[2] or 0)}.{part}"
-
-
-MOBILEFACENET = (
-    (r"conv1\.(conv|bn|prelu)", r"stem.\g<1>1"),
-    (r"conv2_dw\.(conv|bn|prelu)", r"stem.\g<1>2"),
-    (
-        _UNIT + r"\.(conv|conv_dw|project)\.(conv|bn|prelu)",
-        lambda m: _cavaface_unit(m, f"{m[4]}{CAVAFACE_PLACES[m[3]]}"),
-    ),
-    (
-        _UNIT + r"\.attention_layer\.conv([12])",
-        lambda m: _cavaface_unit(m, f"attention.fc{m[3]}"),
-    ),
-    (r"conv_6_sep\.(conv|bn|prelu)", r"final.\1"),
-    (r"output_layer\.conv_6_dw\.conv", "head.conv"),
-    (r"output_layer\.conv_6_dw\.bn", "head.bn1"),
-    (r"output_layer\.linear", "head.fc"),
-    (r"output_layer\.bn", "head.bn2"),
-)
-
-# by the class of the backbone, or else by its name
-FAMILIES = {"IResNet": IRESNET, "mbf": MBF, "MobileFaceNet": MOBILEFACENET}
 SCALE = 1 / 127.5  # of the pixels, after 127.5 is subtracted
+BATCH_NORM = {"weight": "gamma", "bias": "beta"}
+LINES = ("layers.0", "layers.1", "layers.2")
+
+
+def _iresnet(net):
+    """Yield the names of arcface_torch's IResNet, theirs and ours."""
+    yield from {"conv1": "stem.0", "bn1": "stem.1", "prelu": "stem.2"}.items()
+    for s, stage in enumerate(net.stages):
+        for u in range(len(stage)):
+            theirs, ours = f"layer{s + 1}.{u}", f"stages.{s}.{u}"
+            for part in ("bn1", "conv1", "bn2", "prelu", "conv2", "bn3"):
+                yield f"{theirs}.{part}", f"{ours}.{part}"
+            yield f"{theirs}.downsample.0", f"{ours}.shortcut.0"
+            yield f"{theirs}.downsample.1", f"{ours}.shortcut.1"
+    yield from {"bn2": "head.bn1", "fc": "head.fc", "features": "head.bn2"}.items()
+
+
+def _mbf(net):
+    """Yield the names of arcface_torch's mbf and mbf_large."""
+
+    def unit(theirs, ours):
+        return zip((f"{theirs}.{n}" for n in LINES), (f"{ours}.{n}" for n in ("conv", "bn", "act")))
+
+    large = hasattr(net.stages[0], "conv")  # else the stem and the second convolution are one stage
+    if large:
+        yield from unit("layers.0", "stages.0")
+    else:
+        yield from unit("layers.0", "stages.0.0")
+        yield from unit("layers.1", "stages.0.1")
+    counts = (2, 1, 8, 1, 12, 1, 4) if large else (0, 1, 4, 1, 6, 1, 2)
+    place = 1
+    for number, count in enumerate(counts, 1):
+        for i in range(count):
+            theirs = f"layers.{number}" + (f".layers.{i}" if number % 2 else "")
+            for block in range(3):
+                yield from unit(f"{theirs}.layers.{block}", f"stages.{place}.{block}")
+            place += 1
+    yield from unit("conv_sep", "head.final")
+    pairs = {"0.layers.0": "conv", "0.layers.1": "bn1", "2": "fc", "3": "bn2"}
+    for name, part in pairs.items():
+        yield f"features.layers.{name}", f"head.gdc.{part}"
+
+
+def _vit(net):
+    """Yield the names of arcface_torch's vision transformers."""
+    yield from {"pos_embed": "positions", "mask_token": "mask_token"}.items()
+    yield from {"patch_embed.proj": "patches", "norm": "norm"}.items()
+    names = {"norm1": "norm1", "norm2": "norm2", "mlp.fc1": "fc1", "mlp.fc2": "fc2"}
+    names.update({"attn.qkv": "attention.qkv", "attn.proj": "attention.proj"})
+    for i in range(len(net.blocks)):
+        for name, part in names.items():
+            yield f"blocks.{i}.{name}", f"blocks.{i}.{part}"
+    for i, part in enumerate(("fc1", "bn1", "fc2", "bn2")):
+        yield f"feature.{i}", part
+
+
+# By the class of a backbone, or else by what its name begins with.
+FAMILIES = {
+    "IResNet": _iresnet,
+    "VisionTransformer": _vit,
+    "mbf": _mbf,
+    **_cavaface_names.FAMILIES,
+}
 
 
 def renamed(net, arrays, source):
@@ -99,11 +96,13 @@ def renamed(net, arrays, source):
     DataError
         If a scale that the network holds at 1 is something else.
     """
-    rules = FAMILIES.get(type(net).__name__) or FAMILIES.get(net.cfg.name)
-    if rules is None:
+    name = net.cfg.name
+    family = FAMILIES.get(type(net).__name__)
+    family = family or next((f for key, f in FAMILIES.items() if name.startswith(key)), None)
+    if family is None:
         raise InputError(
-            f"{source} is a PyTorch file; of those, the networks {', '.join(FAMILIES)} are known, "
-            f"not {net.cfg.name}"
+            f"{source} is a PyTorch file; of those, the networks of arcface_torch, cavaface and "
+            f"MixFaceNets are known, not {name}"
         )
     if not np.allclose([net.cfg.mean, net.cfg.scale], [127.5, SCALE], rtol=1e-6, atol=0):
         raise InputError(
@@ -112,32 +111,51 @@ def renamed(net, arrays, source):
             f"scale={SCALE:.9g}"
         )
     ours = net._collect_params_with_prefix()
-    values = {}
+    modules, values, parts = dict(family(net)), {}, {}
     for name, array in arrays.items():
         module, _, role = name.rpartition(".")
         if role == "num_batches_tracked":
             continue
-        key = _ours(rules, module, role, ours)
+        target = modules.get(name) or modules.get(module)
+        if isinstance(target, tuple):
+            target, number = target
+            parts.setdefault(f"{target}.{role}", {})[number] = array
+            continue
+        key = target if name in modules else _key(target, role, ours)
         parameter = ours.get(key)
-        fixed = parameter is not None and key.endswith("gamma") and parameter.grad_req == "null"
+        if parameter is None:
+            values[name] = array
+            continue
+        fixed = key.endswith("gamma") and parameter.grad_req == "null"
         if fixed and not (array == 1).all():
             raise DataError(f"the tensor {name!r} of {source} is not 1, as {net.cfg.name} has it")
-        values[key if parameter is not None else name] = array
-    return values
+        values[key] = _reshaped(array, parameter.shape)
+    for key, found in parts.items():
+        values[key] = np.concatenate([found[number] for number in sorted(found)])
+    return {**_not_affine(values, ours), **values}
 
 
-def _ours(rules, module, role, ours):
+def _key(module, role, ours):
     """Return our name of a parameter."""
-    for pattern, replacement in rules:
-        match = re.fullmatch(pattern, module)
-        if match:
-            if callable(replacement):
-                module = replacement(match)
-            else:
-                module = match.expand(replacement).replace(".downsample.", ".shortcut.")
-            break
-    if f"{module}.gamma" in ours:
-        role = {"weight": "gamma", "bias": "beta"}.get(role, role)
-    elif f"{module}.alpha" in ours:
-        role = {"weight": "alpha"}.get(role, role)
+    if f"{module}.running_mean" in ours or f"{module}.gamma" in ours:
+        role = BATCH_NORM.get(role, role)
+    elif f"{module}.alpha" in ours and role == "weight":
+        role = "alpha"
     return f"{module}.{role}"
+
+
+def _reshaped(array, shape):
+    """Return a linear layer's weight as that of a 1x1 convolution, or the reverse."""
+    shorter, longer = sorted((array.shape, tuple(shape)), key=len)
+    return array.reshape(shape) if longer == (*shorter, 1, 1) else array
+
+
+def _not_affine(values, ours):
+    """Return gamma and beta, 1 and 0, of the BatchNorms of which there are statistics alone."""
+    added = {}
+    for key in values:
+        module, _, role = key.rpartition(".")
+        names = f"{module}.gamma", f"{module}.beta"
+        if role == "running_mean" and key in ours and not set(names) & set(values):
+            added[names[0]], added[names[1]] = np.ones_like(values[key]), np.zeros_like(values[key])
+    return added
