@@ -9,7 +9,7 @@ from ..errors import DataError, InputError
 from ..files import atomic_write
 from .framing import FRAME, HEADER, LENGTH, MAGIC
 
-__all__ = ["how_to_rebuild", "read_index", "rebuild_index"]
+__all__ = ["how_to_rebuild", "read_index", "rebuild_index", "scan_records"]
 
 _CHUNK = 1 << 24  # bytes that are parsed at once
 
@@ -100,6 +100,46 @@ def read_index(path):
     return (None if counting else np.concatenate(keys)), offsets
 
 
+def scan_records(path, size=None):
+    """Yield every record of a .rec file by its frames, without the index.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    size : int, optional
+        Look at so many bytes of the file; by default all.
+
+    Yields
+    ------
+    tuple of (int, int, bytes)
+        Offset, length of the payload (of its first part), and the payload's first 24 bytes.
+
+    Raises
+    ------
+    DataError
+        When the file is damaged; names the byte at which.
+    """
+    size = path.stat().st_size if size is None else size
+    count = 0
+    with open(path, "rb") as file:
+        at = 0
+        while at < size:
+            head = file.read(FRAME.size + HEADER.size)
+            magic, word = FRAME.unpack_from(head) if len(head) >= FRAME.size else (0, 0)
+            kind, length = word >> 29, word & LENGTH
+            end = at + FRAME.size + (length + 3) // 4 * 4
+            if magic != MAGIC or end > size or kind > 3:
+                raise DataError(
+                    f"{path}: no whole record at byte {at} of {size} (found {head[:8]!r}); "
+                    f"the {count} records before it are readable. Fetch or write it again"
+                )
+            if kind in (0, 1):
+                yield at, length, head[FRAME.size : FRAME.size + length]
+                count += 1
+            at = end
+            file.seek(at)
+
+
 def rebuild_index(path):
     """Write the index of a .rec file beside it, whatever was there before.
 
@@ -123,30 +163,15 @@ def rebuild_index(path):
     """
     path = pathlib.Path(path)
     offsets, ids, plain = [], [], True
-    size = path.stat().st_size if path.exists() else 0
-    if size == 0:
+    if not path.exists() or path.stat().st_size == 0:
         raise InputError(f"{path} is not there or empty; a .rec file was expected")
-    with open(path, "rb") as file:
-        at = 0
-        while at < size:
-            head = file.read(FRAME.size + HEADER.size)
-            magic, word = FRAME.unpack_from(head) if len(head) >= FRAME.size else (0, 0)
-            kind, length = word >> 29, word & LENGTH
-            end = at + FRAME.size + (length + 3) // 4 * 4
-            if magic != MAGIC or end > size or kind > 3:
-                raise DataError(
-                    f"{path}: no whole record at byte {at} of {size} (found {head[:8]!r}); "
-                    f"the {len(offsets)} records before it are readable. Fetch or write it again"
-                )
-            if kind in (0, 1):
-                whole = length >= HEADER.size
-                flag, _, number, _ = HEADER.unpack_from(head, 8) if whole else (0, 0, -1, 0)
-                if at == 0:
-                    plain = not (flag and length == HEADER.size + 4 * flag)
-                offsets.append(at)
-                ids.append(number)
-            at = end
-            file.seek(at)
+    for at, length, head in scan_records(path):
+        whole = length >= HEADER.size
+        flag, _, number, _ = HEADER.unpack_from(head) if whole else (0, 0, -1, 0)
+        if at == 0:
+            plain = not (flag and length == HEADER.size + 4 * flag)
+        offsets.append(at)
+        ids.append(number)
     keys = ids if plain and len(set(ids)) == len(ids) and min(ids) >= 0 else range(len(ids))
     with atomic_write(path.with_suffix(".idx"), "w", encoding="ascii") as file:
         file.writelines(f"{key}\t{offset}\n" for key, offset in zip(keys, offsets))

@@ -4,9 +4,10 @@ import contextlib
 import os
 import pathlib
 
-from ..errors import InputError
+from ..errors import DataError, InputError
 from . import images
-from .framing import frame, pack
+from .framing import HEADER, frame, pack
+from .record_index import scan_records
 
 __all__ = ["EXACT", "RecordWriter"]
 
@@ -30,6 +31,19 @@ class RecordWriter:
         For ``property``; by default the largest label + 1.
     name : str, default "train"
         Stem of the files.
+    plain : bool, default False
+        Write no header and no identity records, as im2rec does; then images may come in any
+        order.
+    resume : dict, optional
+        The `state` of an earlier writer that `pause` or a kill left behind, to go on from there;
+        what it added later is cut off.
+
+    Raises
+    ------
+    InputError
+        When the folder is a file.
+    DataError
+        When there is no such part of a file to go on with.
 
     Examples
     --------
@@ -38,9 +52,10 @@ class RecordWriter:
     ...         writer.add(jpeg, label)
     """
 
-    def __init__(self, path, num_classes=None, name="train"):
+    def __init__(self, path, num_classes=None, name="train", plain=False, resume=None):
         self.path = pathlib.Path(path)
         self.name = name
+        self.plain = plain
         self.num_classes = num_classes
         self.image_size = None  # (height, width) of the first image
         self._ranges = {}  # label -> [first key, last key + 1], in order of appearance
@@ -54,11 +69,52 @@ class RecordWriter:
                 f"{self.path} is a file; a folder for the records was expected"
             ) from error
         self._part = self.path / f".{name}.rec.part"
+        if resume is not None:
+            self._resume(**resume)
+            return
         self._file = open(self._part, "wb")  # noqa: SIM115  (open until close or discard)
-        self._put(pack((0, 0), 0))  # filled in at the end, when the numbers are known
+        if not plain:
+            self._put(pack((0, 0), 0))  # filled in at the end, when the numbers are known
+
+    def _resume(self, position, image_size):
+        """Take up the part of a file, as far as `position`."""
+        self.image_size = image_size and tuple(image_size)
+        size = self._part.stat().st_size if self._part.exists() else -1
+        if size < position:
+            raise DataError(
+                f"{self._part} has {max(size, 0)} bytes, {position} were expected; remove it and "
+                "begin again"
+            )
+        for at, _, head in scan_records(self._part, position):
+            if self._offsets or self.plain:
+                self._note(int(HEADER.unpack_from(head)[1]), len(self._offsets))
+            self._offsets.append(at)
+        self._file = open(self._part, "r+b")  # noqa: SIM115  (open until close or discard)
+        self._file.truncate(position)
+        self._file.seek(position)
+        self._position = position
+
+    def state(self):
+        """Bring to the disk what was added; return what `resume` needs to go on from here."""
+        self._sync()
+        return {"position": self._position, "image_size": self.image_size}
+
+    def pause(self):
+        """Close the file and leave it for a later writer with `resume`."""
+        self._sync()
+        self._file.close()
+
+    def _sync(self):
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def __len__(self):
-        return max(0, len(self._offsets) - 1)
+        return len(self._offsets) if self.plain else max(0, len(self._offsets) - 1)
+
+    @property
+    def identities(self):
+        """How many identities have images."""
+        return len(self._ranges)
 
     def __enter__(self):
         return self
@@ -104,16 +160,18 @@ class RecordWriter:
                 f"before it {self.image_size[1]} x {self.image_size[0]}; resize it first"
             )
         key = len(self._offsets)
-        if number != self._last:
-            if number in self._ranges:
-                raise InputError(
-                    f"label {number} comes back at image {len(self)} after another identity; "
-                    "the images of one identity must follow each other: sort them by label"
-                )
-            self._ranges[number] = [key, key]
-            self._last = number
-        self._ranges[number][1] = key + 1
+        self._note(number, key)
         self._put(pack(float(number), key, image))
+
+    def _note(self, number, key):
+        """Note that record `key` is an image of identity `number`."""
+        if number != self._last and number in self._ranges and not self.plain:
+            raise InputError(
+                f"label {number} comes back at image {len(self)} after another identity; "
+                "the images of one identity must follow each other: sort them by label"
+            )
+        self._ranges.setdefault(number, [key, key])[1] = key + 1
+        self._last = number
 
     def _put(self, payload):
         data = frame(payload)
@@ -128,13 +186,13 @@ class RecordWriter:
         try:
             if not self._ranges:
                 raise InputError(f"{self.path}: no image was added, so there is nothing to write")
-            first = len(self._offsets)
-            for first_image, end in self._ranges.values():
-                self._put(pack((first_image, end), len(self._offsets)))
-            self._file.seek(0)
-            self._file.write(frame(pack((first, len(self._offsets)), 0)))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            if not self.plain:
+                first = len(self._offsets)
+                for first_image, end in self._ranges.values():
+                    self._put(pack((first_image, end), len(self._offsets)))
+                self._file.seek(0)
+                self._file.write(frame(pack((first, len(self._offsets)), 0)))
+            self._sync()
         except BaseException:
             self.discard()
             raise

@@ -1,0 +1,43 @@
+"""`gluonface data pack`: a training set of folders of people, a list file or another set."""
+
+from ._writing import add_writing_options, report, writing
+
+
+def add_arguments(parser):
+    """Add the options to `parser`."""
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a folder with a folder of images per person, a list file (lines `path<tab>label`, or "
+        "im2rec's), or a record set to write again without what is broken",
+    )
+    parser.add_argument("out", metavar="OUT", help="the folder of the training set")
+    parser.add_argument("--size", type=int, default=112, help="height and width of the images")
+    parser.add_argument(
+        "--resize", action="store_true", help="resize other images; if not given they are left out"
+    )
+    parser.add_argument(
+        "--quality", type=int, default=95, help="JPEG quality of resized images; 101 writes PNG"
+    )
+    parser.add_argument(
+        "--min-images", type=int, default=1, metavar="N", help="leave out people with fewer images"
+    )
+    parser.add_argument("--root", metavar="DIR", help="where the paths of a list file begin")
+    add_writing_options(parser)
+
+
+def run(args):
+    """Run the command and return the exit status."""
+    from ..data.pack import pack
+
+    result = pack(
+        args.source,
+        args.out,
+        size=args.size,
+        resize=args.resize,
+        quality=args.quality,
+        min_images=args.min_images,
+        root=args.root,
+        **writing(args),
+    )
+    return report(args, args.out, result)

@@ -1,0 +1,37 @@
+"""`gluonface data pack-pairs`: a verification pack of a list of pairs."""
+
+import sys
+
+
+def add_arguments(parser):
+    """Add the options to `parser`."""
+    parser.add_argument(
+        "pairs",
+        metavar="PAIRS",
+        help="LFW's pairs.txt, or lines `image,image,1` (same person) and `image,image,0`",
+    )
+    parser.add_argument(
+        "root",
+        metavar="ROOT",
+        help="the folder of the aligned images; for LFW's NAME/NAME_0001.jpg",
+    )
+    parser.add_argument("out", metavar="OUT.bin", help="the pack")
+    parser.add_argument("--size", type=int, default=112, help="height and width of the images")
+    parser.add_argument(
+        "--resize", action="store_true", help="resize other images; if not given they are an error"
+    )
+    parser.add_argument(
+        "--quality", type=int, default=95, help="JPEG quality of resized images; 101 writes PNG"
+    )
+
+
+def run(args):
+    """Run the command and return the exit status."""
+    from ..data.pack_pairs import pack_pairs
+
+    pack = pack_pairs(
+        args.pairs, args.root, args.out, size=args.size, resize=args.resize, quality=args.quality
+    )
+    same = int(pack.issame.sum())
+    sys.stdout.write(f"{args.out}: {len(pack)} pairs, {same} same, {len(pack) - same} different\n")
+    return 0

@@ -1,0 +1,25 @@
+"""`gluonface data unpack`: the images of a training set or a verification pack as files."""
+
+import sys
+
+
+def add_arguments(parser):
+    """Add the options to `parser`."""
+    parser.add_argument("source", metavar="SET", help="a record folder, a .rec or a .bin file")
+    parser.add_argument("out", metavar="OUT", help="the folder for the images")
+
+
+def run(args):
+    """Run the command and return the exit status."""
+    from ..data import unpack
+
+    if args.source.endswith(".bin"):
+        found = unpack.unpack_pack(args.source, args.out)
+        sys.stdout.write(f"pairs        {found['pairs']:,}, listed in {args.out}/pairs.csv\n")
+    else:
+        found = unpack.unpack_records(args.source, args.out)
+        sys.stdout.write(f"identities   {found['identities']:,}\n")
+    sys.stdout.write(f"images       {found['images']:,} in {args.out}\n")
+    for name, reason in found.get("left_out", ()):
+        sys.stdout.write(f"  left out: {name}: {reason}\n")
+    return 1 if found.get("left_out") else 0
