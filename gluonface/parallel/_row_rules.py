@@ -46,11 +46,29 @@ class Sgd:
         self.momentum, self.wd = float(momentum), float(wd)
         self.slots = ("momentum",) if momentum else ()
 
-    def apply(self, w, g, slots, lr, decay=True, rate=None, sqrt=np.sqrt):
-        """Update rows `w` in place by their gradient `g`, which is overwritten, and `slots`."""
+    def apply(self, w, g, slots, lr, scale=1.0, pull=None, decay=True, rate=None, sqrt=np.sqrt):
+        """Update rows in place.
+
+        Parameters
+        ----------
+        w, g : arrays (m, width) or (m,)
+            Rows and gradient. The gradient proper is scale (g + pull w); `g` is overwritten.
+        slots : list of arrays like `w`
+        lr, scale : float
+        pull : array (m, 1), optional
+        decay : bool, default True
+            Whether there is weight decay.
+        rate : array (m, 1), optional
+            What `AdamW.rate` gives.
+        sqrt : callable
+            The arrays' square root.
+        """
+        g *= -lr * scale
+        factor = None if pull is None else pull * (-lr * scale)
         if decay and self.wd:
-            g += w * self.wd
-        g *= -lr
+            factor = (0.0 if factor is None else factor) - lr * self.wd
+        if factor is not None:
+            g += w * factor
         if slots:
             (v,) = slots
             v *= self.momentum
@@ -69,14 +87,16 @@ class Nag(Sgd):
     The second w is the new one, as in MXNet, which writes the weight first.
     """
 
-    def apply(self, w, g, slots, lr, decay=True, rate=None, sqrt=np.sqrt):
+    def apply(self, w, g, slots, lr, scale=1.0, pull=None, decay=True, rate=None, sqrt=np.sqrt):
         """As `Sgd.apply`."""
         if not slots:
-            super().apply(w, g, slots, lr, decay)
+            super().apply(w, g, slots, lr, scale, pull, decay)
             return
         (v,) = slots
         wd = self.wd if decay else 0.0
-        g *= -lr
+        g *= -lr * scale
+        if pull is not None:
+            g += w * (pull * (-lr * scale))
         step = v * self.momentum
         step += g
         if wd:
@@ -117,9 +137,12 @@ class AdamW:
         rate = lr * np.sqrt(1.0 - self.beta2**count) / (1.0 - self.beta1**count)
         return rate.astype(np.float32)
 
-    def apply(self, w, g, slots, lr, decay=True, rate=None, sqrt=np.sqrt):
-        """As `Sgd.apply`; `rate` (m, 1) is what `rate` gives."""
+    def apply(self, w, g, slots, lr, scale=1.0, pull=None, decay=True, rate=None, sqrt=np.sqrt):
+        """As `Sgd.apply`."""
         m, v = slots
+        g *= scale
+        if pull is not None:
+            g += w * (pull * scale)
         m *= self.beta1
         m += g * (1.0 - self.beta1)
         g *= g

@@ -37,8 +37,10 @@ class HostStore:
         self._used = {}  # address -> buffer
 
     def allocate(self, name, shape, dtype=np.float32):
-        """Return an array of zeros that takes memory only where it is written to."""
-        return np.zeros(shape, dtype)
+        """Return an array of zeros."""
+        array = np.empty(shape, dtype)
+        array[:] = 0  # takes its memory now, not in the midst of training
+        return array
 
     def add(self, name, width=None, fill=None):
         """Make the array `name`, (classes, width) or (classes,), of zeros or by ``fill(a, b)``."""

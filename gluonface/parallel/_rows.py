@@ -7,7 +7,6 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
-from ._operators import shared
 from ._part import Shard
 from ._row_rules import Missed, check_mode, make_rule
 from ._row_store import make_store
@@ -17,6 +16,7 @@ from .sampling import check_index, exact_sample, hash_sample
 __all__ = ["SampledRows"]
 
 nd = mx.nd
+TINY = 1e-24  # so that rows of zeros divide nothing by zero; their gradient is 0
 
 
 class Pending:
@@ -33,11 +33,13 @@ class Pending:
         Gradients of the bias and the class margins.
     views : tuple of NDArray
         What the step knows `weight` and the gradient by.
+    squares : numpy.ndarray (m k,) or None
+        The squared lengths of the rows, if known.
     """
 
-    def __init__(self, index, weight, grad, vectors, views, radial):
+    def __init__(self, index, weight, grad, vectors, views, radial, squares=None):
         self.index, self.weight, self.grad, self.vectors = index, weight, grad, vectors
-        self.views, self.radial = views, radial
+        self.views, self.radial, self.squares = views, radial, squares
 
 
 class SampledRows:
@@ -101,7 +103,7 @@ class SampledRows:
             return None
         head, store, m = self.head, self.store, len(index)
         weight = store.buffer(m, self.width)
-        lengths = np.empty(m * self.margin.subcenters, np.float32)
+        squares = np.empty(m * self.margin.subcenters, np.float32)
         known = isinstance(weight, np.ndarray) and self.margin.unit_weight
         for block in store.blocks(m, self.width):
             rows = store.read("weight", index[block], out=weight[block])
@@ -109,13 +111,13 @@ class SampledRows:
             if known:
                 k = self.margin.subcenters
                 each = rows.reshape(-1, head.embedding_size)
-                np.einsum("ij,ij->i", each, each, out=lengths[block.start * k : block.stop * k])
+                np.einsum("ij,ij->i", each, each, out=squares[block.start * k : block.stop * k])
         view = store.to_step(weight)
         vectors = {name: store.to_step(self._read(name, index)) for name in self.vectors}
         shard = Shard(head.start, head.stop, view, view, **vectors)
-        shard.index, shard.rows = index, weight
+        shard.index, shard.rows, shard.squares = index, weight, squares if known else None
         if known:
-            np.sqrt(lengths, out=lengths)
+            lengths = np.sqrt(squares)
             inverse = (lengths > 1e-12) / np.maximum(lengths, np.float32(1e-12))
             shard.inverse = nd.array(inverse, ctx=head.ctx)
         if self.unbiased:
@@ -172,7 +174,9 @@ class SampledRows:
         grad_x = step.gradients(grad, (written, False), *pairs, radial=False)
         radial = self.margin.unit_weight
         views = (shard.weight, written)
-        self.pending.append(Pending(shard.index, shard.rows, None, vectors, views, radial))
+        self.pending.append(
+            Pending(shard.index, shard.rows, None, vectors, views, radial, shard.squares)
+        )
         return grad_x
 
     def _merge(self):
@@ -214,8 +218,21 @@ class SampledRows:
         shape = (-1, self.head.embedding_size)
         g, w = each.grad[block].reshape(shape), each.weight[block].reshape(shape)
         along = self.store.row_dot(g, w)
-        along /= self.store.row_dot(w, w) + 1e-24
+        along /= self.store.row_dot(w, w) + TINY
         g -= w * along
+
+    def _pull(self, each, block):
+        """Return what multiple (m, 1) of the rows takes the part along them off the gradient."""
+        if not each.radial or self.margin.subcenters > 1:
+            self._project(each, block)
+            return None
+        g, w = each.grad[block], each.weight[block]
+        along = self.store.row_dot(g, w)
+        if each.squares is None:
+            along /= -self.store.row_dot(w, w) - TINY
+        else:
+            along /= -each.squares[block, None] - np.float32(TINY)
+        return along
 
     def square_sum(self):
         """Return the sum of squares of the pending gradient, float."""
@@ -257,7 +274,6 @@ class SampledRows:
         each = self._merge()
         if each is not None:
             for block in self.store.blocks(len(each.index), self.width):
-                self._project(each, block)
                 self._update_rows(each, block, lr, scale)
             for name, values in each.vectors.items():
                 self._update_vector(name, each.index, values, lr, scale)
@@ -274,15 +290,13 @@ class SampledRows:
 
     def _update_rows(self, each, block, lr, scale):
         store, rule, index = self.store, self.rule, each.index[block]
-        w, g = each.weight[block], each.grad[block]
-        if scale != 1.0:
-            g *= scale
+        w, g, pull = each.weight[block], each.grad[block], self._pull(each, block)
         slots = [store.read(slot, index) for slot in rule.slots]
         if self.mode == "reset" and self.last is not None:
             fresh = (self.last[index] == self.updates).astype(np.float32)[:, None]
             for slot in slots:
                 slot *= store.wrap(fresh)
-        rule.apply(w, g, slots, lr, True, self._rate(index, lr), store.sqrt)
+        rule.apply(w, g, slots, lr, scale, pull, True, self._rate(index, lr), store.sqrt)
         store.write("weight", index, w)
         for slot, values in zip(rule.slots, slots):
             store.write(slot, index, values)
@@ -296,12 +310,12 @@ class SampledRows:
     def _update_vector(self, name, index, grad, lr, scale):
         """Update the bias or the margins of some classes: never decayed, momentum frozen."""
         store, rule = self.store, self.rule
-        w, g = store.read(name, index), store.from_step(grad) * scale
+        w, g = store.read(name, index), store.from_step(grad)
         slots = [store.read(f"{name}.{slot}", index) for slot in rule.slots]
         rate = self._rate(index, lr)
         if rate is not lr:
             rate = rate.reshape((-1,))
-        rule.apply(w, g, slots, lr, False, rate, store.sqrt)
+        rule.apply(w, g, slots, lr, scale, None, False, rate, store.sqrt)
         if name == "class_margin":
             low, high = 0.0, self.margin.max_margin
             w = np.clip(w, low, high) if isinstance(w, np.ndarray) else nd.clip(w, low, high)
