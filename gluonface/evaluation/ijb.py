@@ -318,7 +318,7 @@ def _histogram(genuine, impostor, bins=200):
     own = genuine[np.isfinite(genuine)]
     same = np.histogram(np.clip(own, -1, 1), edges)[0]
     inner = edges[1:-1].astype(impostor.dtype)
-    above = np.searchsorted(-impostor, -inner, side="right")  # scores of at least each edge
+    above = len(impostor) - np.searchsorted(impostor[::-1], inner, side="left")
     above = np.concatenate([[len(impostor)], above, [0]])
     return Histogram(edges, same, above[:-1] - above[1:])
 

@@ -18,7 +18,7 @@ _DIRECT = 40  # one pair on its own costs as much as this many entries of a prod
 
 
 def places(ids, wanted, name, lines="line"):
-    """Return the position in `ids` (sorted, unique) of each of `wanted`, as int32.
+    """Return the position in `ids` (sorted, unique) of each of `wanted`, as small integers.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def places(ids, wanted, name, lines="line"):
     """
     wanted = np.asarray(wanted)
     low, high = int(ids[0]), int(ids[-1])
-    found = np.empty(len(wanted), np.int32)
+    found = np.empty(len(wanted), np.uint16 if len(ids) < 1 << 16 else np.int32)
     table = None
     if high - low < max(1 << 22, 4 * len(ids)):
         table = np.full(high - low + 1, -1, np.int32)

@@ -28,6 +28,8 @@ __all__ = [
     "tar_at_far",
 ]
 
+_WINDOW = 4096  # points of the ROC looked at first on either side of a target
+
 
 @dataclasses.dataclass(frozen=True)
 class RocCurve:
@@ -317,10 +319,10 @@ def roc_corners(genuine, impostor, different):
     if different > len(impostor):
         inside = own > impostor[-1] if len(impostor) else np.zeros(len(own), bool)
         own, counts = own[inside], counts[inside]
-    falling = -impostor
+    rising = impostor[::-1]
     right = np.cumsum(counts)
-    before = np.searchsorted(falling, -own, side="left")
-    at = np.searchsorted(falling, -own, side="right")
+    before = len(rising) - np.searchsorted(rising, own, side="right")
+    at = len(rising) - np.searchsorted(rising, own, side="left")
     wrong = np.stack([before, at], axis=1).ravel()
     right = np.stack([right - counts, right], axis=1).ravel()
     # After a value's point come the different pairs below it, so its threshold ends both.
@@ -343,36 +345,59 @@ def _above(ascending, threshold):
 
 def _strict(genuine, impostor, different, allowed):
     """Yield (true accepts, false accepts, threshold) with at most `allowed` false accepts."""
+    rising = impostor[::-1]
     for k in allowed:
         if k >= different:
             yield _above(genuine, -math.inf), different, -math.inf
             continue
         threshold = impostor[k]  # in its own dtype, so that comparisons are exact
-        # False accepts are the run before the first score that is not above the threshold.
-        wrong = int(np.searchsorted(-impostor[: k + 1], -threshold, side="left"))
-        yield _above(genuine, threshold), wrong, float(threshold)
+        yield _above(genuine, threshold), _above(rising, threshold), float(threshold)
 
 
 def _nearest(genuine, impostor, different, targets):
     """Yield (true accepts, false accepts, threshold) of the ROC point nearest to each target.
 
     Points are those that scikit-learn keeps: where the step to the next differs from the step to
-    this one. `genuine` ascends, `impostor` descends and may be the upper end alone.
+    this one. `genuine` ascends, `impostor` descends and may be the upper end alone. Of millions
+    of points a window around the target is looked at, and a larger one until it decides.
     """
-    thresholds, wrong, right = _kept_points(genuine, impostor, len(impostor) == different)
-    far = wrong / different
     for target in targets:
-        # Reversed, the first of equally near points is the one with the highest rates.
-        distance = np.abs(far[::-1] - target)
-        point = len(distance) - 1 - int(np.argmin(distance))
-        yield int(right[point]), int(wrong[point]), float(thresholds[point])
+        aim, reach = target * different, _WINDOW
+        while True:
+            low = max(0, int(aim) - reach)
+            high = min(len(impostor), int(aim) + reach)
+            thresholds, wrong, right, known = _kept_points(genuine, impostor, low, high, different)
+            # Reversed, the first of equally near points is the one with the highest rates.
+            distance = np.abs((wrong / different)[::-1] - target)
+            point = len(distance) - 1 - int(np.argmin(distance)) if len(distance) else -1
+            decided = point >= 0 and (
+                abs(wrong[point] - aim) < min(aim - known[0], known[1] - aim)
+                or (low == 0 and high == len(impostor))
+            )
+            if decided:
+                yield int(right[point]), int(wrong[point]), float(thresholds[point])
+                break
+            reach *= 4
 
 
-def _kept_points(genuine, impostor, whole):
-    """Return thresholds, false accepts and true accepts of the ROC's kept points, from (0, 0)."""
-    floor = -math.inf if whole or not len(impostor) else impostor[-1]
-    genuine = genuine[np.searchsorted(genuine, floor, side="left") :][::-1]
-    values, false_steps = _runs(impostor)
+def _kept_points(genuine, impostor, low, high, different):
+    """Return the kept points of the ROC among the different pairs `low`..`high`.
+
+    Returns
+    -------
+    thresholds, wrong, right : numpy.ndarray
+        Of each point, with false and true accepts as counts.
+    known : tuple of float
+        All points with false accepts between these two are among them.
+    """
+    ends = low == 0, high == different
+    part = impostor[low:high]
+    top = math.inf if ends[0] or not len(part) else part[0]
+    floor = -math.inf if ends[1] or not len(part) else part[-1]
+    stop = np.searchsorted(genuine, top, side="right")
+    right_before = len(genuine) - int(stop)
+    genuine = genuine[np.searchsorted(genuine, floor, side="left") : stop][::-1]
+    values, false_steps = _runs(part)
     own, true_counts = _runs(genuine)
     # Merge the few same pairs into the many different ones: where a value is new, insert it.
     place = np.searchsorted(-values, -own, side="left")
@@ -385,15 +410,24 @@ def _kept_points(genuine, impostor, whole):
     values = np.insert(values, new, own[~shared])
     false_steps = np.insert(false_steps, new, 0)
     true_steps = np.insert(true_steps, new, true_counts[~shared])
-    wrong, right = np.cumsum(false_steps), np.cumsum(true_steps)
+    wrong, right = low + np.cumsum(false_steps), right_before + np.cumsum(true_steps)
     kept = np.ones(len(values), bool)
     kept[1:-1] = (np.diff(false_steps)[1:] != 0) | (np.diff(true_steps)[1:] != 0)
-    if not whole:
-        kept[-1:] = False  # how many more there are at the lowest value is not known
+    known = [-math.inf, math.inf]
+    if not ends[0] and len(kept):  # a run of ties may begin above the window
+        kept[0], known[0] = False, wrong[0]
+    if not ends[1]:  # at the lowest value there may be more: is the point before it kept?
+        sure = len(kept) > 1 and (
+            false_steps[-1] > false_steps[-2] or true_steps[-1] != true_steps[-2]
+        )
+        kept[-1 if sure else -2 :] = False
+        known[1] = wrong[-1 if sure or len(wrong) < 2 else -2]
+    start = [0] if ends[0] else []
     return (
-        np.concatenate([[np.inf], values[kept]]),
-        np.concatenate([[0], wrong[kept]]),
-        np.concatenate([[0], right[kept]]),
+        np.concatenate([[np.inf] * len(start), values[kept]]),
+        np.concatenate([start, wrong[kept]]),
+        np.concatenate([start, right[kept]]),
+        known,
     )
 
 
