@@ -1,4 +1,4 @@
-"""Starts a script in two processes that talk to each other, as a user would."""
+"""Starts processes that talk to each other, as a user would."""
 
 import importlib.util
 import os
@@ -12,18 +12,16 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def run_in_two(script, folder, *arguments, timeout=240):
-    """Run ``script FOLDER ARGUMENTS...`` on two ranks; return the arrays of FOLDER/RANK.npz.
+def launch(processes, *command, timeout=240):
+    """Run a command on some ranks and return the finished process.
 
     Skips the test when Horovod is not installed, or lacks MXNet or Gloo.
     """
     if importlib.util.find_spec("horovod") is None:
         pytest.skip("needs Horovod: scripts/install-horovod.sh builds it")
+    launcher = (sys.executable, "-m", "gluonface.parallel.launch", "-np", str(processes), "--gloo")
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "gluonface.parallel.launch", "-np", "2", "--gloo"),
-            *(sys.executable, script, folder, *arguments),
-        ],
+        [*launcher, *command],
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
@@ -36,5 +34,11 @@ def run_in_two(script, folder, *arguments, timeout=240):
     )
     if "support has not been built" in done.stdout + done.stderr:
         pytest.skip("Horovod is installed without MXNet or Gloo: scripts/install-horovod.sh")
+    return done
+
+
+def run_in_two(script, folder, *arguments):
+    """Run ``script FOLDER ARGUMENTS...`` on two ranks; return the arrays of FOLDER/RANK.npz."""
+    done = launch(2, sys.executable, script, folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return [dict(np.load(pathlib.Path(folder) / f"{rank}.npz")) for rank in range(2)]

@@ -28,7 +28,7 @@ def file_names(name, classes):
 
 
 def create(folder, name, classes, tail, dtype):
-    """Make the files of an array (classes, *tail), filled with zeros. One rank does.
+    """Make the files of an array ``(classes, *tail)``, filled with zeros. One rank does.
 
     Parameters
     ----------
