@@ -22,6 +22,7 @@ def add_arguments(parser):
             "inspect": ("gluonface.cli.data_inspect", "what is in a set or a verification pack"),
             "verify": ("gluonface.cli.data_verify", "check sets and packs; status 1 if wrong"),
             "align": ("gluonface.cli.data_align", "cut the aligned faces out of photographs"),
+            "catalog": ("gluonface.cli.data_catalog", "public sets: counts, licences, sources"),
             "clean": ("gluonface.cli.data_clean", "leave out images far from their class centre"),
             "synthesize": (
                 "gluonface.cli.data_synthesize",

@@ -1,0 +1,65 @@
+"""`gluonface data catalog`: the public face sets, their licences, and checks of downloads."""
+
+import sys
+
+
+def add_arguments(parser):
+    """Add the options to `parser`."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="a set or a pattern, `webface*`")
+    parser.add_argument(
+        "--check", metavar="DIR", help="compare the files of a download with the known MD5 sums"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the entries, or the check, to FILE")
+
+
+def run(args):
+    """Run the command and return the exit status."""
+    import dataclasses
+
+    from ..data.catalog import CATALOG, check_files
+    from ..errors import InputError
+    from ..files import write_json
+
+    pattern = args.name is None or any(c in args.name for c in "*?[")
+    if args.check is not None:
+        if pattern:
+            raise InputError("--check needs the name of one set")
+        found = check_files(CATALOG.get(args.name), args.check)
+        for name, state in found.items():
+            sys.stdout.write(f"{name:16} {state}\n")
+        if args.json:
+            write_json(args.json, found)
+        return int("wrong" in found.values())
+    names = CATALOG.list(args.name or "*") if pattern else [CATALOG.resolve(args.name)]
+    entries = [CATALOG.get(name) for name in names]
+    if args.json:
+        write_json(args.json, [dataclasses.asdict(entry) for entry in entries])
+    if not pattern:
+        _details(entries[0])
+        return 0
+    rows = [("name", "kind", "identities", "images", "pairs")]
+    for entry in entries:
+        numbers = (entry.identities, entry.images, entry.pairs)
+        rows.append((entry.name, entry.kind, *("" if n is None else f"{n:,}" for n in numbers)))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for row in rows:
+        left = "  ".join(f"{cell:{width}}" for cell, width in zip(row[:2], widths))
+        right = "  ".join(f"{cell:>{width}}" for cell, width in zip(row[2:], widths[2:]))
+        sys.stdout.write(f"{left}  {right}".rstrip() + "\n")
+    sys.stdout.write("\nLicences, sources and what to do: gluonface data catalog NAME\n")
+    return 0
+
+
+def _details(entry):
+    lines = [
+        ("set", f"{entry.title} ({entry.kind})"),
+        ("content", entry.about),
+        ("files", entry.layout),
+        ("licence", entry.license),
+        ("page", entry.page),
+        ("then", entry.after),
+    ]
+    for name, value in lines:
+        sys.stdout.write(f"{name:9} {value}\n")
+    for name, digest in entry.md5.items():
+        sys.stdout.write(f"{'md5':9} {digest}  {name}\n")

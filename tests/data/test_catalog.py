@@ -1,0 +1,93 @@
+"""The catalogue: complete, consistent, its checks, and what recognises a set by its counts."""
+
+import hashlib
+import json
+
+import pytest
+
+from gluonface.cli import main
+from gluonface.data.catalog import CATALOG, check_files, recognise
+from gluonface.errors import InputError
+
+WANTED = [
+    "ms1mv2",
+    "ms1mv3",
+    "glint360k",
+    "casia-webface",
+    "vggface2",
+    "webface4m",
+    "webface12m",
+    "webface42m",
+    "lfw",
+    "cfp-ff",
+    "cfp-fp",
+    "agedb-30",
+    "calfw",
+    "cplfw",
+    "vgg2-fp",
+    "ijb-b",
+    "ijb-c",
+    "megaface",
+    "ifrt",
+]
+
+
+def test_all_sets_are_there_and_say_everything():
+    assert sorted(CATALOG.list()) == sorted(WANTED)
+    for name in WANTED:
+        entry = CATALOG.get(name)
+        assert entry.name == name
+        assert entry.kind in ("training", "pairs", "protocol")
+        assert all((entry.title, entry.about, entry.layout, entry.license, entry.after))
+        assert entry.page.startswith("http")
+        assert all(len(digest) == 32 for digest in entry.md5.values())
+        for count in (entry.images, entry.identities):
+            # The words say the same as the numbers.
+            assert count is None or f"{count:,}" in entry.about
+        if entry.kind == "pairs":
+            assert f"{entry.pairs:,} pairs" in entry.about
+
+
+def test_names_that_users_know():
+    assert CATALOG.get("faces_emore").name == "ms1mv2"
+    assert CATALOG.get("MS1M-RetinaFace").name == "ms1mv3"
+    with pytest.raises(InputError, match="glint360k"):
+        CATALOG.get("glint36k")
+
+
+def test_sets_are_recognised_by_their_counts():
+    assert [e.name for e in recognise(85742, 5822653)] == ["ms1mv2"]
+    assert recognise(85742, 5822654) == []
+    assert [e.name for e in recognise(10572, 490623)] == ["casia-webface"]
+    assert {e.name for e in recognise(pairs=7000, same=3500)} == {"cfp-ff", "cfp-fp"}
+    assert recognise(pairs=7000, same=3499) == []
+
+
+def test_files_are_checked(tmp_path, monkeypatch, capsys):
+    entry = CATALOG.get("glint360k")
+    monkeypatch.setitem(entry.md5, "train.idx", hashlib.md5(b"0\t0\n").hexdigest())
+    (tmp_path / "train.idx").write_bytes(b"0\t0\n")
+    (tmp_path / "glint360k_03").write_bytes(b"cut short")
+    found = check_files(entry, tmp_path, progress=False)
+    assert (found["train.idx"], found["glint360k_03"]) == ("good", "wrong")
+    assert found["train.rec"] == "missing"
+    assert main(["data", "catalog", "glint360k", "--check", str(tmp_path)]) == 1
+    (tmp_path / "glint360k_03").unlink()
+    assert main(["data", "catalog", "glint360k", "--check", str(tmp_path)]) == 0
+    capsys.readouterr()
+    with pytest.raises(InputError, match="none of the files"):
+        check_files(entry, tmp_path / "nothing", progress=False)
+    with pytest.raises(InputError, match="no sums of LFW"):
+        check_files(CATALOG.get("lfw"), tmp_path, progress=False)
+
+
+def test_the_command(tmp_path, capsys):
+    assert main(["data", "catalog", "--json", str(tmp_path / "all.json")]) == 0
+    shown = capsys.readouterr().out
+    assert "17,091,657" in shown
+    assert len(json.loads((tmp_path / "all.json").read_text())) == len(WANTED)
+    assert main(["data", "catalog", "glint360k"]) == 0
+    assert "8483be5af6f9906e19f85dee49132f8e" in capsys.readouterr().out
+    assert main(["data", "catalog", "webface*"]) == 0
+    assert capsys.readouterr().out.count("training") == 3
+    assert main(["data", "catalog", "web*", "--check", "."]) == 2
