@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 SHORT = {
     "data": "data.path",
     "init": "model.init",
+    "init_centers": "head.init",
     "packs": "eval.packs",
     "parallel": "train.parallel",
     "ctx": "train.ctx",
@@ -43,6 +44,11 @@ def add_arguments(parser):
         "--init",
         metavar="SOURCE",
         help="weights to start from: a run folder, an exported prefix, or NAME:FILE.params",
+    )
+    add(
+        "--init-centers",
+        metavar="HOW",
+        help="class centres of the run that --init names: same | grow | a label map FILE | new",
     )
     add("--resume", action="store_true", help="go on from the last checkpoint of the run folder")
     add("--ctx", metavar="DEVICES", help="cpu | gpu | cpu0,cpu1 | gpu0,gpu1,...")

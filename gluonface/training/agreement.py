@@ -1,4 +1,4 @@
-"""What all ranks must agree on: facts of the run, and whether each of them is well.
+"""Whether all ranks are well.
 
 A rank that raises alone leaves the others waiting in their next collective. Here each says how it
 is, and all raise together, with the rank's name and its message.
@@ -9,9 +9,9 @@ import json
 import numpy as np
 
 from .._compat import mx
-from ..errors import GluonfaceError, InputError, TrainingError
+from ..errors import GluonfaceError, TrainingError
 
-__all__ = ["exchange", "require_same", "together"]
+__all__ = ["exchange", "together"]
 
 
 def exchange(comm, value, name):
@@ -65,28 +65,3 @@ def together(comm, function, name):
         if text is not None:
             raise TrainingError(f"rank {rank} failed: {text}")
     return result
-
-
-def require_same(comm, facts):
-    """Raise `InputError` on every rank if the ranks do not agree. A collective.
-
-    Parameters
-    ----------
-    comm : object
-        Communicator.
-    facts : dict
-        Name -> value that JSON can hold: classes, settings, and so on.
-    """
-    everyone = exchange(comm, facts, "training.agreement")
-    differing = []
-    for rank, theirs in enumerate(everyone):
-        for key in sorted(set(theirs) | set(everyone[0])):
-            ours = everyone[0].get(key)
-            if theirs.get(key) != ours:
-                differing.append(f"{key} is {ours!r} on rank 0, {theirs.get(key)!r} on rank {rank}")
-    if differing:
-        more = f", and {len(differing) - 5} more" if len(differing) > 5 else ""
-        raise InputError(
-            f"the processes of this run do not agree: {'; '.join(differing[:5])}{more}. Start all "
-            "of them with the same command, data and version"
-        )

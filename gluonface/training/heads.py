@@ -3,8 +3,10 @@
 import logging
 
 from ..errors import InputError
+from .head_files import find_checkpoint
+from .label_map import take_centers
 
-__all__ = ["build_head"]
+__all__ = ["build_head", "start_centers"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,38 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
         wire_dtype=options.wire_dtype,
         chunk=options.chunk,
     )
+
+
+def start_centers(config, head, comm):
+    """Give a new run the class centres that ``head.init`` asks for, and say what they are."""
+    source, how = config.model.init, config.head.init
+    if how in (None, "new"):
+        if how is None and source is not None and _has_centers(source) and comm.rank == 0:
+            logger.warning(
+                "the class centres are new: --init takes the backbone alone. --init-centers same, "
+                "grow or FILE takes the centres of %s as well; --init-centers new says that none "
+                "are wanted",
+                source,
+            )
+        return
+    if source is None:
+        raise InputError(
+            f"--init-centers {how} (head.init) takes the centres of the run that --init names, and "
+            "there is no --init"
+        )
+    taken = take_centers(head, source, how)
+    if comm.rank == 0:
+        logger.info(
+            "class centres of %s: %d of %d, the others are new", source, taken, head.num_classes
+        )
+
+
+def _has_centers(source):
+    try:
+        find_checkpoint(source)
+    except InputError:
+        return False
+    return True
 
 
 def expected_bytes(config, margin, num_classes, embedding_size, ranks):

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError, TrainingError
 from ..files import sha256
 
-__all__ = ["BLOCK", "create", "file_names", "read", "write"]
+__all__ = ["BLOCK", "RowReader", "create", "file_names", "read", "write"]
 
 BLOCK = 65536
 PIECE = 1 << 25  # bytes held in memory at a time
@@ -108,22 +108,57 @@ def read(folder, name, classes, start, stop, files=None):
     DataError
         If a file is missing, cut short, or not what was written.
     """
+    reader = RowReader(folder, name, classes, files)
     for file, first, last in file_names(name, classes):
         low, high = max(first, start), min(last, stop)
         if low >= high:
             continue
-        path = folder / file
+        rows = reader.open(file, last - first)
+        for begin, end in _pieces(low, high, _row_bytes(rows.shape[1:], rows.dtype)):
+            yield begin, np.array(rows[begin - first : end - first])
+
+
+class RowReader:
+    """The rows of any classes of a stored array.
+
+    Parameters
+    ----------
+    folder, name, classes, files
+        As of `read`.
+    """
+
+    def __init__(self, folder, name, classes, files=None):
+        self.folder, self.name, self.classes, self.files = folder, name, classes, files
+        self._open = {}
+
+    def take(self, ids):
+        """Return the rows of some classes, (len(ids), ...)."""
+        names = file_names(self.name, self.classes)
+        result = None
+        for block in np.unique(ids // BLOCK):
+            file, first, last = names[block]
+            rows = self.open(file, last - first)
+            if result is None:
+                result = np.empty((len(ids), *rows.shape[1:]), rows.dtype)
+            here = ids // BLOCK == block
+            result[here] = rows[ids[here] - first]
+        return result
+
+    def open(self, file, count):
+        """Return a file's rows, mapped into memory, after its checksum was found right."""
+        if file in self._open:
+            return self._open[file]
+        path = self.folder / file
         try:
-            if files is not None and sha256(path) != files[file]["sha256"]:
+            if self.files is not None and sha256(path) != self.files[file]["sha256"]:
                 raise DataError(f"{path} is damaged: its SHA-256 is not the one in manifest.json")
             rows = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path} of the checkpoint cannot be read: {error}") from error
-        if len(rows) != last - first:
-            raise DataError(f"{path} has {len(rows)} rows, {last - first} were expected")
-        size = _row_bytes(rows.shape[1:], rows.dtype)
-        for begin, end in _pieces(low, high, size):
-            yield begin, np.array(rows[begin - first : end - first])
+        if len(rows) != count:
+            raise DataError(f"{path} has {len(rows)} rows, {count} were expected")
+        self._open[file] = rows
+        return rows
 
 
 def _header(shape, dtype):

@@ -1,5 +1,6 @@
 """A whole run: build everything from a configuration, train, export."""
 
+import dataclasses
 import importlib.util
 import logging
 import pathlib
@@ -9,10 +10,10 @@ import sys
 from .._compat import mx
 from ..errors import InputError
 from . import callbacks as watch
-from .agreement import require_same, together
+from .agreement import together
 from .checkpoint import Checkpoints, load_state
 from .config import config_to_dict
-from .heads import build_head
+from .heads import build_head, start_centers
 from .optimizers import Updates
 from .precision import LossScale, reduced
 from .run_folder import RunFolder
@@ -51,13 +52,13 @@ def train(config, run, resume=False, argv=None, progress=None):
             folder.require_new()
     else:
         logging.getLogger("gluonface").setLevel(logging.WARNING)  # rank 0 speaks for all
-    trainer = build(config, comm, folder.path)
     checkpoints = Checkpoints(folder.checkpoints, comm, config.checkpoint.keep)
+    last = checkpoints.path("last") if resume else None
+    trainer = build(_without_init(config) if last is not None else config, comm, folder.path)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
     if comm.rank == 0:
         folder.begin(config, sys.argv if argv is None else argv)
     try:
-        last = checkpoints.path("last") if resume else None
         if last is not None:
             load_state(last, trainer)
             logger.info("resuming at step %d of %d", trainer.progress.step, trainer.steps)
@@ -100,17 +101,20 @@ def build(config, comm=None, folder=None):
     """
     from ..loss.auxiliary import Auxiliaries
     from ..parallel import Local
+    from ..parallel.communicator import agree
 
     comm = comm or Local()
     # What fails on one rank is to fail on all, so nothing in here waits for another rank.
     loader, net, ctx, margin = together(comm, lambda: _prepare(config, comm), "training.prepared")
     classes = loader.dataset.num_classes
-    require_same(comm, _facts(config, loader, ctx))
+    if comm.size > 1:
+        agree(comm, "training.settings", _facts(config, loader, ctx))
     head = together(
         comm,
         lambda: build_head(config, margin, classes, net.cfg.embedding_size, comm, ctx[0], folder),
         "training.head",
     )
+    together(comm, lambda: start_centers(config, head, comm), "training.centers")
     if comm.size > 1:
         for name, parameter in net._collect_params_with_prefix().items():
             value = parameter.data(ctx[0])
@@ -216,6 +220,14 @@ def _facts(config, loader, ctx):
         "gluonface": __version__,
         "MXNet": mx.__version__,
     }
+
+
+def _without_init(config):
+    """Return a configuration that takes nothing of other runs; its weights are in a checkpoint."""
+    model = dataclasses.replace(config.model, init=None)
+    return dataclasses.replace(
+        config, model=model, head=dataclasses.replace(config.head, init=None)
+    )
 
 
 def check_auxiliary(config):

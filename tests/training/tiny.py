@@ -1,9 +1,11 @@
 """A backbone small enough to train in milliseconds, and a command line that kills itself.
 
 ``python tiny.py POINT:N gluonface-arguments...`` ends with SIGKILL (or, for ``sigterm``, gets
-SIGTERM) at the N-th time that it comes by POINT. ``none:0`` lets it run.
+SIGTERM) at the N-th time that it comes by POINT. ``none:0`` lets it run. ``POINT:N@R`` does it on
+rank R of several alone.
 """
 
+import dataclasses
 import os
 import signal
 import sys
@@ -40,6 +42,30 @@ if "tiny" not in BACKBONES:
     BACKBONES.register("tiny")((CFG, lambda cfg, prelu="plain", **kwargs: Tiny(cfg, **kwargs)))
 
 
+class Plain(Backbone):
+    """Without BatchNorm and dropout, whose work depends on how a batch is split."""
+
+    def __init__(self, cfg, **kwargs):
+        super().__init__(cfg, **kwargs)
+        nn = mx.gluon.nn
+        with self.name_scope():
+            self.features = nn.HybridSequential(prefix="")
+            self.features.add(
+                nn.Conv2D(8, 7, strides=7, in_channels=3),
+                nn.PReLU(in_channels=8),
+                nn.Conv2D(cfg.embedding_size, 16, in_channels=8),
+                nn.Flatten(),
+            )
+
+    def embed(self, F, x):
+        return self.features(x)
+
+
+if "tiny-plain" not in BACKBONES:
+    PLAIN = dataclasses.replace(CFG, name="tiny-plain")
+    BACKBONES.register("tiny-plain")((PLAIN, lambda cfg, prelu="plain", **kw: Plain(cfg, **kw)))
+
+
 def bomb(owner, name, number, point, signum=signal.SIGKILL):
     """Make the `number`-th call of an attribute send a signal before it does its work."""
     original, calls = getattr(owner, name), [0]
@@ -55,14 +81,36 @@ def bomb(owner, name, number, point, signum=signal.SIGKILL):
     setattr(owner, name, wrapped)
 
 
+def poison(owner, number):
+    """Make the `number`-th step's embeddings not finite."""
+    original, calls = owner._part, [0]
+
+    def wrapped(self, batch, *args):
+        calls[0] += 1
+        if calls[0] == number:
+            forward = self._forward
+            self._forward = lambda x: forward(x) * float("nan")
+            try:
+                return original(self, batch, *args)
+            finally:
+                self._forward = forward
+        return original(self, batch, *args)
+
+    owner._part = wrapped
+
+
 def arm(point, number):
     import numpy as np
 
-    from gluonface.training import checkpoint, head_files, trainer
+    from gluonface.training import checkpoint, head_files, optimizers, trainer
     from gluonface.training.callbacks import csv_files
 
     if point == "step":  # between two steps
         bomb(trainer.Trainer, "step", number, point)
+    elif point == "backward":  # in the middle of a step, the others wait for what does not come
+        bomb(optimizers.Updates, "apply", number, point)
+    elif point == "nan":  # a weight of this rank alone
+        poison(trainer.Trainer, number)
     elif point == "sigterm":
         bomb(trainer.Trainer, "step", number, point, signal.SIGTERM)
     elif point == "rows":  # its files of class centres made, not yet filled
@@ -86,5 +134,7 @@ if __name__ == "__main__":
     from gluonface.cli import main
 
     where, times = sys.argv[1].split(":")
-    arm(where, int(times))
+    times, _, rank = times.partition("@")
+    if rank in ("", os.environ.get("HOROVOD_RANK")):
+        arm(where, int(times))
     sys.exit(main(sys.argv[2:]))

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# MixFaceNet-XS with ArcFace on MS1MV2, class centres sharded by Partial FC
+#
+#   ./scripts/mixfacenet-xs.sh --data DIR --run DIR
+#   ./scripts/mixfacenet-xs.sh --smoke          the whole way in a minute, on a CPU
+set -euo pipefail
+. "$(dirname "$0")/_recipe.sh"
+
+recipe=mixfacenet-xs
+title="MixFaceNet-XS with ArcFace on MS1MV2, class centres sharded by Partial FC"
+default_processes=4
+smoke_settings=(train.steps=20 data.batch_size=8 optimizer.lr=0.02 eval.every=10 checkpoint.every=10 eval.folds=5)
+run_recipe "$@"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# iResNet-50 with ArcFace on MS1MV3
+#
+#   ./scripts/ms1mv3-r50-arcface.sh --data DIR --run DIR
+#   ./scripts/ms1mv3-r50-arcface.sh --smoke          the whole way in a minute, on a CPU
+set -euo pipefail
+. "$(dirname "$0")/_recipe.sh"
+
+recipe=ms1mv3-r50-arcface
+title="iResNet-50 with ArcFace on MS1MV3"
+default_processes=8
+smoke_settings=(train.steps=6 data.batch_size=6 optimizer.lr=0.01 eval.every=6 checkpoint.every=3 eval.folds=5)
+run_recipe "$@"

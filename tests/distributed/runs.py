@@ -1,0 +1,90 @@
+"""Starts whole training runs on several processes, as a user would."""
+
+import csv
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests/training/tiny.py"
+
+SETTINGS = (
+    "model.name=tiny-plain",
+    "data.batch_size=24",
+    "data.workers=1",
+    "train.steps=12",
+    "loss.scale=16.0",
+    "optimizer.name=sgd",
+    "optimizer.lr=0.05",
+    "log.every=1",
+    "log.tensorboard=false",
+    "log.curves=false",
+    "checkpoint.every=3",
+)
+
+
+def launch(processes, run, data, *more, point="none:0", settings=(), timeout=240):
+    """Run ``gluonface train`` on some processes and return it when it has ended.
+
+    Skips the test when Horovod is not installed, or lacks MXNet or Gloo.
+    """
+    if importlib.util.find_spec("horovod") is None:
+        pytest.skip("needs Horovod: scripts/install-horovod.sh builds it")
+    command = [sys.executable, "-W", "ignore", str(TINY), point, "train"]
+    command += ["--run", str(run), "--data", str(data), "--parallel", "horovod"]
+    for setting in (*SETTINGS, *settings):
+        command += ["--set", setting]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "gluonface.parallel.launch", "-np", str(processes), "--gloo"),
+            *(*command, *more),
+        ],
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    if "support has not been built" in done.stdout + done.stderr:
+        pytest.skip("Horovod is installed without MXNet or Gloo: scripts/install-horovod.sh")
+    return done
+
+
+def finish(*arguments, **options):
+    """Launch a run that has to succeed."""
+    done = launch(*arguments, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def losses(run):
+    """Return the logged losses."""
+    with open(pathlib.Path(run) / "metrics.csv", newline="") as file:
+        return np.array([float(row["loss"]) for row in csv.DictReader(file)])
+
+
+def stored(run):
+    """Return {name: array} of all numbers of the last checkpoint, rows of all classes together."""
+    from gluonface._compat import mx
+
+    folder = pathlib.Path(run) / "checkpoints/last"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    found = {
+        name: array.asnumpy() for name, array in mx.nd.load(str(folder / "backbone.params")).items()
+    }
+    for name in manifest["rows"]:
+        files = sorted(folder.glob(f"head-{name}-*.npy"))
+        found[name] = np.concatenate([np.load(file, allow_pickle=False) for file in files])
+    with np.load(folder / "backbone.npz", allow_pickle=False) as file:
+        found.update({f"optimizer/{name}": file[name] for name in file.files})
+    return found

@@ -1,0 +1,136 @@
+"""Whole runs on several processes: one process's numbers, resume, reshard, kills, mistakes."""
+
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+sys.path += [str(HERE), str(HERE.parent / "training")]
+import training_fixtures  # noqa: E402
+from runs import finish, launch, losses, stored  # noqa: E402
+
+pytestmark = pytest.mark.slow
+noise_set = training_fixtures.noise_set
+
+SAMPLED = ("head.sample_rate=0.5",)
+
+
+@pytest.fixture(scope="module")
+def data(noise_set):
+    return noise_set.data
+
+
+def assert_close(got, want, atol):
+    for name, value in want.items():
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=atol, err_msg=name)
+
+
+def test_two_processes_are_one(tmp_path, data):
+    """Same global batches, all classes; without BatchNorm nothing depends on the split."""
+    finish(1, tmp_path / "one", data)
+    finish(2, tmp_path / "two", data)
+    # The same sums in another order, twelve updates long.
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=2e-5)
+    assert_close(stored(tmp_path / "two"), stored(tmp_path / "one"), 2e-5)
+
+
+@pytest.mark.parametrize("mode", ["frozen", "catchup", "reset"])
+def test_four_two_one_and_three_processes_are_one(tmp_path, data, mode):
+    """Resharded three times, each time after a kill; sampling by hash."""
+    settings = (*SAMPLED, f"head.momentum_mode={mode}")
+    finish(1, tmp_path / "whole", data, settings=settings)
+    run = tmp_path / "run"
+    for processes, rank in ((4, 3), (2, 0), (1, 0)):
+        resume = ("--resume",) if run.exists() else ()
+        done = launch(processes, run, data, *resume, point=f"step:4@{rank}", settings=settings)
+        assert done.returncode != 0
+    finish(3, run, data, "--resume", settings=settings)
+    manifest = json.loads((run / "checkpoints/last/manifest.json").read_text())
+    assert manifest["processes"] == 3
+    np.testing.assert_allclose(losses(run), losses(tmp_path / "whole"), rtol=5e-5)
+    assert_close(stored(run), stored(tmp_path / "whole"), 5e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nag", "adamw"])
+def test_resume_on_as_many_processes_is_exact(tmp_path, data, optimizer):
+    settings = (*SAMPLED, "model.name=tiny", f"optimizer.name={optimizer}", "head.unbiased=true")
+    finish(2, tmp_path / "whole", data, settings=settings)
+    done = launch(2, tmp_path / "run", data, point="step:6@1", settings=settings)
+    assert done.returncode != 0
+    finish(2, tmp_path / "run", data, "--resume", settings=settings)
+    assert losses(tmp_path / "run").tolist() == losses(tmp_path / "whole").tolist()
+    want = stored(tmp_path / "whole")
+    for name, value in stored(tmp_path / "run").items():
+        assert value.tobytes() == want[name].tobytes(), name
+
+
+@pytest.mark.parametrize("point", ["backward:5@1", "rows:2@1", "write:2@0", "backward:5@0"])
+def test_a_killed_process_ends_the_job_and_resume_goes_on(tmp_path, data, point):
+    run, rank = tmp_path / "run", point[-1]
+    began = time.monotonic()
+    done = launch(2, run, data, point=point)
+    taken = time.monotonic() - began
+    assert done.returncode != 0
+    output = done.stdout + done.stderr
+    assert f"rank {rank}" in output.lower() or f"Process name: {rank}" in output, output
+    assert taken < 60, "start, steps, the kill, and at most 30 s after it"
+    last = run / "checkpoints/last"
+    assert json.loads((last / "manifest.json").read_text())["trainer"]["progress"]["step"] == 3
+    finish(2, run, data, "--resume")
+    finish(2, tmp_path / "whole", data)
+    assert losses(run).tolist() == losses(tmp_path / "whole").tolist()
+
+
+def test_accumulation_is_one_large_batch(tmp_path, data):
+    finish(2, tmp_path / "whole", data)
+    finish(2, tmp_path / "parts", data, settings=("train.accumulate=3",))
+    np.testing.assert_allclose(losses(tmp_path / "parts"), losses(tmp_path / "whole"), rtol=2e-5)
+    assert_close(stored(tmp_path / "parts"), stored(tmp_path / "whole"), 2e-5)
+
+
+def test_clipping_counts_the_centres_of_all_processes(tmp_path, data):
+    settings = ("optimizer.clip_norm=0.5", *SAMPLED)
+    finish(1, tmp_path / "one", data, settings=settings)
+    finish(2, tmp_path / "two", data, settings=settings)
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=2e-5)
+    assert_close(stored(tmp_path / "two"), stored(tmp_path / "one"), 2e-5)
+
+
+def test_float16_on_the_wire_stays_near(tmp_path, data):
+    settings = ("optimizer.wire_dtype=float16", "head.wire_dtype=float16")
+    finish(2, tmp_path / "wide", data)
+    finish(2, tmp_path / "narrow", data, settings=settings)
+    narrow, wide = losses(tmp_path / "narrow"), losses(tmp_path / "wide")
+    assert (narrow != wide).any()
+    np.testing.assert_allclose(narrow, wide, rtol=0.02)  # 11 bits, 12 updates
+
+
+def test_a_number_that_is_none_stops_all_processes_and_names_the_rank(tmp_path, data):
+    done = launch(2, tmp_path / "run", data, point="nan:5@1")
+    assert done.returncode != 0
+    assert "the loss is nan at step 5 on rank 1" in done.stderr
+    for rank in (0, 1):
+        assert f"[{rank}]<stderr>:gluonface train: error: the loss is nan" in done.stderr
+
+
+def test_a_skipped_step_is_skipped_by_all(tmp_path, data):
+    done = finish(
+        2, tmp_path / "run", data, point="nan:5@1", settings=("optimizer.max_skips=1", *SAMPLED)
+    )
+    assert "step 5 is left out on all ranks" in done.stderr
+    assert np.isfinite(np.delete(losses(tmp_path / "run"), 4)).all()
+    for value in stored(tmp_path / "run").values():
+        assert np.isfinite(value).all()
+
+
+def test_a_mistake_of_one_process_is_an_error_of_all(tmp_path, data):
+    done = launch(2, tmp_path / "run", "nowhere")
+    assert done.returncode != 0
+    assert "nowhere" in done.stderr
+    done = launch(5, tmp_path / "run", data)  # 24 images over 5
+    assert done.returncode != 0
+    assert "cannot be divided over 5 processes" in done.stderr
