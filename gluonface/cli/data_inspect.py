@@ -7,6 +7,9 @@ def add_arguments(parser):
     """Add the options to `parser`."""
     parser.add_argument("path", metavar="PATH", help="a record folder, a .rec or a .bin file")
     parser.add_argument("--sheet", metavar="FILE", help="write a contact sheet (.png or .jpg)")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw how many identities have how many images (.png, .svg)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write what was found to FILE")
 
 
@@ -17,13 +20,14 @@ def run(args):
     from ..files import write_json
 
     if args.path.endswith(".bin"):
-        if args.sheet:
-            raise InputError("--sheet shows training sets; for a pack leave it out")
+        if args.sheet or args.plot:
+            raise InputError("--sheet and --plot show training sets; for a pack leave them out")
         found = survey.survey_pack(args.path)
         lines = [
             ("pack", found["path"]),
             ("pairs", f"{found['pairs']}: {found['same']} same, {found['different']} different"),
             ("sha256", found["sha256"]),
+            ("known", _known(found)),
         ]
     else:
         found = survey.survey_records(args.path)
@@ -39,6 +43,9 @@ def run(args):
     if args.sheet:
         survey.contact_sheet(args.path, args.sheet)
         sys.stdout.write(f"{'sheet':12} {args.sheet}\n")
+    if args.plot:
+        survey.plot_identities(found, args.plot)
+        sys.stdout.write(f"{'plot':12} {args.plot}\n")
     if args.json:
         write_json(args.json, found)
     return 0
@@ -62,5 +69,19 @@ def _records(found):
             f"{found['size'][1]} x {found['size'][0]}, {found['bytes_each'] / 1000:.1f} kB each, "
             f"{found['grey']:,} grey",
         ),
-        ("duplicates", f"{found['duplicates']:,} images are copies of another"),
+        ("duplicates", _duplicates(found)),
+        ("known", _known(found)),
     ]
+
+
+def _known(found):
+    names = " or ".join(found["known"])
+    return f"it has the counts of {names} (gluonface data catalog)" if names else "no public set"
+
+
+def _duplicates(found):
+    text = f"{found['duplicates']:,} images are copies of another"
+    if found["duplicate_groups"]:
+        first = found["duplicate_groups"][0]["records"]
+        text += f", such as records {' and '.join(map(str, first[:3]))} (--json lists them)"
+    return text

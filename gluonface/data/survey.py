@@ -10,12 +10,14 @@ from tqdm import tqdm
 from .._compat import cv2, usable_cores
 from ..errors import DataError
 from ..files import atomic_write
+from .catalog import recognise
 from .packs import VerificationPack
 from .records import RecordDataset
 
-__all__ = ["contact_sheet", "survey_pack", "survey_records"]
+__all__ = ["contact_sheet", "plot_identities", "survey_pack", "survey_records"]
 
 _STEP = 256  # images that one task looks at
+GROUPS = 100  # groups of equal images that a report lists
 
 
 def survey_records(path, progress=True):
@@ -32,7 +34,9 @@ def survey_records(path, progress=True):
     -------
     dict
         Counts and lists that JSON can hold; ``problems`` is a list of sentences, empty when nothing
-        is wrong. Images that occur several times are counted in ``duplicates`` but are no problem.
+        is wrong. Images that occur several times are counted in ``duplicates`` but are no problem;
+        ``duplicate_groups`` has the record keys of the first `GROUPS` of them and their labels.
+        ``known`` names the public sets with these counts.
 
     Raises
     ------
@@ -86,11 +90,13 @@ def _report(dataset, labels, sizes, hashes, grey, broken):
         classes = None
         if str(error) not in problems:
             problems.append(str(error))
-    read = hashes[sizes > 0]
+    copies, groups = _duplicates(dataset, labels, hashes, np.flatnonzero(sizes > 0))
+    identities = len(each)
+    known = recognise(classes or identities, len(dataset))
     return {
         "path": str(dataset.path),
         "images": len(dataset),
-        "identities": len(each),
+        "identities": identities,
         "num_classes": classes,
         "labels": [int(good.min()), int(good.max())] if len(good) else [],
         "images_each": {
@@ -102,10 +108,29 @@ def _report(dataset, labels, sizes, hashes, grey, broken):
         "size": list(dataset.image_size),
         "bytes_each": float(sizes[sizes > 0].mean()) if (sizes > 0).any() else 0.0,
         "grey": int(grey.sum()),
-        "duplicates": int(len(read) - len(np.unique(read))),
+        "duplicates": copies,
+        "duplicate_groups": groups,
+        "known": [entry.title for entry in known],
+        "identities_with": {int(n): int(c) for n, c in zip(*np.unique(each, return_counts=True))},
         "broken": [dataset.key(i) for i, _ in broken],
         "problems": problems,
     }
+
+
+def _duplicates(dataset, labels, hashes, read):
+    """Return how many images are copies of another, and the first groups of equal ones."""
+    order = read[np.argsort(hashes[read], kind="stable")]
+    same = (
+        np.r_[False, hashes[order][1:] == hashes[order][:-1]] if len(order) else np.zeros(0, bool)
+    )
+    starts = np.flatnonzero(~same)
+    sizes = np.diff(np.r_[starts, len(order)])
+    groups = [order[at : at + size] for at, size in zip(starts[sizes > 1], sizes[sizes > 1])]
+    groups = sorted(groups, key=lambda group: group[0])[:GROUPS]
+    return int(same.sum()), [
+        {"records": [dataset.key(i) for i in group], "labels": labels[group].tolist()}
+        for group in groups
+    ]
 
 
 def survey_pack(path):
@@ -126,6 +151,7 @@ def survey_pack(path):
         "pairs": len(pack),
         "same": same,
         "different": len(pack) - same,
+        "known": [entry.title for entry in recognise(pairs=len(pack), same=same)],
         "sha256": pack.sha256,
         "problems": problems,
     }
@@ -160,3 +186,38 @@ def contact_sheet(path, out, people=8, each=12):
     suffix = pathlib.Path(out).suffix.lower() or ".png"
     with atomic_write(out) as file:
         file.write(cv2.imencode(suffix, sheet[..., ::-1])[1].tobytes())
+
+
+def plot_identities(found, path):
+    """Draw how many identities have how many images.
+
+    Parameters
+    ----------
+    found : dict
+        From `survey_records`.
+    path : str or pathlib.Path
+        The picture to write; its suffix says which kind (.png, .svg, .pdf).
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    numbers = np.array(list(found["identities_with"]), float)
+    counts = np.array(list(found["identities_with"].values()), float)
+    if len(numbers):
+        low, high = numbers.min(), numbers.max() + 1
+        bins = np.arange(low, high + 1) if high - low < 60 else np.geomspace(low, high, 40)
+        axes.hist(numbers, np.unique(np.floor(bins)), weights=counts, color="#3b6ea8")
+        if high - low >= 60:
+            axes.set_xscale("log")
+        median = found["images_each"]["median"]
+        axes.axvline(median, color="#c44", linestyle="--", label=f"median {median:g}")
+        axes.legend(frameon=False)
+    axes.set_xlabel("images of an identity")
+    axes.set_ylabel("identities")
+    axes.set_title(f"{found['identities']:,} identities, {found['images']:,} images", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    with atomic_write(path) as file:
+        figure.savefig(file, dpi=120, format=pathlib.Path(path).suffix[1:].lower() or "png")

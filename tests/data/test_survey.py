@@ -38,6 +38,28 @@ def test_grey_and_copies(made, tmp_path):
     assert (found["grey"], found["duplicates"], found["problems"]) == (4, 3, [])
     assert (found["identities"], found["num_classes"], found["labels"]) == (2, 4, [0, 3])
     assert found["images_each"] == {"least": 1, "median": 2, "mean": 2, "most": 3}
+    assert found["identities_with"] == {1: 1, 3: 1}
+    assert found["duplicate_groups"] == [{"records": [1, 2, 3, 4], "labels": [0, 0, 0, 3]}]
+    assert found["known"] == []
+
+
+def test_a_public_set_is_recognised(made, monkeypatch):
+    from gluonface.data import survey
+    from gluonface.data.catalog import CATALOG
+
+    entry = CATALOG.get("casia-webface")
+    monkeypatch.setattr(survey, "recognise", lambda *counts: [entry] if counts == (6, 30) else [])
+    assert survey_records(made().folder, progress=False)["known"] == ["CASIA-WebFace"]
+
+
+@pytest.mark.parametrize("counts", [{5: 6}, {1: 3, 400: 2}, {}])
+def test_the_plot_of_identities(tmp_path, counts):
+    from gluonface.data.survey import plot_identities
+
+    found = {"identities_with": counts, "identities": 6, "images": 30}
+    plot_identities({**found, "images_each": {"median": 5}}, tmp_path / "x.png")
+    image = images.decode((tmp_path / "x.png").read_bytes())
+    assert (image != image[0, 0]).any()
 
 
 def test_every_broken_record_is_named(made):
