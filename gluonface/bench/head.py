@@ -1,9 +1,12 @@
 """`gluonface bench head`: time of a classifier step for every loss, against no margin at all.
 
 Each loss takes turns with the plain normalised softmax, so that what else the machine does falls
-on both; the ratio of their best times is what to read.
+on both; the ratio of their best times is what to read. With ``--sample-rate`` whole steps with
+their update are measured instead, on one rank or several, beside their floors in time and memory;
+with ``--plan`` nothing is measured, and the memory and traffic of any size are predicted.
 """
 
+import dataclasses
 import logging
 import os
 import statistics
@@ -25,9 +28,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--loss", nargs="+", metavar="NAME", help="losses to measure; default: all of them"
     )
-    parser.add_argument("--batch-size", type=int, default=128, help="embeddings per step")
+    parser.add_argument(
+        "--batch-size", type=int, help="embeddings per step and rank; default: 128, steps: 64"
+    )
     parser.add_argument("--embedding-size", type=int, default=512, help="numbers per embedding")
-    parser.add_argument("--classes", type=int, default=50_000, help="number of classes")
+    parser.add_argument(
+        "--classes", type=int, help="number of classes; default: 50000, for steps 1000000"
+    )
     parser.add_argument(
         "--threads",
         type=int,
@@ -35,6 +42,29 @@ def add_arguments(parser):
     )
     parser.add_argument("--repeats", type=int, default=5, help="turns of each loss")
     parser.add_argument("--json", metavar="FILE", help="write the result to FILE as well")
+    steps = parser.add_argument_group("whole steps, update included, against their floors")
+    steps.add_argument(
+        "--sample-rate", type=float, metavar="R", help="share of the classes in a step, 1 for all"
+    )
+    steps.add_argument("--steps", type=int, default=20, help="steps that count; default: 20")
+    steps.add_argument(
+        "--parallel",
+        choices=("local", "horovod"),
+        default="local",
+        help="horovod: as a process of horovodrun",
+    )
+    steps.add_argument("--centers", choices=("memory", "host", "disk"), default="memory")
+    steps.add_argument("--centers-path", metavar="DIR", help="for --centers disk")
+    steps.add_argument("--optimizer", choices=("sgd", "nag", "adamw"), default="sgd")
+    steps.add_argument("--wire-dtype", choices=("float32", "float16"), default="float32")
+    steps.add_argument("--chunk", type=int, metavar="N", help="classes computed at a time")
+    parser.add_argument(
+        "--plan",
+        nargs=5,
+        metavar=("C", "D", "N", "RANKS", "R"),
+        help="predict memory and traffic: classes, embedding size, images of all ranks in a step, "
+        "ranks, sample rate; with --centers, --optimizer, --wire-dtype and --chunk",
+    )
 
 
 def measure(losses, batch_size=128, embedding_size=512, classes=50_000, repeats=5):
@@ -114,10 +144,16 @@ def run(args):
     """Measure and print the table."""
     from ..loss import LOSSES
 
+    if args.plan is not None:
+        return _plan(args)
     if args.threads is not None:
         if args.threads < 1:
             raise InputError(f"--threads is {args.threads}; expected at least 1")
         os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read when MXNet is imported, below
+    if args.sample_rate is not None:
+        return _steps(args)
+    args.batch_size = 128 if args.batch_size is None else args.batch_size
+    args.classes = 50_000 if args.classes is None else args.classes
     losses = [LOSSES.resolve(name) for name in args.loss or LOSSES.list()]
     rows = measure(losses, args.batch_size, args.embedding_size, args.classes, args.repeats)
     threads = os.environ["OMP_NUM_THREADS"]
@@ -138,4 +174,54 @@ def run(args):
         setup = {key: getattr(args, key) for key in ("batch_size", "embedding_size", "classes")}
         setup.update(threads=int(threads), repeats=args.repeats)
         write_json(args.json, {**setup, "losses": rows})
+    return 0
+
+
+def _plan(args):
+    from ..parallel.plan import plan_head
+    from ._head_step import report_plan
+
+    try:
+        classes, size, batch, ranks = (int(value) for value in args.plan[:4])
+        rate = float(args.plan[4])
+    except ValueError as error:
+        raise InputError(
+            f"--plan {' '.join(args.plan)}: {error}; expected four whole numbers and a rate"
+        ) from error
+    options = (args.optimizer, args.centers, args.wire_dtype, args.chunk)
+    plan = plan_head(classes, size, batch, ranks, rate, *options)
+    sys.stdout.write(report_plan(plan, classes, size, batch, ranks, rate))
+    if args.json:
+        figures = dataclasses.asdict(plan)
+        write_json(args.json, {**figures, "memory": plan.memory, "sent": plan.sent})
+    return 0
+
+
+def _steps(args):
+    from ..loss import LOSSES
+    from ._head_step import measure_step, report
+
+    names = [LOSSES.resolve(name) for name in args.loss or ["cosface"]]
+    found = []
+    for name in names:
+        result = measure_step(
+            name,
+            1_000_000 if args.classes is None else args.classes,
+            args.embedding_size,
+            64 if args.batch_size is None else args.batch_size,
+            args.sample_rate,
+            args.steps,
+            args.parallel,
+            args.centers,
+            args.centers_path,
+            args.optimizer,
+            args.wire_dtype,
+            args.chunk,
+        )
+        found.append(result)
+        if result["rank"] == 0:
+            sys.stdout.write(report(result))
+            sys.stdout.flush()
+    if args.json and found[0]["rank"] == 0:
+        write_json(args.json, {"steps": found})
     return 0

@@ -61,7 +61,7 @@ class SampledRows:
         check_mode(mode, None)
         self.size, self.width = head.stop - head.start, head.width
         self.rule = self.missed = self.last = self.count = None
-        self.updates = 0
+        self.updates = self.sampled = 0  # updates done; classes in the last step
         self.pending = []
         # Autograd calls back even if neither the embedding nor anything else wants a gradient.
         self.trigger = nd.zeros((1,), ctx=head.ctx)
@@ -99,6 +99,7 @@ class SampledRows:
         """Return the shard (or None) that a step on the samples of all ranks uses."""
         explicit = index is not None
         index, positives = self.sample(labels, index)
+        self.sampled = len(index)
         if not len(index):
             return None
         head, store, m = self.head, self.store, len(index)

@@ -1,0 +1,253 @@
+"""Time and memory of whole steps of a classifier on one or several ranks, and their floors."""
+
+import os
+import pathlib
+import statistics
+import time
+
+from ..errors import InputError
+
+__all__ = ["measure_step", "report", "report_plan"]
+
+LEARNING_RATE = 0.1
+GIB = 2**30
+
+
+def measure_step(
+    loss="cosface",
+    classes=1_000_000,
+    embedding_size=512,
+    batch_size=64,
+    sample_rate=0.1,
+    steps=20,
+    parallel="local",
+    centers="memory",
+    centers_path=None,
+    optimizer="sgd",
+    wire_dtype="float32",
+    chunk=None,
+):
+    """Time forward, backward and update of a classifier, embeddings given, on every rank.
+
+    Parameters
+    ----------
+    loss : str
+    classes, embedding_size : int
+    batch_size : int
+        Of each rank.
+    sample_rate : float
+    steps : int
+        Steps that count, after three that do not.
+    parallel : {"local", "horovod"}
+    centers, centers_path, wire_dtype, chunk
+        As of `PartialFC`.
+    optimizer : {"sgd", "nag", "adamw"}
+        Momentum 0.9, weight decay 5e-4.
+
+    Returns
+    -------
+    dict
+        `seconds` (median), `best`, `images_per_second`, `products` (seconds of the three matrix
+        products alone, in the same run), `time_ratio`; `peak`, `resident` (bytes, the largest of
+        all ranks), `floor`, `memory_ratio`, `planned`, all of one rank; `peak_all_ranks`;
+        `sent` and `planned_sent`, bytes of a rank and step, None where they cannot be counted;
+        `rank`, `ranks`, `sampled`, `start_seconds`.
+    """
+    import numpy as np
+
+    from .._compat import mx
+    from ..loss import get_loss
+    from ..parallel import Horovod, Local, PartialFC
+    from ..parallel.plan import plan_head
+
+    for name, value in (("batch size", batch_size), ("number of steps", steps)):
+        if value < 1:
+            raise InputError(f"the {name} is {value}; expected at least 1")
+    comm = Horovod() if parallel == "horovod" else Local()
+    plan = plan_head(
+        classes,
+        embedding_size,
+        batch_size * comm.size,
+        comm.size,
+        sample_rate,
+        optimizer,
+        centers,
+        wire_dtype,
+        chunk,
+    )
+    start = time.perf_counter()
+    head = PartialFC(
+        get_loss(loss),
+        classes,
+        embedding_size,
+        sample_rate=sample_rate,
+        comm=comm,
+        centers=centers,
+        centers_path=centers_path,
+        wire_dtype=wire_dtype,
+        chunk=chunk,
+    )
+    update = _updater(mx, head, optimizer)
+    comm.barrier("bench.made")
+    start_seconds = time.perf_counter() - start
+    rng = np.random.default_rng(comm.rank)
+    x = mx.nd.array(rng.normal(size=(batch_size, embedding_size)))
+    x.attach_grad()
+
+    def step():
+        labels = rng.integers(0, classes, batch_size)
+        begin = time.perf_counter()
+        with mx.autograd.record():
+            total = head(x, labels).sum() / (batch_size * comm.size)
+        total.backward()
+        x.grad.wait_to_read()
+        update()
+        mx.nd.waitall()
+        return time.perf_counter() - begin
+
+    for _ in range(3):
+        step()
+    comm.barrier("bench.begin")
+    wire = _loopback_bytes()
+    times = [step() for _ in range(steps)]
+    comm.barrier("bench.end")
+    sent = None if wire is None or comm.size == 1 else (_loopback_bytes() - wire) / steps / comm.size
+    peak, resident = _status("VmHWM"), _status("VmRSS")
+    sampled = head.stop - head.start if head.rows is None else head.rows.sampled
+    products = _products(mx, comm, batch_size * comm.size, embedding_size, sampled)
+    figures = mx.nd.array([peak, resident, products], dtype="float64")
+    most = comm.allreduce(figures, "max", "bench.most").asnumpy().tolist()
+    total = comm.allreduce(figures, "sum", "bench.total").asnumpy().tolist()
+    seconds = statistics.median(times)
+    return {
+        "loss": loss,
+        "classes": classes,
+        "embedding_size": embedding_size,
+        "batch_size": batch_size,
+        "sample_rate": sample_rate,
+        "centers": centers,
+        "optimizer": optimizer,
+        "wire_dtype": wire_dtype,
+        "rank": comm.rank,
+        "ranks": comm.size,
+        "sampled": sampled,
+        "start_seconds": start_seconds,
+        "seconds": seconds,
+        "best": min(times),
+        "images_per_second": batch_size * comm.size / seconds,
+        "products": most[2],
+        "time_ratio": seconds / most[2],
+        "peak": most[0],
+        "resident": most[1],
+        "peak_all_ranks": total[0],
+        "floor": plan.floor,
+        "memory_ratio": most[0] / plan.floor,
+        "planned": plan.memory,
+        "sent": sent,
+        "planned_sent": plan.sent,
+    }
+
+
+def _updater(mx, head, optimizer):
+    """Return a function that updates the head, by itself or by a Gluon trainer."""
+    decay = {"momentum": 0.9} if optimizer in ("sgd", "nag") else {}
+    if head.updates_itself:
+        head.set_optimizer(optimizer, wd=5e-4, **decay)
+        return lambda: head.update(LEARNING_RATE)
+    if optimizer == "adamw":
+        from ..training import optimizers  # noqa: F401  (registers it with MXNet)
+    trainer = mx.gluon.Trainer(
+        head.collect_params(),
+        optimizer,
+        {"learning_rate": LEARNING_RATE, "wd": 5e-4, **decay},
+        kvstore=None,
+    )
+    return lambda: trainer.step(1)
+
+
+def _products(mx, comm, total, size, sampled):
+    """Return the seconds of the three matrix products of a step, on all ranks at a time."""
+    from ..parallel._operators import dense, dense_gradients
+
+    x, w = mx.nd.ones((total, size)), mx.nd.ones((sampled, size))
+    grad, out = mx.nd.ones((total, sampled)), mx.nd.empty((sampled, size))
+    times = []
+    for turn in range(6):
+        mx.nd.waitall()
+        comm.barrier(f"bench.products{turn}")
+        begin = time.perf_counter()
+        dense(x, w)
+        dense_gradients(grad, x, w, out)
+        mx.nd.waitall()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[1:])
+
+
+def _status(name):
+    """Return a size of this process in bytes."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return 1024.0 * int(line.split()[1])
+    return float("nan")
+
+
+def _loopback_bytes():
+    """Return how many bytes went through this machine's own network so far, or None."""
+    try:
+        lines = pathlib.Path("/proc/net/dev").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        name, _, rest = line.partition(":")
+        if name.strip() == "lo":
+            return int(rest.split()[8])
+    return None
+
+
+def report(result):
+    """Return the result of `measure_step` as text."""
+    r = dict(result)
+    sent = "" if r["sent"] is None else f"{r['sent'] / 1024:.0f} KiB measured on the loopback, "
+    return (
+        f"head alone, {r['loss']}, C={r['classes']}, D={r['embedding_size']}, batch "
+        f"{r['batch_size']} per rank, {r['ranks']} rank{'s' * (r['ranks'] > 1)}, sample rate "
+        f"{r['sample_rate']:g}, centres: {r['centers']}, {r['optimizer']}, "
+        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}\n"
+        f"{'step':24}{r['seconds']:8.3f} s   (best {r['best']:.3f}), "
+        f"{r['images_per_second']:.0f} images/s\n"
+        f"{'three matrix products':24}{r['products']:8.3f} s   the step is "
+        f"{r['time_ratio']:.2f} times that\n"
+        f"{'peak memory of a rank':24}{r['peak'] / GIB:8.2f} GiB (all ranks together "
+        f"{r['peak_all_ranks'] / GIB:.2f}; now resident {r['resident'] / GIB:.2f})\n"
+        f"{'weights, state, copies':24}{r['floor'] / GIB:8.2f} GiB the peak is "
+        f"{r['memory_ratio']:.2f} times that\n"
+        f"{'planned memory':24}{r['planned'] / GIB:8.2f} GiB {_percent(r['planned'], r['peak'])}\n"
+        f"{'sent by a rank':24}{sent}{r['planned_sent'] / 1024:.0f} KiB planned\n"
+        f"{'start':24}{r['start_seconds']:8.1f} s\n"
+    )
+
+
+def _percent(planned, measured):
+    return f"{100 * (planned / measured - 1):+.1f} % of what was measured"
+
+
+def report_plan(plan, classes, embedding_size, batch, ranks, sample_rate):
+    """Return a `HeadPlan` as text."""
+    where = "on disk" if plan.on_disk else "in memory"
+    lines = [
+        f"plan of a head: C={classes}, D={embedding_size}, {batch} images in a step, {ranks} "
+        f"rank{'s' * (ranks > 1)}, sample rate {sample_rate:g}",
+        f"a rank has {plan.rows} classes, of which {plan.sampled} take part in a step",
+    ]
+    for name, value in (
+        (f"class centres, {where}", plan.weight),
+        (f"optimizer state, {where}", plan.state),
+        ("sampled rows, gradients", plan.copies),
+        ("logits", plan.logits),
+        ("embeddings", plan.embeddings),
+        ("memory of a rank", plan.memory),
+    ):
+        lines.append(f"  {name:28}{value / GIB:10.3f} GiB")
+    lines.append(f"a rank sends {plan.sent / 2**20:.3f} MiB in a step, and receives as much:")
+    lines += [f"  {name:28}{value / 2**20:10.3f} MiB" for name, value in plan.wire.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,123 @@
+"""What a sharded head will take, before it takes it: memory of a rank, bytes on the wire."""
+
+import dataclasses
+
+from ..errors import InputError
+
+__all__ = ["HeadPlan", "plan_head"]
+
+SLOTS = {"sgd": 1, "nag": 1, "adamw": 2}
+# What a process takes beside the head's arrays: Python, MXNet's libraries, Horovod's buffers.
+PROCESS = 230 << 20
+
+
+@dataclasses.dataclass
+class HeadPlan:
+    """The sizes of one rank, the first, in bytes.
+
+    Attributes
+    ----------
+    rows, sampled : int
+        Classes of the rank, and how many of them take part in a step.
+    weight, state : int
+        Centres, and what the optimizer keeps of them.
+    copies : int
+        The sampled rows and their gradients; without sampling the gradients alone.
+    logits : int
+        Of all samples to the sampled classes.
+    embeddings : int
+        Gathered embeddings and their gradients.
+    on_disk : bool
+        Whether `weight` and `state` are on disk instead of in memory.
+    wire : dict of str to int
+        Bytes that a rank sends in a step, by collective; it receives as many.
+    """
+
+    rows: int
+    sampled: int
+    weight: int
+    state: int
+    copies: int
+    logits: int
+    embeddings: int
+    on_disk: bool
+    wire: dict
+
+    @property
+    def floor(self):
+        """The least that the head's arithmetic takes: weights, optimizer state, sampled copies."""
+        return (0 if self.on_disk else self.weight + self.state) + self.copies
+
+    @property
+    def memory(self):
+        """Memory of the process at its peak, nothing but the head in it."""
+        return PROCESS + self.floor + self.logits + self.embeddings
+
+    @property
+    def sent(self):
+        """All bytes that a rank sends in a step."""
+        return sum(self.wire.values())
+
+
+def plan_head(
+    classes,
+    embedding_size,
+    batch,
+    ranks=1,
+    sample_rate=1.0,
+    optimizer="sgd",
+    centers="memory",
+    wire_dtype="float32",
+    chunk=None,
+    subcenters=1,
+):
+    """Return the `HeadPlan` of a head whose margin leaves the other classes' cosines alone.
+
+    Parameters
+    ----------
+    classes, embedding_size : int
+    batch : int
+        Samples of all ranks together.
+    ranks : int, default 1
+    sample_rate : float, default 1.0
+    optimizer : {"sgd", "nag", "adamw"}
+        The first two with momentum.
+    centers : {"memory", "host", "disk"}
+    wire_dtype : {"float32", "float16"}
+    chunk : int, optional
+    subcenters : int, default 1
+    """
+    for name, value in (
+        ("classes", classes),
+        ("embedding size", embedding_size),
+        ("batch", batch),
+        ("ranks", ranks),
+    ):
+        if value < 1:
+            raise InputError(f"the number of {name} is {value}; expected at least 1")
+    if not 0.0 < sample_rate <= 1.0:
+        raise InputError(f"the sample rate is {sample_rate}; it must be in (0, 1]")
+    rows = -(-classes // ranks)
+    own = sample_rate < 1.0 or centers != "memory"
+    sampled = rows if sample_rate == 1.0 else max(1, round(rows * sample_rate))
+    row = 4 * embedding_size * subcenters
+    width = 2 if wire_dtype == "float16" else 4
+    ring = (ranks - 1) / ranks
+    wire = {
+        "labels": round(ring * batch * 16),
+        "x": round(ring * batch * embedding_size * width),
+        "softmax": round(ring * ranks * batch * 16),
+        "grad": round(2 * ring * batch * 4),
+        "gx": round(ring * batch * embedding_size * width),
+    }
+    return HeadPlan(
+        rows=rows,
+        sampled=sampled,
+        weight=rows * row,
+        state=rows * row * SLOTS[optimizer],
+        copies=sampled * row * (2 if own else 1),
+        logits=4 * batch * min(sampled, chunk or sampled) * subcenters,
+        embeddings=4 * 4 * batch * embedding_size,
+        on_disk=centers == "disk",
+        wire=wire if ranks > 1 else dict.fromkeys(wire, 0),
+    )
