@@ -207,14 +207,18 @@ def plot_identities(found, path):
     numbers = np.array(list(found["identities_with"]), float)
     counts = np.array(list(found["identities_with"].values()), float)
     if len(numbers):
-        low, high = numbers.min(), numbers.max() + 1
-        bins = np.arange(low, high + 1) if high - low < 60 else np.geomspace(low, high, 40)
-        axes.hist(numbers, np.unique(np.floor(bins)), weights=counts, color="#3b6ea8")
-        if high - low >= 60:
+        if np.ptp(numbers) < 60:
+            axes.bar(numbers, counts, width=0.9, color="#3b6ea8")
+            axes.set_xlim(max(0.0, numbers.min() - 5), numbers.max() + 5)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        else:
+            bins = np.unique(np.floor(np.geomspace(numbers.min(), numbers.max() + 1, 40)))
+            axes.hist(numbers, bins, weights=counts, color="#3b6ea8")
             axes.set_xscale("log")
         median = found["images_each"]["median"]
         axes.axvline(median, color="#c44", linestyle="--", label=f"median {median:g}")
-        axes.legend(frameon=False)
+        axes.legend(loc="upper right", framealpha=0.9)
+        axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
     axes.set_xlabel("images of an identity")
     axes.set_ylabel("identities")
     axes.set_title(f"{found['identities']:,} identities, {found['images']:,} images", fontsize=10)
