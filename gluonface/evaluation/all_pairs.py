@@ -21,7 +21,7 @@ from .features import (
 )
 from .ijb import summarize, with_spans
 from .outcomes import Hard
-from .tails import Tail, keep_for
+from .tails import Sample, Tail, find, keep_for
 
 __all__ = ["WHOLE", "compare_all", "compare_cross", "count_pairs"]
 
@@ -40,6 +40,7 @@ class _Pairs:
         self.left_out = [far for far in fars if far not in self.fars]
         keep = keep_for(self.fars, different) if different > WHOLE else different
         self.tail = Tail(max(keep, 10), dtype, track=True)
+        self.sample = Sample()
         self._same = []
 
     def add_same(self, scores, rows, cols):
@@ -224,7 +225,7 @@ def compare_cross(
         for c0 in range(0, len(other), _BLOCK):
             b, theirs = units[1][c0 : c0 + _BLOCK], b_ids[c0 : c0 + _BLOCK]
             tile = product(a, b)
-            row, col = np.nonzero(mine[:, None] == theirs)
+            row, col = find(mine[:, None] == theirs)
             scores = tile[row, col]
             scores[~a[row].any(axis=1) | ~b[col].any(axis=1)] = -np.inf
             pairs.add_same(scores, row + r0, col + c0)
@@ -307,7 +308,7 @@ def _collect(tile, person, order, zero, rows, cols, inside):
         same = person[r0:r1, None] == person[None, c0:c1]
         if r0 == c0:
             same = np.triu(same, 1)
-        row, col = np.nonzero(same)
+        row, col = find(same)
         scores = tile[row, col]
         scores[zero[r0 + row] | zero[c0 + col]] = -np.inf
         tile[row, col] = -np.inf
@@ -316,6 +317,8 @@ def _collect(tile, person, order, zero, rows, cols, inside):
             pairs.add_same(scores, order[r0 + row], order[c0 + col])
     highest = tile.max(axis=1)
     for pairs in inside:
+        if pairs.different > WHOLE:
+            pairs.sample.add(tile)
         pairs.tail.add(tile, highest, order[r0:r1], order[c0:c1], count)
 
 
@@ -334,7 +337,7 @@ def _finish(pairs, images, owner, draws, notes):
     if pairs.left_out:
         left = ", ".join(f"{far:g}" for far in pairs.left_out)
         notes = [*notes, f"FAR {left} is left out: too many different pairs decide it"]
-    outcome = summarize(genuine, scores, pairs.different, pairs.fars, notes)
+    outcome = summarize(genuine, scores, pairs.different, pairs.fars, notes, pairs.sample)
     if draws:
         outcome = dataclasses.replace(
             outcome,

@@ -100,7 +100,7 @@ def verify(
     )
 
 
-def summarize(genuine, impostor, different, fars, notes=(), share=1.0):
+def summarize(genuine, impostor, different, fars, notes=(), sample=None):
     """Return an `Outcome` of rates and curves from scores of same and of different pairs.
 
     Parameters
@@ -108,11 +108,13 @@ def summarize(genuine, impostor, different, fars, notes=(), share=1.0):
     genuine : numpy.ndarray, shape (n,)
         All same pairs; minus infinity for failures.
     impostor : numpy.ndarray, descending
-        All different pairs, or the highest of them: then there is no area, EER or histogram.
+        All different pairs, or the highest of them: then there is no area and no EER.
     different : int
         How many different pairs there are.
     fars : sequence of float
     notes : sequence of str
+    sample : tails.Sample, optional
+        For the histogram, when `impostor` is the highest alone.
     """
     points = [
         point
@@ -133,6 +135,8 @@ def summarize(genuine, impostor, different, fars, notes=(), share=1.0):
     if len(impostor) == different:
         measures = {"auc": metrics.curve_area(curve), "eer": metrics.curve_eer(curve)}
         histogram = _histogram(genuine, impostor)
+    elif sample is not None and sample.counts.any():
+        histogram = _histogram(genuine, None, sample, sample.counts.sum() / different)
     return Outcome(
         protocol="",
         points=tuple(points),
@@ -313,10 +317,12 @@ def _hardest(score, pairs, impostor, genuine, limit=10):
     return tuple(found)
 
 
-def _histogram(genuine, impostor, bins=200):
+def _histogram(genuine, impostor, sample=None, share=1.0, bins=200):
     edges = np.linspace(-1, 1, bins + 1)
     own = genuine[np.isfinite(genuine)]
     same = np.histogram(np.clip(own, -1, 1), edges)[0]
+    if sample is not None:
+        return Histogram(sample.edges, same, sample.counts, float(share))
     inner = edges[1:-1].astype(impostor.dtype)
     above = len(impostor) - np.searchsorted(impostor[::-1], inner, side="left")
     above = np.concatenate([[len(impostor)], above, [0]])

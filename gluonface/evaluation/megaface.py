@@ -16,10 +16,11 @@ import numpy as np
 
 from ..errors import InputError
 from . import bootstrap
+from .all_pairs import WHOLE
 from .features import COLLAPSED, check_matrix, is_collapsed, multiply, unit_block, unit_matrix
 from .ijb import summarize, with_spans
 from .outcomes import Hard, RankRate
-from .tails import Tail, TopRows, keep_for
+from .tails import Sample, Tail, TopRows, keep_for
 
 __all__ = ["DEFAULT_FARS", "DEFAULT_RANKS", "evaluate", "repair_probes"]
 
@@ -106,7 +107,8 @@ def evaluate(
         left = ", ".join(f"{far:g}" for far in fars if far not in wanted)
         notes.append(f"FAR {left} is left out: too many of {different} different pairs decide it")
     top = TopRows(len(units), max(ranks), dtype)
-    tail = Tail(max(keep_for(wanted, different), 100), dtype, track=True)
+    keep = different if different <= WHOLE else max(keep_for(wanted, different), 100)
+    tail, sample = Tail(keep, dtype, track=True), Sample()
     blocks = _blocks(distractors, noisy, removed, dtype)
     step = max(1, min(len(units), _TILE // _BLOCK))
     buffer = np.empty((step, _BLOCK), dtype)
@@ -117,6 +119,7 @@ def evaluate(
             tile = product(part, block, out)
             highest = tile.max(axis=1)
             top.add(tile, start, highest)
+            sample.add(tile)
             tail.add(tile, highest, np.arange(start, start + len(part)), numbers)
         if progress is not None:
             progress(len(block))
@@ -127,7 +130,7 @@ def evaluate(
     if failed.any() and not failed.all():
         notes.append(f"{np.count_nonzero(failed)} probes have a zero vector and match nobody")
     scores, rows, columns = tail.places()
-    outcome = summarize(genuine, scores, different, wanted, notes)
+    outcome = summarize(genuine, scores, different, wanted, notes, sample)
     rates = [
         RankRate(int(rank), float((ahead < rank).mean()), int((ahead < rank).sum()), len(ahead))
         for rank in ranks
