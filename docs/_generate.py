@@ -26,7 +26,8 @@ def write_all(folder):
     """Write every generated file below `folder` and remove those that are no longer made."""
     folder = pathlib.Path(folder)
     made = {
-        "zoo.inc": zoo_table(),
+        **zoo_table(),
+        "zoo_published.inc": published_table(),
         "losses.inc": loss_table(),
         "loss_parameters.inc": loss_parameters(),
         "config.inc": config_tables(),
@@ -84,30 +85,58 @@ def link(url):
 
 
 def zoo_table():
-    """Return the table of backbones from the registry."""
+    """Return the table of backbones from the registry and the tables beside it, and notes."""
     from gluonface.model_zoo import BACKBONES
+    from gluonface.model_zoo._table import table
 
     rows, notes = [], []
-    for name in BACKBONES.list():
-        cfg, _ = BACKBONES.get(name)
+    for row in table():
+        theirs = [r for r in row["published"] if r["ijbc"]] or row["published"]
         rows.append(
             [
-                literal(name),
-                cfg.embedding_size,
-                f"{cfg.params:,}",
-                f"{cfg.macs / 1e6:,.1f} M",
-                link(cfg.paper),
+                literal(row["name"]),
+                f"{row['params']:,}",
+                f"{row['macs'] / 1e6:,.1f} M",
+                row["embedding_size"],
+                *(
+                    "" if row[key] is None else f"{row[key]:,.4g}"
+                    for key in ("size_mb", "images_per_s_batch1", "images_per_s_batch32")
+                ),
+                link(row["paper"]),
+                theirs[0]["ijbc"] if theirs else "",
             ]
         )
-        aliases = ", ".join(map(literal, BACKBONES.aliases(name)))
+        cfg, _ = BACKBONES.get(row["name"])
+        aliases = ", ".join(map(literal, row["aliases"]))
         about = [cfg.note.replace("`", "``"), f"Also known as {aliases}." if aliases else ""]
         notes.append(
-            f"{literal(name)}\n"
+            f"{literal(row['name'])}\n"
             + "".join(f"   {line}\n" for line in about if line)
             + f"   Layers and counts: {link(cfg.source)}.\n"
         )
-    table = list_table(["Name", "Embedding", "Parameters", "MACs", "Paper"], rows, "explore")
-    return "\n".join([table, *notes])
+    headings = ["Name", "Parameters", "MACs", "D", "MB", "Images/s, 1", "Images/s, 32", "Paper"]
+    text = list_table([*headings, "IJB-C, theirs"], rows, "explore")
+    return {"zoo.inc": text, "zoo_notes.inc": "\n".join(notes)}
+
+
+def published_table():
+    """Return the figures that others published, each with its source."""
+    from gluonface.model_zoo._table import table
+
+    rows = [
+        [
+            literal(row["name"]),
+            figure["data"],
+            figure["loss"],
+            figure["ijbc"],
+            figure["others"],
+            link(figure["source"]),
+        ]
+        for row in table()
+        for figure in row["published"]
+    ]
+    headings = ["Name", "Trained on", "Loss", "IJB-C 1e-4", "Others", "Source"]
+    return list_table(headings, rows, "explore")
 
 
 def loss_table():

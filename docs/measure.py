@@ -3,10 +3,11 @@
     python docs/measure.py                      # all that this machine can
     python docs/measure.py backbone data        # some
     python docs/measure.py flip sources finetune --faces FOLDER
+    OMP_NUM_THREADS=2 python docs/measure.py zoo --seconds 100     # again until all are measured
 
-Run it on a machine with nothing else to do. Each name is one file in docs/results, which a page
-includes beside the command that made it; `readme` puts some of them into README.rst. `quickstart`
-and `log` read the folder that scripts/quickstart.sh left in runs/ (or --runs DIR).
+Run it on a machine with nothing else to do. `zoo` writes the package's table of backbones. Each
+other name is one file in docs/results, which a page includes beside the command that made it;
+`readme` puts some of them into README.rst. `quickstart` and `log` read the folder that scripts/quickstart.sh left in runs/ (or --runs DIR).
 """
 
 import argparse
@@ -17,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -235,8 +237,60 @@ def readme(args, scratch):
     path.write_text(table.sub(lambda _: readme_table(), text, count=1), encoding="utf-8")
 
 
+def zoo(args, scratch):
+    """Size and inference speed of every backbone, as many as --seconds allow; goes on next time."""
+    from gluonface.model_zoo import BACKBONES
+    from gluonface.model_zoo._table import MEASURED, SPEED
+
+    begin, done = time.monotonic(), {}
+    if SPEED.is_file() and not args.again:
+        with open(SPEED, encoding="utf-8", newline="") as file:
+            done = {row["name"]: row for row in csv.DictReader(file)}
+    # Light ones first: their figures matter most, and a slice holds many.
+    names = sorted(BACKBONES.list(), key=lambda name: BACKBONES.get(name)[0].macs)
+    missing = [name for name in names if name not in done]
+    for name in missing:
+        left = args.seconds - (time.monotonic() - begin)
+        # Building, and a batch of 32 at 40 G multiply-accumulates a second.
+        if left < 4 + 40 * BACKBONES.get(name)[0].macs / 40e9:
+            break
+        done[name] = _backbone_speed(name)
+        sys.stderr.write(f"{name}: {done[name]}\n")
+        rows = [[n, *(done[n][c] for c in MEASURED)] for n in BACKBONES.list() if n in done]
+        with open(SPEED, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([["name", *MEASURED], *rows])
+    sys.stderr.write(f"{len(done)} of {len(names)} backbones are measured\n")
+
+
+def _backbone_speed(name):
+    """Return a row of the table: MB of parameters, and images/s at batch 1 and 32."""
+    import numpy as np
+
+    from gluonface.deploy import Embedder
+    from gluonface.deploy.params import params_bytes
+    from gluonface.deploy.sources import find_source, load_net
+
+    net = load_net(find_source(f"{name}:untrained"))
+    arrays = {k: p.data().asnumpy() for k, p in net._collect_params_with_prefix().items()}
+    row = {"size_mb": f"{len(params_bytes(arrays)) / 1e6:.1f}"}
+    del net, arrays
+    embedder = Embedder.load(f"{name}:untrained")
+    images = np.random.RandomState(0).randint(0, 256, (32, 112, 112, 3)).astype(np.uint8)
+    for size in (1, 32):
+        batch, times = images[:size], []
+        while len(times) < 2 or (sum(times[1:]) < 1 and len(times) < 50):
+            start = time.perf_counter()
+            embedder.embed(batch, flip="none", batch_size=size)
+            times.append(time.perf_counter() - start)
+            if times[0] > 2:  # so long that what the first run prepares is lost in it
+                break
+        times = times[1:] or times
+        row[f"images_per_s_batch{size}"] = f"{size / sorted(times)[len(times) // 2]:.3g}"
+    return row
+
+
 PHOTOGRAPHS = (flip, sources, finetune)  # need --faces
-EVERYTHING = (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS, readme)
+EVERYTHING = (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS, readme, zoo)
 MEASUREMENTS = {made.__name__: made for made in EVERYTHING}
 
 
@@ -246,6 +300,8 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(MEASUREMENTS))
     parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs", metavar="DIR")
     parser.add_argument("--faces", type=pathlib.Path, help="folder with real faces and a model")
+    parser.add_argument("--seconds", type=float, default=3600, help="for zoo: how long at most")
+    parser.add_argument("--again", action="store_true", help="for zoo: measure all anew")
     args = parser.parse_args()
     unknown = set(args.names) - set(MEASUREMENTS)
     if unknown:

@@ -3,9 +3,11 @@
 import ast
 import dataclasses
 import importlib.util
+import os
 import pathlib
 import re
 import shlex
+import subprocess
 import sys
 
 import pytest
@@ -69,8 +71,27 @@ PYTHON = [
 @pytest.mark.parametrize(("path", "code"), PYTHON)
 def test_python_examples_are_python_and_import_what_exists(path, code):
     compile(code, str(path), "exec")
-    ours = [line for line in code.split("\n") if re.match(r"(from|import) gluonface", line)]
+    ours = [line for line in code.split("\n") if re.match(r"(from|import) gluonface\b", line)]
     exec("\n".join(ours), {})
+
+
+def test_the_example_of_adding_a_backbone_runs(tmp_path):
+    """In a process of its own: a name that is registered stays so."""
+    file, *steps = [code for _, _, code in blocks(DOCS / "add_a_backbone.rst", "python")]
+    assert file.startswith("# tinyface.py")
+    (tmp_path / "tinyface.py").write_text(file, encoding="utf-8")
+    (tmp_path / "steps.py").write_text("\n".join(steps), encoding="utf-8")
+    paths = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "steps.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/tinyface-0000.params").is_file()
 
 
 @pytest.mark.parametrize("name", ["model_zoo.rst", "losses.rst"])
@@ -216,7 +237,8 @@ def test_tables_are_generated_from_the_registries(tmp_path):
     from gluonface.training import list_recipes
 
     module = generator()
-    zoo, losses, recipes = module.zoo_table(), module.loss_table(), module.recipes()
+    zoo = "".join(module.zoo_table().values())
+    losses, recipes = module.loss_table(), module.recipes()
     for name in BACKBONES.list():
         assert f"``{name}``" in zoo
         assert f"{BACKBONES.get(name)[0].params:,}" in zoo

@@ -17,6 +17,7 @@
     rows.sort(function (a, b) {
       var x = text(a.cells[column]);
       var y = text(b.cells[column]);
+      if (!x || !y) return (x ? 0 : 1) - (y ? 0 : 1); // what is not known comes last
       var order = number(x) - number(y);
       if (isNaN(order)) order = x.localeCompare(y, "en", { numeric: true });
       return descending ? -order : order;

@@ -5,11 +5,22 @@ import sys
 
 __all__ = ["add_arguments", "run"]
 
+NOTE = (
+    "MACs: multiply-accumulates for one image. Size: float32 parameters. Images/s: measured on the "
+    "documentation's machine.\nIJB-C: true accept rate, per cent, at a false accept rate of 1e-4, "
+    "as published by others; more of it with --json."
+)
+
 
 def add_arguments(parser):
     """Add the arguments of `gluonface models` to `parser`."""
     parser.add_argument(
         "pattern", nargs="?", default="*", help="a backbone, or a shell wildcard like '*facenet*'"
+    )
+    parser.add_argument(
+        "--count",
+        action="store_true",
+        help="count operations as the published tables do: as cavaface, MixFaceNets and ptflops",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="write the table as JSON to FILE (- for standard output)"
@@ -21,6 +32,7 @@ def run(args):
     from ..errors import InputError
     from ..files import write_json
     from ..model_zoo import BACKBONES
+    from ..model_zoo._table import table
 
     names = BACKBONES.list(args.pattern)
     if not names:
@@ -28,29 +40,75 @@ def run(args):
             known = ", ".join(BACKBONES.list())
             raise InputError(f"no backbone matches {args.pattern!r}; known: {known}")
         names = [BACKBONES.resolve(args.pattern)]  # an alias, or an error that suggests one
-    rows = []
-    for name in names:
-        cfg, _ = BACKBONES.get(name)
-        rows.append({**cfg.to_dict(), "aliases": BACKBONES.aliases(name)})
+    rows = table(names)
+    if args.count:
+        for row in rows:
+            row["count"] = _counts(row["name"])
     if args.json == "-":
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
     if args.json:
         write_json(args.json, rows)
-    sys.stdout.write("\n".join(_table(rows)) + "\n")
+    lines = _count_lines(rows) if args.count else [*_lines(rows), "", NOTE]
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 
-def _table(rows):
-    """Return the lines of the table; numbers to the right."""
-    cells = [("name", "parameters", "MACs", "embedding", "aliases", "paper")]
+def _counts(name):
+    """Return {convention: operations}."""
+    from ..model_zoo import BACKBONES
+    from ..model_zoo._count import CONVENTIONS
+
+    cfg, build = BACKBONES.get(name)
+    net = build(cfg, prelu="plain")
+    return {convention: net.count(convention) for convention in CONVENTIONS}
+
+
+def _count_lines(rows):
+    """Return the lines of the table of counts."""
+    from ..model_zoo._count import CONVENTIONS
+
+    cells = [("name", "parameters", *CONVENTIONS)]
     for row in rows:
-        numbers = (f"{row['params']:,}", f"{row['macs'] / 1e6:.1f} M", str(row["embedding_size"]))
-        cells.append((row["name"], *numbers, ", ".join(row["aliases"]), row["paper"]))
+        counts = (f"{count:,}" for count in row["count"].values())
+        cells.append((row["name"], f"{row['params']:,}", *counts))
+    notes = [f"{name}: {meaning}" for name, meaning in CONVENTIONS.items()]
+    return [*_aligned(cells, range(1, len(cells[0]))), "", *notes]
+
+
+def _lines(rows):
+    """Return the lines of the table of backbones."""
+    headings = ("name", "parameters", "MACs", "embedding", "MB", "images/s, 1", "images/s, 32")
+    cells = [(*headings, "IJB-C", "paper", "aliases")]
+    for row in rows:
+        theirs = next((r["ijbc"] for r in row["published"] if r["ijbc"]), "")
+        cells.append(
+            (
+                row["name"],
+                f"{row['params']:,}",
+                f"{row['macs'] / 1e6:.1f} M",
+                str(row["embedding_size"]),
+                _number(row["size_mb"]),
+                _number(row["images_per_s_batch1"]),
+                _number(row["images_per_s_batch32"]),
+                theirs,
+                row["paper"].replace("https://arxiv.org/abs/", "arXiv "),
+                ", ".join(row["aliases"]),
+            )
+        )
+    return _aligned(cells, range(1, 8))
+
+
+def _number(value):
+    return "" if value is None else f"{value:,.1f}"
+
+
+def _aligned(cells, numbers):
+    """Return lines of columns; those of `numbers` to the right."""
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return [
         "  ".join(
-            text.rjust(width) if 1 <= column <= 3 else text.ljust(width)
+            text.rjust(width) if column in numbers else text.ljust(width)
             for column, (text, width) in enumerate(zip(line, widths))
         ).rstrip()
         for line in cells

@@ -28,10 +28,20 @@ from . import (  # noqa: F401  (importing a family registers it)
     se_resnet,
     vit,
 )
-from ._base import BACKBONES, Backbone, ModelCfg
+from ._base import BACKBONES, Backbone, ModelCfg, register
+from ._count import count_params
 from ._weights import load_weights
 
-__all__ = ["BACKBONES", "Backbone", "ModelCfg", "get_model", "list_models", "load_weights"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "ModelCfg",
+    "count_params",
+    "get_model",
+    "list_models",
+    "load_weights",
+    "register",
+]
 
 MAX_EMBEDDING = 1 << 16
 

@@ -71,7 +71,26 @@ class ModelCfg:
 
 
 def register(cfg, aliases=()):
-    """Return a decorator that registers ``build(cfg, **kwargs) -> Backbone`` under ``cfg.name``."""
+    """Return a decorator that registers a function that builds a backbone.
+
+    Parameters
+    ----------
+    cfg : ModelCfg
+        Its name, in lower case, is that of the backbone.
+    aliases : sequence of str
+        Other names of it.
+
+    Returns
+    -------
+    callable
+        Takes ``build(cfg, **kwargs) -> Backbone`` and returns it. `get_model` calls it with `cfg`
+        as changed by its own arguments, the form of PReLU (``prelu``) and ``prefix``.
+
+    Raises
+    ------
+    ValueError
+        If a name is taken or not in lower case.
+    """
 
     def decorator(build):
         BACKBONES.register(cfg.name, aliases)((cfg, build))

@@ -1,0 +1,64 @@
+"""The table of backbones, for the command and for the documentation.
+
+Two tables lie beside this module: ``speed.csv``, which ``docs/measure.py zoo`` writes, and
+``published.csv``, the figures of the tables of others. Theirs are of networks trained elsewhere, on
+data that are not those of another row; none was measured here.
+"""
+
+import csv
+import pathlib
+
+from ._base import BACKBONES
+
+__all__ = ["MEASURED", "SPEED", "table"]
+
+FOLDER = pathlib.Path(__file__).parent
+SPEED = FOLDER / "speed.csv"
+# Columns of that file: kind of the numbers.
+MEASURED = {"size_mb": float, "images_per_s_batch1": float, "images_per_s_batch32": float}
+
+
+def _read(path):
+    """Return {name: rows} of one of the tables; nothing if it is not there."""
+    found = {}
+    if path.is_file():
+        with open(path, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                found.setdefault(row.pop("name"), []).append(row)
+    return found
+
+
+def table(names=None):
+    """Return one dict for each backbone.
+
+    Parameters
+    ----------
+    names : list of str, optional
+        Registered names; default all.
+
+    Returns
+    -------
+    list of dict
+        The fields of `ModelCfg`, ``aliases``, the columns of `MEASURED` (None where nothing was
+        measured), and ``published``: a list of dicts with ``data``, ``loss``, ``ijbc`` (the true
+        accept rate at a false accept rate of 1e-4, per cent), ``others`` and ``source``.
+    """
+    speed, published = _read(SPEED), _read(FOLDER / "published.csv")
+    rows = []
+    for name in BACKBONES.list() if names is None else names:
+        measured = speed.get(name, [{}])[0]
+        figures = {
+            k: kind(measured[k]) if measured.get(k) else None for k, kind in MEASURED.items()
+        }
+        rows.append(
+            {
+                **BACKBONES.get(name)[0].to_dict(),
+                "aliases": BACKBONES.aliases(name),
+                **{
+                    k: kind(measured[k]) if measured.get(k) else None
+                    for k, kind in MEASURED.items()
+                },
+                "published": published.get(name, []),
+            }
+        )
+    return rows
