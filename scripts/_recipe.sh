@@ -113,8 +113,8 @@ run_recipe() {
         CTX=${CTX:-cpu}
         PROCESSES=${PROCESSES:-1}
         if [ "$DATA" = "$RUN/faces" ] && [ -z "$dry" ]; then
-            gluonface data synthesize --identities 12 --images 8 --test-identities 10 \
-                --pairs 40 --out "$DATA"
+            gluonface data synthesize --identities 12 --images 8 --test-identities 20 \
+                --pairs 100 --out "$DATA"
         fi
         arguments+=(--set train.epochs=null --set log.every=1 --set train.dtype=float32)
         for setting in "${smoke_settings[@]}"; do arguments+=(--set "$setting"); done

@@ -33,12 +33,7 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
             raise InputError("head.centers = 'disk' needs head.centers_path: the folder for them")
         path = folder / "centers"
     if comm.rank == 0:
-        logger.info(
-            "the head will take about %s for %d of %d classes on rank 0",
-            _size(expected_bytes(config, margin, num_classes, embedding_size, comm.size)),
-            -(-num_classes // comm.size),
-            num_classes,
-        )
+        _say_memory(config, margin, num_classes, embedding_size, comm.size)
     return PartialFC(
         margin,
         num_classes,
@@ -91,25 +86,34 @@ def _has_centers(source):
     return True
 
 
-def expected_bytes(config, margin, num_classes, embedding_size, ranks):
-    """Return the bytes that the head of one rank will take, roughly.
+def _say_memory(config, margin, num_classes, embedding_size, ranks):
+    """Log what the head of a rank will take."""
+    from ..parallel.plan import plan_head
 
-    Weights and optimizer state, the sampled rows with their gradients, two matrices of logits, and
-    the gathered embeddings with their gradients.
-    """
-    rows = -(-num_classes // ranks)
-    sampled = rows * config.head.sample_rate
-    batch = config.data.batch_size / config.train.accumulate
-    width = embedding_size * margin.subcenters
-    slots = {"adam": 2, "adamw": 2}.get(config.optimizer.name, int(config.optimizer.momentum > 0))
-    copies = 1 if config.head.sample_rate == 1.0 else 2 + slots
-    stored = 0 if config.head.centers == "disk" else (1 + slots) * rows * width
-    chunk = min(sampled, config.head.chunk or sampled)
-    return 4 * (
-        stored
-        + copies * sampled * width
-        + 2 * batch * chunk * margin.subcenters
-        + 2 * batch * embedding_size
+    plan = plan_head(
+        num_classes,
+        embedding_size,
+        config.data.batch_size // config.train.accumulate,
+        ranks,
+        config.head.sample_rate,
+        "adamw" if config.optimizer.name == "adam" else config.optimizer.name,
+        config.head.centers,
+        config.head.wire_dtype,
+        config.head.chunk,
+        margin.subcenters,
+    )
+    logger.info(
+        "the head will take about %s on each process for %d of %d classes (centres and their "
+        "state %s%s, %d sampled rows %s, logits %s), and send %s a step",
+        _size(plan.floor + plan.logits + plan.embeddings),
+        plan.rows,
+        num_classes,
+        _size(plan.weight + plan.state),
+        " on disk" if plan.on_disk else "",
+        plan.sampled,
+        _size(plan.copies),
+        _size(plan.logits),
+        _size(plan.sent),
     )
 
 
