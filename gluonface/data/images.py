@@ -222,6 +222,21 @@ def resize(image, shape):
     return cv2.resize(image, (shape[1], shape[0]), interpolation=how)
 
 
+def merge(planes):
+    """Return uint8 (3, H, W) planes as a new uint8 (H, W, 3)."""
+    return cv2.merge(list(planes))
+
+
+def split(image, out):
+    """Write uint8 (H, W, 3) into `out`, uint8 (3, H, W)."""
+    cv2.split(image, list(out))
+
+
+def mirror(image):
+    """Return an image mirrored left to right."""
+    return cv2.flip(image, 1)
+
+
 def copy_planes(planes, out, flip=False):
     """Copy uint8 (3, H, W) planes into `out`, mirrored left to right if asked."""
     if not flip:

@@ -53,7 +53,8 @@ class Loader:
     Parameters
     ----------
     dataset : RecordDataset
-        Or anything with ``len``, ``image_size`` and ``load(index, out, flip) -> label``.
+        Or anything with ``len``, ``image_size`` and ``load(index, out, flip, change) -> label``, as
+        `RecordDataset.load`; `change` is only given where there is one.
     batch_size : int
         Images per batch of this rank.
     shuffle : bool, default True
@@ -274,7 +275,6 @@ class Loader:
         """Read, decode and augment one batch; return it and the bad records met on the way."""
         index, keys, slots = job
         images, labels, index, bad = self._load(np.array(index), keys, epoch)
-        self.pipeline.change(images, self.seed, epoch, keys)
         if slots is None:
             return Batch(images, labels, index), bad
         own = slice(len(slots))  # behind them lie partners that are another rank's
@@ -283,29 +283,31 @@ class Loader:
 
     def _load(self, index, keys, epoch):
         """Read and decode; change `index` where records are bad."""
-        mirror = self.pipeline.flips(self.seed, epoch, keys)
         images = np.empty((len(index), 3, *self.dataset.image_size), np.uint8)
         labels = np.empty(len(index), np.int32)
         bad = {}
+        mirror = self.pipeline.flips(self.seed, epoch, keys)
+        changes = self.pipeline.changes(self.seed, epoch, keys, images.shape[2:])
         load = self.dataset.load
-        for at, (position, flip) in enumerate(zip(index.tolist(), mirror)):
+        for at, (position, flip, change) in enumerate(zip(index.tolist(), mirror, changes)):
+            options = (images[at], flip) if change is None else (images[at], flip, change)
             try:
-                labels[at] = load(position, images[at], flip)
+                labels[at] = load(position, *options)
             except DataError as error:
                 bad[position] = str(error)
-                index[at], labels[at] = self._replace(position, images[at], flip, bad)
+                index[at], labels[at] = self._replace(position, options, bad)
                 if index[at] < 0:
                     break  # more than max_bad: the consumer raises
         return images, labels, index, bad
 
-    def _replace(self, position, out, flip, bad):
+    def _replace(self, position, options, bad):
         """Load the next readable record instead; return its position and label."""
         for step in range(1, len(self.dataset)):
             if len(bad) > self.max_bad:
                 return -1, 0
             after = (position + step) % len(self.dataset)
             try:
-                return after, self.dataset.load(after, out, flip)
+                return after, self.dataset.load(after, *options)
             except DataError as error:
                 bad[after] = str(error)
         raise DataError(f"no record of the data set is readable. The last: {bad[position]}")

@@ -319,22 +319,31 @@ class RecordDataset:
         label, data = self.record(index)
         return self._decode(index, data, images.decode), label
 
-    def load(self, index, out, flip=False):
-        """Decode image `index` into `out` as RGB, mirrored if asked, and return its label.
+    def load(self, index, out, flip=False, change=None):
+        """Decode image `index` into `out` as RGB, mirrored and changed if asked; return its label.
 
-        `out` is uint8 (3, H, W), contiguous. This is what the loader calls: nothing is allocated
-        but the decoder's own buffer, and the work is done without Python's lock.
+        `out` is uint8 (3, H, W), contiguous. `change` takes and returns uint8 (H, W, 3) RGB and may
+        overwrite what it is given. This is what the loader calls: nothing is allocated but the
+        decoder's own buffer, and the work is done without Python's lock.
         """
         if self._cache is None:
             label, data = self.record(index)
-            images.to_planes(self._decode(index, data, images.decode_bgr), out, flip)
+            if change is None:
+                images.to_planes(self._decode(index, data, images.decode_bgr), out, flip)
+            else:
+                image = self._decode(index, data, images.decode)
+                images.split(change(images.mirror(image) if flip else image), out)
             return label
         label = int(self._cached_label[index])
         if label < 0:
             label, data = self.record(index)
             images.to_planes(self._decode(index, data, images.decode_bgr), self._cache[index])
             self._cached_label[index] = label  # last: from here on other threads use the image
-        images.copy_planes(self._cache[index], out, flip)
+        if change is None:
+            images.copy_planes(self._cache[index], out, flip)
+        else:
+            image = images.merge(self._cache[index])
+            images.split(change(images.mirror(image) if flip else image), out)
         return label
 
     @property

@@ -26,7 +26,7 @@ class Numbers:
     def __len__(self):
         return self.count
 
-    def load(self, index, out, flip=False):
+    def load(self, index, out, flip=False, change=None):
         time.sleep(self.delay)
         with self.lock:
             self.loaded += 1

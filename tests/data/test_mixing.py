@@ -29,12 +29,14 @@ class Pictures:
     def __len__(self):
         return len(self.data)
 
-    def load(self, index, out, flip=False):
+    def load(self, index, out, flip=False, change=None):
         from gluonface.errors import DataError
 
         if index in self.broken:
             raise DataError(f"record {index} is broken")
         out[...] = self.data[index][..., ::-1] if flip else self.data[index]
+        if change is not None:
+            out[...] = change(out.transpose(1, 2, 0).copy()).transpose(2, 0, 1)
         return index
 
 

@@ -22,9 +22,11 @@ class Faces:
     def __len__(self):
         return len(self.labels)
 
-    def load(self, index, out, flip=False):
+    def load(self, index, out, flip=False, change=None):
         out[...] = index
         out[..., 0] = 255 if flip else 0
+        if change is not None:
+            out[...] = change(out.transpose(1, 2, 0).copy()).transpose(2, 0, 1)
         return self.labels[index]
 
 

@@ -8,6 +8,7 @@ from ._base import AUGMENTATIONS, Augmentation, Parameter, declare, probability
 __all__ = ["ColorJitter", "RandomGrey", "color_maps", "transform"]
 
 LUMA = np.array([0.299, 0.587, 0.114])  # Rec. 601, as JPEG's Y
+_RED, _GREEN, _BLUE = LUMA.tolist()
 # RGB to YIQ. The rows of I and Q sum to 0: a grey has no hue, so no rotation of hue colours it.
 YIQ = np.array([LUMA, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 _BACK = np.linalg.inv(YIQ)
@@ -31,23 +32,29 @@ def color_maps(brightness, contrast, saturation, hue):
 
     Returns
     -------
-    tuple of numpy.ndarray
-        Matrices (n, 3, 3) and factors (n,): a pixel x becomes ``matrix @ x + factor * mean luma``.
+    tuple of (numpy.ndarray, list of float)
+        Matrices (n, 3, 4), the last column 0, and n factors: a pixel x becomes
+        ``matrix[:, :3] @ x + factor * mean luma``.
     """
     angle = (2 * np.pi * hue)[:, None, None]
     turn = _KEEP + np.cos(angle) * _COSINE + np.sin(angle) * _SINE
     s = saturation[:, None, None]
-    matrix = s * turn + (1 - s) * LUMA  # every row of (1 - s) 1 w^T is (1 - s) w
-    return (contrast * brightness)[:, None, None] * matrix, (1 - contrast) * brightness
+    matrix = np.zeros((len(hue), 3, 4))
+    # Every row of (1 - s) 1 w^T is (1 - s) w.
+    matrix[..., :3] = (contrast * brightness)[:, None, None] * (s * turn + (1 - s) * LUMA)
+    return matrix, ((1 - contrast) * brightness).tolist()
 
 
 def transform(image, matrix, factor=0.0):
-    """Return ``matrix @ x + factor * mean luma`` for every pixel x, rounded, within 0..255."""
-    offset = factor * float(LUMA @ cv2.mean(image)[:3]) if factor else 0.0
-    affine = np.empty((3, 4))
-    affine[:, :3], affine[:, 3] = matrix, offset
+    """Return ``matrix[:, :3] @ x + factor * mean luma`` for every pixel x, rounded, in 0..255.
+
+    `matrix` is float64 (3, 4); its last column is overwritten.
+    """
+    if factor:
+        red, green, blue, _ = cv2.mean(image)
+        matrix[:, 3] = factor * (_RED * red + _GREEN * green + _BLUE * blue)
     # OpenCV computes this in fixed point with 10 bits: at most 1 level off.
-    return cv2.transform(image, affine)
+    return cv2.transform(image, matrix)
 
 
 @AUGMENTATIONS.register("color_jitter", aliases=("colorjitter", "colour_jitter"))

@@ -1,8 +1,9 @@
 """A list of augmentations: read from a configuration, applied to batches."""
 
+import functools
+
 import numpy as np
 
-from ..._compat import cv2
 from ...errors import InputError
 from ._base import AUGMENTATIONS, Augmentation
 
@@ -101,37 +102,39 @@ class Pipeline:
             return [False] * len(keys)
         return [plan is not None for plan in self.flip.plans(seed, epoch, keys, None)]
 
-    def change(self, images, seed, epoch, keys):
-        """Apply all but the flip and the mixing to a batch, in place.
+    def changes(self, seed, epoch, keys, shape):
+        """Return what is to be done with each sample, but for the flip and the mixing.
 
         Parameters
         ----------
-        images : numpy.ndarray
-            uint8 (B, 3, H, W), RGB.
         seed, epoch : int
         keys : numpy.ndarray
-            int64 (B,), which samples.
+            int64 (n,), which samples.
+        shape : tuple of int
+            (height, width) of the images.
+
+        Returns
+        -------
+        list
+            For each sample a function of an image, uint8 (H, W, 3) RGB, that returns the changed
+            one and may overwrite the given; None leaves it as it is.
         """
         if not self.steps:
-            return
-        plans = [step.plans(seed, epoch, keys, images.shape[2:]) for step in self.steps]
-        for planes, *todo in zip(images, *plans):
-            if all(plan is None for plan in todo):
-                continue
-            image = cv2.merge(list(planes))
-            for step, plan in zip(self.steps, todo):
-                if plan is not None:
-                    image = step.apply(image, plan)
-            cv2.split(image, list(planes))
+            return [None] * len(keys)
+        plans = [step.plans(seed, epoch, keys, shape) for step in self.steps]
+        changes = []
+        for todo in zip(*plans):
+            work = [(step.apply, plan) for step, plan in zip(self.steps, todo) if plan is not None]
+            changes.append(functools.partial(_apply, work) if work else None)
+        return changes
 
     def image(self, image, seed=0, epoch=0, sample=0):
         """Return one image, uint8 (H, W, 3) RGB, as the loader would give it, but not mixed."""
         keys = np.array([sample])
-        planes = np.ascontiguousarray(image.transpose(2, 0, 1))[None].copy()
-        if self.flips(seed, epoch, keys)[0]:
-            planes = np.ascontiguousarray(planes[..., ::-1])
-        self.change(planes, seed, epoch, keys)
-        return np.ascontiguousarray(planes[0].transpose(1, 2, 0))
+        image = image[:, ::-1] if self.flips(seed, epoch, keys)[0] else image
+        image = np.array(image, order="C")
+        (change,) = self.changes(seed, epoch, keys, image.shape[:2])
+        return image if change is None else change(image)
 
     def mix(self, images, others, seed, epoch, keys):
         """Mix each image of a batch with its partner.
@@ -157,3 +160,9 @@ class Pipeline:
             else:
                 shares[at] = self.mixing.mix(images[at], others[at], mixed[at], plan)
         return mixed, shares
+
+
+def _apply(work, image):
+    for apply, plan in work:
+        image = apply(image, plan)
+    return image

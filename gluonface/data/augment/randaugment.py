@@ -9,7 +9,9 @@ from .color import LUMA, transform
 
 __all__ = ["FACE_OPERATIONS", "OPERATIONS", "RandAugment"]
 
-_EYE = np.eye(3)
+_EYE = np.eye(3, 4)
+_TO_GREY = np.zeros((3, 4))
+_TO_GREY[:, :3] = LUMA
 _GREY = 128  # what comes in from outside the image
 _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
 
@@ -57,7 +59,7 @@ def _posterize(image, m):
 
 
 def _color(image, m):
-    return transform(image, (1 + 0.9 * m) * _EYE - 0.9 * m * LUMA)
+    return transform(image, (1 + 0.9 * m) * _EYE - 0.9 * m * _TO_GREY)
 
 
 def _contrast(image, m):
