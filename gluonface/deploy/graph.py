@@ -22,13 +22,16 @@ class Node:
         As MXNet writes them: every value is text.
     inputs : list of (Node, int)
         The node and which of its outputs.
+    subgraphs : list of dict
+        What an operator is fused of, as MXNet writes it; usually empty.
     """
 
-    __slots__ = ("attrs", "inputs", "name", "op")
+    __slots__ = ("attrs", "inputs", "name", "op", "subgraphs")
 
-    def __init__(self, op, name, attrs=None, inputs=()):
+    def __init__(self, op, name, attrs=None, inputs=(), subgraphs=()):
         self.op, self.name = op, name
         self.attrs, self.inputs = dict(attrs or {}), list(inputs)
+        self.subgraphs = list(subgraphs)
 
     @property
     def is_variable(self):
@@ -57,7 +60,8 @@ class Graph:
         nodes = []
         for item in raw["nodes"]:
             inputs = [(nodes[i[0]], i[1]) for i in item["inputs"]]
-            nodes.append(Node(item["op"], item["name"], item.get("attrs"), inputs))
+            parts = item.get("subgraphs", ())
+            nodes.append(Node(item["op"], item["name"], item.get("attrs"), inputs, parts))
         index, output = raw["heads"][0][:2]
         self.head = (nodes[index], output)
 
@@ -83,6 +87,13 @@ class Graph:
                 users.setdefault(id(source), []).append(node)
         return users
 
+    def replace(self, old, new):
+        """Let all users of a node take the first output of `new` instead."""
+        for user in self.users().get(id(old), []):
+            user.inputs = [(new, 0) if s is old and i == 0 else (s, i) for s, i in user.inputs]
+        if self.head[0] is old:
+            self.head = (new, 0)
+
     def to_symbol(self):
         """Return the graph as an `mx.sym.Symbol`."""
         nodes = self.nodes()
@@ -96,6 +107,8 @@ class Graph:
             }
             if node.attrs:
                 item["attrs"] = node.attrs
+            if node.subgraphs:
+                item["subgraphs"] = node.subgraphs
             items.append(item)
         raw = {
             "nodes": items,

@@ -4,75 +4,81 @@ from __future__ import annotations
 
 import numpy as np
 
-from .graph import Graph, Node
+from ..nn.activations import has_onednn
+from ._fold import drop_idle, fold_batch_norms, linear_to_conv, widen_batch_norm
+from ._gates import cheapen
+from ._prelu import fuse_prelu, split_prelu
+from .graph import Graph
 
-__all__ = ["rewrite"]
+__all__ = ["fuse", "infer_shapes", "rewrite"]
+
+BACKEND = "MKLDNN"  # MXNet's name for its fusion of oneDNN operators
 
 
-def rewrite(symbol, args, input_size=(112, 112), fast=True):
+def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
     """Return a graph for inference with the same outputs.
 
     Parameters
     ----------
     symbol : mx.sym.Symbol
         Input ``data``.
-    args : dict of str to numpy.ndarray
-        Parameters without the auxiliary ones.
+    args, auxs : dict of str to numpy.ndarray
+        Parameters, and auxiliary ones (BatchNorm's statistics).
     input_size : (int, int)
     fast : bool, default True
-        Whether to replace PReLUs by what a CPU does faster.
+        Whether to change what a CPU does slowly: BatchNorms go into the convolutions before them,
+        PReLUs and gates become operators of oneDNN. `fuse` joins those.
 
     Returns
     -------
     symbol : mx.sym.Symbol
-    args : dict of str to numpy.ndarray
-        With the parameters that the new operators need.
+    values : dict of str to numpy.ndarray
+        All that the graph needs, auxiliary parameters included.
     """
-    graph, args = Graph(symbol), dict(args)
-    internals = symbol.get_internals()
-    known = {n: args[n].shape for n in symbol.list_arguments() if n in args}
-    _, shapes, _ = internals.infer_shape(data=(1, 3, *input_size), **known)
-    shapes = dict(zip(internals.list_outputs(), shapes))
-    users = graph.users()
+    graph, values = Graph(symbol), {**args, **(auxs or {})}
+    shapes = infer_shapes(symbol, values, input_size)
     for node in graph.nodes():
-        if node.op == "BatchNorm" and len(shapes.get(f"{node.name}_output", ())) == 2:
-            _widen(graph, node, users)
-        elif fast and node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":
-            shape = shapes.get(f"{node.name}_output", ())
-            slope = node.inputs[1][0]
-            if len(shape) == 4 and slope.is_variable:
-                _split_prelu(node, args, np.broadcast_to(args[slope.name], shape[1:2]))
-    return graph.to_symbol(), args
+        if node.op == "BatchNorm" and len(shapes.get(node.name, ())) == 2:
+            widen_batch_norm(graph, node)
+    if fast:
+        onednn = has_onednn()
+        drop_idle(graph)
+        fold_batch_norms(graph, values)
+        if onednn:
+            linear_to_conv(graph, values, shapes)
+            cheapen(graph, values, shapes)
+        for node in graph.nodes():
+            if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":
+                _change_prelu(graph, node, values, shapes.get(node.name, ()), onednn)
+    symbol = graph.to_symbol()
+    wanted = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    return symbol, {name: values[name] for name in wanted if name in values}
 
 
-def _widen(graph, norm, users):
-    """Run a BatchNorm of a flat (N,C) input on (N,C,1,1).
+def infer_shapes(symbol, values, input_size):
+    """Return the shapes by the nodes' names, for a batch of one."""
+    internals = symbol.get_internals()
+    known = {n: values[n].shape for n in symbol.list_arguments() if n in values}
+    _, shapes, _ = internals.infer_shape(data=(1, 3, *input_size), **known)
+    shapes = zip(internals.list_outputs(), shapes)
+    return {name[:-7] if name.endswith("_output") else name: shape for name, shape in shapes}
 
-    MXNet's oneDNN BatchNorm ends the process in inference when it meets a flat input after a
-    (N,C,1,1) one of the same size, anywhere in the process.
+
+def _change_prelu(graph, node, values, shape, onednn):
+    variable = node.inputs[1][0]
+    if len(shape) != 4 or not variable.is_variable:
+        return
+    slope = np.broadcast_to(values[variable.name], shape[1:2])
+    if not (onednn and fuse_prelu(node, values, slope, graph.users())):
+        split_prelu(node, values, slope)
+
+
+def fuse(symbol):
+    """Join oneDNN operators: a convolution with the sum and the activation that follow.
+
+    Raises
+    ------
+    mx.MXNetError
+        If MXNet cannot; it does not know before.
     """
-    wide = Node("Reshape", f"{norm.name}_4d", {"shape": "(0, 0, 1, 1)"}, [norm.inputs[0]])
-    flat = Node("Flatten", f"{norm.name}_flat", {}, [(norm, 0)])
-    for user in users.get(id(norm), []):
-        user.inputs = [(flat, 0) if s is norm and i == 0 else (s, i) for s, i in user.inputs]
-    if graph.head[0] is norm:
-        graph.head = (flat, 0)
-    norm.inputs[0] = (wide, 0)
-
-
-def _split_prelu(node, args, slope):
-    """Write PReLU as (1 - a) relu(x) + a x with depthwise 1x1 convolutions.
-
-    MXNet's operator takes 70% of the time of a mobile network on a CPU; these stay in oneDNN's
-    memory layout.
-    """
-    x, name = node.inputs[0], node.name
-    sizes = {"kernel": "(1, 1)", "num_filter": str(len(slope)), "num_group": str(len(slope))}
-    sizes["no_bias"] = "True"
-    terms = []
-    relu = Node("Activation", f"{name}_relu", {"act_type": "relu"}, [x])
-    for part, source, weight in (("positive", (relu, 0), 1 - slope), ("linear", x, slope)):
-        variable = Node("null", f"{name}_{part}_weight")
-        args[variable.name] = np.array(weight, np.float32).reshape(-1, 1, 1, 1)
-        terms.append((Node("Convolution", f"{name}_{part}", sizes, [source, (variable, 0)]), 0))
-    node.op, node.attrs, node.inputs = "elemwise_add", {}, terms
+    return symbol.get_backend_symbol(BACKEND)

@@ -36,6 +36,7 @@ __all__ = [
     "ReLU6",
     "Swish",
     "bn_prelu_conv",
+    "has_onednn",
     "is_export",
     "prelu_form",
     "set_prelu_form",
@@ -260,7 +261,7 @@ def _can_fuse(bn, prelu, conv):
     """Whether the operators of the fast form exist for these blocks."""
     settings = bn._kwargs
     return (
-        _has_onednn()
+        has_onednn()
         and numpy.dtype(prelu.alpha.dtype) == numpy.float32
         and not _amp_is_on()  # it knows no BatchNormWithReLU
         and settings["axis"] == 1
@@ -297,7 +298,7 @@ def _channel_block(conv):
 
 
 @functools.cache
-def _has_onednn():
+def has_onednn():
     """Whether MXNet has oneDNN (once called MKL-DNN) and uses it."""
     return os.environ.get("MXNET_MKLDNN_ENABLED", "1") != "0" and (
         mx.runtime.Features().is_enabled("MKLDNN")
