@@ -7,7 +7,8 @@
 
 Run it on a machine with nothing else to do. `zoo` writes the package's table of backbones. Each
 other name is one file in docs/results, which a page includes beside the command that made it;
-`readme` puts some of them into README.rst. `quickstart` and `log` read the folder that scripts/quickstart.sh left in runs/ (or --runs DIR).
+`readme` puts some of them into README.rst. `quickstart` and `log` read the folder that
+scripts/quickstart.sh left in runs/ (or --runs DIR).
 """
 
 import argparse

@@ -48,16 +48,14 @@ def table(names=None):
     for name in BACKBONES.list() if names is None else names:
         measured = speed.get(name, [{}])[0]
         figures = {
-            k: kind(measured[k]) if measured.get(k) else None for k, kind in MEASURED.items()
+            column: kind(measured[column]) if measured.get(column) else None
+            for column, kind in MEASURED.items()
         }
         rows.append(
             {
                 **BACKBONES.get(name)[0].to_dict(),
                 "aliases": BACKBONES.aliases(name),
-                **{
-                    k: kind(measured[k]) if measured.get(k) else None
-                    for k, kind in MEASURED.items()
-                },
+                **figures,
                 "published": published.get(name, []),
             }
         )
