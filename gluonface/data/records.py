@@ -166,6 +166,7 @@ class RecordDataset:
                 f"short or belongs to another file. {_AGAIN}"
             )
         self._ranges = self._read_ranges(first, end)
+        self._image_end = first
         return self._records.between(1, first)
 
     def _identities_by_size(self, first, end):
@@ -278,6 +279,16 @@ class RecordDataset:
     def key(self, index):
         """Return the key of image `index` in the index file, as messages name it."""
         return self._records.key(self._position(index))
+
+    def missing_keys(self):
+        """Return the keys of images that the index should have and has not: list of int.
+
+        In InsightFace's layout the images are 1, 2, 3, ...; of a plain set nothing is known.
+        """
+        if self._ranges is None or isinstance(self._positions, range):
+            return []
+        keys = self._records.keys[self._positions]
+        return np.setdiff1d(np.arange(1, self._image_end), keys).tolist()
 
     def record(self, index):
         """Return (label, encoded image) of image `index`: int and bytes, not decoded.

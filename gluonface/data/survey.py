@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..files import atomic_write
 from .catalog import recognise
 from .packs import VerificationPack
+from .record_index import how_to_rebuild
 from .records import RecordDataset
 
 __all__ = ["contact_sheet", "plot_identities", "survey_pack", "survey_records"]
@@ -90,6 +91,12 @@ def _report(dataset, labels, sizes, hashes, grey, broken):
         classes = None
         if str(error) not in problems:
             problems.append(str(error))
+    missing = dataset.missing_keys()
+    if missing:
+        problems.append(
+            f"{dataset.path.with_suffix('.idx')} lacks {len(missing)} images of the set, such as "
+            f"record {missing[0]}; {how_to_rebuild(dataset.path)}"
+        )
     copies, groups = _duplicates(dataset, labels, hashes, np.flatnonzero(sizes > 0))
     identities = len(each)
     known = recognise(classes or identities, len(dataset))
