@@ -10,9 +10,9 @@ import math
 import numpy as np
 
 from ..errors import InputError
-from . import bootstrap
+from . import bootstrap, metrics
 from .features import COLLAPSED, check_matrix, is_collapsed, multiply, unit_matrix
-from .outcomes import Hard, Outcome, RankRate, SearchRate
+from .outcomes import Hard, Outcome, RankRate, SearchRate, count_scores
 
 __all__ = ["DEFAULT_FPIRS", "DEFAULT_RANKS", "Found", "evaluate", "search", "search_rates"]
 
@@ -20,6 +20,8 @@ DEFAULT_RANKS = (1, 5, 10, 20)
 DEFAULT_FPIRS = (1e-3, 1e-2, 1e-1)
 
 _TILE = 1 << 23  # scores computed together
+_CURVE = 100  # ranks of the CMC
+_NEVER = np.iinfo(np.int64).max
 _MATES = 32  # with more mates than this, a row is sorted instead of counted through
 
 
@@ -235,7 +237,8 @@ def evaluate(
         )
     numbers = _numbers(probe_ids, gallery_ids)
     found = search(probes, gallery, *numbers, product=product)
-    found.ahead[~probes.any(axis=1) & found.mated] = len(gallery)  # a failure finds nobody
+    failed = ~probes.any(axis=1)
+    found.ahead[failed], found.precision[failed] = _NEVER, 0  # a failure finds nobody
     if not found.mated.any():
         raise InputError("no probe has its identity in the gallery: nothing can be found")
     rates, searches = rank_rates(found, ranks), search_rates(found, fpirs)
@@ -264,7 +267,23 @@ def evaluate(
         settings={"ties": "against the mate"},
         notes=tuple(notes),
         hardest=_hardest(found),
+        **_curves(found, len(gallery)),
     )
+
+
+def _curves(found, entries):
+    """Return what is drawn: shares by rank, TPIR over FPIR, the mates' and the others' scores."""
+    mated, nonmated = found.mated, np.sort(found.other[~found.mated])[::-1]
+    within = np.bincount(found.ahead[mated], minlength=entries)[: min(entries, _CURVE)]
+    others = found.other[np.isfinite(found.other)]
+    drawn = {
+        "cmc": np.cumsum(within) / np.count_nonzero(mated),
+        "histogram": count_scores(found.best[mated], np.sort(others)[::-1]),
+    }
+    if len(nonmated):
+        first = np.where(found.ahead == 0, found.best, -np.inf)[mated]
+        drawn["roc"] = metrics.roc_corners(first, nonmated, len(nonmated))
+    return drawn
 
 
 def _identities(*lists):

@@ -18,7 +18,7 @@ from . import bootstrap, metrics
 from .features import COLLAPSED, check_matrix, is_collapsed, multiply
 from .identification import evaluate as search_all
 from .listed_pairs import places, score_pairs
-from .outcomes import Hard, Histogram, Outcome, RankRate, SearchRate
+from .outcomes import Hard, Outcome, RankRate, SearchRate, count_scores
 from .tails import Tail, keep_for
 
 __all__ = ["DEFAULT_FARS", "identify", "identify_jointly", "summarize", "verify"]
@@ -134,9 +134,9 @@ def summarize(genuine, impostor, different, fars, notes=(), sample=None):
     measures, histogram = {}, None
     if len(impostor) == different:
         measures = {"auc": metrics.curve_area(curve), "eer": metrics.curve_eer(curve)}
-        histogram = _histogram(genuine, impostor)
+        histogram = count_scores(genuine, impostor)
     elif sample is not None and sample.counts.any():
-        histogram = _histogram(genuine, None, sample, sample.counts.sum() / different)
+        histogram = count_scores(genuine, None, sample, sample.counts.sum() / different)
     return Outcome(
         protocol="",
         points=tuple(points),
@@ -203,6 +203,7 @@ def identify(
         protocol="IJB 1:N",
         ranks=tuple(together),
         searches=tuple(_mean_search(rows) for rows in zip(*(part.searches for part in parts))),
+        cmc=_mean_cmc(parts),
         counts={"probes": len(probe_at), "galleries": len(parts)},
         settings={"TPIR": "mean over the galleries"},
         parts=tuple(parts),
@@ -261,6 +262,13 @@ def _mean_search(rows):
     )
 
 
+def _mean_cmc(parts):
+    """Return the curve of all mated searches together, as far as every gallery goes."""
+    last = min(len(part.cmc) for part in parts)
+    mated = [part.counts["mated"] for part in parts]
+    return np.average([part.cmc[:last] for part in parts], axis=0, weights=mated)
+
+
 def _intervals(outcome, first, second, same, score, genuine, impostor, draws):
     """Return the points with bootstrap intervals at the strict ones."""
     targets = [p.target for p in outcome.points if p.convention == "strict"]
@@ -315,18 +323,6 @@ def _hardest(score, pairs, impostor, genuine, limit=10):
             for i in chosen[order[:limit]]
         ]
     return tuple(found)
-
-
-def _histogram(genuine, impostor, sample=None, share=1.0, bins=200):
-    edges = np.linspace(-1, 1, bins + 1)
-    own = genuine[np.isfinite(genuine)]
-    same = np.histogram(np.clip(own, -1, 1), edges)[0]
-    if sample is not None:
-        return Histogram(sample.edges, same, sample.counts, float(share))
-    inner = edges[1:-1].astype(impostor.dtype)
-    above = len(impostor) - np.searchsorted(impostor[::-1], inner, side="left")
-    above = np.concatenate([[len(impostor)], above, [0]])
-    return Histogram(edges, same, above[:-1] - above[1:])
 
 
 def _thin(curve, most=600):

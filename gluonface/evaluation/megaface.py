@@ -156,6 +156,7 @@ def evaluate(
             "noisy distractors": int(np.count_nonzero(noisy)),
         },
         settings={"removed": removed if refined else "nothing", "ties": "against the mate"},
+        cmc=np.array([(ahead < rank).mean() for rank in range(1, max(ranks) + 1)]),
         hardest=tuple(
             Hard("highest different", int(row), int(column), float(score))
             for score, row, column in zip(scores[:10], rows, columns)

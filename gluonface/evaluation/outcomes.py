@@ -8,9 +8,19 @@ galleries) that are results themselves.
 import dataclasses
 from typing import Optional
 
+import numpy as np
+
 from .results import finite, lay_out, versions
 
-__all__ = ["Hard", "Histogram", "Outcome", "RankRate", "SearchRate", "outcome_document"]
+__all__ = [
+    "Hard",
+    "Histogram",
+    "Outcome",
+    "RankRate",
+    "SearchRate",
+    "count_scores",
+    "outcome_document",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +135,10 @@ class Outcome:
     notes : tuple of str
         What a reader has to know.
     roc : metrics.RocCurve or None
-        Thinned to some hundred points; its lowest false-accept rates are exact.
+        Thinned to some hundred points; its lowest false-accept rates are exact. Of a search: TPIR
+        over FPIR.
+    cmc : numpy.ndarray, shape (m,), or None
+        Share of the mated probes found within the first 1, 2, ... m ranks.
     histogram : Histogram or None
     hardest : tuple of Hard
         The highest different and the lowest same pairs.
@@ -146,6 +159,7 @@ class Outcome:
     preprocessing: object = None
     notes: tuple = ()
     roc: object = dataclasses.field(default=None, repr=False)
+    cmc: object = dataclasses.field(default=None, repr=False)
     histogram: Optional[Histogram] = dataclasses.field(default=None, repr=False)
     hardest: tuple = dataclasses.field(default=(), repr=False)
 
@@ -208,6 +222,28 @@ class Outcome:
         if self.flip:
             facts.append(f"flip {self.flip}")
         return f"{title}\n" + ", ".join(facts) if facts else title
+
+
+def count_scores(genuine, impostor, sample=None, share=1.0, bins=200):
+    """Return the `Histogram` of cosines; minus infinity, a failure, is left out.
+
+    Parameters
+    ----------
+    genuine : numpy.ndarray, shape (n,)
+    impostor : numpy.ndarray, shape (m,), descending
+        Not needed with a `sample`.
+    sample : tails.Sample, optional
+        Counts of a `share` of the different pairs, in the same bins.
+    """
+    edges = np.linspace(-1, 1, bins + 1)
+    own = genuine[np.isfinite(genuine)]
+    same = np.histogram(np.clip(own, -1, 1), edges)[0]
+    if sample is not None:
+        return Histogram(sample.edges, same, sample.counts, float(share))
+    inner = edges[1:-1].astype(impostor.dtype)
+    above = len(impostor) - np.searchsorted(impostor[::-1], inner, side="left")
+    above = np.concatenate([[len(impostor)], above, [0]])
+    return Histogram(edges, same, above[:-1] - above[1:])
 
 
 def outcome_document(outcomes, model=None):
