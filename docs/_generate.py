@@ -96,14 +96,14 @@ def zoo_table():
             [
                 literal(row["name"]),
                 f"{row['params']:,}",
-                f"{row['macs'] / 1e6:,.1f} M",
+                f"{row['macs'] / 1e6:,.1f}",
                 row["embedding_size"],
                 *(
                     "" if row[key] is None else f"{row[key]:,.4g}"
                     for key in ("size_mb", "images_per_s_batch1", "images_per_s_batch32")
                 ),
-                link(row["paper"]),
                 theirs[0]["ijbc"] if theirs else "",
+                link(row["paper"]),
             ]
         )
         cfg, _ = BACKBONES.get(row["name"])
@@ -114,8 +114,8 @@ def zoo_table():
             + "".join(f"   {line}\n" for line in about if line)
             + f"   Layers and counts: {link(cfg.source)}.\n"
         )
-    headings = ["Name", "Parameters", "MACs", "D", "MB", "Images/s, 1", "Images/s, 32", "Paper"]
-    text = list_table([*headings, "IJB-C, theirs"], rows, "explore")
+    headings = ["Name", "Parameters", "MMACs", "D", "MB", "Images/s, 1", "Images/s, 32"]
+    text = list_table([*headings, "IJB-C, theirs", "Paper"], rows, "explore zoo")
     return {"zoo.inc": text, "zoo_notes.inc": "\n".join(notes)}
 
 
