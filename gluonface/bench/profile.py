@@ -1,0 +1,74 @@
+"""Where a backbone's inference spends its time: the share of each operator."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import tempfile
+
+__all__ = ["CONVOLUTIONS", "profile"]
+
+# The operators of convolutions and linear layers with what is fused into them.
+CONVOLUTIONS = (
+    "Convolution",
+    "FullyConnected",
+    "_sg_mkldnn_conv",
+    "_sg_mkldnn_fully_connected",
+    "batch_dot",
+    "_linalg_gemm2",
+)
+# MXNet's own, which run beside a network.
+OTHERS = ("Copy", "WaitForVar", "DeleteVariable", "ResourceParallel", "SetupExec", "SetValue")
+
+
+def profile(model, batch_size=8, repeats=5):
+    """Time the operators of a backbone's inference, as `Embedder` runs it with MXNet on a CPU.
+
+    Parameters
+    ----------
+    model : str
+        Name of the backbone; its weights are random.
+    batch_size : int, default 8
+    repeats : int, default 5
+
+    Returns
+    -------
+    list of (str, float)
+        Operators and their shares of the time, the largest first.
+    """
+    import numpy as np
+
+    from .._compat import mx
+    from ..deploy.engines import SymbolEngine
+    from ..deploy.export import trace
+    from ..model_zoo import get_model
+
+    net = get_model(model)
+    size = net.cfg.input_size
+    engine = SymbolEngine(*trace(net), mx.cpu(), size)
+    images = np.random.RandomState(0).uniform(0, 255, (batch_size, 3, *size)).astype(np.float32)
+    engine.apart()
+    engine.run(images)
+    with tempfile.TemporaryDirectory() as folder:
+        mx.profiler.set_config(
+            profile_symbolic=True,
+            profile_imperative=True,
+            aggregate_stats=True,
+            filename=str(pathlib.Path(folder) / "profile.json"),
+        )
+        mx.profiler.set_state("run")
+        try:
+            for _ in range(repeats):
+                engine.run(images)
+            mx.nd.waitall()
+        finally:
+            mx.profiler.set_state("stop")
+            stats = json.loads(mx.profiler.dumps(reset=True, format="json"))
+    operators = stats["Time"].get("operator", {})
+    times = {}
+    for name, entry in operators.items():
+        if name.startswith(OTHERS):
+            continue
+        times[name] = times.get(name, 0.0) + entry["Total"]
+    total = sum(times.values()) or 1.0
+    return sorted(((n, t / total) for n, t in times.items()), key=lambda item: -item[1])
