@@ -1,6 +1,7 @@
 """PyTorch's files, without PyTorch: files made by hand here, and those of the reference."""
 
 import dataclasses
+import hashlib
 import io
 import pickle
 import sys
@@ -247,6 +248,30 @@ def test_embeddings_of_the_reference_mobile(reference, model, key):
         y = net(mx.nd.array(x)).asnumpy()
         want = expected[key.replace("_legacy", "") + suffix]
         np.testing.assert_allclose(y, want, rtol=0, atol=1e-4)
+
+
+def test_embeddings_of_real_faces(shared, reference):
+    """Three crops of people, of which the reference holds embeddings only."""
+    from gluonface.data import VerificationPack
+
+    folder, _ = reference
+    with np.load(folder / "expected_lfw.npz", allow_pickle=False) as file:
+        expected = dict(file)
+    pack = VerificationPack.load(shared / "data/lfw_small.bin")
+    faces = np.stack([pack.image(int(i)) for i in expected["index"]])
+    digests = [hashlib.sha256(np.ascontiguousarray(face).tobytes()).hexdigest() for face in faces]
+    if digests != [str(digest) for digest in expected["pixels_sha256"]]:
+        pytest.skip("this machine decodes the JPEGs otherwise")
+    x = faces.transpose(0, 3, 1, 2).astype("float32")
+    rows = [(m, f"{k}.pth", k.replace("_legacy", "")) for m, k in MOBILE]
+    for model, name, key in (*rows, ("mbf", "arcface_torch_mbf.onnx", "arcface_torch_mbf_onnx")):
+        if name.endswith(".onnx"):
+            pytest.importorskip("onnx", reason="needs the extra gluonface[onnx]")
+        net = get_model(model, scale=1 / 127.5)
+        load_weights(net, folder / name)
+        for suffix, view in (("", x), ("__flip", x[..., ::-1])):
+            y = net(mx.nd.array(view)).asnumpy()
+            np.testing.assert_allclose(y, expected[key + suffix], rtol=0, atol=1e-4)
 
 
 def test_wrong_network(reference, tmp_path):
