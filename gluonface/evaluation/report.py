@@ -1,10 +1,12 @@
-"""The folder behind ``--report DIR``: JSON, pictures and one self-contained page.
+"""The folder behind ``--report DIR`` of pair verification: JSON, pictures and one page.
 
 - ``verification.json``: what `results.document` returns.
 - ``PACK-roc.png``: all flip forms of a pack over a logarithmic FAR axis.
 - ``PACK-FLIP-scores.png``: scores of same and of different pairs.
 - ``PACK-FLIP-errors.png``: the ten hardest errors.
 - ``index.html``: all of it on one page that needs no other file.
+
+`report_outcomes` writes those of the other protocols.
 """
 
 import base64
@@ -18,10 +20,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import atomic_write, write_json
-from . import _page, plots
-from .results import document
+from . import _page, plots, report_blocks
+from .outcomes import Outcome, count_scores
+from .results import CONVENTION, cells, columns, document
 
-__all__ = ["write_report"]
+__all__ = ["report_folder", "write_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,37 +59,80 @@ def write_report(folder, results, packs=None, model=None):
     results, packs = list(results), packs or {}
     if not results:
         raise InputError("no results to report")
-    folder = pathlib.Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the report folder {folder} cannot be made: {error}") from error
+    folder = report_folder(folder)
     facts = document(results, model)
     write_json(folder / "verification.json", facts)
     sections = []
     for name in dict.fromkeys(result.pack for result in results):
         group = [result for result in results if result.pack == name]
-        sections.append(_section(folder, name or "pack", group, packs.get(name)))
+        sections += _section(folder, name or "pack", group, packs.get(name))
     page = folder / "index.html"
     with atomic_write(page, "w", encoding="utf-8") as file:
-        file.write(_page.render(results, sections, facts))
+        file.write(_render(results, sections, facts))
     logger.info("report written to %s", page)
     return page
 
 
+def report_folder(folder):
+    """Make the folder of a report; InputError if it cannot be."""
+    folder = pathlib.Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the report folder {folder} cannot be made: {error}") from error
+    return folder
+
+
+def _render(results, sections, facts):
+    """Return the page; `sections` are pieces of HTML, `facts` is `results.document`."""
+    model = facts["model"] or {}
+    name = model.get("name") or "stored embeddings"
+    packs = len({result.pack for result in results})
+    rows = [columns(results), *(cells(result, results) for result in results)]
+    versions = {f"version of {k}": v for k, v in facts["versions"].items()}
+    parts = [
+        f"<h1>Face verification: {_page.text(name)}</h1>",
+        f'<p class="soft">{packs} pack{"s" if packs > 1 else ""}, {len(results)} '
+        f"result{'s' if len(results) > 1 else ''}, {results[0].folds} folds. "
+        "Made by <code>gluonface eval verification</code>.</p>",
+        _page.table(rows, rows[0].index("flip") + 1),
+        '<p class="soft">TAR is strict: at a threshold whose false-accept rate does not exceed '
+        "the one named. Thresholds are squared distances, averaged over the folds. Read val "
+        "together with the realised far beside it.</p>",
+        *sections,
+        "<h2>Model and versions</h2>",
+        _page.facts({**model, **versions}),
+        "<details><summary>How each figure is defined</summary>",
+        _page.facts(CONVENTION),
+        "</details>",
+    ]
+    return _page.page(f"Verification of {name}", parts)
+
+
 def _section(folder, name, results, pack):
-    """Write the pictures of one pack and return what the page shows of it."""
+    """Write the pictures of one pack and return what the page shows of it, as pieces of HTML."""
     stem = re.sub(r"[^\w.-]+", "_", name)
-    roc = None
     if any(result.auc is not None for result in results):
-        path = folder / f"{stem}-roc.png"
-        plots.roc(results, path, title=f"ROC  {name}")
-        roc = _inline(path)
-    forms = []
-    for result in results:
-        flip = result.flip or "none"
-        path = folder / f"{stem}-{flip}-scores.png"
-        plots.score_histogram(result, path)
+        plots.roc(results, folder / f"{stem}-roc.png", title=f"ROC  {name}")
+    first, forms = results[0], [result.flip or "none" for result in results]
+    parts = [
+        f"<h2>{_page.text(name)}</h2>",
+        f'<p class="soft">{first.n_same} same and {first.n_different} different pairs</p>',
+        report_blocks.inputs_table({name: first.pack_sha256}) if first.pack_sha256 else "",
+        *_notes(results, forms),
+    ]
+    limits = {
+        f"flip {flip}": [("mean of folds", result.cosine_threshold)]
+        for flip, result in zip(forms, results)
+    }
+    named = [(f"flip {flip}", _outcome(result)) for flip, result in zip(forms, results)]
+    parts.append(report_blocks.plots(named, limits=limits))
+    for flip, result in zip(forms, results):
+        if result.operating_points:
+            heading = f"Flip {flip}: TAR at FAR, by both conventions"
+            parts.append(report_blocks.convention_table(result.operating_points, heading))
+    for flip, result in zip(forms, results):
+        plots.score_histogram(result, folder / f"{stem}-{flip}-scores.png")
         hard = [
             HardPair(call, None if pack is None else pack.images(call.index))
             for call in result.hardest(10)
@@ -98,19 +144,50 @@ def _section(folder, name, results, pack):
                 folder / f"{stem}-{flip}-errors.png",
                 f"{name}, flip {flip}: {title}",
             )
-        pictures = [
-            None if item.images is None else [_png(image) for image in item.images] for item in hard
+        parts.append(report_blocks.error_sheet(f"Flip {flip}: {title}", [_card(h) for h in hard]))
+    return parts
+
+
+def _notes(results, forms):
+    """Yield the notes of a pack, each once, with the flip forms that it is about."""
+    notes = {}
+    for flip, result in zip(forms, results):
+        for note in result.notes:
+            notes.setdefault(note, []).append(flip)
+    for note, flips in notes.items():
+        where = "" if len(flips) == len(forms) else f"flip {', '.join(flips)}: "
+        yield f'<p class="note">{_page.text(where + note)}</p>'
+
+
+def _outcome(result):
+    """Return the scores of a result as the shared plots want them."""
+    different = np.sort(result.score[~result.issame])[::-1]
+    return Outcome(
+        "verification",
+        points=result.operating_points,
+        roc=None if result.auc is None else result.roc(),
+        histogram=count_scores(result.score[result.issame], different),
+    )
+
+
+def _card(item):
+    """Return one pair of the sheet of errors for the page."""
+    call, faces = item.call, None
+    if item.images is not None:
+        faces = [
+            [(_png(image), f"image {side} of pair {call.index}")]
+            for side, image in zip("ab", item.images)
         ]
-        forms.append(
-            {
-                "result": result,
-                "flip": flip,
-                "scores": _inline(path),
-                "title": title,
-                "hard": list(zip([item.call for item in hard], pictures)),
-            }
-        )
-    return {"name": name, "roc": roc, "forms": forms}
+    truth = "the same person" if call.same else "different people"
+    sign = "above" if call.accepted else "not above"
+    return {
+        "heading": call.kind,
+        "body": f"They are {truth}. Score {call.score:.3f}, {sign} the threshold "
+        f"{call.threshold:.3f}.",
+        "small": f"Pair {call.index}",
+        "wrong": call.error,
+        "faces": faces,
+    }
 
 
 def errors_title(result, hard):
@@ -132,10 +209,6 @@ def caption(call):
     return (
         f"{call.kind}: {truth}\n{call.score:.3f} {sign} {call.threshold:.3f}  (pair {call.index})"
     )
-
-
-def _inline(path):
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _png(image):

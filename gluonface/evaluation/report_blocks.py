@@ -1,0 +1,301 @@
+"""The pieces of a report that all protocols share: rates, plots, groups, the worst errors."""
+
+import base64
+import math
+
+import numpy as np
+
+from . import _page, plots_svg
+from .plots_svg import Line, rate_text
+
+__all__ = [
+    "convention_table",
+    "error_sheet",
+    "group_table",
+    "inputs_table",
+    "jpeg",
+    "plots",
+    "rank_table",
+    "search_table",
+    "verdict",
+]
+
+_STRICT = "strict: the FAR is not above the target"
+_REFERENCE = "reference: the ROC point nearest to the target"
+
+
+def convention_table(points, caption="TAR at FAR, by both conventions"):
+    """Return the table of operating points with the conventions side by side.
+
+    Parameters
+    ----------
+    points : sequence of metrics.OperatingPoint
+    caption : str
+    """
+    sides = _sides(points)
+    head, groups, rows = ["FAR"], [("", 1)], [[rate_text(t)] for t in _targets(points)]
+    for convention, found in sides:
+        interval = any(p.low is not None for p in found.values())
+        names = ["TAR", *(["95 % interval"] if interval else []), "realised FAR", "accepts"]
+        names += ["allowed"] * (convention == "strict") + ["threshold"]
+        head += names
+        groups.append((_STRICT if convention == "strict" else _REFERENCE, len(names)))
+        for target, row in zip(_targets(points), rows):
+            p = found.get(target)
+            if p is None:
+                row += ["-"] * len(names)
+                continue
+            row += [f"{p.tar:.6f}", *([_interval(p)] if interval else []), rate_text(p.far)]
+            row += [f"{p.false_accepts:,}", *([f"{p.allowed:,}"] * (convention == "strict"))]
+            row.append(_number(p.threshold))
+    counts = points[0]
+    caption += f" ({counts.same:,} same and {counts.different:,} different pairs)"
+    return _page.grouped_table(groups, [head, *rows], 1, caption)
+
+
+def search_table(searches):
+    """Return the table of TPIR at FPIR with both conventions side by side."""
+    head, groups, rows = ["FPIR"], [("", 1)], [[rate_text(t)] for t in _targets(searches)]
+    for convention, found in _sides(searches):
+        interval = any(s.low is not None for s in found.values())
+        names = ["TPIR", *(["95 % interval"] if interval else []), "FNIR", "realised FPIR"]
+        names += ["false positives", *(["allowed"] * (convention == "strict")), "threshold"]
+        head += names
+        title = "strict: the FPIR is not above the target"
+        groups.append((title if convention == "strict" else "reference: ijb_evals.py", len(names)))
+        for target, row in zip(_targets(searches), rows):
+            s = found.get(target)
+            if s is None:
+                row += ["-"] * len(names)
+                continue
+            row += [f"{s.tpir:.6f}", *([_interval(s)] if interval else []), f"{1 - s.tpir:.6f}"]
+            row += [rate_text(s.fpir), f"{s.false_positives:,}"]
+            row += [*([f"{s.allowed:,}"] * (convention == "strict")), _number(s.threshold)]
+    one = searches[0]
+    caption = f"TPIR at FPIR ({one.mated:,} mated and {one.nonmated:,} non-mated searches)"
+    return _page.grouped_table(groups, [head, *rows], 1, caption)
+
+
+def rank_table(ranks):
+    """Return the table of rank rates."""
+    interval = any(r.low is not None for r in ranks)
+    rows = [["rank", "rate", *(["95 % interval"] if interval else []), "found", "of"]]
+    for r in ranks:
+        row = [str(r.rank), f"{r.rate:.6f}", *([_interval(r)] if interval else [])]
+        rows.append([*row, f"{r.hits:,}", f"{r.probes:,}"])
+    return _page.table(rows, 1, "Rank rates")
+
+
+def group_table(outcome):
+    """Return the table of the parts of an outcome, a line each, and of the whole."""
+    targets = [p.target for p in outcome.points if p.convention == "strict"]
+    members = [name for name in ("images", "identities", "same", "different")
+               if any(name in part.counts for part in outcome.parts)]  # fmt: skip
+    head, groups = ["group", *members], [("", 1 + len(members))]
+    for target in targets:
+        head += ["TAR", "threshold", "FMR", "FNMR"]
+        groups += [(f"FAR {rate_text(target)}: own threshold", 2), ("threshold of ALL", 2)]
+    rows = [head]
+    for part in (outcome, *outcome.parts):
+        own = {p.target: p for p in part.points if p.convention == "strict"}
+        row = [part.name or "whole", *(f"{part.counts.get(name, 0):,}" for name in members)]
+        for target in targets:
+            p = own.get(target)
+            row += ["-", "-"] if p is None else [f"{p.tar:.6f}", _number(p.threshold)]
+            if part is outcome:
+                row += [rate_text(p.far), f"{1 - p.tar:.6f}"]
+                continue
+            pooled = [part.measures.get(f"{k} at ALL's {target:g}") for k in ("FMR", "FNMR")]
+            row += ["-"] * 2 if None in pooled else [rate_text(pooled[0]), f"{pooled[1]:.6f}"]
+        rows.append(row)
+    return _page.grouped_table(groups, rows, 1, "Groups (strict)")
+
+
+def inputs_table(inputs):
+    """Return the table of the inputs' SHA-256."""
+    rows = [["input", "SHA-256"], *([name, digest] for name, digest in inputs.items())]
+    return _page.table(rows, 2, "Inputs")
+
+
+def plots(named, names=("same person", "different people"), limits=None):
+    """Return the plots of outcomes: one ROC, DET and CMC for all of them, a histogram for each.
+
+    Parameters
+    ----------
+    named : sequence of (str, Outcome)
+        With a label for the legend. Curves that an outcome lacks are left out.
+    names : (str, str)
+        Of both classes in the histogram.
+    limits : dict of str to list of (str, float), optional
+        By label: names and scores of thresholds for the histogram. Default: the strict ones.
+    """
+    found = []
+    with_roc = [(name, one) for name, one in named if one.roc is not None and _rates(one)]
+    if with_roc:
+        search = not with_roc[0][1].points
+        lowest = min(1 / _different(one) for _, one in with_roc)
+        resolution = min(1 / _same(one) for _, one in with_roc)
+        lines = [
+            Line(
+                name, one.roc.fpr, one.roc.tpr,
+                tuple((t, tar) for t, tar in _rates(one).items() if t >= lowest),
+            )
+            for name, one in with_roc
+        ]  # fmt: skip
+        far, tar = ("FPIR", "TPIR") if search else ("FAR", "TAR")
+        said = "; ".join(f"{name}: {_spoken(one, tar, far)}" for name, one in with_roc)
+        title = f"{tar} over {far}" if search else "ROC"
+        axes = ("FPIR", "TPIR", "FNIR") if search else (
+            "False-accept rate (FAR)", "True-accept rate (TAR)", "False-reject rate (1 - TAR)"
+        )  # fmt: skip
+        found.append(plots_svg.roc(lines, lowest, title, f"{title}. {said}", axes[0], axes[1]))
+        title = "FNIR over FPIR" if search else "DET"
+        found.append(
+            plots_svg.det(
+                lines, lowest, resolution, title, f"{title}. {said}", axes[0], axes[2]
+            )
+        )  # fmt: skip
+    with_ranks = [(name, one) for name, one in named if one.cmc is not None and len(one.cmc) > 1]
+    if with_ranks:
+        lines = [
+            Line(name, np.arange(1, len(one.cmc) + 1), one.cmc, tuple(
+                (r.rank, r.rate) for r in one.ranks if r.rank <= len(one.cmc)
+            ))
+            for name, one in with_ranks
+        ]  # fmt: skip
+        said = "; ".join(
+            f"{name}: " + ", ".join(f"rank {r.rank} {r.rate:.4f}" for r in one.ranks)
+            for name, one in with_ranks
+        )
+        found.append(plots_svg.cmc(lines, "CMC", f"CMC. {said}"))
+    for name, one in named:
+        if one.histogram is not None:
+            found.append(_histogram(name, one, names, (limits or {}).get(name), len(named) > 1))
+    return f'<div class="plots">{"".join(found)}</div>' if found else ""
+
+
+def _histogram(name, one, names, limits, several):
+    drawn = one.histogram
+    if limits is None:
+        figures = one.points or one.searches
+        word = "FAR" if one.points else "FPIR"
+        limits = [
+            (f"{word} {rate_text(p.target)}", p.threshold)
+            for p in figures
+            if p.convention == "strict" and math.isfinite(p.threshold)
+        ]
+    counts = [int(drawn.same.sum()), int(drawn.different.sum())]
+    labels = [f"{label}: {count:,}" for label, count in zip(names, counts)]
+    if drawn.share < 1:
+        labels[1] += f" ({drawn.share:.2g} of all, sampled)"
+    middle = (np.asarray(drawn.edges)[1:] + np.asarray(drawn.edges)[:-1]) / 2
+    means = [float(np.average(middle, weights=part)) if part.sum() else math.nan
+             for part in (drawn.same, drawn.different)]  # fmt: skip
+    title = f"Scores: {name}" if several else "Scores"
+    says = f"{title}. Mean of {names[0]} {means[0]:.3f}, of {names[1]} {means[1]:.3f}"
+    return plots_svg.histogram(
+        drawn.edges, drawn.same, drawn.different, limits, title, says, labels
+    )  # fmt: skip
+
+
+def error_sheet(title, cards):
+    """Return a contact sheet.
+
+    Parameters
+    ----------
+    title : str
+    cards : sequence of dict
+        ``heading``, ``body`` and ``small``: texts; ``wrong``: whether it is an error; ``faces``:
+        two lists of (data URI, alt text), or None.
+    """
+    parts = [f'<h3>{_page.text(title)}</h3><ul class="pairs">']
+    for card in cards:
+        faces = ""
+        if card["faces"] and any(card["faces"]):
+            sides = "".join(_side(side) for side in card["faces"])
+            faces = f'<div class="faces">{sides}</div>'
+        parts.append(
+            f'<li class="{"wrong" if card["wrong"] else "right"}">{faces}'
+            f"<b>{_page.text(card['heading'])}</b>{_page.text(card['body'])} "
+            f'<span class="soft">{_page.text(card["small"])}</span></li>'
+        )
+    return "".join([*parts, "</ul>"])
+
+
+def _side(images):
+    shown = "".join(
+        f'<img src="{source}" width="112" height="112" alt="{_page.text(alt)}">'
+        for source, alt in images
+    )
+    return f'<div class="{"many" if len(images) > 1 else "one"}">{shown}</div>'
+
+
+def jpeg(image):
+    """Return a face crop, uint8 (H, W, 3) RGB, as a data URI of some kilobytes."""
+    from .._compat import cv2
+
+    rows = np.ascontiguousarray(image[:, :, ::-1])
+    data = cv2.imencode(".jpg", rows, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def verdict(hard, points):
+    """Say at which rates one of the worst pairs is an error.
+
+    Parameters
+    ----------
+    hard : outcomes.Hard
+    points : sequence of metrics.OperatingPoint
+
+    Returns
+    -------
+    (str, bool)
+        The sentence, and whether it is an error at any of the rates.
+    """
+    strict = [p for p in points if p.convention == "strict"]
+    if hard.kind == "highest different":
+        wrong = [p.target for p in strict if hard.score > p.threshold]
+        if wrong:
+            return f"A false accept from FAR {rate_text(min(wrong))} on.", True
+        return "Accepted at none of the FARs.", False
+    if hard.kind == "lowest same":
+        wrong = [p.target for p in strict if not hard.score > p.threshold]
+        if wrong:
+            return f"A false reject up to FAR {rate_text(max(wrong))}.", True
+        return "Accepted at every FAR.", False
+    return "Scores above the right one.", True
+
+
+def _sides(figures):
+    found = {}
+    for one in figures:
+        found.setdefault(one.convention, {})[one.target] = one
+    return [(name, found[name]) for name in ("strict", "reference") if name in found]
+
+
+def _targets(figures):
+    return list(dict.fromkeys(one.target for one in figures))
+
+
+def _rates(one):
+    return one.tar() if one.points else one.tpir()
+
+
+def _different(one):
+    return one.points[0].different if one.points else one.searches[0].nonmated
+
+
+def _same(one):
+    return one.points[0].same if one.points else one.searches[0].mated
+
+
+def _spoken(one, tar, far):
+    return ", ".join(f"{tar} {rate:.4f} at {far} {rate_text(t)}" for t, rate in _rates(one).items())
+
+
+def _interval(figure):
+    return "-" if figure.low is None else f"{figure.low:.4f} to {figure.high:.4f}"
+
+
+def _number(value):
+    return f"{value:.4f}" if math.isfinite(value) else ("none" if value > 0 else "all")
