@@ -29,7 +29,7 @@ SETTINGS = (
 )
 
 
-def launch(processes, run, data, *more, point="none:0", settings=(), timeout=240):
+def launch(processes, run, data, *more, point="none:0", settings=(), timeout=400):
     """Run ``gluonface train`` on some processes and return it when it has ended.
 
     Skips the test when Horovod is not installed, or lacks MXNet or Gloo.
@@ -43,6 +43,7 @@ def launch(processes, run, data, *more, point="none:0", settings=(), timeout=240
     done = subprocess.run(
         [
             *(sys.executable, "-m", "gluonface.parallel.launch", "-np", str(processes), "--gloo"),
+            *("--start-timeout", "300"),  # the machine may be busy with something else
             *(*command, *more),
         ],
         env={

@@ -1,0 +1,117 @@
+"""Class centres of an earlier run: the same classes, more, fewer, others."""
+
+import numpy as np
+import pytest
+from test_trainer import make
+
+from gluonface.errors import InputError
+from gluonface.training.callbacks import SaveCheckpoints
+from gluonface.training.checkpoint import Checkpoints
+from gluonface.training.head_files import export_centers, find_checkpoint
+from gluonface.training.label_map import NEW, read_label_map, take_centers
+
+
+@pytest.fixture(scope="module")
+def run(tiny, noise_set, tmp_path_factory):
+    """Return a run folder with a checkpoint of 6 classes, and its centres."""
+    folder = tmp_path_factory.mktemp("run")
+    saver = SaveCheckpoints(Checkpoints(folder / "checkpoints"), 8)
+    trainer = make(noise_set, [saver])
+    trainer.fit()
+    return folder, trainer.head.get_centers()
+
+
+def head(classes, **options):
+    from gluonface.loss import get_loss
+    from gluonface.parallel import PartialFC
+
+    margin = options.pop("margin", "cosface")
+    return PartialFC(get_loss(margin), classes, options.pop("size", 8), seed=5, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"centers": "host"}, {"sample_rate": 0.5}])
+def test_same_grow_drop_and_remap(run, tmp_path, options):
+    folder, old = run
+    fresh = head(9, **options).get_centers()
+    same, grown, mapped = head(6, **options), head(9, **options), head(9, **options)
+    assert take_centers(same, folder, "same") == 6
+    np.testing.assert_array_equal(same.get_centers(), old)
+    assert take_centers(grown, folder, "grow") == 6
+    np.testing.assert_array_equal(grown.get_centers(), np.concatenate([old, fresh[6:]]))
+    file = tmp_path / "map.txt"
+    file.write_text(
+        "# class 2 of the run is gone\n8, 0\n1 5\n2 4\n3 1\n4 3 # \n\n0 new\n5 new\n6 new\n7 new"
+    )
+    assert take_centers(mapped, folder, file) == 5
+    want = fresh.copy()
+    want[[8, 1, 2, 3, 4]] = old[[0, 5, 4, 1, 3]]
+    np.testing.assert_array_equal(mapped.get_centers(), want)
+
+
+def test_what_does_not_fit_is_refused(run):
+    folder, _ = run
+    for new, how, words in (
+        (head(7), "same", "the run has 6 classes, the data 7.*grow"),
+        (head(5), "grow", "only 5"),
+        (head(6, size=4), "same", "embedding size 8, this run 4"),
+        (head(6, margin="subcenter_arcface"), "same", "centres for each class 1"),
+        (head(6), "sme", "expected same, grow, new, or a file"),
+    ):
+        before = new.get_centers()
+        with pytest.raises(InputError, match=words):
+            take_centers(new, folder, how)
+        np.testing.assert_array_equal(new.get_centers(), before)
+    with pytest.raises(InputError, match="neither a run folder"):
+        find_checkpoint(folder / "checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0 0\n1 1\n", "no line for 1 of 3 classes, such as class 2"),
+        ("0 0\n1 1\n2 4\n", "line 3.*0 to 3"),
+        ("0 0\n1 1\n3 1\n", "line 3.*0 to 2"),
+        ("0 0\n1 1\n2 -1\n", "line 3"),
+        ("0 0\n1 1\n1 2\n2 1", "line 3: class 1 has a line before"),
+        ("0 0\n1\n", "line 2"),
+        ("0 0 0\n", "line 1"),
+        ("a b\n", "line 1"),
+    ],
+)
+def test_wrong_label_maps(tmp_path, text, words):
+    file = tmp_path / "map.txt"
+    file.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_label_map(file, 3, 4)
+
+
+def test_two_classes_may_come_from_one(tmp_path):
+    file = tmp_path / "map.txt"
+    file.write_text("0 3\n1 3\n2 new\n")
+    assert read_label_map(file, 3, 4).tolist() == [3, 3, NEW]
+
+
+def test_a_run_takes_them_and_says_so(tiny, noise_set, run, caplog):
+    folder, old = run
+    backbone = str(folder / "checkpoints/last/backbone.params")
+    with caplog.at_level("INFO"):
+        trainer = make(noise_set, model={"init": f"tiny:{backbone}"})
+    assert "--init-centers" not in caplog.text  # weights alone have no centres
+    (folder / "config.yaml").write_text("model: {name: tiny, embedding_size: 8}\n")
+    with caplog.at_level("INFO"):
+        trainer = make(noise_set, model={"init": str(folder)})
+    assert "the class centres are new" in caplog.text
+    assert not np.array_equal(trainer.head.get_centers(), old)
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        trainer = make(noise_set, model={"init": str(folder)}, head={"init": "same"})
+    np.testing.assert_array_equal(trainer.head.get_centers(), old)
+    assert "6 of 6, the others are new" in caplog.text
+    with pytest.raises(InputError, match="there is no --init"):
+        make(noise_set, head={"init": "same"})
+
+
+def test_export_in_one_file(run, tmp_path):
+    folder, old = run
+    assert export_centers(folder, tmp_path / "centers.npy") == (6, 8)
+    np.testing.assert_array_equal(np.load(tmp_path / "centers.npy"), old)
