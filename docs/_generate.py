@@ -14,6 +14,7 @@ import sys
 import typing
 
 import _api
+import _augmentation
 import _figures
 import _losses
 
@@ -36,10 +37,11 @@ def write_all(folder):
         **results(),
         **_api.pages(),
         **_losses.pages(),
+        **_augmentation.pages(),
     }
     for name, text in made.items():
         _write(folder / name, text)
-    drawn = [*_figures.draw_all(folder), *_losses.draw_all(folder)]
+    drawn = [*_figures.draw_all(folder), *_losses.draw_all(folder), *_augmentation.draw_all(folder)]
     kept = {folder / name for name in made} | set(drawn)
     for path in folder.rglob("*"):
         if path.is_file() and path not in kept:
@@ -191,10 +193,18 @@ def results():
 
 # --- the configuration -------------------------------------------------------------------------
 
-TYPES = {int: "whole number", float: "number", bool: "true / false", str: "text"}
+TYPES = {
+    int: "whole number",
+    float: "number",
+    bool: "true / false",
+    str: "text",
+    typing.Any: "name or section",
+}
 
 
 def _type(kind):
+    if kind == list[typing.Any]:
+        return "list of names or sections"
     if typing.get_origin(kind) is list:
         return f"list of {_type(typing.get_args(kind)[0])}s"
     if typing.get_origin(kind) is typing.Union:

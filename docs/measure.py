@@ -61,21 +61,26 @@ def backbone(args, scratch):
 
 
 def data(args, scratch):
-    """Images/s of the record readers."""
+    """Images/s of the record readers, plain and with colour jitter."""
     file = scratch / "data.json"
     gluonface("bench", "data", "--json", file)
-    rows = [
-        [
-            row["what"],
-            row["measures"],
-            f"{row['images_per_second']:,.0f}",
-            f"{row['to_cv2_loop']:.1f}",
-            f"{row['to_mx_loop']:.1f}",
+    found = json.loads(file.read_text())
+    readers = {"to_cv2_loop": "times the cv2 loop", "to_mx_loop": "times the mx.image loop"}
+    augmented = {"to_iterator": "times the iterator", "to_data_loader": "times DataLoader"}
+    for name, rows, ratios in (
+        ("data", found["rows"], readers),
+        ("augmented", found["augmented"], augmented),
+    ):
+        cells = [
+            [
+                row["what"],
+                row["measures"],
+                f"{row['images_per_second']:,.0f}",
+                *(f"{row[key]:.1f}" for key in ratios),
+            ]
+            for row in rows
         ]
-        for row in json.loads(file.read_text())["rows"]
-    ]
-    ratios = ["times the cv2 loop", "times the mx.image loop"]
-    write("data", ["Reader", "What it does", "Images/s", *ratios], rows)
+        write(name, ["Reader", "What it does", "Images/s", *ratios.values()], cells)
 
 
 def synthetic(args, scratch):

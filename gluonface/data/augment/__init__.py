@@ -3,17 +3,32 @@
 The same on any number of workers and ranks, in any order, and after a resume.
 """
 
-from . import color, erasing, geometry, quality, randaugment  # noqa: F401  (they register)
 from ._base import AUGMENTATIONS, Augmentation
 from ._random import FLIP, flips, hash64, uniform
-from .mixing import beta
+from .color import ColorJitter, RandomGrey
+from .erasing import Cutout, RandomErasing
+from .geometry import Flip
+from .mixing import CutMix, Mixup, beta
 from .pipeline import Pipeline, describe, read_augmentations
+from .quality import GaussianBlur, Jpeg, LowResolution
+from .randaugment import RandAugment
 
 __all__ = [
     "AUGMENTATIONS",
     "FLIP",
     "Augmentation",
+    "ColorJitter",
+    "CutMix",
+    "Cutout",
+    "Flip",
+    "GaussianBlur",
+    "Jpeg",
+    "LowResolution",
+    "Mixup",
     "Pipeline",
+    "RandAugment",
+    "RandomErasing",
+    "RandomGrey",
     "beta",
     "describe",
     "flips",

@@ -62,9 +62,9 @@ class ColorJitter(Augmentation):
     """Change brightness, contrast, saturation and hue at random, in this order.
 
     A value v of the first three means a factor between 1 - v and 1 + v, of `hue` an angle between
-    -v and v turns. The four are one matrix, so nothing is cut off between them, and 112 x 112
-    pixels take 10 microseconds. Hue turns the chroma plane of YIQ; libraries that shift the angle
-    of HSV change the luma as well.
+    -v and v turns. The four are one matrix, so nothing is cut off between them and they cost
+    little. Hue turns the chroma plane of YIQ; libraries that shift the angle of HSV change the
+    luma as well.
     """
 
     name = "color_jitter"
