@@ -4,7 +4,9 @@ __all__ = [
     "add_arguments",
     "add_model_arguments",
     "combined",
+    "command",
     "embed",
+    "entries_of",
     "finish",
     "no_model",
     "open_model",
@@ -84,6 +86,11 @@ def add_arguments(parser, fars, bootstrap="people"):
     )
     group.add_argument("--name", default="", help="of the set, for the table")
     group.add_argument("--json", metavar="FILE", help="write all figures as JSON")
+    group.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write a page with tables, ROC, DET, CMC, histograms and the worst errors",
+    )
 
 
 def no_model(args, stored):
@@ -186,8 +193,36 @@ def product_for(args):
     return DeviceProduct(mx.gpu(number))
 
 
-def finish(args, outcomes, card=None, inputs=None, flip=None):
-    """Say what was found: notes as warnings, tables, JSON. Returns the exit status."""
+def entries_of(names, pictures=None, word="image"):
+    """Return a function from a row to the `report_outcomes.Entry` of its image.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+    pictures : Pictures, optional
+        Where the image can be read for the report.
+    word : str
+        What a row without name is called.
+    """
+    from ..evaluation.report_outcomes import Entry
+
+    def entry(row):
+        name = f"{word} {row}" if names is None else str(names[row])
+        return Entry(name, pictures and (lambda: [pictures.read(row)]))
+
+    return entry
+
+
+def command(args):
+    """Return the name of the command that runs, such as ``gluonface eval ijb``."""
+    return f"gluonface eval {args.run.__module__.rpartition('_')[2]}"
+
+
+def finish(args, outcomes, card=None, inputs=None, flip=None, entries=None):
+    """Say what was found: notes as warnings, tables, JSON, report. Returns the exit status.
+
+    `entries` names and shows both sides of the worst errors; see `report_outcomes`.
+    """
     import dataclasses
     import logging
     import pathlib
@@ -195,8 +230,11 @@ def finish(args, outcomes, card=None, inputs=None, flip=None):
 
     from ..errors import InputError
     from ..evaluation.outcomes import outcome_document
+    from ..evaluation.report_outcomes import name_errors, write_outcomes
     from ..files import write_json
 
+    if entries is not None:
+        outcomes = [name_errors(outcome, entries) for outcome in outcomes]
     outcomes = [
         dataclasses.replace(
             outcome,
@@ -221,4 +259,6 @@ def finish(args, outcomes, card=None, inputs=None, flip=None):
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error}") from error
         write_json(path, outcome_document(outcomes, card))
+    if args.report:
+        write_outcomes(args.report, outcomes, card, entries, command(args))
     return 0

@@ -41,12 +41,12 @@ def run(args):
     held = _features(args)
     if held is None:
         return 0  # a rank that only helped
-    e, f, names, people, card, inputs = held
+    e, f, names, people, card, inputs, pictures = held
     features, flip = eval_common.combined(args, e, f)
     if args.pairs:
         pairs = folder.read_pairs(args.pairs, names)
         result = folder.evaluate_listed(features, names, pairs, args.folds, fars=args.fars)
-        return _listed(args, result, flip, card, sha256(args.pairs))
+        return _listed(args, result, flip, card, sha256(args.pairs), (pairs, names, pictures))
     outcome = folder.evaluate(
         features,
         people,
@@ -55,12 +55,14 @@ def run(args):
         product=eval_common.product_for(args),
         dtype=np.dtype(args.precision).type,
     )
-    outcome = _named(outcome, names)
-    return eval_common.finish(args, [outcome], card, inputs, flip)
+    entry = eval_common.entries_of(names, pictures)
+    return eval_common.finish(
+        args, [outcome], card, inputs, flip, lambda _, hard: (entry(hard.a), entry(hard.b))
+    )
 
 
 def _features(args):
-    """Return e, f, names, people, card and inputs, or None on a helping rank."""
+    """Return e, f, names, people, card, inputs and pictures, or None on a helping rank."""
     from ..errors import InputError
     from ..evaluation.pictures import Pictures, people_of
     from ..evaluation.stored import load_features
@@ -74,7 +76,7 @@ def _features(args):
         if loose:
             raise InputError(f"{held.path}: {loose[0]} is in no person's folder")
         people = [name.split("/")[0] for name in names]
-        return held.e, held.f, names, people, None, {held.path.name: held.sha256}
+        return held.e, held.f, names, people, None, {held.path.name: held.sha256}, None
     names, people = people_of(args.images)
     pictures = Pictures(args.images, names, resize=args.resize)
     model = eval_common.open_model(args)
@@ -82,18 +84,23 @@ def _features(args):
     if found is None:
         return None
     card = {**model[0].card, "source": args.model}
-    return found.e, found.f, names, people, card, {"images (pixels)": found.sha256}
+    inputs = {"images (pixels)": found.sha256}
+    return found.e, found.f, names, people, card, inputs, pictures
 
 
-def _named(outcome, names):
-    """Return the outcome with file names in its list of errors."""
-    import dataclasses
+class _ListedPictures:
+    """The images of listed pairs, as `report.write_report` asks for them."""
 
-    hard = [dataclasses.replace(h, name_a=names[h.a], name_b=names[h.b]) for h in outcome.hardest]
-    return dataclasses.replace(outcome, hardest=tuple(hard))
+    def __init__(self, pairs, names, pictures):
+        self._pairs, self._pictures = pairs, pictures
+        self._row = {name: row for row, name in enumerate(names)}
+
+    def images(self, number):
+        """Return both images of a pair."""
+        return [self._pictures.read(self._row[side[number]]) for side in self._pairs[:2]]
 
 
-def _listed(args, result, flip, card, digest):
+def _listed(args, result, flip, card, digest, listed):
     """Print and write the result of listed pairs, as `gluonface eval verification` does."""
     import dataclasses
     import logging
@@ -112,4 +119,9 @@ def _listed(args, result, flip, card, digest):
     sys.stdout.write(table([result]) + "\n")
     if args.json:
         write_json(args.json, document([result], card))
+    if args.report:
+        from ..evaluation.report import write_report
+
+        packs = {name: _ListedPictures(*listed)} if listed[2] is not None else None
+        write_report(args.report, [result], packs, card)
     return 0

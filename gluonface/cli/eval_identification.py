@@ -65,7 +65,8 @@ def run(args):
         sides[side] = _side(args, model, side, file, features, inputs)
     if sides["gallery"] is None:
         return 0  # a rank that only helped
-    (gallery, gallery_ids, flip), (probes, probe_ids, _) = sides["gallery"], sides["probes"]
+    gallery, gallery_ids, flip, of_gallery = sides["gallery"]
+    probes, probe_ids, _, of_probes = sides["probes"]
     outcome = identification.evaluate(
         probes,
         gallery,
@@ -79,11 +80,16 @@ def run(args):
         dtype=np.dtype(args.precision).type,
     )
     card = model and {**model[0].card, "source": args.model}
-    return eval_common.finish(args, [outcome], card, inputs, flip)
+    return eval_common.finish(
+        args, [outcome], card, inputs, flip, lambda _, hard: (of_probes(hard.a), of_gallery(hard.b))
+    )
 
 
 def _side(args, model, side, file, features, inputs):
-    """Return features, identities and flip form of one side, or None on a helping rank."""
+    """Return features, identities, flip form and what a report shows of one side.
+
+    None on a helping rank.
+    """
     from ..errors import InputError
     from ..evaluation.pictures import Pictures, read_list
     from ..evaluation.stored import load_features
@@ -92,12 +98,13 @@ def _side(args, model, side, file, features, inputs):
     if file:
         names, identity = read_list(file, 2, "image path, identity")
     if model is not None:
-        found = eval_common.embed(args, model, Pictures(args.images, names), side)
+        pictures = Pictures(args.images, names)
+        found = eval_common.embed(args, model, pictures, side)
         if found is None:
             return None
         inputs[f"{side} (pixels)"] = found.sha256
         features, flip = eval_common.combined(args, found.e, found.f)
-        return features, identity, flip
+        return features, identity, flip, eval_common.entries_of(names, pictures)
     held = load_features(features)
     if names is not None:
         held = held.arranged(names, file)
@@ -107,4 +114,5 @@ def _side(args, model, side, file, features, inputs):
         raise InputError(f"{held.path} has no array identity, and there is no list for the {side}")
     inputs[held.path.name] = held.sha256
     features, flip = eval_common.combined(args, held.e, held.f)
-    return features, identity, flip
+    word = "gallery entry" if side == "gallery" else "probe"
+    return features, identity, flip, eval_common.entries_of(held.names, word=word)

@@ -44,7 +44,7 @@ def run(args):
     held = _stored(args) if stored else _embedded(args)
     if held is None:
         return 0  # a rank that only helped
-    e, f, identity, group, card, inputs = held
+    e, f, identity, group, card, inputs, entry = held
     if args.list:
         inputs[args.list] = sha256(args.list)
     features, flip = eval_common.combined(args, e, f)
@@ -64,7 +64,14 @@ def run(args):
     outcomes = [whole]
     if args.mask:
         outcomes.append(_mask(args, whole, dtype, product, inputs))
-    return eval_common.finish(args, outcomes, card, inputs, flip)
+    masked = eval_common.entries_of(None, word="masked face")
+    plain = eval_common.entries_of(None, word="plain face")
+
+    def entries(outcome, hard):
+        one, other = (masked, plain) if outcome.name == "Mask" else (entry, entry)
+        return one(hard.a), other(hard.b)
+
+    return eval_common.finish(args, outcomes, card, inputs, flip, entries)
 
 
 def _bar(images):
@@ -85,7 +92,8 @@ def _embedded(args):
     if found is None:
         return None
     card = {**model[0].card, "source": args.model}
-    return found.e, found.f, identity, group, card, {"images (pixels)": found.sha256}
+    entry = eval_common.entries_of(names, pictures)
+    return found.e, found.f, identity, group, card, {"images (pixels)": found.sha256}, entry
 
 
 def _stored(args):
@@ -98,7 +106,8 @@ def _stored(args):
         held = held.arranged(names, args.list)
     else:
         identity, group = _labels(held, ("identity", "group"))
-    return held.e, held.f, identity, group, None, {held.path.name: held.sha256}
+    entry = eval_common.entries_of(held.names)
+    return held.e, held.f, identity, group, None, {held.path.name: held.sha256}, entry
 
 
 def _labels(held, names):

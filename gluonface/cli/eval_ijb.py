@@ -78,7 +78,7 @@ def run(args):
     if pair_file is None and probe_file is None:
         raise InputError(f"{args.meta} holds neither a list of pairs nor lists of 1:N")
     pairs = pair_file and ijb_files.read_pairs(pair_file)
-    e, f, card, inputs = _outputs(args, images, stored)
+    e, f, card, inputs, pictures = _outputs(args, images, stored)
     if e is None:
         return 0  # a rank that only helped
     flip = args.flip or ("none" if f is None else "sum")
@@ -119,7 +119,47 @@ def run(args):
         dataclasses.replace(outcome, settings={**settings, **outcome.settings})
         for outcome in outcomes
     ]
-    return eval_common.finish(args, outcomes, card, inputs, flip)
+    entries = _entries(images, pictures, probe_file, args.meta)
+    return eval_common.finish(args, outcomes, card, inputs, flip, entries)
+
+
+def _entries(images, pictures, probe_file, meta):
+    """Return the function that names and shows the templates of the worst errors."""
+    import numpy as np
+
+    from ..evaluation import ijb_files
+    from ..evaluation.report_outcomes import Entry
+
+    probes = galleries = None
+    if probe_file is not None:
+        probes = ijb_files.read_template_subjects(probe_file)[0]
+        galleries = _galleries(meta)
+
+    def entry(template):
+        rows = np.flatnonzero(images.template == template)[:4]
+        read = pictures and (lambda: [pictures.read(int(row)) for row in rows])
+        return Entry(f"template {template}", read)
+
+    def entries(outcome, hard):
+        if outcome.protocol == "IJB 1:1":
+            return entry(hard.a), entry(hard.b)
+        if outcome.name in galleries:
+            gallery = galleries[outcome.name][0]
+        else:
+            gallery = np.concatenate([templates for templates, _ in galleries.values()])
+        return entry(probes[hard.a]), entry(gallery[hard.b])
+
+    return entries
+
+
+def _galleries(meta):
+    """Return templates and subjects of each gallery by its name."""
+    from ..evaluation import ijb_files
+
+    return {
+        file.stem.split("_")[-1]: ijb_files.read_template_subjects(file)
+        for file in ijb_files.find(meta, "galleries")
+    }
 
 
 def _search(args, ids, units, probe_file, product, inputs):
@@ -127,10 +167,8 @@ def _search(args, ids, units, probe_file, product, inputs):
     from ..evaluation import ijb, ijb_files
     from ..files import sha256
 
-    galleries = {}
-    for file in ijb_files.find(args.meta, "galleries"):
-        galleries[file.stem.split("_")[-1]] = ijb_files.read_template_subjects(file)
-        inputs[file.name] = sha256(file)
+    galleries = _galleries(args.meta)
+    inputs.update({file.name: sha256(file) for file in ijb_files.find(args.meta, "galleries")})
     if not galleries:
         raise InputError(f"{args.meta} holds no gallery list beside {probe_file.name}")
     inputs[probe_file.name] = sha256(probe_file)
@@ -146,17 +184,17 @@ def _search(args, ids, units, probe_file, product, inputs):
 
 
 def _outputs(args, images, stored):
-    """Return e, f, model card and SHA-256 of the inputs; e is None on a helping rank."""
+    """Return e, f, model card, SHA-256 of inputs and pictures; e is None on a helping rank."""
     from ..evaluation.pictures import Pictures
     from ..evaluation.stored import load_features
 
     if stored:
         held = load_features(args.embeddings).arranged(images.names, f"{args.meta}")
-        return held.e, held.f, None, {held.path.name: held.sha256}
+        return held.e, held.f, None, {held.path.name: held.sha256}, None
     pictures = Pictures(args.images, images.names, images.points)
     model = eval_common.open_model(args)
     found = eval_common.embed(args, model, pictures)
     if found is None:
-        return None, None, None, None
+        return None, None, None, None, None
     card = {**model[0].card, "source": args.model}
-    return found.e, found.f, card, {"images (aligned pixels)": found.sha256}
+    return found.e, found.f, card, {"images (aligned pixels)": found.sha256}, pictures

@@ -66,6 +66,7 @@ def run(args):
 
     from ..errors import InputError
     from ..evaluation import megaface, megaface_files
+    from ..evaluation.pictures import Pictures
     from ..files import sha256
 
     stored = eval_common.no_model(args, ("--probe-features", args.probe_features))
@@ -111,7 +112,7 @@ def run(args):
                     ranks=args.ranks,
                     fars=args.fars or megaface.DEFAULT_FARS,
                     draws=args.bootstrap,
-                    name=args.name or _name(file),
+                    name=_title(args, file),
                     product=eval_common.product_for(args),
                     dtype=np.dtype(args.precision).type,
                     progress=bar.update,
@@ -121,13 +122,33 @@ def run(args):
         return 0
     if model is not None:
         card = {**model[0].card, "source": args.model}
-    return eval_common.finish(args, outcomes, card, inputs, flip)
+    shown = {
+        "probes": eval_common.entries_of(paths, args.images and Pictures(args.images, paths)),
+        **{
+            _title(args, file): eval_common.entries_of(
+                names, args.distractor_images and Pictures(args.distractor_images, names)
+            )
+            for file, names in lists.items()
+        },
+    }
+
+    def entries(outcome, hard):
+        other = outcome.name if hard.kind == "highest different" else "probes"
+        return shown["probes"](hard.a), shown[other](hard.b)
+
+    return eval_common.finish(args, outcomes, card, inputs, flip, entries)
 
 
 def _name(file):
     import pathlib
 
     return pathlib.Path(file).name
+
+
+def _title(args, file):
+    """Return the name of a list's result, which tells several lists apart."""
+    one = len(args.distractor_list) == 1
+    return args.name if one and args.name else " ".join(filter(None, (args.name, _name(file))))
 
 
 def _bar(total, name):
