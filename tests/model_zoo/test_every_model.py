@@ -1,7 +1,9 @@
 """What every registered backbone must do; a new one is tested by being registered."""
 
+import contextlib
 import importlib.util
 import json
+import math
 import types
 
 import numpy as np
@@ -134,6 +136,39 @@ def test_counts_are_those_of_the_description(graph):
 
 
 @every_graph
+def test_cost_of_the_embedding(graph):
+    """One more number of it adds one row to the layer that makes it."""
+    *_, weight = (p for p in graph.collect_params().values() if p.name.endswith("weight"))
+    assert weight.shape[0] == graph.cfg.embedding_size
+    assert math.prod(weight.shape[1:]) == graph.cfg.macs_per_dim
+
+
+@pytest.fixture(scope="module")
+def truth(shared):
+    rows = {}
+    for row in json.loads((shared / "spec/zoo_truth.json").read_text()):
+        names = {"MobileFaceNet_emb128": "mobilefacenet", "MobileFaceNet": "-"}
+        name = names.get(row["name"], row["name"])
+        for candidate in (name, name.replace("gluonfr_", "")):
+            with contextlib.suppress(InputError):
+                rows.setdefault(BACKBONES.resolve(candidate), row)
+    return rows
+
+
+@every_graph
+def test_counts_of_the_reference(graph, truth):
+    cfg, row = graph.cfg, truth[graph.cfg.name]
+    assert cfg.embedding_size == row["embedding"]
+    assert (cfg.params, cfg.macs) == (row["params_trainable"], row["macs_conv_linear"])
+    fixed = [p for p in graph.collect_params().values() if p.grad_req == "null"]
+    running = sum(math.prod(p.shape) for p in fixed if "running" in p.name)
+    frozen = sum(math.prod(p.shape) for p in fixed) - running
+    assert running == row["params_bn_stats"]
+    # PyTorch has no gamma and beta where they are not learnt, Gluon has them all the same.
+    assert frozen == row["params_frozen"] or (frozen, row["params_frozen"]) == (2 * 512, 0)
+
+
+@every_graph
 def test_description(graph, request):
     cfg = graph.cfg
     assert cfg.name == request.node.callspec.params["graph"]
@@ -154,10 +189,9 @@ def test_wrong_input_is_refused(graph):
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_counts_with_any_embedding_size(name):
+def test_parameters_with_any_embedding_size(name):
     net = build(name, 67)
     assert count_params(net) == net.cfg.params
-    assert count_macs(net) == net.cfg.macs
 
 
 @every_model
@@ -224,11 +258,13 @@ def test_hybridized_and_eager_are_equal(case, close, record_property):
 
 
 @every_model
-def test_saved_parameters_load_into_any_form(case, close, tmp_path):
+def test_saved_parameters_load_into_any_form(case, close, tmp_path, monkeypatch):
     """On several contexts, with MXNet's own PReLU, and with the pixels scaled outside."""
     path = str(tmp_path / "a.params")
     case.net.save_parameters(path)
     contexts = [mx.cpu(0), mx.cpu(1)]
+    # All values are in the file: to draw others first would take longer than the rest.
+    monkeypatch.setattr(mx.initializer.Initializer, "__call__", lambda self, desc, array: None)
     other = get_model(case.name, ctx=contexts, mean=0, scale=1, prelu="plain", prefix="other_")
     assert (other.cfg.mean, other.cfg.scale) == (0, 1)
     other.load_parameters(path, ctx=contexts)
@@ -240,8 +276,10 @@ def test_saved_parameters_load_into_any_form(case, close, tmp_path):
 
 
 @every_model
-def test_exported_graph(case, close, tmp_path):
+def test_exported_graph(case, close, tmp_path, monkeypatch):
     """What is exported gives the same embeddings in MXNet, and in onnxruntime at any batch."""
+    # The conversion's own comparison, on noise, would take as long as the ones here.
+    monkeypatch.setattr("gluonface.deploy.onnx._compare", lambda *_: None)
     have_onnx = all(importlib.util.find_spec(m) for m in ("onnx", "onnxruntime"))
     files = export_model(case.net, tmp_path / "a", onnx=have_onnx)
     block = mx.gluon.SymbolBlock.imports(str(files["symbol"]), ["data"], str(files["params"]))

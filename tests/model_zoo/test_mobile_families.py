@@ -41,15 +41,6 @@ def truth(shared):
     return {row["name"].lower().replace("-", "_"): row for row in rows}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_counts_of_the_reference(name, truth):
-    row, net = truth[name], build(name)
-    assert net.cfg.embedding_size == row["embedding"]
-    assert (net.cfg.params, net.cfg.macs) == (row["params_trainable"], row["macs_conv_linear"])
-    fixed = net.collect_params().values()
-    assert size(fixed, False) == row["params_frozen"] + row["params_bn_stats"]
-
-
 @pytest.mark.parametrize("name", [n for n in NAMES if not n.startswith(("mobilefacenet", "vit"))])
 def test_stages_of_the_reference(name, truth):
     """After each of the reference's parts, the same map and as many parameters so far."""

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 SCRIPT = """
     import numpy as np
     from gluonface._compat import mx
@@ -45,11 +47,11 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_every_family_runs_in_one_process():
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     names = done.stdout.split()
