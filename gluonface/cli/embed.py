@@ -41,6 +41,12 @@ def add_arguments(parser):
     )
     parser.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
     parser.add_argument("--ctx", metavar="DEVICE", help="cpu, gpu, gpu1 (a GPU if there is one)")
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        choices=("auto", "mxnet", "onnxruntime"),
+        help="what runs the network; auto: by a fixed rule the faster one",
+    )
 
 
 def run(args):
@@ -62,7 +68,7 @@ def run(args):
     if args.batch_size < 1:
         raise InputError(f"--batch-size is {args.batch_size}; expected 1 or more")
     count, images, arrays = _open(pathlib.Path(args.input))
-    model = Embedder.load(args.model, ctx=args.ctx)
+    model = Embedder.load(args.model, ctx=args.ctx, engine=args.engine)
     batches = _batches(images, count, args.batch_size)
     if args.views:
         e, f = model.embed_views(batches, args.batch_size)
@@ -73,6 +79,7 @@ def run(args):
     with atomic_write(out) as file:
         np.savez(file, embedding=embedding, **arrays)
     sys.stdout.write(f"{embedding.shape[0]} embeddings of {embedding.shape[1]} values: {out}\n")
+    sys.stdout.write(f"engine: {model.engine}\n")
     return 0
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from .._compat import mx, usable_cores
 from ..errors import DataError, InputError
 from ..files import sha256
-from .engines import OnnxEngine, SymbolEngine
+from .choice import check_engine, engine_for
+from .engines import OnnxEngine
 from .graph import Graph, pixel_constants
 from .sources import UNTRAINED, find_source, load_net, read_prefix
 from .views import FLIPS, combine_views
@@ -45,7 +46,7 @@ class Embedder:
         self._pixels = None if pixels == INSIDE else (pixels["mean"], pixels["scale"])
 
     @classmethod
-    def load(cls, source, ctx=None):
+    def load(cls, source, ctx=None, engine="auto"):
         """Load a model.
 
         Parameters
@@ -58,6 +59,10 @@ class Embedder:
         ctx : mx.Context or str, optional
             Where to run: ``mx.gpu(1)``, ``"cpu"``, ``"gpu"``, ``"gpu(1)"``. Default: the first GPU
             if there is one, else the CPU.
+        engine : {"auto", "mxnet", "onnxruntime"}, default "auto"
+            What runs it. ``auto`` on a CPU: MXNet where oneDNN does the whole network, else
+            onnxruntime if it is installed. A fixed rule; nothing is timed. The attribute
+            ``engine`` says what runs. ``.onnx`` files run with onnxruntime only.
 
         Returns
         -------
@@ -72,14 +77,17 @@ class Embedder:
         MissingExtraError
             For a ``.onnx`` file without onnx and onnxruntime.
         """
+        check_engine(engine)
         found = find_source(source)
         if found.kind == "onnx":
-            engine, card = _load_onnx(found, ctx)
+            if engine == "mxnet":
+                raise InputError(f"{found.path} is ONNX, which MXNet does not run; omit the engine")
+            runner, card = _load_onnx(found, ctx)
         elif found.kind == "symbol":
-            engine, card = _load_symbol(found, _context(ctx))
+            runner, card = _load_symbol(found, _context(ctx), engine)
         else:
-            engine, card = _load_zoo(found, _context(ctx))
-        model = cls(engine, card)
+            runner, card = _load_zoo(found, _context(ctx), engine)
+        model = cls(runner, card)
         logger.info(
             "%s (%d-d) runs with %s, %d usable cores; %s",
             card["name"],
@@ -236,11 +244,11 @@ def _context(ctx):
     return mx.Context(kind, number)
 
 
-def _load_symbol(found, ctx):
+def _load_symbol(found, ctx, choice):
     symbol, arrays = read_prefix(found)
     card = _checked_card(found)
     size = tuple((card or {}).get("input_size", (112, 112)))
-    engine = SymbolEngine(symbol, arrays, ctx, size, source=str(found.params))
+    engine = engine_for(symbol, arrays, ctx, size, str(found.params), choice)
     if card is None:
         steps = pixel_constants(Graph(symbol))
         logger.info(
@@ -297,7 +305,7 @@ def _checked_card(found, role="params"):
     return found.card
 
 
-def _load_zoo(found, ctx):
+def _load_zoo(found, ctx, choice):
     from .export import trace
 
     net = load_net(found)
@@ -310,4 +318,5 @@ def _load_zoo(found, ctx):
         "color": "RGB",
         "preprocessing": INSIDE,
     }
-    return SymbolEngine(symbol, arrays, ctx, size, source=str(found.params or UNTRAINED)), card
+    source_name = str(found.params or UNTRAINED)
+    return engine_for(symbol, arrays, ctx, size, source_name, choice), card

@@ -55,13 +55,15 @@ class SymbolEngine:
             raise DataError(f"the symbol's output has the shape {shapes[1][0]}; expected (N, D)")
         self.embedding_size = shapes[1][0][1]
         plain = rewrite(symbol, args, auxs, input_size, fast=False)
-        self.form = "plain"
+        self.form, self.graph = "plain", plain[0]
         if fast and ctx.device_type == "cpu":
             self._block = self._fastest(symbol, args, auxs, input_size, plain)
         else:
             self._block = _block(*plain, ctx)
         self._chunk = CHUNK if ctx.device_type == "cpu" else None
         self.name = f"MXNet {mx.__version__}"
+        if self.form != "plain":
+            self.name += f", {self.form} graph"
         self.device = str(ctx)
 
     def _fastest(self, symbol, args, auxs, size, plain):
@@ -79,7 +81,7 @@ class SymbolEngine:
                 continue
             difference = np.abs(_unit(actual) - expected).max()
             if difference < AGREE:
-                self.form = form
+                self.form, self.graph = form, changed
                 return block
             logger.warning(
                 "the %s graph differs from the plain one by %.2g (unit embeddings of noise); it "
@@ -182,8 +184,11 @@ class OnnxEngine:
     Parameters
     ----------
     path : pathlib.Path
+        The file; for messages alone if there is a `model`.
     gpu : bool or None
         True: only on a GPU; None: on a GPU if onnxruntime has one; False: on the CPU.
+    model : bytes, optional
+        The content, where there is no file.
 
     Raises
     ------
@@ -195,7 +200,7 @@ class OnnxEngine:
         If a GPU is asked for and onnxruntime has none.
     """
 
-    def __init__(self, path, gpu=None):
+    def __init__(self, path, gpu=None, model=None):
         try:
             import onnxruntime
         except ImportError as error:
@@ -213,7 +218,9 @@ class OnnxEngine:
         if cuda and gpu is not False:
             providers.insert(0, "CUDAExecutionProvider")
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            self._session = onnxruntime.InferenceSession(
+                str(path) if model is None else model, options, providers=providers
+            )
         except Exception as error:  # onnxruntime's own exception types share no public base
             raise DataError(f"onnxruntime cannot load {path}: {error}") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()

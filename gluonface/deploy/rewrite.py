@@ -46,7 +46,7 @@ def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
         fold_batch_norms(graph, values)
         if onednn:
             linear_to_conv(graph, values, shapes)
-            cheapen(graph, values)
+            cheapen(graph, values, shapes)
         for node in graph.nodes():
             if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":
                 _change_prelu(graph, node, values, shapes.get(node.name, ()), onednn)
