@@ -107,11 +107,11 @@ def measure_step(
 
     for _ in range(3):
         step()
-    comm.barrier("bench.begin")
-    wire = _loopback_bytes()
-    times = [step() for _ in range(steps)]
-    comm.barrier("bench.end")
-    sent = None if wire is None or comm.size == 1 else (_loopback_bytes() - wire) / steps / comm.size
+    idle = _traffic(comm, lambda: time.sleep(1.0))
+    times = []
+    sent = _traffic(comm, lambda: times.extend(step() for _ in range(steps)))
+    if sent is not None:  # Horovod's processes talk all the time, whether there is work or not
+        sent = (sent - idle * sum(times)) / steps / comm.size
     peak, resident = _status("VmHWM"), _status("VmRSS")
     sampled = head.stop - head.start if head.rows is None else head.rows.sampled
     products = _products(mx, comm, batch_size * comm.size, embedding_size, sampled)
@@ -191,6 +191,15 @@ def _status(name):
     return float("nan")
 
 
+def _traffic(comm, work):
+    """Return how many bytes all ranks of this machine sent each other during `work`, or None."""
+    comm.barrier("bench.begin")
+    before = _loopback_bytes()
+    work()
+    comm.barrier("bench.end")
+    return None if before is None or comm.size == 1 else _loopback_bytes() - before
+
+
 def _loopback_bytes():
     """Return how many bytes went through this machine's own network so far, or None."""
     try:
@@ -207,7 +216,12 @@ def _loopback_bytes():
 def report(result):
     """Return the result of `measure_step` as text."""
     r = dict(result)
-    sent = "" if r["sent"] is None else f"{r['sent'] / 1024:.0f} KiB measured on the loopback, "
+    sent = f"{r['planned_sent'] / 1024:8.0f} KiB planned"
+    if r["sent"] is not None:
+        sent = (
+            f"{r['sent'] / 1024:8.0f} KiB in a step, on the loopback; planned "
+            f"{r['planned_sent'] / 1024:.0f}, {_percent(r['planned_sent'], r['sent'])}"
+        )
     return (
         f"head alone, {r['loss']}, C={r['classes']}, D={r['embedding_size']}, batch "
         f"{r['batch_size']} per rank, {r['ranks']} rank{'s' * (r['ranks'] > 1)}, sample rate "
@@ -222,7 +236,7 @@ def report(result):
         f"{'weights, state, copies':24}{r['floor'] / GIB:8.2f} GiB the peak is "
         f"{r['memory_ratio']:.2f} times that\n"
         f"{'planned memory':24}{r['planned'] / GIB:8.2f} GiB {_percent(r['planned'], r['peak'])}\n"
-        f"{'sent by a rank':24}{sent}{r['planned_sent'] / 1024:.0f} KiB planned\n"
+        f"{'sent by a rank':24}{sent}\n"
         f"{'start':24}{r['start_seconds']:8.1f} s\n"
     )
 

@@ -166,7 +166,7 @@ def scale_columns(matrix, columns):
 def scale_both(matrix, rows, columns=None, slopes=None, less=None, own=None, targets=None):
     """Multiply a matrix (N, n) in place by `rows` (N,), `columns` (n,) and `slopes` (N, n).
 
-    `less` (N,) is taken off the rows after `rows`. The places `own` (2, k) get `targets` (k,), which
+    `less` (N,) is taken off after `rows`. The places `own` (2, k) get `targets` (k,), which
     are multiplied by `columns` only.
     """
     if not on_host(matrix):

@@ -10,6 +10,7 @@ import numpy as np
 from .._compat import mx
 from ..errors import InputError
 from ._operators import host, shared
+from .centers import BLOCK
 
 __all__ = ["PLACES", "DeviceStore", "DiskStore", "HostStore", "make_store"]
 
@@ -42,13 +43,17 @@ class HostStore:
         array[:] = 0  # takes its memory now, not in the midst of training
         return array
 
-    def add(self, name, width=None, fill=None):
-        """Make the array `name`, (classes, width) or (classes,), of zeros or by ``fill(a, b)``."""
+    def add(self, name, width=None, fill=None, start=0):
+        """Make the array `name`, (classes, width) or (classes,), of zeros or by ``fill(a, b)``.
+
+        `start` is the global id of the first class: the blocks asked for end where those of
+        `initial_centers` do, so that none is drawn twice.
+        """
         shape = (self.classes,) if width is None else (self.classes, width)
         array = self.arrays[name] = self.allocate(name, shape)
         if fill is not None:
-            for first in range(0, self.classes, 4096):
-                last = min(self.classes, first + 4096)
+            for first in range(-(start % BLOCK), self.classes, BLOCK):
+                first, last = max(0, first), min(self.classes, first + BLOCK)
                 self.put(name, first, fill(first, last))
         return array
 

@@ -72,7 +72,7 @@ class SampledRows:
         def fill(first, last):
             return initial_centers(head.start + first, head.start + last, self.width, head.seed)
 
-        self.store.add("weight", self.width, fill)
+        self.store.add("weight", self.width, fill, head.start)
         self.vectors = []
         if self.margin.has_bias:
             self.vectors.append("bias")
@@ -182,6 +182,7 @@ class SampledRows:
 
     def _merge(self):
         """Make one of all pending gradients, adding up by row; return it, or None."""
+        self._wait()
         for each in self.pending:
             if each.grad is None:  # waits for it, and for who still reads the rows
                 each.grad = self.store.from_step(each.views[1])
@@ -204,6 +205,10 @@ class SampledRows:
             self._release()
             self.pending = [Pending(index, weight, grad, vectors, (), False)]
         return self.pending[0] if self.pending else None
+
+    def _wait(self):
+        """Wait for the backward passes that were asked for: MXNet runs them in a thread."""
+        self.trigger.grad.wait_to_read()
 
     def _add(self, total, where, rows):
         if isinstance(total, np.ndarray):
@@ -326,6 +331,7 @@ class SampledRows:
 
     def drop(self):
         """Forget the pending gradients."""
+        self._wait()
         self._release()
 
     def _release(self):

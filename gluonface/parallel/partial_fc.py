@@ -25,7 +25,7 @@ from ._row_rules import MODES
 from ._row_store import PLACES
 from ._rows import SampledRows
 from ._softmax import ShardedSoftmax, gather_labels
-from .centers import initial_centers, shard_range
+from .centers import BLOCK, initial_centers, shard_range
 from .communicator import Local, agree
 from .sampling import SAMPLERS
 
@@ -200,8 +200,8 @@ class PartialFC(HeadState):
         rows = self.stop - self.start
         self.weight = self._parameter("weight", (rows, self.width))
         weight = self.weight.data(self.ctx)
-        for first in range(self.start, self.stop, 4096):  # no second copy of all of them
-            last = min(self.stop, first + 4096)
+        for first in range(self.start - self.start % BLOCK, self.stop, BLOCK):  # no second copy
+            first, last = max(self.start, first), min(self.stop, first + BLOCK)
             block = initial_centers(first, last, self.width, self.seed)
             weight[first - self.start : last - self.start] = block
         if self.margin.has_bias:
@@ -273,7 +273,7 @@ class PartialFC(HeadState):
         return loss
 
     def _shard(self, labels, index, training):
-        """Return what autograd shall watch, and what this rank brings to a step, None if nothing."""
+        """Return what autograd shall watch, and this rank's part of a step or None."""
         if training and self._before is None:
             self._before = self._margin_state()
         if self.rows is not None:

@@ -8,7 +8,7 @@ __all__ = ["HeadPlan", "plan_head"]
 
 SLOTS = {"sgd": 1, "nag": 1, "adamw": 2}
 # What a process takes beside the head's arrays: Python, MXNet's libraries, Horovod's buffers.
-PROCESS = 230 << 20
+PROCESS = 300 << 20
 
 
 @dataclasses.dataclass

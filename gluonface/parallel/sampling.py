@@ -91,7 +91,7 @@ def hash_sample(start, stop, rate, positives, seed, step):
 
 
 def _union(chosen, positives):
-    """Return the sorted union of two sorted arrays without repeats; `positives` is the short one."""
+    """Return the sorted union of two sorted arrays without repeats, the second one short."""
     at = np.searchsorted(chosen, positives)
     new = np.ones(len(positives), bool)
     inside = at < len(chosen)
