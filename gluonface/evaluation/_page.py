@@ -12,7 +12,7 @@ _STYLE = """
   --card: #1f2429; --line: #363d45; --good: #3ecf9f; --bad: #ff9a57;
   --s0: #5cb8f2; --s1: #ff9a57; --s2: #3ecf9f; --s3: #e59cc8; --s4: #b0a5ff; --s5: #e2b93b; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem clamp(0.8rem, 3vw, 2.5rem) 3rem; max-width: 76rem;
+body { margin: 0 auto; padding: 1.5rem clamp(0.8rem, 3vw, 2.5rem) 3rem; max-width: 80rem;
   background: var(--back); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 0.2rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 0.5rem; padding-top: 0.8rem;
@@ -22,9 +22,10 @@ p { margin: 0.4rem 0; } .soft, dt { color: var(--soft); }
 code { overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; margin: 0.8rem 0; }
 .scroll:focus-visible { outline: 2px solid var(--s0); }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap;
+  font-size: 0.95rem; }
 caption { text-align: left; font-weight: 600; padding-bottom: 0.3rem; }
-th, td { padding: 0.35rem 0.8rem; text-align: right; border-bottom: 1px solid var(--line); }
+th, td { padding: 0.35rem 0.55rem; text-align: right; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } .word { text-align: left; }
 thead th.group { text-align: left; border-left: 1px solid var(--line); }
 th.begins, td.begins { border-left: 1px solid var(--line); }
@@ -49,7 +50,8 @@ svg text { fill: var(--soft); } svg .axis { fill: var(--ink); }
 .area.same { fill: var(--s0); stroke: var(--s0); }
 .area.different { fill: var(--s1); stroke: var(--s1); }
 .limit { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 4 3; }
-svg .limit-name { fill: var(--ink); font-size: 11px; }
+svg .limit-name { fill: var(--ink); font-size: 11px; stroke: var(--card); stroke-width: 4px;
+  paint-order: stroke; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.1rem 1.1rem; list-style: none; padding: 0;
   margin: 0.3rem 0 0; font-size: 0.88rem; }
 .key { width: 26px; height: 12px; margin-right: 0.4rem; }

@@ -280,9 +280,11 @@ def _curves(found, entries):
         "cmc": np.cumsum(within) / np.count_nonzero(mated),
         "histogram": count_scores(found.best[mated], np.sort(others)[::-1]),
     }
-    if len(nonmated):
-        first = np.where(found.ahead == 0, found.best, -np.inf)[mated]
-        drawn["roc"] = metrics.roc_corners(first, nonmated, len(nonmated))
+    first = found.best[mated & (found.ahead == 0)]  # the others are found at no threshold
+    if len(nonmated) and len(first):
+        curve = metrics.roc_corners(first, nonmated, len(nonmated))
+        share = len(first) / np.count_nonzero(mated)
+        drawn["roc"] = dataclasses.replace(curve, tpr=curve.tpr * share)
     return drawn
 
 

@@ -330,7 +330,11 @@ def roc_corners(genuine, impostor, different):
     wrong = np.concatenate([[0], wrong, last]).astype(np.int64)
     right = np.concatenate([[0], right, [right[-1] if len(right) else 0] * len(last)])
     values = np.repeat(own, 2).astype(np.float64)
-    values[0::2] = np.where(before > 0, impostor[np.maximum(before - 1, 0)], np.inf)
+    above = np.concatenate([[np.inf], values[1:-1:2]])  # the lowest that is accepted before it
+    if len(impostor):
+        nearest = np.where(before > 0, impostor[np.maximum(before - 1, 0)], np.inf)
+        above = np.minimum(above, nearest)
+    values[0::2] = above[: len(own)]
     lowest = impostor[-1:].astype(np.float64)
     thresholds = np.concatenate([[np.inf], values, lowest])
     if len(own) and len(impostor):

@@ -12,7 +12,7 @@ import numpy as np
 __all__ = ["Line", "cmc", "det", "histogram", "rate_text", "roc"]
 
 _WIDTH, _HEIGHT = 480, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 46
 _COLOURS = 6
 
 
@@ -160,7 +160,7 @@ def histogram(edges, same, different, thresholds, title, says, names=("same", "d
     edges = np.asarray(edges)[shown.start : shown.start + len(heights[0]) + 1]
     top = max(float(part.max()) for part in heights)
     x, y = _Axis(edges[0], edges[-1]), _Axis(0.0, (top or 1.0) * 1.12)
-    parts = [*_grid(x, y, "Score", "Share of the class")]
+    parts, names_of_limits = [*_grid(x, y, "Score", "Share of the class")], []
     for kind, part in zip(("same", "different"), heights):
         across, up = np.repeat(edges, 2), np.concatenate([[0], np.repeat(part, 2), [0]])
         parts.append(f'<path class="area {kind}" d="{_path(_h(x, across), _v(y, up))}"/>')
@@ -170,14 +170,14 @@ def histogram(edges, same, different, thresholds, title, says, names=("same", "d
         anchor = "end" if at > _WIDTH - 80 else "start"
         side = -4 if anchor == "end" else 4
         parts.append(f'<path class="limit" d="M{at:.1f} {_HEIGHT - _BOTTOM}V{_TOP}"/>')
-        parts.append(
+        names_of_limits.append(
             f'<text class="limit-name" x="{at + side:.1f}" y="{height}" text-anchor="{anchor}">'
             f"{html.escape(text)}</text>"
         )
     keys = [(f"area {kind}", name) for kind, name in zip(("same", "different"), names)]
     if inside:
-        keys.append(("limit", "threshold at the FAR named"))
-    return _figure(parts, keys, title, says)
+        keys.append(("limit", "threshold"))
+    return _figure(parts + names_of_limits, keys, title, says)
 
 
 def _spread(thresholds, axis):
@@ -215,7 +215,7 @@ def _chart(lines, x, y, x_name, y_name, title, says):
                     f'cy="{float(_v(y, b)):.1f}" r="3.5"/>'
                 )
         keys.append((kind, line.label))
-    return _figure(parts, keys, title, says)
+    return _figure(parts, keys if len(keys) > 1 else (), title, says)
 
 
 def _h(axis, values):
@@ -264,16 +264,17 @@ def _tick(value):
 
 
 def _figure(parts, keys, title, says):
-    legend = "".join(
+    listed = "".join(
         f'<li><svg class="key" viewBox="0 0 26 12" aria-hidden="true">{_key(kind)}</svg>'
         f"{html.escape(label)}</li>"
         for kind, label in keys
     )
+    legend = f'<ul class="legend">{listed}</ul>' if listed else ""
     return (
         f"<figure><figcaption>{html.escape(title)}</figcaption>"
         f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{html.escape(says)}">{"".join(parts)}</svg>'
-        f'<ul class="legend">{legend}</ul></figure>'
+        f"{legend}</figure>"
     )
 
 

@@ -36,7 +36,7 @@ def convention_table(points, caption="TAR at FAR, by both conventions"):
     head, groups, rows = ["FAR"], [("", 1)], [[rate_text(t)] for t in _targets(points)]
     for convention, found in sides:
         interval = any(p.low is not None for p in found.values())
-        names = ["TAR", *(["95 % interval"] if interval else []), "realised FAR", "accepts"]
+        names = ["TAR", *(["95 % interval"] if interval else []), "realised FAR", "false accepts"]
         names += ["allowed"] * (convention == "strict") + ["threshold"]
         head += names
         groups.append((_STRICT if convention == "strict" else _REFERENCE, len(names)))
