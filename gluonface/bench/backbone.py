@@ -1,4 +1,4 @@
-"""`gluonface bench backbone`: images/s of a backbone in each form of its PReLU.
+"""`gluonface bench backbone`: images/s of a backbone in each form, in training and in inference.
 
 MXNet's own PReLU is always measured in the same run, and the forms take turns, so that what else
 the machine does falls on all of them.
@@ -13,13 +13,14 @@ import time
 from ..errors import InputError
 from ..files import write_json
 
-__all__ = ["add_arguments", "measure", "run"]
+__all__ = ["add_arguments", "measure", "measure_inference", "run"]
 
 logger = logging.getLogger(__name__)
 
-FORMS = ("plain", "fast", "elementwise")
-MEASURED = ("plain", "fast")
+FORMS = ("plain", "fast", "elementwise", "activation")
+MEASURED = ("plain", "fast", "activation")
 BASELINE = "plain"
+BATCHES = (1, 8, 32, 128)
 
 
 def add_arguments(parser):
@@ -36,7 +37,23 @@ def add_arguments(parser):
         nargs="+",
         choices=FORMS,
         default=MEASURED,
-        help="forms of PReLU to measure; plain, MXNet's own, is measured in any case",
+        help="forms of PReLU to train; plain, MXNet's own, is measured in any case; activation "
+        "has ReLU in its place, a bound",
+    )
+    parser.add_argument(
+        "--inference-batches",
+        type=int,
+        nargs="*",
+        default=BATCHES,
+        metavar="N",
+        help="batch sizes at which the plain graph, the one that Embedder makes of it and "
+        "onnxruntime are compared; none skips it",
+    )
+    parser.add_argument(
+        "--profile",
+        nargs="+",
+        metavar="NAME",
+        help="instead, print the share of each operator in the inference of these backbones",
     )
     parser.add_argument("--repeats", type=int, default=5, help="turns of each form")
     parser.add_argument("--json", metavar="FILE", help="write the result to FILE as well")
@@ -53,7 +70,7 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
     model : str
         Name of the backbone.
     batch_size : int, default 32
-    forms : sequence of {"plain", "fast", "elementwise"}
+    forms : sequence of {"plain", "fast", "elementwise", "activation"}
         "plain", the baseline, is measured whether named or not.
     repeats : int, default 5
         Measurements of each form, after one that is not counted.
@@ -66,7 +83,7 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
         `training_ratio` of the best to the baseline's best.
     """
     from .._compat import mx
-    from ..model_zoo import get_model
+    from ._forms import training_net
 
     for name, value in (("batch size", batch_size), ("number of repeats", repeats)):
         if value < 1:
@@ -75,8 +92,7 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
     images = None
     subjects = {}
     for form in forms:
-        net = get_model(model, prelu=form)
-        net.hybridize(static_alloc=True, static_shape=True)
+        net = training_net(model, form)
         trainer = mx.gluon.Trainer(
             net.collect_params(), "sgd", {"learning_rate": 1e-3, "momentum": 0.9}
         )
@@ -115,12 +131,70 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
     return rows
 
 
+def measure_inference(model, batches=BATCHES, repeats=5):
+    """Time inference of the plain graph, the rewritten one and onnxruntime, taking turns.
+
+    Parameters
+    ----------
+    model : str
+        Name of the backbone.
+    batches : sequence of int
+    repeats : int, default 5
+        Turns of at least 0.2 s each.
+
+    Returns
+    -------
+    list of dict
+        One per batch size and form: `batch_size`, `form`, images/s as `best` and `median`, and
+        `to_plain` and `to_onnxruntime`, the ratios of the best (None without onnxruntime).
+    """
+    import numpy as np
+
+    from ._forms import inference_forms
+
+    for name, value in [("batch size", n) for n in batches] + [("number of repeats", repeats)]:
+        if value < 1:
+            raise InputError(f"the {name} is {value}; expected at least 1")
+    forms, size = inference_forms(model)
+    rows = []
+    for batch in batches:
+        images = np.random.RandomState(0).uniform(0, 255, (batch, 3, *size)).astype(np.float32)
+        seconds = {form: [] for form in forms}
+        for _ in range(repeats):
+            for form, function in forms.items():
+                function(images)  # plans for this size, and wakes the form's own threads
+                end = time.perf_counter() + 0.2
+                while True:
+                    start = time.perf_counter()
+                    function(images)
+                    now = time.perf_counter()
+                    seconds[form].append(now - start)
+                    if now > end:
+                        break
+        best = {form: min(times) for form, times in seconds.items()}
+        for form, times in seconds.items():
+            other = best.get("onnxruntime")
+            rows.append(
+                {
+                    "batch_size": batch,
+                    "form": form,
+                    "best": batch / best[form],
+                    "median": batch / statistics.median(times),
+                    "to_plain": best["plain"] / best[form],
+                    "to_onnxruntime": None if other is None else other / best[form],
+                }
+            )
+    return rows
+
+
 def run(args):
     """Measure and print the table."""
     if args.threads is not None:
         if args.threads < 1:
             raise InputError(f"--threads is {args.threads}; expected at least 1")
         os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read when MXNet is imported, below
+    if args.profile:
+        return _print_profiles(args.profile, args.repeats)
     rows = measure(args.model, args.batch_size, args.forms, args.repeats)
     threads = os.environ["OMP_NUM_THREADS"]
     write = sys.stdout.write
@@ -133,7 +207,32 @@ def run(args):
             write(f"{row[task]:12.1f} ({row[task + '_median']:7.1f})")
             write(f"{row[task + '_ratio']:7.2f}")
         write("\n")
+    inference = []
+    if args.inference_batches:
+        inference = measure_inference(args.model, args.inference_batches, args.repeats)
+        write(
+            "\nInference of the exported network, images/s, best (median); x: times onnxruntime\n"
+        )
+        write(f"{'batch':>5} {'form':12}{'images/s':>22}{'x plain':>9}{'x':>7}\n")
+    for row in inference:
+        ratio = "" if row["to_onnxruntime"] is None else f"{row['to_onnxruntime']:7.2f}"
+        write(f"{row['batch_size']:5} {row['form']:12}{row['best']:12.1f} ({row['median']:7.1f})")
+        write(f"{row['to_plain']:9.2f}{ratio}\n")
     if args.json:
         setup = {"model": args.model, "batch_size": args.batch_size, "threads": int(threads)}
-        write_json(args.json, {**setup, "repeats": args.repeats, "forms": rows})
+        write_json(
+            args.json, {**setup, "repeats": args.repeats, "forms": rows, "graphs": inference}
+        )
+    return 0
+
+
+def _print_profiles(names, repeats):
+    from .profile import CONVOLUTIONS, profile
+
+    for name in names:
+        sys.stdout.write(f"{name}\n")
+        for operator, share in profile(name, repeats=repeats):
+            if share >= 0.005:
+                mark = "" if operator in CONVOLUTIONS or share <= 0.25 else "  more than a quarter"
+                sys.stdout.write(f"  {operator:28}{100 * share:6.1f} %{mark}\n")
     return 0

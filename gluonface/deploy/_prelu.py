@@ -29,13 +29,16 @@ def split_prelu(node, values, slope):
 
 
 def fuse_prelu(node, values, slope, users):
-    """Write PReLU in one pass over memory after a convolution. Whether that was possible.
+    """Write PReLU in one pass over memory after a convolution. Return whether that was possible.
 
     With ``p = (1 - a) / 2`` and ``q = (1 + a) / 2``, ``prelu(u) = p |u| + q u``. The convolution
     before is made to give ``v = q u``, and what is left, ``|(p / q) v| + v``, is one operator of
     oneDNN: a depthwise 1x1 convolution, whose kernel ends with the absolute value (a leaky
     ReLU of slope -1) and a sum. MXNet has an operator for that, of which its own fusion makes
     convolution, sum, activation only; in this order it has to be written down.
+
+    Where a slope is above 1, p is negative. Those channels come out with the other sign, which the
+    convolutions that follow take back.
 
     Slopes that are all the same become MXNet's leaky ReLU, which its fusion knows.
     """
@@ -44,12 +47,15 @@ def fuse_prelu(node, values, slope, users):
         node.attrs = {"act_type": "leaky", "slope": repr(float(slope[0]))}
         return True
     before = node.inputs[0][0]
-    if before.op != "Convolution" or len(users[id(before)]) != 1 or np.any(slope > 1):
+    if before.op != "Convolution" or len(users[id(before)]) != 1:
         return False
     if not all(source.is_variable and source.name in values for source, _ in before.inputs[1:]):
         return False
     slope = slope.astype(np.float64)
-    p, q = (1 - slope) / 2, (1 + slope) / 2
+    sign = np.where(slope > 1, -1.0, 1.0)
+    if np.any(sign < 0) and not _turn_inputs(users.get(id(node), []), node, sign, values):
+        return False
+    p, q = np.abs(1 - slope) / 2, sign * (1 + slope) / 2
     q = np.where(np.abs(q) < SMALLEST, SMALLEST, q)
     scale_layer(before, values, q)
     part = _depthwise(f"{node.name}_abs", (before, 0), p / q, values)
@@ -58,6 +64,26 @@ def fuse_prelu(node, values, slope, users):
     node.attrs = {"with_act": "true", "with_sum": "true"}
     node.inputs = [(before, 0), part.inputs[1], (before, 0)]
     return True
+
+
+def _turn_inputs(layers, source, sign, values):
+    """Multiply what convolutions read from `source` by `sign` (C,). Return whether it is done."""
+    turned = []
+    for layer in layers:
+        weight = values.get(layer.inputs[1][0].name) if len(layer.inputs) > 1 else None
+        if layer.op != "Convolution" or layer.inputs[0][0] is not source or weight is None:
+            return False
+        groups = int(layer.attrs.get("num_group", 1))
+        if groups == 1:
+            shape = (1, -1, 1, 1)
+        elif groups == len(weight) == len(sign):
+            shape = (-1, 1, 1, 1)
+        else:
+            return False
+        turned.append((layer, weight * sign.reshape(shape)))
+    for layer, weight in turned:
+        layer.inputs[1] = (constant(f"{layer.name}_turned", weight, values), 0)
+    return bool(turned)
 
 
 def _program(conv):

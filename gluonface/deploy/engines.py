@@ -36,6 +36,8 @@ class SymbolEngine:
         For messages: where the parameters are from.
     fast : bool, default True
         Whether a CPU may run other operators with the same result. See `rewrite`.
+    chunk : int or None, default 8
+        How many images a CPU runs at a time; None for all.
 
     Raises
     ------
@@ -46,7 +48,14 @@ class SymbolEngine:
     fixed_batch = None
 
     def __init__(
-        self, symbol, arrays, ctx, input_size=(112, 112), source="the parameters", fast=True
+        self,
+        symbol,
+        arrays,
+        ctx,
+        input_size=(112, 112),
+        source="the parameters",
+        fast=True,
+        chunk=CHUNK,
     ):
         self.ctx = ctx
         args, auxs = split_params(arrays)
@@ -60,7 +69,7 @@ class SymbolEngine:
             self._block = self._fastest(symbol, args, auxs, input_size, plain)
         else:
             self._block = _block(*plain, ctx)
-        self._chunk = CHUNK if ctx.device_type == "cpu" else None
+        self._chunk = chunk if ctx.device_type == "cpu" else None
         self.name = f"MXNet {mx.__version__}"
         if self.form != "plain":
             self.name += f", {self.form} graph"

@@ -1,0 +1,81 @@
+"""The forms of a backbone that `gluonface bench backbone` compares."""
+
+from __future__ import annotations
+
+import logging
+
+from ..errors import GluonfaceError
+
+__all__ = ["inference_forms", "training_net"]
+
+logger = logging.getLogger(__name__)
+
+ACTIVATION = "activation"
+
+
+def training_net(model, form):
+    """Return a network of the zoo with its PReLUs in a form.
+
+    The form "activation" has ``Activation("relu")`` in their place: another function, the fastest
+    that an activation can be.
+    """
+    from .._compat import mx
+    from ..model_zoo import get_model
+    from ..nn import PReLU
+
+    class Relu(PReLU):
+        """`PReLU` with all slopes 0, which are not learned."""
+
+        def hybrid_forward(self, F, x, alpha):
+            return F.Activation(x, act_type="relu")
+
+    def change(block):
+        if isinstance(block, PReLU):
+            block.__class__ = Relu
+            block.alpha.grad_req = "null"
+
+    mx.random.seed(0)
+    net = get_model(model, prelu="plain" if form == ACTIVATION else form)
+    if form == ACTIVATION:
+        net.apply(change)
+    net.hybridize(static_alloc=True, static_shape=True)
+    return net
+
+
+def inference_forms(model):
+    """Return ``{form: function of images (N,3,H,W) float32}`` for the same random weights.
+
+    "plain" is the exported graph as it is, "rewritten" what `Embedder` makes of it, "onnxruntime"
+    the exported ONNX file as users run it: all cores, all its optimisations.
+    """
+    import numpy as np
+
+    from .._compat import mx, usable_cores
+    from ..deploy.engines import SymbolEngine
+    from ..deploy.export import trace
+    from ..model_zoo import get_model
+
+    mx.random.seed(0)
+    net = get_model(model)
+    random = np.random.RandomState(0)
+    for name, parameter in net.collect_params().items():
+        if name.endswith("alpha") and parameter.shape != (1,):  # as after training: all different
+            parameter.set_data(mx.nd.array(random.uniform(0.05, 0.45, parameter.shape)))
+    symbol, arrays = trace(net)
+    size = net.cfg.input_size
+    plain = SymbolEngine(symbol, arrays, mx.cpu(), size, fast=False, chunk=None)
+    forms = {"plain": plain.run, "rewritten": SymbolEngine(symbol, arrays, mx.cpu(), size).run}
+    try:
+        import onnxruntime
+
+        from ..deploy.onnx import convert
+
+        content = convert(symbol, arrays, size).SerializeToString()
+    except (ImportError, GluonfaceError) as error:
+        logger.warning("onnxruntime is not measured: %s", error)
+        return forms, size
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cores()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    forms["onnxruntime"] = lambda images: session.run(None, {"data": images})[0]
+    return forms, size
