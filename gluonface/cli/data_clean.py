@@ -46,6 +46,13 @@ def add_arguments(parser):
         help="leave the identities their numbers; else they are numbered densely",
     )
     parser.add_argument(
+        "--same",
+        type=float,
+        metavar="COSINE",
+        help="list identities whose centres are at least so near, probably one person, in "
+        "DIR/same.csv; `gluonface data merge DIR --map DIR/same.csv` joins them",
+    )
+    parser.add_argument(
         "--report", metavar="FILE.csv", help="the dropped images (if not given DIR/dropped.csv)"
     )
     parser.add_argument("--json", metavar="FILE", help="write counts and histogram to FILE")
@@ -91,10 +98,29 @@ def run(args):
         "subcenters": int(centers.shape[1]),
         **found.summary(),
     }
+    if args.same is not None:
+        summary["same_people"] = _same_people(args, found, centers)
     _print(summary, args, report)
     if args.json:
         write_json(args.json, summary)
     return 0
+
+
+def _same_people(args, found, centers):
+    """Write the identities that are probably one person by their new numbers; return how many."""
+    import pathlib
+
+    import numpy as np
+
+    from ..data.same_people import find_same_people, write_same_people
+
+    classes = found.classes
+    dense = not (args.keep_ids or args.dry_run)
+    numbers = np.arange(len(classes)) if dense else classes
+    pairs = find_same_people(centers[classes, found.dominant[classes]], numbers, args.same)
+    if not args.dry_run:
+        write_same_people(pathlib.Path(args.out) / "same.csv", pairs)
+    return len(pairs)
 
 
 def _check(args):
@@ -119,6 +145,8 @@ def _check(args):
             raise InputError(f"--{option}: there is no folder {parent}; make it first")
     if not 0.0 < args.angle <= 180.0:
         raise InputError(f"--angle is {args.angle:g}; more than 0 and at most 180 was expected")
+    if args.same is not None and not 0.0 < args.same < 1.0:
+        raise InputError(f"--same is {args.same:g}; more than 0 and less than 1 was expected")
     for option in ("min_images", "batch_size"):
         if getattr(args, option) < 1:
             name = option.replace("_", "-")
@@ -177,6 +205,9 @@ def _print(summary, args, report):
         ("identities", f"{n['identities']:,}: {n['identities_kept']:,} kept"),
         ("mean angle", f"{n['mean_angle']:.1f} degrees"),
     ]
+    if "same_people" in n:
+        where = "" if args.dry_run else f", see {args.out}/same.csv"
+        lines.append(("same people", f"{n['same_people']:,} pairs of identities{where}"))
     if report is not None:
         lines.append(("report", str(report)))
     lines.append(("written", "nothing (--dry-run)" if args.dry_run else args.out))

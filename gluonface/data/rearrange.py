@@ -103,7 +103,7 @@ def merge(sources, out, identity_map=None, **writing):
     Parameters
     ----------
     sources : list of str or pathlib.Path
-        Two sets or more. The identities of each follow those of the one before.
+        Two sets or more, or one with a map. The identities of each follow those of the one before.
     out : str or pathlib.Path
     identity_map : dict, optional
         Identities that are the same person: (set number from 0, identity) -> (set number,
@@ -122,8 +122,10 @@ def merge(sources, out, identity_map=None, **writing):
         When the sets have images of different sizes, or the map names an identity that is not
         there.
     """
-    if len(sources) < 2:
-        raise InputError(f"{len(sources)} set to merge; two or more were expected")
+    if len(sources) < 1 + (not identity_map):
+        raise InputError(
+            f"{len(sources)} set to merge; two or more were expected, or one and a map"
+        )
     sets = [RecordDataset(source, cache=0) for source in sources]
     sizes = {dataset.image_size for dataset in sets}
     if len(sizes) > 1:
@@ -273,7 +275,8 @@ def read_identity_map(path):
     ----------
     path : str or pathlib.Path
         A line per pair: ``set,identity,set,identity``, the later set first; sets are numbered from
-        0 in the order in which they are merged. A heading that begins with ``set`` is passed over.
+        0 in the order in which they are merged. A fifth field, and a heading that begins with
+        ``set``, are passed over.
 
     Returns
     -------
@@ -289,11 +292,11 @@ def read_identity_map(path):
         if number == 1 and line.lower().startswith("set"):
             continue
         fields = [field.strip() for field in next(csv.reader([line]))]
-        if len(fields) != 4 or not all(field.isdigit() for field in fields):
+        if len(fields) not in (4, 5) or not all(field.isdigit() for field in fields[:4]):
             raise DataError(
                 f"{path}: line {number} is {line[:60]!r}; set,identity,set,identity was expected"
             )
-        values = [int(field) for field in fields]
+        values = [int(field) for field in fields[:4]]
         new, old = tuple(values[:2]), tuple(values[2:])
         if new in result:
             raise DataError(f"{path}: line {number} maps identity {new[1]} a second time")
