@@ -289,7 +289,9 @@ class Trainer:
         by_context = {}
         for array in arrays:
             by_context.setdefault(array.context, []).append(array)
-        for group in by_context.values():
+        # MXNet's kernel has room for 200 arrays and does not look whether it gets more.
+        groups = [g[i : i + 100] for g in by_context.values() for i in range(0, len(g), 100)]
+        for group in groups:
             if not mx.nd.multi_all_finite(*group, num_arrays=len(group)).asscalar():
                 last = self.last_result
                 raise TrainingError(

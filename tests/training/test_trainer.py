@@ -308,3 +308,17 @@ def test_init_from_weights(tiny, noise_set, tmp_path):
         )
     with pytest.raises(InputError, match=r"model\.name=mobilefacenet"):
         make(noise_set, model={"init": f"mobilefacenet:{pathlib.Path(file)}"})
+
+
+def test_more_weights_than_mxnet_checks_at_a_time(tiny, noise_set):
+    """Its kernel for many arrays writes past its end at more than 200 and crashes the process."""
+    trainer = make(noise_set)
+    arrays = mx.gluon.ParameterDict()
+    for number in range(350):
+        arrays.get(f"w{number}", shape=(2,)).initialize(mx.init.One())
+    last = arrays.get("w349")
+    trainer.updates.parameters = lambda: list(arrays.values())
+    trainer.require_finite_weights()
+    last.set_data(mx.nd.array([1, np.nan]))
+    with pytest.raises(TrainingError, match="not finite"):
+        trainer.require_finite_weights()
