@@ -1,11 +1,10 @@
-"""Mixup and CutMix: the images, the partners over ranks, and the loss with two labels."""
+"""Mixup and CutMix: the images and the partners over ranks (their loss: test_two_labels.py)."""
 
 import numpy as np
 import pytest
 from reference import augment as twin
 
-from gluonface._compat import mx
-from gluonface.data import Batch, Loader, RecordDataset
+from gluonface.data import Loader, RecordDataset
 from gluonface.data.augment import AUGMENTATIONS, Pipeline, beta
 from gluonface.errors import InputError
 
@@ -177,67 +176,3 @@ def test_identities_side_by_side_are_not_mixed():
 
     with pytest.raises(InputError, match="mixup mixes neighbours of a batch"):
         Loader(Faces(32), 8, augment=["mixup"], sampler="identity_balanced")
-
-
-# --- the loss
-
-
-def batch_of(count, classes, seed=0):
-    random = np.random.Generator(np.random.PCG64(seed))
-    labels, others = random.integers(0, classes, (2, count)).astype(np.int32)
-    shares = random.random(count).astype(np.float32)
-    embedding = mx.nd.array(random.normal(size=(count, 8)))
-    embedding.attach_grad()
-    return embedding, Batch(None, labels, None, others, shares)
-
-
-@pytest.mark.parametrize("name", ["arcface", "cosface", "curricularface", "adaface", "softmax"])
-def test_both_labels_get_their_margin(name):
-    """share * L(y) + (1 - share) * L(z), loss and gradients, by two heads in their turn."""
-    from gluonface.loss import get_loss
-    from gluonface.parallel import PartialFC
-    from gluonface.training.mixing import head_losses
-
-    embedding, batch = batch_of(6, 5)
-    heads = [PartialFC(get_loss(name), 5, 8, seed=1) for _ in range(2)]
-    with mx.autograd.record(train_mode=False):  # a loss that learns learns in one go or in two
-        losses = head_losses(heads[0], embedding, batch)
-        losses.sum().backward()
-    got = embedding.grad.asnumpy(), heads[0].weight.grad().asnumpy()
-    share = mx.nd.array(batch.shares)
-    with mx.autograd.record(train_mode=False):
-        own = heads[1](embedding, batch.labels)
-        own_part = (own * share).sum()
-    own_part.backward()
-    expected = [embedding.grad.asnumpy().copy(), heads[1].weight.grad().asnumpy().copy()]
-    with mx.autograd.record(train_mode=False):
-        other = heads[1](embedding, batch.others)
-        other_part = (other * (1 - share)).sum()
-    other_part.backward()
-    expected[0] += embedding.grad.asnumpy()
-    expected[1] += heads[1].weight.grad().asnumpy()
-    wanted = (own * share + other * (1 - share)).asnumpy()
-    np.testing.assert_allclose(losses.asnumpy(), wanted, rtol=1e-5)
-    for one, right in zip(got, expected):  # float32 sums in another order
-        np.testing.assert_allclose(one, right, rtol=1e-4, atol=1e-5 * np.abs(right).max())
-
-
-def test_the_margin_is_on_the_second_label_as_well():
-    """With share 0 nothing is left of the first label; code that swaps labels behind the head
-    has its margin there all the same."""
-    from gluonface.loss import get_loss
-    from gluonface.parallel import PartialFC
-    from gluonface.training.mixing import head_losses
-
-    embedding, batch = batch_of(6, 5)
-    head = PartialFC(get_loss("arcface"), 5, 8, seed=1)
-    batch = batch._replace(shares=np.zeros(6, np.float32))
-    np.testing.assert_allclose(
-        head_losses(head, embedding, batch).asnumpy(),
-        head(embedding, batch.others).asnumpy(),
-        rtol=1e-6,
-    )
-    plain = batch._replace(shares=None, others=None)
-    np.testing.assert_array_equal(
-        head_losses(head, embedding, plain).asnumpy(), head(embedding, batch.labels).asnumpy()
-    )
