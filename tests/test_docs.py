@@ -148,10 +148,7 @@ def test_preparing_ones_own_faces_runs(tmp_path, monkeypatch):
             words += ["--no-cache"]
         assert main(words) == 0, words
         done.append(words[0] if words[0] != "data" else words[1])
-    assert (
-        done
-        == "align pack inspect verify train folder folder embed".replace("folder", "eval").split()
-    )
+    assert done == ["align", "pack", "inspect", "verify", "train", "eval", "eval", "embed"]
     assert (tmp_path / "identities.png").exists()
     assert len(RecordDataset("faces")) == 20
 
@@ -255,7 +252,7 @@ def test_the_messages_that_the_install_page_explains_are_real():
 
 @pytest.mark.parametrize("path", TEXTS, ids=ids(TEXTS))
 def test_paths_into_the_project_exist(path):
-    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"https?://\S+", "", path.read_text(encoding="utf-8"))
     named = set(
         re.findall(r"(?:^|[\s`./])((?:scripts|docs|tests|gluonface)/[\w./-]*\w)", text, re.M)
     )
