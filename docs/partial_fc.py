@@ -81,7 +81,7 @@ def draw(path):
                     fc=blue if part == 0 else green,
                     ec="white",
                     alpha=0.85,
-                )  # fmt: skip
+                )
             )
         axes.text(7.05, base + 2.8, "embeddings\nof all ranks", ha="center", fontsize=8.5)
         chosen = {0: (0, 3, 4, 8), 1: (2, 5, 7, 9)}[rank]
@@ -93,15 +93,24 @@ def draw(path):
                     0.22,
                     fc=orange if row in chosen else grey,
                     ec="none",
-                )  # fmt: skip
+                )
             )
         axes.text(
-            10.7, base + 2.8, f"centres of its classes\n({'first' if rank == 0 else 'second'} half)",
-            ha="center", fontsize=8.5,
-        )  # fmt: skip
+            10.7,
+            base + 2.8,
+            "centres of its classes\n" + ("(first half)", "(second half)")[rank],
+            ha="center",
+            fontsize=8.5,
+        )
         axes.add_patch(Rectangle((13.9, base), 1.7, 2.6, fc="#fbe6cf", ec=orange))
-        axes.text(14.75, base + 1.3, "logits to\nthe sampled\nclasses", ha="center", va="center",
-                  fontsize=8)  # fmt: skip
+        axes.text(
+            14.75,
+            base + 1.3,
+            "logits to\nthe sampled\nclasses",
+            ha="center",
+            va="center",
+            fontsize=8,
+        )
         for x0, x1 in ((2.0, 2.9), (4.9, 6.6), (7.5, 9.6), (11.8, 13.9)):
             axes.add_patch(
                 FancyArrowPatch(
@@ -110,16 +119,27 @@ def draw(path):
                     arrowstyle="-|>",
                     mutation_scale=11,
                     color="0.3",
-                )  # fmt: skip
+                )
             )
-        axes.add_patch(FancyArrowPatch((15.6, base + 1.3), (16.6, 4.6), arrowstyle="-|>",
-                                       mutation_scale=11, color=own))  # fmt: skip
-    axes.add_patch(FancyArrowPatch((5.7, 2.1), (5.7, 6.1), arrowstyle="<|-|>", mutation_scale=13,
-                                   color="0.2", lw=1.6))  # fmt: skip
+        axes.add_patch(
+            FancyArrowPatch(
+                (15.6, base + 1.3), (16.6, 4.6), arrowstyle="-|>", mutation_scale=11, color=own
+            )
+        )
+    axes.add_patch(
+        FancyArrowPatch(
+            (5.7, 2.1), (5.7, 6.1), arrowstyle="<|-|>", mutation_scale=13, color="0.2", lw=1.6
+        )
+    )
     axes.text(5.55, 4.2, "allgather", rotation=90, ha="right", va="center", fontsize=9)
     axes.text(16.75, 4.6, "one softmax:\nmaxima and\nsums agreed", va="center", fontsize=9)
-    axes.text(9.6, 0.05, "orange: sampled in this step, all classes of the batch among them",
-              fontsize=8.5, color="0.3")  # fmt: skip
+    axes.text(
+        9.6,
+        0.05,
+        "orange: sampled in this step, all classes of the batch among them",
+        fontsize=8.5,
+        color="0.3",
+    )
     figure.savefig(
         path, facecolor="white", format="svg", bbox_inches="tight", metadata={"Date": None}
     )
