@@ -93,6 +93,7 @@ def zoo_table():
 
     rows, notes = [], []
     for row in table():
+        plain = " *" if row["graph"] == "plain" else ""
         theirs = [r for r in row["published"] if r["ijbc"]] or row["published"]
         rows.append(
             [
@@ -101,8 +102,12 @@ def zoo_table():
                 f"{row['macs'] / 1e6:,.1f}",
                 row["embedding_size"],
                 *(
-                    "" if row[key] is None else f"{row[key]:,.4g}"
-                    for key in ("size_mb", "images_per_s_batch1", "images_per_s_batch32")
+                    "" if row[key] is None else f"{row[key]:,.4g}{mark}"
+                    for key, mark in (
+                        ("size_mb", ""),
+                        ("images_per_s_batch1", plain),
+                        ("images_per_s_batch32", plain),
+                    )
                 ),
                 theirs[0]["ijbc"] if theirs else "",
                 link(row["paper"]),

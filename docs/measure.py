@@ -280,7 +280,7 @@ def _backbone_speed(name):
     arrays = {k: p.data().asnumpy() for k, p in net._collect_params_with_prefix().items()}
     row = {"size_mb": f"{len(params_bytes(arrays)) / 1e6:.1f}"}
     del net, arrays
-    embedder = Embedder.load(f"{name}:untrained")
+    embedder = Embedder.load(f"{name}:untrained", engine="mxnet")
     images = np.random.RandomState(0).randint(0, 256, (32, 112, 112, 3)).astype(np.uint8)
     for size in (1, 32):
         batch, times = images[:size], []
@@ -292,6 +292,7 @@ def _backbone_speed(name):
                 break
         times = times[1:] or times
         row[f"images_per_s_batch{size}"] = f"{size / sorted(times)[len(times) // 2]:.3g}"
+    row["graph"] = embedder._engine.form
     return row
 
 

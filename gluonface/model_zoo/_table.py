@@ -15,7 +15,12 @@ __all__ = ["MEASURED", "SPEED", "table"]
 FOLDER = pathlib.Path(__file__).parent
 SPEED = FOLDER / "speed.csv"
 # Columns of that file: kind of the numbers.
-MEASURED = {"size_mb": float, "images_per_s_batch1": float, "images_per_s_batch32": float}
+MEASURED = {
+    "size_mb": float,
+    "images_per_s_batch1": float,
+    "images_per_s_batch32": float,
+    "graph": str,  # which of the engine's ran: fused, rewritten or plain
+}
 
 
 def _read(path):
