@@ -54,7 +54,8 @@ def find_source(source):
     ----------
     source : str or pathlib.Path
         A run folder, an exported prefix or one of its files, a ``.onnx`` file,
-        ``NAME:FILE.params``, or ``NAME:untrained`` for random weights as a baseline.
+        ``NAME:FILE.params`` (or any file that `gluonface import` reads), or ``NAME:untrained`` for
+        random weights as a baseline.
 
     Returns
     -------
@@ -69,11 +70,13 @@ def find_source(source):
     path = pathlib.Path(text).expanduser()
     if path.is_dir():
         return _run_folder(path)
-    if path.suffix == ".onnx":
+    named = re.match(r"(?P<name>[\w.-]{2,}):(?P<file>.+)$", text)
+    if path.suffix == ".onnx" and (path.is_file() or not named):
         if not path.is_file():
             raise InputError(f"there is no file {path}")
-        return Source("onnx", path, card=read_card(path.with_suffix(".json")))
-    named = re.match(r"(?P<name>[\w.-]{2,}):(?P<file>.+)$", text)
+        plain = path.name[: -len(".onnx")]
+        plain = plain[: -len(".int8")] if plain.endswith(".int8") else plain  # one card for both
+        return Source("onnx", path, card=read_card(path.with_name(f"{plain}.json")))
     if named and named["file"] == UNTRAINED:
         return Source("zoo", None, name=named["name"])
     if named and not path.exists():

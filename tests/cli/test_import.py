@@ -6,6 +6,7 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.cli import import_, main
+from gluonface.deploy import Embedder, export_model
 from gluonface.deploy.params import params_bytes
 from gluonface.files import sha256
 from gluonface.model_zoo import get_model, load_weights
@@ -55,6 +56,53 @@ def test_import_writes_weights_and_card(own, tmp_path, capsys):
     assert main([*command[:2], str(out), *command[3:-1], str(again)]) == 0
     assert "licence is not recorded" in capsys.readouterr().out
     assert json.loads(again.with_suffix(".json").read_text())["licence"] is None
+
+
+def test_preprocessing_goes_with_the_weights(tmp_path, capsys):
+    """An ONNX file of ours with another scale; the card tells whoever names NAME:FILE.params."""
+    pytest.importorskip("onnxruntime", reason="needs the extra gluonface[onnx]")
+    net = get_model("mobilefacenet", embedding_size=24, mean=100, scale=0.01)
+    files = export_model(net, tmp_path / "theirs", onnx=True)
+    out = tmp_path / "m.params"
+    command = ["import", "--from", str(files["onnx"]), "--model", "mobilefacenet", "--licence", "X"]
+    assert main([*command, "--out", str(out)]) == 0
+    assert "embeddings equal" in capsys.readouterr().out
+    card = json.loads(out.with_suffix(".json").read_text())
+    np.testing.assert_allclose([card["mean"], card["scale"]], [100, 0.01], rtol=1e-6)
+    assert card["imported_from"]["format"] == "ONNX"
+    assert card["licence"] == "X"
+    faces = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype("uint8")
+    want = Embedder.load(tmp_path / "theirs").embed(faces)
+    for source in (out, files["onnx"]):
+        got = Embedder.load(f"mobilefacenet:{source}").embed(faces)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)  # of unit length
+
+    other = get_model("mobilefacenet", embedding_size=24)
+    with pytest.MonkeyPatch.context() as patch:
+        warnings = []
+        patch.setattr("gluonface.model_zoo._weights.logger.warning", lambda *a: warnings.append(a))
+        load_weights(other, out)
+    assert "was made for" in warnings[0][0]
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "said"),
+    [
+        ("arcface_torch_mbf.onnx", "ONNX", "embeddings equal"),
+        ("arcface_torch_mbf.pth", "PyTorch state dict", "not compared: the file holds no graph"),
+    ],
+)
+def test_cards_of_other_formats(shared, tmp_path, capsys, file, kind, said):
+    if kind == "ONNX":
+        pytest.importorskip("onnxruntime", reason="needs the extra gluonface[onnx]")
+    source, out = shared / "reference/weights" / file, tmp_path / "m.params"
+    command = ["import", "--from", str(source), "--model", "MBF", "--out", str(out)]
+    assert main([*command, "--licence", "random numbers"]) == 0
+    assert said in capsys.readouterr().out
+    card = json.loads(out.with_suffix(".json").read_text())
+    origin = {"source": str(source), "format": kind, "sha256": {file: sha256(source)}}
+    assert card["imported_from"] == origin
+    assert card["licence"] == "random numbers"
 
 
 def test_nothing_is_written_after_an_error(own, tmp_path, capsys, monkeypatch):
