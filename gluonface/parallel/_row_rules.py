@@ -82,7 +82,7 @@ class Sgd:
 
 
 class Nag(Sgd):
-    """u = mu v - lr (g + wd w); w <- w - v + (mu + 1) u; v <- mu v - lr (g + wd w).
+    """d = lr (g + wd w); w <- w + mu (mu v - d) - d; v <- mu v - lr (g + wd w).
 
     The second w is the new one, as in MXNet, which writes the weight first.
     """
@@ -97,15 +97,13 @@ class Nag(Sgd):
         g *= -lr * scale
         if pull is not None:
             g += w * (pull * (-lr * scale))
-        step = v * self.momentum
-        step += g
-        if wd:
-            step -= w * (lr * wd)
-        step *= self.momentum + 1.0
-        w -= v
-        w += step
         v *= self.momentum
+        step = v * self.momentum
         v += g
+        step += g * (self.momentum + 1.0)
+        if wd:
+            step -= w * ((self.momentum + 1.0) * lr * wd)
+        w += step
         if wd:
             v -= w * (lr * wd)
 
@@ -114,7 +112,7 @@ class Nag(Sgd):
         if not self.slots:
             return super().step_matrix(lr)
         mu, decay = self.momentum, lr * self.wd
-        a, b = 1.0 - (mu + 1.0) * decay, -1.0 + (mu + 1.0) * mu
+        a, b = 1.0 - (mu + 1.0) * decay, mu * mu
         return np.array([[a, b], [-decay * a, mu - decay * b]])
 
 
