@@ -194,7 +194,7 @@ def test_odd_batches(sampler, sizes):
 
 def test_float16_on_the_wire():
     want, _ = by_ranks((4, 4), "cosface", steps=1)
-    got, calls = by_ranks((4, 4), "cosface", steps=1, wire_dtype="float16")
+    got, _ = by_ranks((4, 4), "cosface", steps=1, wire_dtype="float16")
     # x is known to 2**-11 of its numbers: cosines to about 1e-4 here (D = 8), times the scale 64.
     np.testing.assert_allclose(got["loss0"], want["loss0"], atol=0.03)
     error = np.abs(got["grad0"] - want["grad0"]).max() / np.abs(want["grad0"]).max()
@@ -385,7 +385,7 @@ def test_every_positive_takes_part_and_no_loss_is_clamped():
 def test_ranks_have_centres_and_samples_of_their_own():
     def work(comm):
         head = PartialFC("cosface", 400, SIZE, sample_rate=0.3, comm=comm, seed=1)
-        x, labels = batch(classes=400)
+        _, labels = batch(classes=400)
         index, positives = head.rows.sample(labels)
         return np.array(head.row_arrays()["weight"]), np.setdiff1d(index, positives)
 
