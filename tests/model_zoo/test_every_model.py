@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import math
+import shutil
 import types
 
 import numpy as np
@@ -125,6 +126,13 @@ def close(case, record_property):
         assert error <= tolerance, f"{what}: {error:.2g}"  # of NaN too
 
     return check
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder that is gone after the test: pytest keeps its own, here tens of gigabytes."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
 
 
 @every_graph
@@ -258,9 +266,9 @@ def test_hybridized_and_eager_are_equal(case, close, record_property):
 
 
 @every_model
-def test_saved_parameters_load_into_any_form(case, close, tmp_path, monkeypatch):
+def test_saved_parameters_load_into_any_form(case, close, folder, monkeypatch):
     """On several contexts, with MXNet's own PReLU, and with the pixels scaled outside."""
-    path = str(tmp_path / "a.params")
+    path = str(folder / "a.params")
     case.net.save_parameters(path)
     contexts = [mx.cpu(0), mx.cpu(1)]
     # All values are in the file: to draw others first would take longer than the rest.
@@ -276,12 +284,12 @@ def test_saved_parameters_load_into_any_form(case, close, tmp_path, monkeypatch)
 
 
 @every_model
-def test_exported_graph(case, close, tmp_path, monkeypatch):
+def test_exported_graph(case, close, folder, monkeypatch):
     """What is exported gives the same embeddings in MXNet, and in onnxruntime at any batch."""
     # The conversion's own comparison, on noise, would take as long as the ones here.
     monkeypatch.setattr("gluonface.deploy.onnx._compare", lambda *_: None)
     have_onnx = all(importlib.util.find_spec(m) for m in ("onnx", "onnxruntime"))
-    files = export_model(case.net, tmp_path / "a", onnx=have_onnx)
+    files = export_model(case.net, folder / "a", onnx=have_onnx)
     block = mx.gluon.SymbolBlock.imports(str(files["symbol"]), ["data"], str(files["params"]))
     close(block(case.x).asnumpy(), "SymbolBlock")
     if not have_onnx:
