@@ -194,7 +194,8 @@ class Updates:
         if not (isinstance(factor, float) and factor == 1.0):
             self.scale_gradients(factor)
         if self._head is not None:  # while the backbone's gradients travel
-            self._head.update(lr, scale=factor)
+            plain = isinstance(factor, float)
+            self._head.update(lr, scale=factor if plain else float(factor.asscalar()))
         for _, trainer in self._groups.values():
             trainer.update(1)
         return True

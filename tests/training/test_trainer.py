@@ -322,3 +322,54 @@ def test_more_weights_than_mxnet_checks_at_a_time(tiny, noise_set):
     last.set_data(mx.nd.array([1, np.nan]))
     with pytest.raises(TrainingError, match="not finite"):
         trainer.require_finite_weights()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nag", "adamw"])
+def test_sampled_heads_are_clipped_accumulated_and_resumed(tiny, noise_set, tmp_path, optimizer):
+    sections = {
+        "head": {"sample_rate": 0.5, "momentum_mode": "frozen"},
+        "optimizer": {"name": optimizer, "lr": 0.01, "clip_norm": 0.5, "max_skips": 1},
+        "train": {"steps": 6, "accumulate": 2},
+        "data": {"batch_size": 16},
+    }
+    runs = []
+    for stop in (None, 3):
+        watch = Watch(stop_at=stop)
+        checkpoints = Checkpoints(tmp_path / str(stop), keep=2)
+        trainer = make(noise_set, [watch, SaveCheckpoints(checkpoints, 100)], **sections)
+        trainer.fit()
+        if stop:
+            trainer = make(noise_set, [watch], **sections)
+            load_state(checkpoints.path("last"), trainer)
+            watch.stop_at = None
+            trainer.fit()
+        runs.append((watch.losses, trainer.head.get_centers(), trainer.progress))
+    assert runs[0][0] == runs[1][0]
+    np.testing.assert_array_equal(runs[0][1], runs[1][1])
+    assert (runs[1][2].step, runs[1][2].images) == (6, 96)
+    # 48 images are 3 steps of 16; the seventh would begin the third epoch
+    assert (runs[1][2].epoch, runs[1][2].batch) == (1, 3)
+
+
+def test_head_of_gluon_and_head_of_its_own_take_over_from_each_other(tiny, noise_set, tmp_path):
+    """The rate may change between a checkpoint and the run that goes on from it."""
+    sections = {"optimizer": {"name": "sgd", "lr": 0.05}}
+    for number, (first, second) in enumerate(
+        [({}, {"sample_rate": 0.5}), ({"centers": "host"}, {})]
+    ):
+        checkpoints = Checkpoints(tmp_path / str(number))
+        stopped = make(
+            noise_set, [Watch(stop_at=4), SaveCheckpoints(checkpoints, 100)], head=first, **sections
+        )
+        stopped.fit()
+        other = make(noise_set, head=second, **sections)
+        load_state(checkpoints.path("last"), other)
+        np.testing.assert_array_equal(other.head.get_centers(), stopped.head.get_centers())
+        other.fit()
+        if number:  # all classes, so the same run as one that was not stopped
+            whole = make(noise_set, **sections)
+            whole.fit()
+            # Two programs for one formula round differently.
+            np.testing.assert_allclose(
+                other.head.get_centers(), whole.head.get_centers(), rtol=0, atol=1e-5
+            )

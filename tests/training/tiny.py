@@ -99,6 +99,25 @@ def poison(owner, number):
     owner._part = wrapped
 
 
+def freeze(owner):
+    """Make every BatchNorm of the network use its running statistics."""
+    original = owner.__init__
+
+    def wrapped(self, net, *args, **kwargs):
+        count = []
+
+        def fix(block):
+            if "use_global_stats" in getattr(block, "_kwargs", {}):
+                block._kwargs["use_global_stats"] = True
+                count.append(block)
+
+        net.apply(fix)
+        sys.stderr.write(f"{len(count)} frozen\n")
+        original(self, net, *args, **kwargs)
+
+    owner.__init__ = wrapped
+
+
 def arm(point, number):
     import numpy as np
 
@@ -109,6 +128,8 @@ def arm(point, number):
         bomb(trainer.Trainer, "step", number, point)
     elif point == "backward":  # in the middle of a step, the others wait for what does not come
         bomb(optimizers.Updates, "apply", number, point)
+    elif point == "frozen":  # no statistics of batches, which depend on how they are split
+        freeze(trainer.Trainer)
     elif point == "nan":  # a weight of this rank alone
         poison(trainer.Trainer, number)
     elif point == "sigterm":

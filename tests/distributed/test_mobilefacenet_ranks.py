@@ -1,0 +1,54 @@
+"""MobileFaceNet on the synthetic faces: two processes reach the loss curve of one."""
+
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+from gluonface.data import synthesize
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from runs import finish, losses
+
+pytestmark = pytest.mark.slow
+SETTINGS = (
+    "model.name=mobilefacenet",
+    "data.batch_size=16",
+    "train.steps=24",
+    "optimizer.lr=0.02",
+    "schedule.warmup_steps=4",
+    "loss.margin=0.3",
+)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces")
+    synthesize(folder, identities=30, images=8, test_identities=20, pairs=100)
+    return folder
+
+
+def curves(tmp_path, faces, point):
+    for processes in (1, 2):
+        finish(processes, tmp_path / str(processes), faces, point=point, settings=SETTINGS)
+    return losses(tmp_path / "1"), losses(tmp_path / "2")
+
+
+def test_with_frozen_statistics_the_curves_are_one(tmp_path, faces):
+    """BatchNorm with fixed statistics: nothing depends on how a batch is split."""
+    one, two = curves(tmp_path, faces, "frozen:0")
+    assert one[-4:].mean() < one[:4].mean()
+    # Sums of float32 in another order grow with each of the 24 updates.
+    np.testing.assert_allclose(two, one, rtol=2e-3)
+    np.testing.assert_allclose(two[:4], one[:4], rtol=2e-5)
+
+
+def test_with_batch_statistics_they_stay_near(tmp_path, faces):
+    """Each process normalises its own 8 of 16 images: another network, a little."""
+    one, two = curves(tmp_path, faces, "none:0")
+    assert abs(two[0] / one[0] - 1) < 0.2
+    # The means over eight steps: single ones are noise of the batches.
+    for part in range(3):
+        a, b = (curve[8 * part : 8 * part + 8].mean() for curve in (one, two))
+        assert abs(b / a - 1) < 0.1, (part, a, b)
