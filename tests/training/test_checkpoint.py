@@ -1,0 +1,131 @@
+"""What a checkpoint says and keeps, what it refuses, and the format of earlier versions."""
+
+import json
+
+import numpy as np
+import pytest
+from test_trainer import Watch, make
+
+from gluonface._compat import mx
+from gluonface.errors import DataError, TrainingError
+from gluonface.files import sha256
+from gluonface.training.callbacks import SaveCheckpoints
+from gluonface.training.checkpoint import Checkpoints, load_state, save_state
+from gluonface.training.config import config_from_dict
+
+
+@pytest.fixture(scope="module")
+def saved(tiny, noise_set, tmp_path_factory):
+    """Return a trainer stopped at step 3, and the folder of its checkpoint."""
+    folder = tmp_path_factory.mktemp("saved")
+    trainer = make(noise_set, [Watch(stop_at=3)])
+    trainer.fit()
+    save_state(folder, trainer, config_from_dict({"train": {"seed": 0}}))
+    return trainer, folder
+
+
+def copy(folder, to):
+    for path in folder.iterdir():
+        (to / path.name).write_bytes(path.read_bytes())
+    return to
+
+
+def test_the_manifest_names_everything(saved):
+    _, folder = saved
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["format"], manifest["classes"], manifest["embedding_size"]) == (2, 6, 8)
+    assert manifest["processes"] == 1
+    assert manifest["trainer"]["progress"]["step"] == 3
+    assert manifest["trainer"]["progress"]["batch"] == 3
+    assert manifest["head"]["loss"] == "arcface"
+    assert manifest["head"]["parameters"] == {"margin": 0.3, "scale": 16.0, "policy": "hard"}
+    assert manifest["seed"] == 0
+    assert set(manifest["rows"]) == {"weight", "mean", "variance"}
+    files = {path.name for path in folder.iterdir()} - {"manifest.json"}
+    assert set(manifest["files"]) == files
+    for name, entry in manifest["files"].items():
+        path = folder / name
+        assert entry == {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["head-weight-000000000.npy", "head-mean-000000000.npy", "backbone.params", "backbone.npz"],
+)
+def test_damage_is_refused(saved, noise_set, tmp_path, name):
+    folder = copy(saved[1], tmp_path)
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 255
+    (folder / name).write_bytes(data)
+    with pytest.raises(DataError, match=rf"{name} is damaged"):
+        load_state(folder, make(noise_set))
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=name):
+        load_state(folder, make(noise_set))
+
+
+def test_no_checkpoint_another_format_another_loss(saved, noise_set, tmp_path):
+    with pytest.raises(DataError, match="is not a checkpoint"):
+        load_state(tmp_path, make(noise_set))
+    folder = copy(saved[1], tmp_path)
+    with pytest.raises(TrainingError, match="its loss is arcface, this run's cosface"):
+        load_state(folder, make(noise_set, loss={"name": "cosface"}))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 3}))
+    with pytest.raises(DataError, match="format 3, this version reads formats 1 and 2"):
+        load_state(folder, make(noise_set))
+
+
+def write_format_1(trainer, folder, shards):
+    """Write what version 0.1 wrote on `shards` processes."""
+    rows = dict(trainer.head.state_dict())
+    state = trainer.updates.state("head")
+    for rank in range(shards):
+        low, high = 6 * rank // shards, 6 * (rank + 1) // shards
+        arrays = {}
+        for prefix, values in (("head/", rows), ("optimizer/", state)):
+            for key, value in values.items():
+                value = np.asarray(value)
+                per_class = value.ndim and len(value) == 6
+                arrays[prefix + key] = value[low:high] if per_class else value
+        arrays.update({"head/start": np.int64(low), "head/stop": np.int64(high)})
+        for key in ("head/sampling_step", "head/updates"):
+            arrays.pop(key)
+        name = f"head-{rank:04d}-of-{shards:04d}.npz"
+        np.savez(folder / name, range=np.array([low, high]), **arrays)
+    parameters = trainer.net._collect_params_with_prefix()
+    mx.nd.save(str(folder / "backbone.params"), {k: p.data() for k, p in parameters.items()})
+    backbone = trainer.updates.state("backbone")
+    np.savez(folder / "backbone.npz", **{f"optimizer/{k}": v for k, v in backbone.items()})
+    text = {"format": 1, "shards": shards, "devices": 1, "num_classes": 6}
+    text["trainer"] = trainer.state_dict()
+    (folder / "state.json").write_text(json.dumps(text))
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_format_1_is_read(saved, noise_set, tmp_path, shards):
+    trainer, folder = saved
+    write_format_1(trainer, tmp_path, shards)
+    losses = []
+    for place in (folder, tmp_path):
+        watch = Watch()
+        resumed = make(noise_set, [watch])
+        load_state(place, resumed)
+        resumed.fit()
+        losses.append(watch.losses)
+    assert len(losses[0]) == 5
+    assert losses[0] == losses[1]
+    with pytest.raises(TrainingError, match=r"old format.*head\.sample_rate=1"):
+        load_state(tmp_path, make(noise_set, head={"sample_rate": 0.5}, optimizer={"name": "sgd"}))
+    (tmp_path / f"head-{shards - 1:04d}-of-{shards:04d}.npz").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        load_state(tmp_path, make(noise_set))
+
+
+def test_the_last_n_are_kept(tiny, noise_set, tmp_path):
+    for keep, names in ((1, [8]), (3, [4, 6, 8])):
+        checkpoints = Checkpoints(tmp_path / str(keep), keep=keep)
+        make(noise_set, [SaveCheckpoints(checkpoints, 2)]).fit()
+        found = sorted(path.name for path in checkpoints.root.glob("step-*"))
+        assert found == [f"step-{step:08d}" for step in names]
+        assert checkpoints.path("last").name == "step-00000008"
