@@ -14,6 +14,7 @@ from ..errors import DataError
 
 __all__ = [
     "MAX_PIXELS",
+    "at_size",
     "check",
     "decode",
     "decode_bgr",
@@ -213,6 +214,35 @@ def fit(image, target):
     image = resize_short(image, target)
     top, left = (image.shape[0] - target) // 2, (image.shape[1] - target) // 2
     return np.ascontiguousarray(image[top : top + target, left : left + target])
+
+
+def at_size(data, target, resize, quality=95):
+    """Return an encoded image of `target` x `target`: the same bytes, or resized and encoded anew.
+
+    Parameters
+    ----------
+    data : bytes
+    target : int
+        Pixels.
+    resize : bool
+        Whether an image of another size is brought to it by `fit`; else it is an error.
+    quality : int, default 95
+        As for `encode`, of a resized image.
+
+    Raises
+    ------
+    DataError
+        When the image is broken, or has another size that is to stay.
+    """
+    image = decode(data)
+    if image.shape[:2] == (target, target):
+        return data
+    if not resize:
+        raise DataError(
+            f"it has {image.shape[1]} x {image.shape[0]} pixels, {target} x {target} were "
+            "expected; align photographs first (gluonface data align), or add --resize"
+        )
+    return encode(fit(image, target), quality)
 
 
 def resize(image, shape):

@@ -74,16 +74,7 @@ def pack(
     broken = np.flatnonzero(labels < 0).tolist()
 
     def load(i):
-        data = read(int(keep[i]))
-        image = images.decode(data)
-        if image.shape[:2] == (size, size):
-            return data
-        if not resize:
-            raise DataError(
-                f"it has {image.shape[1]} x {image.shape[0]} pixels, {size} x {size} were "
-                "expected; align photographs first (gluonface data align), or add --resize"
-            )
-        return images.encode(images.fit(image, size), quality)
+        return images.at_size(read(int(keep[i])), size, resize, quality)
 
     result = write_set(
         out,

@@ -55,7 +55,8 @@ def pack_pairs(pairs, root, out, size=112, resize=False, quality=95, progress=Tr
         for name in (first, second):
             if name not in loaded:
                 try:
-                    loaded[name] = _image(_find(root, name), size, resize, quality)
+                    data = _find(root, name).read_bytes()
+                    loaded[name] = images.at_size(data, size, resize, quality)
                 except (DataError, OSError) as error:
                     reason = error.strerror if isinstance(error, OSError) else error
                     raise DataError(f"{pairs}: line {line}: {root / name}: {reason}") from error
@@ -74,19 +75,6 @@ def _find(root, name):
         if path.with_name(path.name + suffix).exists():
             return path.with_name(path.name + suffix)
     return path.with_name(f"{path.name}.jpg")
-
-
-def _image(path, size, resize, quality):
-    data = path.read_bytes()
-    image = images.decode(data)
-    if image.shape[:2] == (size, size):
-        return data
-    if not resize:
-        raise DataError(
-            f"it has {image.shape[1]} x {image.shape[0]} pixels, {size} x {size} were expected; "
-            "align photographs first (gluonface data align), or add --resize"
-        )
-    return images.encode(images.fit(image, size), quality)
 
 
 def read_pairs(path):
