@@ -188,6 +188,8 @@ def results():
     """
     fragments = {}
     for path in sorted((pathlib.Path(__file__).parent / "results").glob("*.csv")):
+        if not path.with_suffix(".rst").exists():  # a page shows the table itself
+            continue
         with open(path, encoding="utf-8", newline="") as file:
             headings, *rows = csv.reader(file)
         text = path.with_suffix(".rst").read_text(encoding="utf-8")
