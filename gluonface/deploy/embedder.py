@@ -272,7 +272,7 @@ def _load_onnx(found, ctx):
 
     gpu = None if ctx is None else str(ctx).startswith("gpu")
     engine = OnnxEngine(found.path, gpu)
-    card = _checked_card(found, role="onnx")
+    card = _checked_card(found, "int8" if found.path.name.endswith(".int8.onnx") else "onnx")
     if card is None:
         inside = normalizes_inside(found.path)
         logger.info(
@@ -297,7 +297,7 @@ def _checked_card(found, role="params"):
     """Return the card beside a file unless it belongs to another one."""
     if found.card is None:
         return None
-    path = found.path if role == "onnx" else found.params
+    path = found.params if role == "params" else found.path
     expected = (found.card.get("sha256") or {}).get(role)
     if expected and sha256(path) != expected:
         logger.warning("the model card beside %s is of another file; it is not used", path)

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 OUTPUT = "fc1"  # the name that InsightFace's scripts look for, as fc1_output
 
 
-def export_model(net, prefix, onnx=False, card=None):
+def export_model(net, prefix, onnx=False, card=None, calibrate=None):
     """Write a network so that MXNet, InsightFace's scripts and `Embedder` load it.
 
     The graph holds MXNet's own PReLU whatever form the network trains with, and names that
@@ -41,11 +41,15 @@ def export_model(net, prefix, onnx=False, card=None):
         Whether to write PREFIX.onnx as well. Needs the extra ``onnx``.
     card : dict, optional
         What to say in the card: ``training_data``, ``licence``, ``metrics``, ...
+    calibrate : str, pathlib.Path or numpy.ndarray, optional
+        Write PREFIX.int8.onnx as well, the network in 8 bits. Training records, of which 256
+        images are taken, or uint8 RGB images (N,H,W,3): faces of the kind that it will see. They
+        give the ranges of the activations. Needs the extra ``onnx``.
 
     Returns
     -------
     dict of str to pathlib.Path
-        ``symbol``, ``params``, ``card`` and, if asked for, ``onnx``.
+        ``symbol``, ``params``, ``card`` and, if asked for, ``onnx`` and ``int8``.
 
     Raises
     ------
@@ -59,10 +63,10 @@ def export_model(net, prefix, onnx=False, card=None):
     size = tuple(getattr(cfg, "input_size", (112, 112)))
     symbol, arrays = trace(net)
     embedding_size = _check(net, symbol, arrays, size)
-    return _write(symbol, arrays, make_card(cfg, embedding_size, card), prefix, onnx)
+    return _write(symbol, arrays, make_card(cfg, embedding_size, card), prefix, onnx, calibrate)
 
 
-def export_source(source, prefix, onnx=False, card=None):
+def export_source(source, prefix, onnx=False, card=None, calibrate=None):
     """Export a model that is named by a SOURCE, as `Embedder.load` takes it.
 
     A run's checkpoint or ``NAME:FILE.params`` is traced; an exported prefix, InsightFace's
@@ -82,7 +86,7 @@ def export_source(source, prefix, onnx=False, card=None):
     if found.params is not None:
         origin["source_sha256"] = sha256(found.params)
     if found.kind == "zoo":
-        return export_model(load_net(found), prefix, onnx, {**origin, **(card or {})})
+        return export_model(load_net(found), prefix, onnx, {**origin, **(card or {})}, calibrate)
     symbol, arrays = read_prefix(found)
     graph = Graph(symbol)
     if any(node.name == OUTPUT for node in graph.nodes() if node is not graph.head[0]):
@@ -100,7 +104,7 @@ def export_source(source, prefix, onnx=False, card=None):
         document["scale"] = steps.get("_mul_scalar", 1.0)
     wanted = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
     arrays = {k: v for k, v in arrays.items() if k.partition(":")[2] in wanted}
-    return _write(symbol, arrays, document, prefix, onnx)
+    return _write(symbol, arrays, document, prefix, onnx, calibrate)
 
 
 def _checked_prefix(prefix):
@@ -110,9 +114,31 @@ def _checked_prefix(prefix):
     return prefix
 
 
-def _write(symbol, arrays, document, prefix, onnx):
+def _calibration(calibrate):
+    """Return the images for quantisation and what the card says of them."""
+    if isinstance(calibrate, np.ndarray):
+        return calibrate, {"images": len(calibrate)}
+    from ..data import RecordDataset
+    from .int8 import CALIBRATION_IMAGES
+
+    records = RecordDataset(calibrate)
+    order = np.random.RandomState(0).permutation(len(records))[:CALIBRATION_IMAGES]
+    images = np.stack([records[int(i)][0] for i in np.sort(order)])
+    path = pathlib.Path(calibrate)
+    path = path / "train.rec" if path.is_dir() else path
+    return images, {"images": len(images), "records": path.name, "sha256": sha256(path)}
+
+
+def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
     """Write the files of an export. The card, which vouches for the others, comes last."""
-    model = None
+    model = small = None
+    if calibrate is not None:
+        from .int8 import quantize
+
+        images, known = _calibration(calibrate)
+        size = tuple(document["input_size"])
+        small, cosine = quantize(symbol, arrays, images, size, document["name"])
+        document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
     if onnx:
         from .onnx import convert
 
@@ -131,6 +157,10 @@ def _write(symbol, arrays, document, prefix, onnx):
         files["onnx"] = prefix.with_name(f"{prefix.name}.onnx")
         with atomic_write(files["onnx"]) as file:
             file.write(model.SerializeToString())
+    if small is not None:
+        files["int8"] = prefix.with_name(f"{prefix.name}.int8.onnx")
+        with atomic_write(files["int8"]) as file:
+            file.write(small)
     document["sha256"] = {role: sha256(path) for role, path in files.items()}
     files["card"] = prefix.with_name(f"{prefix.name}.json")
     write_json(files["card"], document)

@@ -10,7 +10,7 @@ from ._gates import cheapen
 from ._prelu import fuse_prelu, split_prelu
 from .graph import Graph
 
-__all__ = ["fuse", "infer_shapes", "rewrite"]
+__all__ = ["fold", "fuse", "infer_shapes", "rewrite"]
 
 BACKEND = "MKLDNN"  # MXNet's name for its fusion of oneDNN operators
 
@@ -50,6 +50,25 @@ def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
         for node in graph.nodes():
             if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":
                 _change_prelu(graph, node, values, shapes.get(node.name, ()), onednn)
+    return _result(graph, values)
+
+
+def fold(symbol, args, auxs=None, input_size=(112, 112)):
+    """Return the graph with its BatchNorms in the layers before them, operators unchanged.
+
+    Parameters and results are those of `rewrite`.
+    """
+    graph, values = Graph(symbol), {**args, **(auxs or {})}
+    shapes = infer_shapes(symbol, values, input_size)
+    for node in graph.nodes():
+        if node.op == "BatchNorm" and len(shapes.get(node.name, ())) == 2:
+            widen_batch_norm(graph, node)
+    drop_idle(graph)
+    fold_batch_norms(graph, values)
+    return _result(graph, values)
+
+
+def _result(graph, values):
     symbol = graph.to_symbol()
     wanted = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
     return symbol, {name: values[name] for name in wanted if name in values}
