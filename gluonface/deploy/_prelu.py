@@ -7,7 +7,7 @@ import numpy as np
 from ._fold import constant, scale_layer
 from .graph import Node
 
-__all__ = ["fuse_prelu", "split_prelu"]
+__all__ = ["fuse_prelu", "scale_inputs", "split_prelu"]
 
 SMALLEST = 1e-6  # of |1 + a| / 2, relative to the activation: what it changes is below rounding
 
@@ -53,7 +53,7 @@ def fuse_prelu(node, values, slope, users):
         return False
     slope = slope.astype(np.float64)
     sign = np.where(slope > 1, -1.0, 1.0)
-    if np.any(sign < 0) and not _turn_inputs(users.get(id(node), []), node, sign, values):
+    if np.any(sign < 0) and not scale_inputs(users.get(id(node), []), node, sign, values):
         return False
     p, q = np.abs(1 - slope) / 2, sign * (1 + slope) / 2
     q = np.where(np.abs(q) < SMALLEST, SMALLEST, q)
@@ -66,7 +66,7 @@ def fuse_prelu(node, values, slope, users):
     return True
 
 
-def _turn_inputs(layers, source, sign, values):
+def scale_inputs(layers, source, sign, values):
     """Multiply what convolutions read from `source` by `sign` (C,). Return whether it is done."""
     turned = []
     for layer in layers:

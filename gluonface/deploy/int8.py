@@ -13,7 +13,11 @@ import tempfile
 
 import numpy as np
 
+from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
+from ._fold import scale_layer
+from ._prelu import scale_inputs
+from .graph import Graph
 from .onnx import convert
 from .params import split_params
 from .rewrite import fold
@@ -24,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 CALIBRATION_IMAGES = 256
 BATCH = 16
+EQUALIZING = 32
 QUANTIZED = ("Conv", "Gemm")
 WORST = 0.9  # mean cosine below which the result is no use
 
@@ -67,6 +72,7 @@ def quantize(symbol, arrays, images, input_size=(112, 112), name="model"):
         )
     pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).astype(np.float32)
     symbol, values = fold(symbol, *split_params(arrays), input_size)
+    symbol, values = _equalize(symbol, values, pixels[:EQUALIZING])
     auxiliary = set(symbol.list_auxiliary_states())
     folded = {("aux:" if k in auxiliary else "arg:") + k: v for k, v in values.items()}
     content = convert(symbol, folded, input_size, name).SerializeToString()
@@ -93,6 +99,44 @@ def quantize(symbol, arrays, images, input_size=(112, 112), name="model"):
         )
     logger.info("quantised with %d images, mean cosine to float %.4f", len(images), cosine)
     return small, cosine
+
+
+def _equalize(symbol, values, pixels):
+    """Give the channels of an activation the same range, since they share one scale.
+
+    PReLU and ReLU commute with a positive factor: the convolution before takes one over the
+    range of each channel, those after take it back (Nagel et al., 2019,
+    https://arxiv.org/abs/1906.04721, there by the weights' ranges).
+    """
+    graph = Graph(symbol)
+    users = graph.users()
+    kinds = {("LeakyReLU", "prelu"), ("LeakyReLU", "leaky"), ("Activation", "relu")}
+    found = []
+    for node in graph.nodes():
+        if (node.op, node.attrs.get("act_type")) not in kinds:
+            continue
+        before = node.inputs[0][0]
+        if before.op == "Convolution" and len(users[id(before)]) == 1 and id(node) in users:
+            found.append(node)
+    if not found:
+        return symbol, values
+    internals = symbol.get_internals()
+    outputs = mx.sym.Group([internals[f"{node.name}_output"] for node in found])
+    block = mx.gluon.SymbolBlock(outputs, mx.sym.var("data", dtype="float32"))
+    for name, parameter in block.collect_params().items():
+        parameter.shape = values[name].shape
+        parameter.initialize(init=mx.init.Zero())
+        parameter.set_data(mx.nd.array(values[name], dtype=np.float32))
+    maps = block(mx.nd.array(pixels))
+    values = dict(values)
+    for node, map_ in zip(found, maps if isinstance(maps, (list, tuple)) else [maps]):
+        span = np.abs(map_.asnumpy()).max(axis=(0, 2, 3)).astype(np.float64)
+        span = np.maximum(span, max(1e-3 * span.max(), 1e-12))
+        if scale_inputs(users[id(node)], node, span, values):
+            scale_layer(node.inputs[0][0], values, 1 / span)
+    changed = graph.to_symbol()
+    wanted = [*changed.list_arguments(), *changed.list_auxiliary_states()]
+    return changed, {name: values[name] for name in wanted if name in values}
 
 
 def _import_quantization():

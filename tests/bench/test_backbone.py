@@ -30,7 +30,12 @@ def test_command(tmp_path, capsys, monkeypatch):
     ]
     monkeypatch.setattr(backbone, "measure", lambda *args: rows)
     path = tmp_path / "a.json"
-    assert main(["bench", "backbone", "--batch-size", "16", "--json", str(path)]) == 0
+    assert (
+        main(
+            ["bench", "backbone", "--batch-size", "16", "--inference-batches", "--json", str(path)]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert "mobilefacenet, batch 16, OMP_NUM_THREADS=2" in out
     assert [line.split()[0] for line in out.splitlines()[-2:]] == ["plain", "fast"]
@@ -51,3 +56,11 @@ def test_wrong_use(capsys):
     assert main(["bench", "backbone", "--forms", "slow"]) == 2
     with pytest.raises(InputError, match="mobilefacenet"):
         backbone.measure("mobilefacenett")
+
+
+def test_inference_of_every_graph():
+    rows = backbone.measure_inference("mobilefacenet", [2], repeats=1)
+    assert [row["form"] for row in rows][:2] == ["plain", "rewritten"]
+    for row in rows:
+        assert row["best"] >= row["median"] > 0
+        assert row["to_plain"] == pytest.approx(row["best"] / rows[0]["best"])

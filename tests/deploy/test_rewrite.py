@@ -68,3 +68,28 @@ def test_flat_norms_become_wide():
         columns = expected * 2 if symbol is not x and actual.shape[1] == 3 else expected
         columns = np.concatenate([expected] * 2, axis=1) if actual.shape[1] == 6 else columns
         np.testing.assert_allclose(actual, columns, rtol=1e-4)
+
+
+@pytest.mark.parametrize("slopes", [[0.1, 0.7, -0.3, 0.0], [1.8, -1.0, -2.5, 1.0]])
+def test_prelu_after_a_convolution(slopes):
+    """One operator computes it, whatever the slopes; above 1 the next layer turns the sign."""
+    rng = np.random.RandomState(0)
+    x = S.Convolution(S.var("data"), kernel=(3, 3), stride=(4, 4), num_filter=4, name="one")
+    x = S.LeakyReLU(x, gamma=S.var("a"), act_type="prelu", name="p")
+    x = S.Convolution(x, kernel=(3, 3), num_filter=6, name="two")
+    symbol = S.Flatten(S.Pooling(x, kernel=(1, 1), global_pool=True, pool_type="avg"))
+    args = {
+        "one_weight": rng.normal(0, 0.01, (4, 3, 3, 3)),
+        "one_bias": rng.normal(0, 1, 4),
+        "a": np.array(slopes),
+        "two_weight": rng.normal(0, 1, (6, 4, 3, 3)),
+        "two_bias": rng.normal(0, 1, 6),
+    }
+    args = {name: value.astype(np.float32) for name, value in args.items()}
+    assert "_sg_mkldnn_conv" in operators(rewrite(symbol, args)[0])
+    arrays = {f"arg:{name}": value for name, value in args.items()}
+    pixel = rng.uniform(0, 255, (11, 3, 112, 112)).astype(np.float32)
+    fast, plain = (SymbolEngine(symbol, arrays, mx.cpu(), fast=fast) for fast in (True, False))
+    assert fast.form == "fused"
+    expected = plain.run(pixel)  # 11 images: two runs of 8, the second one filled up
+    np.testing.assert_allclose(fast.run(pixel), expected, rtol=2e-5, atol=2e-5)

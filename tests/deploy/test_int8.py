@@ -1,0 +1,41 @@
+import json
+
+import numpy as np
+import pytest
+from deploy_nets import make_small
+
+from gluonface.cli import main
+from gluonface.deploy import Embedder, export_model
+from gluonface.errors import InputError
+
+pytest.importorskip("onnxruntime", reason="needs the extra: pip install gluonface[onnx]")
+
+
+def test_near_the_float_network(tmp_path, images):
+    files = export_model(make_small(), tmp_path / "m", calibrate=images)
+    assert files["int8"].name == "m.int8.onnx"
+    card = json.loads((tmp_path / "m.json").read_text())
+    assert card["int8"]["calibration"] == {"images": 7}
+    assert card["int8"]["cosine_to_float"] > 0.99
+    small = Embedder.load(files["int8"])
+    assert small.card["int8"] == card["int8"]  # the card is that of the float network
+    cosine = (small.embed(images) * Embedder.load(tmp_path / "m").embed(images)).sum(axis=1)
+    assert 0.99 < cosine.mean() < 1 - 1e-7  # 8 bits, and not the float network again
+
+
+def test_wrong_use(tmp_path, images):
+    with pytest.raises(InputError, match="calibration images have the shape"):
+        export_model(make_small(), tmp_path / "m", calibrate=images[:, :50])
+    assert not list(tmp_path.iterdir())
+    for options in (["--int8"], ["--calibrate", str(tmp_path)]):
+        assert main(["export", "--model", "x", "--out", str(tmp_path / "m"), *options]) == 2
+
+
+def test_engine_can_be_forced(small_prefix, images):
+    engines = {name: Embedder.load(small_prefix, engine=name) for name in ("mxnet", "onnxruntime")}
+    assert engines["mxnet"].engine.startswith("MXNet")
+    assert engines["onnxruntime"].engine.startswith("onnxruntime")
+    one, two = (model.embed(images) for model in engines.values())
+    np.testing.assert_allclose(one, two, rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match="expected one of auto, mxnet, onnxruntime"):
+        Embedder.load(small_prefix, engine="torch")
