@@ -153,6 +153,39 @@ def test_preparing_ones_own_faces_runs(tmp_path, monkeypatch):
     assert len(RecordDataset("faces")) == 20
 
 
+EVALUATION = sorted([*DOCS.glob("eval_*.rst"), DOCS / "published_tables.rst"])
+EVALUATION.remove(DOCS / "eval_speed.rst")  # takes minutes
+
+
+@pytest.mark.parametrize("path", EVALUATION, ids=ids(EVALUATION))
+def test_evaluation_pages_run_and_print_what_they_show(path, tmp_path, monkeypatch, capsys):
+    """Python and commands of a page, in their order; each text is what the block before printed."""
+    from gluonface.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    found = [(*one, language) for language in ("python", "bash", "text")
+             for one in blocks(path, language)]  # fmt: skip
+    names, printed, made = {}, "", 0
+    for line, kind, code, language in sorted(found):
+        if kind == "no-run":
+            continue
+        if language == "text":
+            assert code == printed.strip(), f"{path.name}:{line} shows something else"
+            continue
+        if language == "python":
+            exec(compile(code, path.name, "exec"), names)
+        else:
+            for command in code.replace("\\\n", " ").split("\n"):
+                words = shlex.split(command)
+                assert main(words[1:]) == 0, command
+                if "--report" in words:
+                    made += 1
+                    assert (tmp_path / "report/index.html").is_file()
+        printed = capsys.readouterr().out
+    if path.stem not in ("eval_nist", "eval_verification", "published_tables"):
+        assert made == 1, f"{path.name} makes no report"
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 
