@@ -8,7 +8,7 @@ import re
 import sys
 
 from .._compat import mx
-from ..errors import InputError
+from ..errors import GluonfaceError, InputError, TrainingError
 from . import callbacks as watch
 from .agreement import together
 from .checkpoint import Checkpoints, load_state
@@ -16,6 +16,7 @@ from .config import config_to_dict
 from .heads import build_head, start_centers
 from .optimizers import Updates
 from .precision import LossScale, reduced
+from .roll_call import RollCall
 from .run_folder import RunFolder
 from .schedules import learning_rate, margin_strength
 from .trainer import Trainer
@@ -58,6 +59,7 @@ def train(config, run, resume=False, argv=None, progress=None):
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
     if comm.rank == 0:
         folder.begin(config, sys.argv if argv is None else argv)
+    roll_call = RollCall(comm)
     try:
         if last is not None:
             load_state(last, trainer)
@@ -71,15 +73,35 @@ def train(config, run, resume=False, argv=None, progress=None):
             logger.warning(
                 "there will be no ONNX file: onnx is not installed (pip install 'gluonface[onnx]')"
             )
-        trainer.fit()
+        try:
+            trainer.fit()
+        except (mx.MXNetError, GluonfaceError) as error:
+            if not isinstance(error, mx.MXNetError) and type(error) is not GluonfaceError:
+                raise  # it says all itself
+            raise _lost(error, roll_call, comm, trainer.progress.step) from error
         if trainer.stop_reason is None and comm.rank == 0:
             export(config, folder.path, trainer, checkpoints)
     except Exception as error:
         folder.note(f"stopped at step {trainer.progress.step}: {error}")
         raise
     finally:
+        roll_call.close()
         folder.end()
     return trainer
+
+
+def _lost(error, roll_call, comm, step):
+    """Return the error to raise for MXNet's, which may be that of a process that is gone."""
+    ranks = roll_call.ended() if comm.size > 1 else []
+    if not ranks:
+        return error
+    roll_call.excuse()
+    several = len(ranks) > 1
+    return TrainingError(
+        f"rank{'s' if several else ''} {', '.join(map(str, ranks))} ended while rank {comm.rank} "
+        f"was at step {step + 1}; what {'they' if several else 'it'} wrote last says why, unless "
+        "killed. The last checkpoint is whole: go on with --resume"
+    )
 
 
 def build(config, comm=None, folder=None):

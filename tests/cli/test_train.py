@@ -46,7 +46,7 @@ def command(noise_set, run, *more):
 def test_the_run_folder_has_all_that_the_interface_names(finished):
     for name in (
         "config.yaml", "command.txt", "env.json", "train.log", "metrics.csv", "verification.json",
-        "verification.csv", "curves.png", "checkpoints/last/state.json",
+        "verification.csv", "curves.png", "checkpoints/last/manifest.json",
         "checkpoints/best/backbone.params", "export/model-symbol.json", "export/model-0000.params",
         "export/model.json",
     ):  # fmt: skip

@@ -14,8 +14,8 @@ from runs import finish, losses
 pytestmark = pytest.mark.slow
 SETTINGS = (
     "model.name=mobilefacenet",
-    "data.batch_size=16",
-    "train.steps=24",
+    "data.batch_size=8",
+    "train.steps=16",
     "optimizer.lr=0.02",
     "schedule.warmup_steps=4",
     "loss.margin=0.3",
@@ -31,7 +31,9 @@ def faces(tmp_path_factory):
 
 def curves(tmp_path, faces, point):
     for processes in (1, 2):
-        finish(processes, tmp_path / str(processes), faces, point=point, settings=SETTINGS)
+        finish(
+            processes, tmp_path / str(processes), faces, point=point, settings=SETTINGS, timeout=900
+        )
     return losses(tmp_path / "1"), losses(tmp_path / "2")
 
 
@@ -39,16 +41,16 @@ def test_with_frozen_statistics_the_curves_are_one(tmp_path, faces):
     """BatchNorm with fixed statistics: nothing depends on how a batch is split."""
     one, two = curves(tmp_path, faces, "frozen:0")
     assert one[-4:].mean() < one[:4].mean()
-    # Sums of float32 in another order grow with each of the 24 updates.
+    # Sums of float32 in another order grow with each of the 16 updates.
     np.testing.assert_allclose(two, one, rtol=2e-3)
     np.testing.assert_allclose(two[:4], one[:4], rtol=2e-5)
 
 
 def test_with_batch_statistics_they_stay_near(tmp_path, faces):
-    """Each process normalises its own 8 of 16 images: another network, a little."""
+    """Each process normalises its own 4 of 8 images: another network, a little."""
     one, two = curves(tmp_path, faces, "none:0")
     assert abs(two[0] / one[0] - 1) < 0.2
     # The means over eight steps: single ones are noise of the batches.
-    for part in range(3):
+    for part in range(2):
         a, b = (curve[8 * part : 8 * part + 8].mean() for curve in (one, two))
         assert abs(b / a - 1) < 0.1, (part, a, b)
