@@ -274,7 +274,9 @@ def evaluate(
 def _curves(found, entries):
     """Return what is drawn: shares by rank, TPIR over FPIR, the mates' and the others' scores."""
     mated, nonmated = found.mated, np.sort(found.other[~found.mated])[::-1]
-    within = np.bincount(found.ahead[mated], minlength=entries)[: min(entries, _CURVE)]
+    # A failure is behind everybody; uncut, its rank makes NumPy's bincount write out of bounds.
+    ahead = np.minimum(found.ahead[mated], entries)
+    within = np.bincount(ahead, minlength=entries)[: min(entries, _CURVE)]
     others = found.other[np.isfinite(found.other)]
     drawn = {
         "cmc": np.cumsum(within) / np.count_nonzero(mated),

@@ -84,7 +84,7 @@ def test_a_zero_probe_finds_nobody():
     p, g, probe_ids, gallery_ids = made(4)
     probe_ids[0], p[0] = gallery_ids[0], 0
     outcome = identification.evaluate(p, g, probe_ids, gallery_ids, ranks=(1, 1000))
-    assert outcome.rank()[1000] == 1 - 1 / outcome.counts["mated"]
+    assert outcome.rank()[1000] == outcome.cmc[-1] == 1 - 1 / outcome.counts["mated"]
     assert any("1 probes and 0 gallery" in note for note in outcome.notes)
 
 
