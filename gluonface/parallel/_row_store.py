@@ -146,7 +146,8 @@ class DiskStore(HostStore):
     the process ends, and nothing half-written can be taken for whole.
     """
 
-    BUDGET = 1 << 28  # bytes of pages touched until the mapping is told to let go of them
+    BUDGET = 1 << 29  # bytes of pages touched until the mapping is told to let go of them
+    AROUND = 1 << 16  # what the system maps around a page that is touched, if it has it at hand
 
     def __init__(self, classes, ctx, path, label):
         super().__init__(classes, ctx)
@@ -178,13 +179,14 @@ class DiskStore(HostStore):
                 f"centers_path={self.path} cannot take {size / 2**30:.1f} GiB of {name}: "
                 f"{error.strerror}. Give a folder on a disk with room for weight and momentum."
             ) from error
+        # One row in a hundred is read: what lies between would only wear out disk and memory.
+        mapped.madvise(mmap.MADV_RANDOM)
         self._maps.append(mapped)
         return np.frombuffer(mapped, dtype).reshape(shape)
 
     def touched(self, rows):
-        # A row needs at least a page of its own, 4 KiB.
         if rows.ndim == 2:
-            self._bytes += len(rows) * max(4096, 4 * rows.shape[1])
+            self._bytes += len(rows) * max(self.AROUND, 4 * rows.shape[1])
         if self._bytes > self.BUDGET:
             self._bytes = 0
             for mapped in self._maps:  # the file keeps what was written; this only frees memory

@@ -5,8 +5,13 @@ that may be under way: Horovod matches ranks by name, and its automatic numbers 
 good once a rank makes one extra call.
 """
 
+import contextlib
 import importlib.util
 import json
+import logging
+import os
+import threading
+import time
 
 import numpy as np
 
@@ -14,6 +19,12 @@ from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
 
 __all__ = ["Horovod", "Local", "agree"]
+
+logger = logging.getLogger(__name__)
+LATE = 60.0  # seconds after which a rank says what it is waiting for
+# Horovod's own check, on rank 0, says which ranks are missing in which collective after LATE
+# seconds; after this many it ends the job on all ranks.
+HANGS = "600"
 
 BUILD = (
     "HOROVOD_WITH_MXNET=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 HOROVOD_WITHOUT_PYTORCH=1 "
@@ -86,7 +97,13 @@ class Horovod:
     MissingExtraError
         If Horovod is not installed.
     GluonfaceError
-        If it was built without MXNet.
+        If it was built without MXNet, or the processes cannot reach each other.
+
+    Notes
+    -----
+    A rank that waits for more than a minute says in which collective; rank 0 says which ranks are
+    missing there. After HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, all ranks end with an
+    error. When a process dies the others end at once.
     """
 
     def __init__(self):
@@ -100,8 +117,19 @@ class Horovod:
                 f"Horovod is installed but its MXNet part cannot be imported ({error}). It was "
                 f"probably built without MXNet. With MXNet installed, build it again: {BUILD}"
             ) from error
-        hvd.init()
+        os.environ.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", str(int(LATE)))
+        os.environ.setdefault("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", HANGS)
+        try:
+            hvd.init()
+        except Exception as error:
+            raise GluonfaceError(
+                f"the processes of the job cannot reach each other: {error}. Start all of them "
+                "with one horovodrun command; if a port is in use by another job, start again; on "
+                "several machines name the network: --network-interfaces"
+            ) from error
         self._hvd = hvd
+        self._waiting = None  # (name, since when) of the collective that Python waits for
+        self._watch = None
         self.rank, self.size, self.local_rank = hvd.rank(), hvd.size(), hvd.local_rank()
         self._operations = {"sum": hvd.Sum, "mean": hvd.Average, "max": hvd.Max, "min": hvd.Min}
 
@@ -110,6 +138,42 @@ class Horovod:
         if not name:
             raise InputError("a collective needs a name; unnamed ones can deadlock the ranks")
         return name
+
+    @contextlib.contextmanager
+    def _wait(self, name):
+        """Say so when it takes long, and say which collective it was when it fails."""
+        if self._watch is None:
+            self._watch = threading.Thread(target=self._watch_out, daemon=True)
+            self._watch.start()
+        self._waiting = (self._name(name), time.monotonic())
+        try:
+            yield
+        except mx.base.MXNetError as error:
+            raise GluonfaceError(
+                f"rank {self.rank} lost the other ranks in the collective {name!r}: "
+                f"{str(error).strip().splitlines()[0]} The first error that a rank printed is the "
+                "cause; the launcher names the process that ended first."
+            ) from error
+        finally:
+            self._waiting = None
+
+    def _watch_out(self):
+        told = None
+        while True:
+            time.sleep(LATE / 12)
+            waiting = self._waiting
+            if waiting in (None, told):
+                continue
+            name, since = waiting
+            if time.monotonic() - since > LATE:
+                told = waiting
+                logger.warning(
+                    "rank %d has waited %.0f s for other ranks in the collective %r; rank 0 says "
+                    "which of them are missing",
+                    self.rank,
+                    time.monotonic() - since,
+                    name,
+                )
 
     def allreduce(self, x, op="sum", name=None):
         """Return the elementwise reduction over all ranks, on every rank. Does not block.
@@ -133,7 +197,8 @@ class Horovod:
             B may differ between ranks, and must be at least 1.
         name : str
         """
-        return self._hvd.allgather(x, name=self._name(name))
+        with self._wait(name):
+            return self._hvd.allgather(x, name=name)
 
     def reducescatter(self, x, name=None):
         """Return this rank's rows of the sum over all ranks. Blocks until they have come.
@@ -144,7 +209,8 @@ class Horovod:
             Rank r gets N // size rows, the first N % size ranks one more.
         name : str
         """
-        return self._hvd.reducescatter(x, op=self._hvd.Sum, name=self._name(name))
+        with self._wait(name):
+            return self._hvd.reducescatter(x, op=self._hvd.Sum, name=name)
 
     def broadcast(self, x, root=0, name=None):
         """Return the root's array on every rank."""
@@ -154,7 +220,8 @@ class Horovod:
 
     def barrier(self, name=None):
         """Return when all ranks have come here."""
-        self.allreduce(mx.nd.zeros((1,)), name=self._name(name)).wait_to_read()
+        with self._wait(name):
+            self.allreduce(mx.nd.zeros((1,)), name=name).wait_to_read()
 
     def __repr__(self):
         return f"Horovod(rank={self.rank}, size={self.size})"

@@ -7,7 +7,9 @@ scripts/install-horovod.sh arranges for `horovodrun` itself; elsewhere this is t
 """
 
 import importlib.util
+import re
 import runpy
+import signal
 import sys
 
 __all__ = ["main"]
@@ -15,12 +17,37 @@ __all__ = ["main"]
 
 def main():
     """Run `horovodrun` with this process's arguments."""
-    from ..errors import MissingExtraError
+    from ..errors import GluonfaceError, MissingExtraError
 
     if importlib.util.find_spec("horovod") is None:
         raise MissingExtraError("Horovod", "horovod", "to start several processes")
     sys.argv[0] = "horovodrun"
-    runpy.run_module("horovod.runner.launch", run_name="__main__")
+    try:
+        runpy.run_module("horovod.runner.launch", run_name="__main__")
+    except RuntimeError as error:
+        message = _ended_first(str(error))
+        if message is None:
+            raise
+        raise GluonfaceError(message) from error
+
+
+def _ended_first(message):
+    """Return what Horovod says of a job that failed in words that name the rank, or None."""
+    found = re.search(r"Process name: (\S+)\s+Exit code: (-?\d+)", message)
+    if found is None:
+        return None
+    rank, status = found.group(1), int(found.group(2))
+    number = status - 128 if status > 128 else -status  # as a shell or as Python tells it
+    how = f"ended with exit status {status}"
+    if number > 0:
+        names = {each.value: each.name for each in signal.Signals}
+        how = f"was killed by signal {number} ({names.get(number, 'unknown')})"
+        if number == signal.SIGKILL:
+            how += ", as the system does when memory runs out"
+    return (
+        f"rank {rank} {how}, and the other ranks were ended. Its own messages above say why. "
+        "Training goes on from its last checkpoint with --resume."
+    )
 
 
 if __name__ == "__main__":  # Horovod starts helper processes that import this file again
