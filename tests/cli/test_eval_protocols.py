@@ -85,7 +85,7 @@ def test_own_folders_in_one_command(people, tmp_path, capsys):
                 "same", "different", "low", "high"} == set(point)  # fmt: skip
     assert result["operating_points"][0]["low"] is not None
     assert result["hardest"][0]["name_a"].startswith("p")
-    status, again, _ = run(capsys, "folder", "--model", "x", "--images", people)
+    run(capsys, "folder", "--model", "x", "--images", people)
     assert StandIn.seen == 24  # all of them came from the cache
     run(capsys, "folder", "--model", "x", "--images", people, "--no-cache", "--flip", "none")
     assert StandIn.seen == 48

@@ -145,7 +145,7 @@ def test_an_output_that_is_not_finite_names_its_image(faces):
                 f[0, 0] = np.nan
             return e, f
 
-    with pytest.raises(DataError, match="output for 3.png is not finite"):
+    with pytest.raises(DataError, match=r"output for 3\.png is not finite"):
         cache.embed_pictures(Broken(), faces, batch_size=2)
 
 
@@ -192,7 +192,9 @@ def test_stored_features(tmp_path):
     held = stored.load_features(tmp_path / "a.npz")
     assert held.arrays["label"].tolist() == [1, 2, 3, 4]
     assert held.arranged(["z", "x"], "list").e.tolist() == e[[3, 1]].tolist()
-    with pytest.raises(InputError, match="has no feature of q and 0 others of the 2 images of list"):
+    with pytest.raises(
+        InputError, match="has no feature of q and 0 others of the 2 images of list"
+    ):
         held.arranged(["z", "q"], "list")
     np.save(tmp_path / "b.npy", e)
     bare = stored.load_features(tmp_path / "b.npy")
@@ -225,5 +227,5 @@ def test_files_that_are_no_features(tmp_path):
     with pytest.raises(InputError, match="there is no file"):
         stored.load_features(tmp_path / "b.npy")
     (tmp_path / "c.txt").write_bytes(b"")
-    with pytest.raises(InputError, match="expected features in a .npy or .npz"):
+    with pytest.raises(InputError, match=r"expected features in a \.npy or \.npz"):
         stored.load_features(tmp_path / "c.txt")

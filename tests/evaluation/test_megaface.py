@@ -77,7 +77,7 @@ def rank1(probes, person, distractors):
     """Rank-1 by dot product of whatever is given."""
     score, best = probes @ probes.T, (probes @ distractors.T).max(axis=1)
     same = (person[:, None] == person) & ~np.eye(len(person), dtype=bool)
-    return (score.T > best[:, None])[same].mean()
+    return (best[:, None] < score.T)[same].mean()
 
 
 def test_the_wrong_ways_of_removing_noise_give_other_figures(scrub, expected):
@@ -274,7 +274,10 @@ HEADER = (4).to_bytes(4, "little") + (1).to_bytes(4, "little") + (4).to_bytes(4,
         (HEADER + (5).to_bytes(4, "little") + b"\0" * 17, "has 33 bytes; 32"),
         (HEADER + (6).to_bytes(4, "little") + b"\0" * 16, "element size 4, type 6; expected D x 1"),
         (b"\0" * 32, "the header says 0 x 0"),
-        (HEADER + (5).to_bytes(4, "little") + b"\0" * 12 + b"\0\0\xc0\x7f", "value 3 is not finite"),
+        (
+            HEADER + (5).to_bytes(4, "little") + b"\0" * 12 + b"\0\0\xc0\x7f",
+            "value 3 is not finite",
+        ),
     ],
 )
 def test_a_broken_feature_file_is_named(tmp_path, data, said):

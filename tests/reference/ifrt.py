@@ -8,7 +8,11 @@ def evaluate(features, identity, group, fars):
     """Return {group or ALL: (same, different, {far: (strict TAR, nearest TAR)})}."""
     rows = [unit([float(x) for x in row]) for row in features]
     pairs = [
-        (dot(rows[i], rows[j]), identity[i] == identity[j], group[i] if group[i] == group[j] else None)
+        (
+            dot(rows[i], rows[j]),
+            identity[i] == identity[j],
+            group[i] if group[i] == group[j] else None,
+        )
         for i in range(len(rows))
         for j in range(i + 1, len(rows))
     ]

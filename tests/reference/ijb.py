@@ -31,7 +31,9 @@ def pool(features, template, media, mirrored=None, quality=None, normalize=False
             if quality is not None:
                 row = [x * float(quality[i]) for x in row]
             groups.setdefault(media[i], []).append(row)
-        means = [[math.fsum(column) / len(rows) for column in zip(*rows)] for rows in groups.values()]
+        means = [
+            [math.fsum(column) / len(rows) for column in zip(*rows)] for rows in groups.values()
+        ]
         found[int(number)] = unit([math.fsum(column) for column in zip(*means)])
     return found
 
