@@ -96,8 +96,10 @@ class _ListedPictures:
         self._row = {name: row for row, name in enumerate(names)}
 
     def images(self, number):
-        """Return both images of a pair."""
-        return [self._pictures.read(self._row[side[number]]) for side in self._pairs[:2]]
+        """Return both images of a pair, uint8 (2, H, W, 3)."""
+        import numpy as np
+
+        return np.stack([self._pictures.read(self._row[side[number]]) for side in self._pairs[:2]])
 
 
 def _listed(args, result, flip, card, digest, listed):
