@@ -47,3 +47,30 @@ def test_wrong_use(capsys):
     assert main(["bench", "head", "--loss", "arcfase"]) == 2
     assert "arcface" in capsys.readouterr().err
     assert main(["bench", "head", "--threads", "0"]) == 2
+
+
+def test_whole_steps(capsys, tmp_path):
+    """What is reported, not how fast."""
+    path = tmp_path / "a.json"
+    options = ["--classes", "500", "--batch-size", "4", "--embedding-size", "8", "--steps", "2"]
+    command = ["bench", "head", *options, "--sample-rate", "0.2", "--json", str(path)]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "cosface, C=500, D=8, batch 4 per rank, 1 rank, sample rate 0.2" in out
+    (found,) = json.loads(path.read_text())["steps"]
+    assert 50 < found["sampled"] < 160
+    assert found["time_ratio"] == pytest.approx(found["seconds"] / found["products"])
+    assert found["floor"] == 2 * 500 * 32 + 2 * 100 * 32
+    assert found["sent"] is None
+    assert main([*command[:-2], "--optimizer", "adamw", "--sample-rate", "1"]) == 0
+
+
+def test_plan(capsys, tmp_path):
+    path = tmp_path / "a.json"
+    plan = ["1000000", "512", "128", "2", "0.1"]
+    assert main(["bench", "head", "--plan", *plan, "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "a rank has 500000 classes, of which 50000 take part" in out
+    assert json.loads(path.read_text())["weight"] == 500000 * 2048
+    assert main(["bench", "head", "--plan", "many", *plan[1:]]) == 2
+    assert "four whole numbers and a rate" in capsys.readouterr().err
