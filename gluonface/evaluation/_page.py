@@ -25,6 +25,8 @@ code { overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap;
   font-size: 0.95rem; }
 caption { text-align: left; font-weight: 600; padding-bottom: 0.3rem; }
+caption span { display: inline-block; position: sticky; left: 0; white-space: normal;
+  max-width: min(100%, calc(100vw - 2rem)); }
 th, td { padding: 0.35rem 0.55rem; text-align: right; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } .word { text-align: left; }
 thead th.group { text-align: left; border-left: 1px solid var(--line); }
@@ -65,11 +67,12 @@ svg .limit-name { fill: var(--ink); font-size: 11px; stroke: var(--card); stroke
 .faces .many { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; max-width: 112px;
   align-content: start; }
 .pairs b { display: block; }
-dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: 0.25rem 1rem;
+dl { display: grid; grid-template-columns: fit-content(45%) 1fr; gap: 0.25rem 1rem;
   margin: 0.6rem 0; } dd { margin: 0; overflow-wrap: anywhere; }
+dt { overflow-wrap: anywhere; }
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
-@media (max-width: 30rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: 0.4rem; }
-  th, td { padding: 0.3rem 0.5rem; } table { font-size: 0.92rem; } }
+@media (max-width: 30rem) { th, td { padding: 0.3rem 0.5rem; } table { font-size: 0.92rem; }
+  svg.plot { font-size: 15px; } svg .limit-name { font-size: 13px; } }
 """
 
 
@@ -130,7 +133,7 @@ def grouped_table(groups, rows, words=1, caption=None):
 
     head += f"<tr>{row(rows[0], 'th', ' scope=col')}</tr>"
     body = "".join(f"<tr>{row(cells, 'td', '')}</tr>" for cells in rows[1:])
-    title = f"<caption>{text(caption)}</caption>" if caption else ""
+    title = f"<caption><span>{text(caption)}</span></caption>" if caption else ""
     label = f' aria-label="{text(caption)}"' if caption else ' aria-label="table"'
     return (
         f'<div class="scroll" tabindex="0" role="region"{label}><table>{title}'
