@@ -49,6 +49,7 @@ def launch(processes, run, data, *more, point="none:0", settings=(), timeout=400
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
+            "HOROVOD_GLOO_TIMEOUT_SECONDS": "600",  # the same
             "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
         },
