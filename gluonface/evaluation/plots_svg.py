@@ -12,7 +12,7 @@ import numpy as np
 __all__ = ["Line", "cmc", "det", "histogram", "rate_text", "roc"]
 
 _WIDTH, _HEIGHT = 480, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 14, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 14, 14, 46
 _COLOURS = 6
 
 

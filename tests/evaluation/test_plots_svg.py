@@ -7,7 +7,7 @@ import pytest
 from gluonface.evaluation import plots_svg
 from gluonface.evaluation.plots_svg import Line
 
-LEFT, RIGHT, TOP, BOTTOM = 64, 466, 14, 274  # of the frame, in units of the picture
+LEFT, RIGHT, TOP, BOTTOM = 70, 466, 14, 274  # of the frame, in units of the picture
 
 
 def parsed(figure):

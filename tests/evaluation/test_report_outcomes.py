@@ -305,6 +305,12 @@ def test_megaface_and_ijb_show_their_images(faces, tmp_path):
     page = Page(tmp_path / "out" / "index.html")
     check_faces(page, 40)
     assert "MegaFace made d3.json" in page.text
+    results = json.loads((tmp_path / "out" / "evaluation.json").read_text())["results"]
+    for result, listed in zip(results, (distractors, distractors[::-1][:3])):
+        for hard in result["hardest"]:
+            sides = (probes, listed if hard["kind"] == "highest different" else probes)
+            names = [side[hard[k]] for side, k in zip(sides, "ab")]
+            assert [hard["name_a"], hard["name_b"]] == names
 
     meta = tmp_path / "meta"
     meta.mkdir()
