@@ -92,7 +92,10 @@ def embed_pictures(
     if folder is not None:
         place = _open(folder, pictures, model_key)
     elif size > 1:
-        raise InputError("several ranks share their embeddings through a cache folder; give one")
+        raise InputError(
+            "several ranks share their embeddings through a cache folder: leave --no-cache out, and "
+            "give a model from files; random weights are not cached"
+        )
     held = {}
     with _bar(len(pictures), progress and rank == 0, name) as bar:
         for part in range(parts):
