@@ -29,7 +29,7 @@ class HeadState:
             For margins with k > 1 centres for each class (num_classes, k, D).
         """
         local = np.asarray(self.row_arrays()["weight"])
-        if self.comm.size > 1:
+        if self.comm.size > 1 and self.mode == "sharded":
             if self.num_classes < self.comm.size and not len(local):
                 # Some ranks have no row to send, so every rank sends one and some are dropped.
                 local = np.zeros((1, self.width), np.float32)

@@ -4,6 +4,8 @@ Written by hand because collectives have no gradient in MXNet. Embeddings of all
 meet the centres of this shard (m, D). What the ranks exchange: the labels, which no one waits
 for; the embeddings; five numbers for each sample and shard; the gradient of the embeddings. The
 gradient of the losses is exchanged meanwhile, because only the centres' gradients need it.
+With replicated centres (m = C) each rank meets its own embeddings alone, and what is summed over
+ranks is the centres' gradients.
 """
 
 import numpy as np
@@ -13,6 +15,7 @@ from ..loss._block import log_sum
 from . import _slopes, _tape
 from ._operators import inverse_norms, write
 from ._part import NEVER, give
+from .communicator import Local
 
 __all__ = ["ShardedSoftmax", "gather_labels"]
 
@@ -50,13 +53,19 @@ class ShardedSoftmax:
     """
 
     def __init__(self, head, labels, counts, shard):
-        self.head, self.margin, self.comm = head, head.margin, head.comm
+        self.head, self.margin = head, head.margin
         self.scale = self.margin.scale
         self.strength = self.margin.strength
+        rank, self.world = head.comm.rank, len(labels)
+        first = int(sum(counts[:rank]))
+        own = slice(first, first + counts[rank])
+        self.around = (first, self.world - own.stop)  # samples of the ranks before and after
+        self.comm, self.mine = head.comm, own
+        if head.mode == "replicated":  # a step alone, but for the margin's and the head's figures
+            self.comm, labels, counts = Local(), labels[own], [counts[rank]]
+            self.mine = slice(0, len(labels))
         self.labels, self.counts, self.shard = labels, counts, shard
         self.total = len(labels)
-        first = int(sum(counts[: self.comm.rank]))
-        self.mine = slice(first, first + counts[self.comm.rank])
         self.chunked = head.chunk is not None
         self.parts = [] if shard is None else shard.parts(self, labels, head.chunk)
         self.statistics = self.norm = self.norms = self.norm_slope = self.class_slope = None
@@ -113,7 +122,7 @@ class ShardedSoftmax:
             if self.chunked:
                 part.forget()
         largest, spread, target, target_cosine, *rest = self._combine(found)
-        self.statistics = (largest, target, target_cosine)
+        self.statistics = self._everywhere((largest, target, target_cosine), "stats")
         self.known, self.top, self.log_spread = known, largest, nd.log(spread)
         loss = self._losses(target, *rest)[self.mine]
         if margin.norm_gradient or margin.penalises_norm:
@@ -132,6 +141,14 @@ class ShardedSoftmax:
             return collective(array, name=self.name(what))
         narrow = array.astype(self.head.wire_dtype)
         return collective(narrow, name=self.name(what)).astype("float32")
+
+    def _everywhere(self, figures, what):
+        """Return figures (n,) of this step's samples for those of all ranks, (N,). No wait."""
+        if self.total == self.world:
+            return figures
+        packed = _pad(nd.stack(*figures, axis=1), *self.around)
+        packed = self.head.comm.allreduce(packed, op="sum", name=self.name(what))
+        return tuple(packed[:, column] for column in range(len(figures)))
 
     def _ahead(self, training):
         """Share what the margin must know before any logit; return the targets' cosines or None."""
@@ -164,12 +181,12 @@ class ShardedSoftmax:
         """Update the margin's state by the global batch, alike on all ranks."""
         margin, statistics = self.margin, {}
         if "cosine" in margin.statistics:
-            statistics["cosine"] = target_cosine
+            (statistics["cosine"],) = self._everywhere((target_cosine,), "target")
         if "norm" in margin.statistics:
-            statistics["norm"] = self.norms
+            (statistics["norm"],) = self._everywhere((self.norms,), "norm")
         if "log_sum" in margin.statistics:
             mine = _log_of_sum(log_sums, self.head.ctx)
-            parts = self.comm.allgather(mine, name=self.name("log_sum"))
+            parts = self.head.comm.allgather(mine, name=self.name("log_sum"))
             statistics["log_sum"] = _log_of_sum([parts], self.head.ctx)
         margin.update(nd, **statistics)
 
@@ -253,14 +270,7 @@ class ShardedSoftmax:
         """Return the gradients (N,) of the losses of all ranks, without waiting for them."""
         if self.comm.size == 1:
             return grad
-        before, after = self.mine.start, self.total - self.mine.stop
-        around = [grad]
-        if before:
-            around.insert(0, nd.zeros((before,), ctx=grad.context))
-        if after:
-            around.append(nd.zeros((after,), ctx=grad.context))
-        whole = nd.concat(*around, dim=0) if len(around) > 1 else grad
-        return self.comm.allreduce(whole, op="sum", name=self.name("grad"))
+        return self.comm.allreduce(_pad(grad, *self.around), op="sum", name=self.name("grad"))
 
     def gradients(self, grad, weight, bias, class_margin, radial=True):
         """Write the shard's own gradients; return that of all embeddings from this shard."""
@@ -278,6 +288,16 @@ class ShardedSoftmax:
         if len(set(self.counts)) == 1:
             return self._narrow(grad_x, self.comm.reducescatter, "gx")
         return self._narrow(grad_x, self.comm.allreduce, "gx")[self.mine]
+
+
+def _pad(array, before, after):
+    """Return an array with rows of zeros before and after its own."""
+    parts = [array]
+    if before:
+        parts.insert(0, nd.zeros((before, *array.shape[1:]), ctx=array.context))
+    if after:
+        parts.append(nd.zeros((after, *array.shape[1:]), ctx=array.context))
+    return nd.concat(*parts, dim=0) if len(parts) > 1 else array
 
 
 def _merge(packed):

@@ -20,7 +20,7 @@ from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ._head_state import HeadState
 from ._operators import untracked
-from ._part import Shard
+from ._part import Shard, give
 from ._row_rules import MODES
 from ._row_store import PLACES
 from ._rows import SampledRows
@@ -32,6 +32,7 @@ from .sampling import SAMPLERS
 __all__ = ["PartialFC"]
 
 logger = logging.getLogger(__name__)
+HEAD_MODES = ("sharded", "replicated")
 PAYS_FROM = 500_000  # classes from which sampling was seen to make training faster
 
 
@@ -84,6 +85,10 @@ class PartialFC(HeadState):
     chunk : int, optional
         Classes computed at a time. Logits then take N x chunk numbers instead of N x m, for one
         more matrix product.
+    mode : {"sharded", "replicated"}
+        ``replicated``: every rank has all centres, computes the losses of its own samples, and
+        the gradients of the centres are summed over the ranks: C D numbers travel in each
+        backward pass. Not with sampling, and with the centres in `memory`.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
 
@@ -132,6 +137,7 @@ class PartialFC(HeadState):
         centers_path=None,
         wire_dtype="float32",
         chunk=None,
+        mode="sharded",
         name="head",
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
@@ -148,11 +154,12 @@ class PartialFC(HeadState):
             ("momentum_mode", momentum_mode, MODES),
             ("centers", centers, PLACES),
             ("wire_dtype", wire_dtype, ("float32", "float16")),
+            ("mode", mode, HEAD_MODES),
         ):
             if value not in known:
                 raise InputError(f"{option}={value!r} is not known; expected {', '.join(known)}")
         self.chunk = None if chunk is None else _whole("chunk", chunk, 1)
-        self.wire_dtype = wire_dtype
+        self.wire_dtype, self.mode = wire_dtype, mode
         self.updates_itself = self.sample_rate < 1.0 or centers != "memory"
         self.sampling_step = 0
         self.label_smoothing = check_smoothing(label_smoothing)
@@ -167,6 +174,9 @@ class PartialFC(HeadState):
         self.ctx = ctx or mx.cpu()
         self.name = name
         self.start, self.stop = shard_range(self.num_classes, self.comm.rank, self.comm.size)
+        if mode == "replicated":
+            self._check_replicated()
+            self.start, self.stop = 0, self.num_classes
         self.params = mx.gluon.ParameterDict(f"{name}_")
         self.weight = self.bias = self.class_margin = self.rows = None
         self.width = self.embedding_size * self.margin.subcenters
@@ -191,7 +201,7 @@ class PartialFC(HeadState):
         if self.comm.size > 1:
             for key in ("num_classes", "embedding_size", "sample_rate", "seed", "filter_above"):
                 options[key] = getattr(self, key)
-            for key in ("label_smoothing", "wire_dtype", "updates_itself"):
+            for key in ("label_smoothing", "wire_dtype", "updates_itself", "mode"):
                 options[key] = getattr(self, key)
             agree(self.comm, f"{self.name}.config", {**options, "margin": repr(self.margin)})
 
@@ -267,7 +277,7 @@ class PartialFC(HeadState):
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
         step = ShardedSoftmax(self, labels, counts, shard)
-        collect = _write if self.rows is None else self.rows.collect
+        collect = self._write if self.rows is None else self.rows.collect
         loss = step(embedding, parameters, collect)
         self._last = step.statistics
         return loss
@@ -292,6 +302,36 @@ class PartialFC(HeadState):
             return (None, None, None), None
         centers = self.untracked_weight(weight)
         return (weight, *more), Shard(self.start, self.stop, weight, centers, *more)
+
+    def _write(self, step, grad, targets):
+        """Write the gradients of Gluon parameters; return that of the embeddings by this shard."""
+        if step.shard is None:
+            return None
+        if self.mode == "sharded" or self.comm.size == 1:
+            return step.gradients(grad, *targets)
+        own = [
+            None if each is None else (mx.nd.empty(each[0].shape, ctx=self.ctx), False)
+            for each in targets
+        ]
+        grad_x = step.gradients(grad, *own)
+        for name, target, mine in zip(("weight", "bias", "class_margin"), targets, own):
+            if target is not None:
+                name = f"{self.name}.g{name}"
+                give(target, self.comm.allreduce(mine[0], op="sum", name=name))
+        return grad_x
+
+    def _check_replicated(self):
+        """Raise InputError for what does not go with all centres on every rank."""
+        for option, value, only in (
+            ("sample_rate", self.sample_rate, 1.0),
+            ("centers", "memory" if not self.updates_itself else "host or disk", "memory"),
+            ("wire_dtype", self.wire_dtype, "float32"),
+        ):
+            if value != only:
+                raise InputError(
+                    f"mode='replicated' has all centres on every rank and takes {option}={only!r}, "
+                    f"not {value!r}; use mode='sharded'"
+                )
 
     def class_margin_sum(self):
         """Return the sum of the margins of this rank's classes, (1,)."""
@@ -397,11 +437,6 @@ class PartialFC(HeadState):
             f"PartialFC({self.margin!r}, num_classes={self.num_classes}, "
             f"embedding_size={self.embedding_size}, comm={self.comm!r})"
         )
-
-
-def _write(step, grad, targets):
-    """Write the gradients of Gluon parameters; return that of the embeddings by this shard."""
-    return None if step.shard is None else step.gradients(grad, *targets)
 
 
 def _whole(name, value, low):

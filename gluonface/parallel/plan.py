@@ -70,6 +70,7 @@ def plan_head(
     wire_dtype="float32",
     chunk=None,
     subcenters=1,
+    mode="sharded",
 ):
     """Return the `HeadPlan` of a head whose margin leaves the other classes' cosines alone.
 
@@ -86,6 +87,7 @@ def plan_head(
     wire_dtype : {"float32", "float16"}
     chunk : int, optional
     subcenters : int, default 1
+    mode : {"sharded", "replicated"}
     """
     for name, value in (
         ("classes", classes),
@@ -110,12 +112,22 @@ def plan_head(
         "grad": round(2 * ring * batch * 4),
         "gx": round(ring * batch * embedding_size * width),
     }
+    copies = 2 if own else 1
+    if mode == "replicated" and ranks > 1:
+        rows = sampled = classes
+        copies = 3  # this rank's gradients, those of all ranks, and where Gluon wants them
+        batch = -(-batch // ranks)
+        wire = {
+            "labels": wire["labels"],
+            "stats": round(2 * ring * batch * ranks * 12),
+            "gweight": round(2 * ring * classes * row),
+        }
     return HeadPlan(
         rows=rows,
         sampled=sampled,
         weight=rows * row,
         state=rows * row * SLOTS[optimizer],
-        copies=sampled * row * (2 if own else 1),
+        copies=sampled * row * copies,
         logits=4 * batch * min(sampled, chunk or sampled) * subcenters,
         embeddings=4 * 4 * batch * embedding_size,
         on_disk=centers == "disk",

@@ -185,7 +185,12 @@ def save_state(folder, trainer, config=None):
     entries = together(
         comm, lambda: create_rows(folder, rows, classes) if first else None, "checkpoint.created"
     )
-    together(comm, lambda: write_rows(folder, rows, classes, head.start), "checkpoint.rows")
+    mine = first or head.mode == "sharded"  # otherwise rank 0 has all rows
+    together(
+        comm,
+        lambda: write_rows(folder, rows, classes, head.start) if mine else None,
+        "checkpoint.rows",
+    )
     if first:
         _save_backbone(folder, trainer, config)
     # Every rank checks its share of what all ranks have written.

@@ -45,6 +45,11 @@ class LossConfig:
 class HeadConfig:
     """The classifier around the loss."""
 
+    mode: str = option(
+        "sharded",
+        "sharded: each process has some class centres; replicated: all, for few classes",
+        choices=("sharded", "replicated"),
+    )
     sample_rate: float = option(1.0, "share of the class centres used per step", above=0, high=1)
     sampler: str = option(
         "hash",

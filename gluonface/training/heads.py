@@ -51,6 +51,7 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
         centers_path=path,
         wire_dtype=options.wire_dtype,
         chunk=options.chunk,
+        mode=options.mode,
     )
 
 
@@ -101,6 +102,7 @@ def _say_memory(config, margin, num_classes, embedding_size, ranks):
         config.head.wire_dtype,
         config.head.chunk,
         margin.subcenters,
+        config.head.mode,
     )
     logger.info(
         "the head will take about %s on each process for %d of %d classes (centres and their "

@@ -127,6 +127,7 @@ class Updates:
         self._groups = {}
         self._head = head if getattr(head, "updates_itself", False) else None
         self._ctx = getattr(head, "ctx", None)
+        self._replicated = getattr(head, "mode", "sharded") == "replicated"
         if self._head is not None:
             head.set_optimizer(
                 config.name,
@@ -222,7 +223,7 @@ class Updates:
         if self._head is not None:
             theirs = self._head.gradient_square_sum()
             own = theirs if own is None else own + theirs
-        if self._comm is not None:  # each rank has its own shard, or none at all
+        if self._comm is not None and not self._replicated:  # a shard of its own, or none
             own = mx.nd.zeros((1,), ctx=self._ctx) if own is None else own
             own = self._comm.allreduce(own, op="sum", name="training.head_norm")
         return own

@@ -38,6 +38,21 @@ def test_two_processes_are_one(tmp_path, data):
     assert_close(stored(tmp_path / "two"), stored(tmp_path / "one"), 2e-5)
 
 
+@pytest.mark.parametrize("loss", ["arcface", "curricularface"])
+def test_replicated_centres_of_two_processes_are_one(tmp_path, data, loss):
+    """Stopped in between; clipping counts the centres once; the second has statistics."""
+    settings = (f"loss.name={loss}", "optimizer.clip_norm=0.5", "optimizer.momentum=0.9")
+    finish(1, tmp_path / "one", data, settings=settings)
+    settings = (*settings, "head.mode=replicated")
+    if loss == "arcface":  # the state of the other is updated by each part of a batch
+        settings = (*settings, "train.accumulate=2")
+    done = launch(2, tmp_path / "two", data, point="step:7@1", settings=settings)
+    assert done.returncode != 0
+    finish(2, tmp_path / "two", data, "--resume", settings=settings)
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=2e-5)
+    assert_close(stored(tmp_path / "two"), stored(tmp_path / "one"), 2e-5)
+
+
 @pytest.mark.parametrize("mode", ["frozen", "catchup", "reset"])
 def test_four_two_one_and_three_processes_are_one(tmp_path, data, mode):
     """Resharded three times, each time after a kill; sampling by hash."""

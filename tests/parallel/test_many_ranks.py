@@ -48,7 +48,11 @@ def compare(name, sizes, **kwargs):
     want = train(None, name, (sum(sizes),), **kwargs)
     found, calls = on_ranks(len(sizes), lambda comm: train(comm, name, sizes, **kwargs))
     for key in want:
-        if key in ("state", "stats"):
+        if kwargs.get("mode") == "replicated" and key.startswith("parameter"):
+            for each in found:  # summed over the ranks already, and identical
+                assert np.array_equal(each[key], found[0][key])
+            close(found[0][key], want[key], 1e-5)
+        elif key in ("state", "stats"):
             assert all(each[key] == found[0][key] for each in found)  # identical, not close
             assert found[0][key] == pytest.approx(want[key], rel=2e-6)
         else:
@@ -61,6 +65,16 @@ def compare(name, sizes, **kwargs):
 @pytest.mark.parametrize("sizes", [(4, 4), (2, 2, 2, 2)], ids=["2 ranks", "4 ranks"])
 def test_shards_do_not_change_losses_gradients_or_state(name, sizes):
     compare(name, sizes)
+
+
+@pytest.mark.parametrize("name", LOSSES.list())
+@pytest.mark.parametrize("sizes", [(4, 4), (3, 1, 2, 2)], ids=["2 ranks", "4 ranks"])
+def test_replicated_centres_are_those_of_one_process(name, sizes):
+    calls = compare(name, sizes, mode="replicated", label_smoothing=0.1)
+    assert {call.split(".")[1] for call, _ in calls} <= {
+        *("config", "labels", "stats", "target", "norm", "log_sum"),
+        *("gweight", "gbias", "gclass_margin"),
+    }
 
 
 @pytest.mark.parametrize("name", ["arcface", "curricularface", "adacos", "magface", "adam_softmax"])
