@@ -10,7 +10,7 @@ import numpy as np
 from .._compat import mx
 from ..errors import InputError, TrainingError
 from .mixing import head_losses
-from .progress import LogRecord, Progress, StepResult
+from .progress import Interval, Progress, StepResult, join_parts
 
 __all__ = ["EVENTS", "Trainer"]
 
@@ -123,10 +123,8 @@ class Trainer:
         self._max_skips, self._skips = max_skips, 0
         self._seed = seed
         self._log_every = log_every
-        self._pending = None  # (step, lr, loss, skipped) of a step whose numbers were not read yet
-        self._sums = {"count": 0, "loss": 0.0, "accuracy": 0.0, "target_cosine": 0.0}
-        self._sums.update({f"auxiliary/{name}": 0.0 for name in self.auxiliary_names})
-        self._clock = {"busy": 0.0, "wait": 0.0, "images": 0}
+        self._pending = None  # what is known of a step whose numbers were not read yet
+        self._interval = Interval(self.auxiliary_names)
         if not self.steps_per_epoch:
             raise InputError("the data has fewer images than one batch; lower data.batch_size")
 
@@ -172,9 +170,13 @@ class Trainer:
         learnt = dict(self.head.margin.state)  # of earlier batches; the forward pass goes on
         running = self._running_statistics() if self._checks else ()
         self.updates.begin()
+        if self.auxiliary is not None:
+            self.auxiliary.begin(len(batches))
         total = sum(len(batch.labels) for batch in batches) * self.comm.size
-        losses = []
+        losses, numbers = [], []
         for number, batch in enumerate(batches):
+            if number:  # of the part before, whose backward pass still keeps the device busy
+                numbers.append(self._numbers())
             at = step * self.accumulate + number
             # Dropout's state cannot be saved, so each step's begins from its own seed.
             mx.random.seed((self._seed * 1000003 + at * 1009 + self.comm.rank) % (2**31 - 1))
@@ -191,7 +193,7 @@ class Trainer:
                 self.auxiliary.undo()
             for array, value in running:
                 value.copyto(array)
-        self._pending = (step + 1, lr, reported, not done)
+        self._pending = (step + 1, lr, reported, not done, numbers)
         return loss
 
     def _part(self, batch, share, weight):
@@ -250,22 +252,18 @@ class Trainer:
         """Read the numbers of the last step if nobody did yet. Waits for its forward pass."""
         if self._pending is None:
             return
-        (step, lr, loss, skipped), self._pending = self._pending, None
-        extra = {} if self.auxiliary is None else self.auxiliary.values()
+        (step, lr, loss, skipped, numbers), self._pending = self._pending, None
+        stats, extra = join_parts([*numbers, self._numbers()])
         loss, *bad = (float(value) for value in loss.asnumpy().reshape(-1))
         bad = tuple(rank for rank, flag in enumerate(bad) if flag)
-        result = StepResult(step, lr, loss, self.head.stats(), extra, skipped, bad)
-        self.last_result = result
-        if skipped:  # its numbers may be no numbers; it has no part in the means
-            self._emit("result")
-            return
-        self._sums["count"] += 1
-        self._sums["loss"] += result.loss
-        for name, value in extra.items():
-            self._sums[f"auxiliary/{name}"] += value
-        for name in ("accuracy", "target_cosine"):
-            self._sums[name] += result.stats[name]
+        self.last_result = StepResult(step, lr, loss, stats, extra, skipped, bad)
+        if not skipped:  # else its numbers may be no numbers; it has no part in the means
+            self._interval.add(self.last_result)
         self._emit("result")
+
+    def _numbers(self):
+        """Return the figures of head and auxiliary losses for the last batch. Waits for them."""
+        return self.head.stats(), {} if self.auxiliary is None else self.auxiliary.values()
 
     def evaluated(self, accuracy, packs):
         """Tell everyone that a verification is done.
@@ -310,14 +308,14 @@ class Trainer:
         self.collect()
         return {
             "progress": dataclasses.asdict(self.progress),
-            "sums": dict(self._sums),
+            "sums": dict(self._interval.sums),
             "loss_scale": self._loss_scale and self._loss_scale.state_dict(),
         }
 
     def load_state_dict(self, state):
         """Take back what `state_dict` gave."""
         self.progress = Progress(**state["progress"])
-        self._sums.update(state["sums"])
+        self._interval.sums.update(state["sums"])
         if self._loss_scale is not None and state["loss_scale"]:
             self._loss_scale.load_state_dict(state["loss_scale"])
 
@@ -342,9 +340,7 @@ class Trainer:
                 due = progress.step % self._log_every == 0 or progress.step == self.steps
                 if due:
                     self.collect()
-                self._clock["busy"] += time.monotonic() - begin
-                self._clock["wait"] += waited
-                self._clock["images"] += images
+                self._interval.tick(time.monotonic() - begin, waited, images)
                 if due:
                     self._log()
                 self._emit("step_end")
@@ -382,29 +378,18 @@ class Trainer:
         return False
 
     def _log(self):
-        sums, clock, progress = self._sums, self._clock, self.progress
+        progress = self.progress
         done = progress.step - self._first_step
         elapsed = time.monotonic() - self._started
-        count = sums["count"] or float("nan")  # all steps may have been skipped
-        extra = [sums[f"auxiliary/{name}"] / count for name in self.auxiliary_names]
-        if self.comm.size > 1 and extra:  # the others are of all processes already
-            extra = mx.nd.array(extra, ctx=self.ctx[0])
-            extra = self.comm.allreduce(extra, op="mean", name="training.auxiliary").asnumpy()
-        self.last_log = LogRecord(
+        self.last_log = self._interval.record(
+            self.comm,
+            self.ctx[0],
             step=progress.step,
             epoch=progress.epoch,
-            loss=sums["loss"] / count,
-            accuracy=sums["accuracy"] / count,
-            target_cosine=sums["target_cosine"] / count,
             lr=self.last_result.lr,
             strength=self._strength(progress.step - 1),
-            images_per_second=clock["images"] / max(clock["busy"], 1e-9),
-            data_wait=clock["wait"] / max(clock["busy"], 1e-9),
             eta=elapsed / done * (self.steps - progress.step),
-            auxiliary={name: float(value) for name, value in zip(self.auxiliary_names, extra)},
         )
-        self._sums = dict.fromkeys(sums, 0)
-        self._clock = dict.fromkeys(clock, 0)
         self._emit("log")
 
     def _emit(self, event):

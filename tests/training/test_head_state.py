@@ -17,14 +17,14 @@ from gluonface.training.run import build
 STATEFUL = ("curricularface", "adacos", "adaface", "sphereface")
 
 
-def make(noise_set, loss, auxiliary=None, **head):
+def make(noise_set, loss, auxiliary=None, accumulate=1, **head):
     settings = {
         "model": {"name": "tiny"},
         "loss": {"name": loss, "auxiliary": auxiliary or {}},
         "head": head,
         "data": {"path": noise_set.data, "batch_size": 8},
         "optimizer": {"name": "sgd", "lr": 0.05, "clip_norm": 5.0},
-        "train": {"steps": 6},
+        "train": {"steps": 6, "accumulate": accumulate},
         "log": {"every": 2},
     }
     return build(config_from_dict(settings))
@@ -103,6 +103,43 @@ def test_a_skipped_step_teaches_nothing(tiny, noise_set, loss, at):
     same = [before == after for before, after in zip(seen, seen[1:])]
     assert same == [step == at for step in range(4)]
     assert trainer._loss_scale.value == 512.0
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_skipped_step_of_several_parts_teaches_nothing(tiny, noise_set, at):
+    auxiliary = {"center": 0.1, "git": 0.1, "ring": 0.1}
+    trainer = make(noise_set, "curricularface", auxiliary, accumulate=2)
+    trainer._loss_scale = LossScale(start=1024.0)
+    Overflow(trainer, at)
+    seen, batches = [learnt(trainer)], trainer.loader.epoch(0)
+    for _ in range(3):
+        trainer.step(next(batches), next(batches))
+        trainer.progress.step += 1
+        seen.append(learnt(trainer))
+    same = [before == after for before, after in zip(seen, seen[1:])]
+    assert same == [step == at for step in range(3)]
+
+
+def test_the_figures_of_a_step_are_of_all_its_parts(tiny, noise_set):
+    trainer = make(noise_set, "arcface", {"triplet": 0.1}, accumulate=2)
+    batches = trainer.loader.epoch(0)
+    parts, original = [], trainer._part
+
+    def part(*arguments):
+        loss = original(*arguments)
+        parts.append((trainer.head.stats(), trainer.auxiliary.values()))
+        return loss
+
+    trainer._part = part
+    trainer.step(next(batches), next(batches))
+    trainer.collect()
+    result, (first, second) = trainer.last_result, parts
+    for which, found in enumerate((result.stats, result.auxiliary)):
+        assert set(found) == set(first[which])
+        for name, value in found.items():
+            pair = first[which][name], second[which][name]
+            assert name == "accuracy" or pair[0] != pair[1]
+            assert value == (max(pair) if name == "max_logit" else sum(pair) / 2)
 
 
 def test_filtering_is_a_setting_of_the_head(tiny, noise_set):

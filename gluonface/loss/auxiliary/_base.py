@@ -89,8 +89,11 @@ class Auxiliary(Loss):
         """Return the learned parameters as {name: gluon Parameter}; none by default."""
         return {}
 
+    def begin(self, batches=1):
+        """Say how many batches the step that begins has; `undo` takes them all back."""
+
     def undo(self):
-        """Take back what the last batch changed in the state; nothing by default."""
+        """Take back what the last step changed in the state; nothing by default."""
 
     def state_dict(self):
         """Return what a checkpoint needs, as NumPy arrays; nothing by default."""

@@ -1,5 +1,7 @@
 """Class centres that follow the embeddings by the centre loss's own rule, not by gradient."""
 
+import collections
+
 import numpy as np
 
 from ._base import Parameter
@@ -32,12 +34,13 @@ class CenterTracker(EmbeddingLoss):
     needs = ("num_classes", "embedding_size")
     keeps = "a centre per class"
     centers = None
-    _moved = None  # where the last batch moved centres, and what they were
+    _moved = None  # where each batch of the last step moved centres, and what they were
 
     def _create(self, rng):
         from ..._compat import mx
 
         self.centers = mx.nd.zeros((self.num_classes, self.embedding_size), ctx=self.ctx)
+        self.begin()
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
@@ -68,14 +71,17 @@ class CenterTracker(EmbeddingLoss):
         old = nd.take(self.centers, where)
         shift = (old * n - nd.dot(member, x)) / (1.0 + n)
         self.centers[where] = old - self.alpha * shift
-        self._moved = (where, old)
+        self._moved.append((where, old))
+
+    def begin(self, batches=1):
+        """Keep what the next `batches` batches change."""
+        self._moved = collections.deque(maxlen=batches)
 
     def undo(self):
-        """Move the centres of the last batch back."""
-        if self._moved is not None:
-            where, old = self._moved
+        """Move the centres of the last step's batches back."""
+        while self._moved:
+            where, old = self._moved.pop()  # the latest first: a class may be in several
             self.centers[where] = old
-            self._moved = None
 
     def state_dict(self):
         """Return the centres as a NumPy array."""

@@ -85,8 +85,13 @@ class Auxiliaries:
         """
         return {name: float(value.asscalar()) for name, value in self.last.items()}
 
+    def begin(self, batches=1):
+        """Say how many batches the step that begins has. Without it each batch is a step."""
+        for loss in self.members.values():
+            loss.begin(batches)
+
     def undo(self):
-        """Take back what the last batch changed in the state, when its step is skipped."""
+        """Take back what the batches of the last step changed in the state, when it is skipped."""
         for loss in self.members.values():
             loss.undo()
 

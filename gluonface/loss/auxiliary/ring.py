@@ -56,7 +56,8 @@ class Ring(LearnedLoss):
     parameters = declare(weight=weight_parameter(0.01))
 
     started = False  # whether R has its first value
-    _first = False  # whether the last batch gave it
+    _step = 1  # batches of a step
+    _since = 0  # batches since that one
 
     def _create(self, rng):
         self.started = False
@@ -72,20 +73,24 @@ class Ring(LearnedLoss):
 
         if not self.ready:
             self.initialize(comm=self.comm, ctx=x.context)
-        self._first = not self.started
-        if self._first:
+        self._since += 1
+        if not self.started:
             with mx.autograd.pause():
                 radius = mx.nd.mean(lengths(mx.nd, x.detach())).reshape((1,))
                 self._learned["radius"].set_data(radius)
-            self.started = True
+            self.started, self._since = True, 0
         return self.formula(mx.nd, x, self.value("radius"))
 
+    def begin(self, batches=1):
+        """Say how many batches the step that begins has."""
+        self._step = batches
+
     def undo(self):
-        """Take the next batch for R's first value, if the last one gave it."""
-        if self._first:
+        """Take the next batch for R's first value, if one of the last step gave it."""
+        if self.started and self._since < self._step:
             from ..._compat import mx
 
-            self.started = self._first = False
+            self.started = False
             self._learned["radius"].set_data(mx.nd.zeros((1,)))
 
     def state_dict(self):
@@ -100,3 +105,4 @@ class Ring(LearnedLoss):
             self.initialize(comm=self.comm)
         super().load_state_dict(state)
         self.started = bool(state.get("started", True))
+        self._since = self._step  # it is not of a batch that could be taken back
