@@ -6,7 +6,7 @@ from deploy_nets import make_small
 
 from gluonface.cli import main
 from gluonface.deploy import Embedder, export_model
-from gluonface.errors import InputError
+from gluonface.errors import GluonfaceError, InputError
 
 pytest.importorskip("onnxruntime", reason="needs the extra: pip install gluonface[onnx]")
 
@@ -29,6 +29,20 @@ def test_wrong_use(tmp_path, images):
     assert not list(tmp_path.iterdir())
     for options in (["--int8"], ["--calibrate", str(tmp_path)]):
         assert main(["export", "--model", "x", "--out", str(tmp_path / "m"), *options]) == 2
+
+
+@pytest.mark.parametrize("cosine", [0.99, 0.985, 0.899, np.nan])
+def test_says_how_far_it_is_from_float(tmp_path, images, monkeypatch, caplog, cosine):
+    monkeypatch.setattr("gluonface.deploy.int8._cosine", lambda *args: cosine)
+    if not cosine >= 0.9:
+        with pytest.raises(GluonfaceError, match="is far from the float one"):
+            export_model(make_small(), tmp_path / "m", calibrate=images)
+        assert not list(tmp_path.iterdir())
+        return
+    export_model(make_small(), tmp_path / "m", calibrate=images)
+    warnings = [r.getMessage() for r in caplog.records if "8-bit" in r.getMessage()]
+    assert len(warnings) == (cosine < 0.99)
+    assert all("0.9850 on 7 calibration images" in text for text in warnings)
 
 
 def test_engine_can_be_forced(small_prefix, images):
