@@ -18,6 +18,7 @@ nd = mx.nd
 PLACES = ("memory", "host", "disk")
 CACHED = 1 << 16  # numbers of a block of rows; several blocks at a time stay in the cache
 HUGE = 1 << 21
+PAGE = mmap.PAGESIZE
 
 
 def make_store(place, ctx, classes, path=None, label="head"):
@@ -83,6 +84,9 @@ class HostStore:
 
     def touched(self, rows):
         """Take note that these rows have been read or written."""
+
+    def expect(self, names, index):
+        """Take note that the rows of sorted local ids will be read soon."""
 
     def blocks(self, count, width):
         """Yield slices of `count` rows that are worked on one at a time."""
@@ -154,7 +158,7 @@ class DiskStore(HostStore):
         if path is None:
             raise InputError("centers='disk' needs centers_path, a folder on a fast disk")
         self.path, self.label = pathlib.Path(path), label
-        self._maps, self._bytes = [], 0
+        self._maps, self._bytes = {}, 0  # the maps by the name of their array
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -181,15 +185,34 @@ class DiskStore(HostStore):
             ) from error
         # One row in a hundred is read: what lies between would only wear out disk and memory.
         mapped.madvise(mmap.MADV_RANDOM)
-        self._maps.append(mapped)
+        self._maps[name] = mapped
         return np.frombuffer(mapped, dtype).reshape(shape)
+
+    def expect(self, names, index):
+        if 4 * len(index) > self.classes:  # nearly every page: nothing to be chosen
+            return
+        for name in names:
+            mapped = self._maps.get(name)
+            if mapped is None:
+                continue
+            # The disk then works on many pages at a time; a page that is met by surprise is waited
+            # for on its own.
+            row = self.arrays[name].strides[0]
+            first, last = index * row // PAGE, ((index + 1) * row - 1) // PAGE + 1
+            fresh = np.flatnonzero(first[1:] > last[:-1]) + 1  # the others go on where one ended
+            starts = np.concatenate([first[:1], first[fresh]]) * PAGE
+            ends = np.concatenate([last[fresh - 1], last[-1:]]) * PAGE
+            for start, size in zip(starts.tolist(), (ends - starts).tolist()):
+                mapped.madvise(mmap.MADV_WILLNEED, start, size)
 
     def touched(self, rows):
         if rows.ndim == 2:
             self._bytes += len(rows) * max(self.AROUND, 4 * rows.shape[1])
         if self._bytes > self.BUDGET:
             self._bytes = 0
-            for mapped in self._maps:  # the file keeps what was written; this only frees memory
+            for (
+                mapped
+            ) in self._maps.values():  # the file keeps what was written; this only frees memory
                 mapped.madvise(mmap.MADV_DONTNEED)
 
 
@@ -243,6 +266,9 @@ class DeviceStore:
     def buffer(self, rows, width):
         """Return room for rows."""
         return nd.empty((rows, width), ctx=self.ctx)
+
+    def expect(self, names, index):
+        """Do nothing: the rows are there."""
 
     def release(self, array, user=None):
         """Do nothing: MXNet keeps the memory for the next step."""

@@ -103,6 +103,7 @@ class SampledRows:
         if not len(index):
             return None
         head, store, m = self.head, self.store, len(index)
+        store.expect(("weight", *(self.rule.slots if self.rule else ())), index)
         weight = store.buffer(m, self.width)
         squares = np.empty(m * self.margin.subcenters, np.float32)
         known = isinstance(weight, np.ndarray) and self.margin.unit_weight
