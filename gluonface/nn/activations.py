@@ -45,8 +45,9 @@ __all__ = [
 
 FORMS = ("fast", "elementwise", "plain")
 
-# Added to the scale |1 - a| where it is 0, so that the gradient with respect to the slope passes.
-# Small enough to vanish in any sum with the activations, large enough not to underflow.
+# Added to 1 - a, so that the gradient with respect to the slope passes where that is 0. So small
+# that no other 1 - a changes and that it vanishes in any sum with the activations, large enough
+# not to underflow.
 _TINY = 1e-20
 
 _override = threading.local()
@@ -233,15 +234,14 @@ def bn_prelu_conv(F, x, bn, prelu, conv, source=None):
     slope = prelu.slopes(F, _value(F, prelu.alpha, x))
     gamma, beta = _value(F, bn.gamma, x), _value(F, bn.beta, x)
     weight = _value(F, conv.weight, x)
-    rest = 1 - slope
-    sign = F.stop_gradient(1 - 2 * (rest < 0))
-    linear = slope * sign
-    relu = rest * sign + _TINY * (rest == 0)
+    rest = 1 - slope + _TINY
+    sign = F.stop_gradient(F.sign(rest))
+    gamma, beta = gamma * sign, beta * sign
     statistics = (_value(F, bn.running_mean, x), _value(F, bn.running_var, x))
     kwargs = {**bn._kwargs, "momentum": math.sqrt(bn._kwargs["momentum"])}
     y = F.elemwise_add(
-        F.BatchNorm(x, gamma * linear, beta * linear, *statistics, **kwargs),
-        F.contrib.BatchNormWithReLU(x, gamma * relu, beta * relu, *statistics, **kwargs),
+        F.BatchNorm(x, gamma * slope, beta * slope, *statistics, **kwargs),
+        F.contrib.BatchNormWithReLU(x, gamma * rest, beta * rest, *statistics, **kwargs),
     )
     return F.Convolution(y, _signed(F, weight, sign, conv), **conv._kwargs)
 
