@@ -210,9 +210,7 @@ class DiskStore(HostStore):
             self._bytes += len(rows) * max(self.AROUND, 4 * rows.shape[1])
         if self._bytes > self.BUDGET:
             self._bytes = 0
-            for (
-                mapped
-            ) in self._maps.values():  # the file keeps what was written; this only frees memory
+            for mapped in self._maps.values():  # frees memory; the file keeps what was written
                 mapped.madvise(mmap.MADV_DONTNEED)
 
 

@@ -21,7 +21,7 @@ from ..errors import GluonfaceError, InputError, MissingExtraError
 __all__ = ["Horovod", "Local", "agree"]
 
 logger = logging.getLogger(__name__)
-LATE = 60.0  # seconds after which a rank says what it is waiting for
+LATE = "60"  # seconds after which a rank says what it is waiting for
 # Horovod's own check, on rank 0, says which ranks are missing in which collective after LATE
 # seconds; after this many it ends the job on all ranks.
 HANGS = "600"
@@ -101,8 +101,8 @@ class Horovod:
 
     Notes
     -----
-    A rank that waits for more than a minute says in which collective; rank 0 says which ranks are
-    missing there. After HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, all ranks end with an
+    A rank that waits for more than HOROVOD_STALL_CHECK_TIME_SECONDS, 60 unless set, says in which
+    collective; rank 0 says which ranks are missing there. After HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, all ranks end with an
     error. When a process dies the others end at once.
     """
 
@@ -117,7 +117,7 @@ class Horovod:
                 f"Horovod is installed but its MXNet part cannot be imported ({error}). It was "
                 f"probably built without MXNet. With MXNet installed, build it again: {BUILD}"
             ) from error
-        os.environ.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", str(int(LATE)))
+        self._late = float(os.environ.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", LATE))
         os.environ.setdefault("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", HANGS)
         try:
             hvd.init()
@@ -142,7 +142,7 @@ class Horovod:
     @contextlib.contextmanager
     def _wait(self, name):
         """Say so when it takes long, and say which collective it was when it fails."""
-        if self._watch is None:
+        if self._watch is None and self._late > 0:  # 0 switches Horovod's own check off, too
             self._watch = threading.Thread(target=self._watch_out, daemon=True)
             self._watch.start()
         self._waiting = (self._name(name), time.monotonic())
@@ -160,12 +160,12 @@ class Horovod:
     def _watch_out(self):
         told = None
         while True:
-            time.sleep(LATE / 12)
+            time.sleep(self._late / 12)
             waiting = self._waiting
             if waiting in (None, told):
                 continue
             name, since = waiting
-            if time.monotonic() - since > LATE:
+            if time.monotonic() - since > self._late:
                 told = waiting
                 logger.warning(
                     "rank %d has waited %.0f s for other ranks in the collective %r; rank 0 says "
