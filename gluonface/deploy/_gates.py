@@ -73,7 +73,8 @@ def _reduce(graph, node, values, shapes):
         attrs = {"kernel": "(1, 1)", "num_filter": "1", "no_bias": "True"}
         result = Node("Convolution", f"{node.name}_conv", attrs, [source, (kernel, 0)])
     elif axes == [1] and kind == "max" and keep:
-        # Channels as the rows of an image: a pooling is 3 times as fast as MXNet's maximum.
+        # Channels as the rows of an image: a pooling took 1/2.9 of the time of
+        # MXNet's maximum for 8 images of 64 or 128 channels, and as long for one (2 threads).
         _, count, rows, columns = shape
         attrs = {"shape": f"(0, 1, {count}, {rows * columns})"}
         flat = Node("Reshape", f"{node.name}_rows", attrs, [source])
