@@ -20,6 +20,7 @@ from .results import VerificationResult
 __all__ = [
     "DEFAULT_FARS",
     "evaluate",
+    "evaluate_outputs",
     "evaluate_pack",
     "evaluate_variants",
     "load_outputs",
@@ -183,6 +184,24 @@ def evaluate_pack(
     variants = _check_variants(variants)
     fold_metrics.fold_edges(len(pack), folds)  # say so before the long part
     e, f = pack_outputs(embedder, pack, batch_size, progress, mirror=variants != ("none",))
+    return evaluate_outputs(pack, e, f, variants, folds, **kwargs)
+
+
+def evaluate_outputs(pack, e, f, variants=("none", "sum"), folds=10, **kwargs):
+    """Evaluate flip forms of the outputs that `pack_outputs` gave for a pack.
+
+    Parameters
+    ----------
+    pack : gluonface.data.VerificationPack
+    e, f : numpy.ndarray, shape (2n, D)
+        ``f`` may be None when only "none" is asked for.
+    variants, folds, **kwargs
+        As for `evaluate_variants`.
+
+    Returns
+    -------
+    dict of str to VerificationResult
+    """
     results = evaluate_variants(e, f, pack.issame, variants, folds, **kwargs)
     return {
         variant: dataclasses.replace(result, pack=pack.name, pack_sha256=pack.sha256)

@@ -382,7 +382,7 @@ def export(config, run, trainer, checkpoints):
 
 def _callbacks(config, run, checkpoints, comm, progress):
     """Return what watches the loop. The order counts: numbers, then checks, then saving."""
-    from ..data import VerificationPack
+    from ..parallel.communicator import agree
 
     first = comm.rank == 0
     chosen = [watch.NanGuard(), watch.StopSignals(config.log.every)]
@@ -393,17 +393,27 @@ def _callbacks(config, run, checkpoints, comm, progress):
         if config.log.curves:
             chosen.append(watch.Curves(run))
     if config.eval.packs:
-        packs = [VerificationPack.load(path) for path in config.eval.packs] if first else []
-        for pack in packs:
-            if len(pack) < config.eval.folds:
-                raise InputError(
-                    f"{pack.name} has {len(pack)} pairs, fewer than eval.folds = "
-                    f"{config.eval.folds}; set eval.folds lower"
-                )
+        packs = together(comm, lambda: _packs(config), "training.packs")
+        if comm.size > 1:
+            agree(comm, "eval.packs", {pack.name: pack.sha256 for pack in packs})
         e = config.eval
         chosen.append(watch.Verification(packs, e.every, e.flip, e.folds, e.batch_size, e.at_start))
     chosen.append(watch.SaveCheckpoints(checkpoints, config.checkpoint.every, config))
     return chosen
+
+
+def _packs(config):
+    """Return the verification packs of a configuration, which all ranks read."""
+    from ..data import VerificationPack
+
+    packs = [VerificationPack.load(path) for path in config.eval.packs]
+    for pack in packs:
+        if len(pack) < config.eval.folds:
+            raise InputError(
+                f"{pack.name} has {len(pack)} pairs, fewer than eval.folds = "
+                f"{config.eval.folds}; set eval.folds lower"
+            )
+    return packs
 
 
 def _has_onnx():

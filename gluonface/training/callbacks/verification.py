@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..._compat import mx
+from ..agreement import together
 
-__all__ = ["LiveEngine", "Verification"]
+__all__ = ["LiveEngine", "Share", "Verification"]
 
 
 class LiveEngine:
@@ -29,12 +30,50 @@ class LiveEngine:
         return self._net(mx.nd.array(images, ctx=self._ctx)).asnumpy()
 
 
+class Share:
+    """The images of a verification pack that one of several ranks embeds: whole batches.
+
+    So every batch is one that a single process would have made, and the outputs are the same.
+
+    Parameters
+    ----------
+    pack : gluonface.data.VerificationPack
+    batch_size : int
+    rank, size : int
+
+    Attributes
+    ----------
+    rows : int
+        Images of the largest share.
+    """
+
+    def __init__(self, pack, batch_size, rank, size):
+        self.name = pack.name
+        self._pack = pack
+        batches = -(-2 * len(pack) // batch_size)
+        self.rows = -(-batches // size) * batch_size
+        self._images = range(2 * len(pack))[rank * self.rows : (rank + 1) * self.rows]
+
+    def __len__(self):
+        return len(self._images) // 2
+
+    def iter_batches(self, batch_size):
+        """Yield the images as `VerificationPack.iter_batches` does."""
+        for start in range(0, len(self._images), batch_size):
+            numbers = self._images[start : start + batch_size]
+            yield np.stack([self._pack.image(number) for number in numbers])
+
+
 class Verification:
-    """Evaluate the network on packs every `every` steps and after the last one.
+    """Evaluate the network on packs every `every` steps and after the last one. A collective.
+
+    All ranks embed a share of each pack with the running statistics of rank 0, those that a
+    checkpoint holds, so nobody waits for long and the result is that of one process.
 
     Parameters
     ----------
     packs : sequence of gluonface.data.VerificationPack
+        The same on all ranks.
     every : int
     flip : {"none", "sum", "concat"}
     folds : int
@@ -63,27 +102,75 @@ class Verification:
             self._evaluate(trainer)
 
     def _evaluate(self, trainer):
-        results, comm = {}, trainer.comm
+        comm = trainer.comm
+        if comm.size > 1:
+            _share_statistics(trainer)
+        results = {pack.name: self._verify(trainer, pack) for pack in self._packs}
+        accuracy = 0.0
         if comm.rank == 0:
-            results = {pack.name: self._verify(trainer, pack) for pack in self._packs}
-        accuracy = float(np.mean([r["accuracy"] for r in results.values()] or [0.0]))
+            accuracy = float(np.mean([r["accuracy"] for r in results.values()] or [0.0]))
         if comm.size > 1:  # all ranks must agree on what is best
             shared = comm.broadcast(mx.nd.array([accuracy]), root=0, name="training.verification")
             accuracy = float(shared.asscalar())
-        trainer.evaluated(accuracy, results)
+        trainer.evaluated(accuracy, results if comm.rank == 0 else {})
 
     def _verify(self, trainer, pack):
+        """Return a pack's result as a dict on rank 0, None on the others."""
         from ...deploy import Embedder
         from ...evaluation import verification
 
-        net = trainer.net
+        net, comm = trainer.net, trainer.comm
         card = {
             "name": net.cfg.name,
             "input_size": tuple(net.cfg.input_size),
             "preprocessing": "inside",
         }
         embedder = Embedder(LiveEngine(net, trainer.ctx[0]), card)
-        results = verification.evaluate_pack(
-            embedder, pack, variants=(self._flip,), batch_size=self._batch_size, folds=self._folds
+        share = Share(pack, self._batch_size, comm.rank, comm.size)
+        views = together(
+            comm,
+            lambda: verification.pack_outputs(
+                embedder, share, self._batch_size, mirror=self._flip != "none"
+            ),
+            "training.verification.embedded",
         )
-        return results[self._flip].to_dict()
+        views = [_gather(comm, v, share.rows, 2 * len(pack)) for v in views if v is not None]
+        result = together(
+            comm,
+            lambda: (
+                None
+                if comm.rank
+                else verification.evaluate_outputs(
+                    pack, views[0], (*views, None)[1], (self._flip,), self._folds
+                )
+            ),
+            "training.verification.evaluated",
+        )
+        return result and result[self._flip].to_dict()
+
+
+def _gather(comm, mine, rows, count):
+    """Return the `count` rows of all ranks, each of which gives `rows` at most."""
+    if comm.size == 1:
+        return mine
+    filled = np.zeros((rows, mine.shape[1]), np.float32)  # ranks may have none at all
+    filled[: len(mine)] = mine
+    whole = comm.allgather(mx.nd.array(filled), name="training.verification.outputs")
+    return whole[:count].asnumpy()
+
+
+def _share_statistics(trainer):
+    """Give all ranks the running statistics of rank 0. Training does not look at them."""
+    arrays = [
+        parameter.data(trainer.ctx[0])
+        for name, parameter in trainer.net._collect_params_with_prefix().items()
+        if name.endswith(("running_mean", "running_var"))
+    ]
+    if not arrays:
+        return
+    flat = mx.nd.concat(*arrays, dim=0)
+    flat = trainer.comm.broadcast(flat, root=0, name="training.statistics")
+    start = 0
+    for array in arrays:
+        array[:] = flat[start : start + array.size]
+        start += array.size
