@@ -12,8 +12,8 @@ from gluonface.training.callbacks import ConsoleLog, CsvFiles, NanGuard, Progres
 from gluonface.training.callbacks.console import duration
 from gluonface.training.callbacks.csv_files import METRICS, read_rows
 from gluonface.training.callbacks.curves import draw_curves
+from gluonface.training.progress import LogRecord, Progress, StepResult
 from gluonface.training.run_folder import RunFolder
-from gluonface.training.trainer import LogRecord, Progress, StepResult
 
 
 def record(step, loss=1.5):
