@@ -102,8 +102,9 @@ class Horovod:
     Notes
     -----
     A rank that waits for more than HOROVOD_STALL_CHECK_TIME_SECONDS, 60 unless set, says in which
-    collective; rank 0 says which ranks are missing there. After HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, all ranks end with an
-    error. When a process dies the others end at once.
+    collective; rank 0 says which ranks are missing there. After
+    HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, all ranks end with an error. When a process
+    dies the others end at once.
     """
 
     def __init__(self):

@@ -31,7 +31,7 @@ class World:
             if rank == 0:
                 self.calls.append((name, value.shape))
             self.changed.notify_all()
-            self.changed.wait_for(lambda: self.broken or len(box) == self.size, timeout=30)
+            self.changed.wait_for(lambda: self.broken or len(box) == self.size, timeout=300)
         assert len(box) == self.size, f"rank {rank} waited in vain at {name}, call {n}"
         return [box[r] for r in range(self.size)]
 
