@@ -2,9 +2,28 @@
 #   recipe, title           name of the recipe and what it is
 #   default_processes       processes of the published run, one per device
 #   smoke_settings          array of KEY=VALUE that make the recipe small
+# may set:
+#   default_ctx             devices of the published run; gpu, that of the process's number
+#   smoke_faces             array: what to draw for --smoke
+#   recipe_flags            array of "--flag VALUE|ENVIRONMENT|KEY[,KEY]|default"
 # and call: run_recipe "$@"
 
+default_ctx='gpu'
+smoke_faces=(--identities 12 --images 8 --test-identities 20 --pairs 40)
+recipe_flags=(
+    "--batch-size N|BATCH_SIZE|data.batch_size|the recipe's, over all processes"
+    "--accumulate N|ACCUMULATE|train.accumulate|1: parts into which the batch of a step is cut"
+    "--lr RATE|LR|optimizer.lr|the recipe's"
+    "--epochs N|EPOCHS|train.epochs|the recipe's"
+    "--sample-rate R|SAMPLE_RATE|head.sample_rate|the recipe's share of the class centres per step"
+    "--embedding-size D|EMBEDDING_SIZE|model.embedding_size|512"
+    "--dtype TYPE|DTYPE|train.dtype|the recipe's"
+    "--eval-every N|EVAL_EVERY|eval.every|the recipe's"
+    "--seed N|SEED|train.seed|0"
+)
+
 recipe_usage() {
+    local entry flag name text
     cat <<END
 $title (recipe $recipe).
 
@@ -17,16 +36,13 @@ usage: $0 --data DIR --run DIR [options]
   --packs "A.bin B.bin" PACKS           the .bin files in the data folder
   --processes N        PROCESSES        $default_processes, one per device; 1 with --smoke
   --hosts LIST         HOSTS            this machine; host1:8,host2:8 for several
-  --ctx DEVICES        CTX              gpu, that of the process's number; cpu with --smoke
-  --batch-size N       BATCH_SIZE       the recipe's, over all processes
-  --accumulate N       ACCUMULATE       1: parts into which the batch of a step is cut
-  --lr RATE            LR               the recipe's
-  --epochs N           EPOCHS           the recipe's
-  --sample-rate R      SAMPLE_RATE      the recipe's share of the class centres per step
-  --embedding-size D   EMBEDDING_SIZE   512
-  --dtype TYPE         DTYPE            the recipe's
-  --eval-every N       EVAL_EVERY       the recipe's
-  --seed N             SEED             0
+  --ctx DEVICES        CTX              $default_ctx; cpu with --smoke
+END
+    for entry in "${recipe_flags[@]}"; do
+        IFS='|' read -r flag name _ text <<<"$entry"
+        printf '  %-20s %-16s %s\n' "$flag" "$name" "$text"
+    done
+    cat <<END
   --resume                              go on with an interrupted run
   --smoke              SMOKE=1          small made-up faces and few steps, on a CPU, in a minute
   --set KEY=VALUE                       any other setting; may be repeated
@@ -34,13 +50,24 @@ usage: $0 --data DIR --run DIR [options]
 END
 }
 
+# take_flag FLAG VALUE: set the variable of a flag of `recipe_flags`; fail if there is none.
+take_flag() {
+    local entry flag name
+    for entry in "${recipe_flags[@]}"; do
+        IFS='|' read -r flag name _ <<<"$entry"
+        if [ "${flag%% *}" = "$1" ]; then
+            printf -v "$name" '%s' "$2"
+            return
+        fi
+    done
+    return 1
+}
+
 run_recipe() {
-    local smoke=${SMOKE:-} dry='' flag value pack setting
+    local smoke=${SMOKE:-} dry='' flag value pack setting entry name keys
     local more=() arguments=() packs=() command=()
     DATA=${DATA:-} RUN=${RUN:-} PACKS=${PACKS:-} PROCESSES=${PROCESSES:-} HOSTS=${HOSTS:-}
-    CTX=${CTX:-} BATCH_SIZE=${BATCH_SIZE:-} ACCUMULATE=${ACCUMULATE:-} LR=${LR:-}
-    EPOCHS=${EPOCHS:-} SAMPLE_RATE=${SAMPLE_RATE:-} EMBEDDING_SIZE=${EMBEDDING_SIZE:-}
-    DTYPE=${DTYPE:-} EVAL_EVERY=${EVAL_EVERY:-} SEED=${SEED:-}
+    CTX=${CTX:-}
     while [ $# -gt 0 ]; do
         flag=$1
         case $flag in
@@ -79,19 +106,12 @@ run_recipe() {
             --processes) PROCESSES=$2 ;;
             --hosts) HOSTS=$2 ;;
             --ctx) CTX=$2 ;;
-            --batch-size) BATCH_SIZE=$2 ;;
-            --accumulate) ACCUMULATE=$2 ;;
-            --lr) LR=$2 ;;
-            --epochs) EPOCHS=$2 ;;
-            --sample-rate) SAMPLE_RATE=$2 ;;
-            --embedding-size) EMBEDDING_SIZE=$2 ;;
-            --dtype) DTYPE=$2 ;;
-            --eval-every) EVAL_EVERY=$2 ;;
-            --seed) SEED=$2 ;;
             --set) more+=(--set "$2") ;;
             *)
-                echo "$0: unknown flag $flag; --help lists them" >&2
-                exit 2
+                if ! take_flag "$flag" "$2"; then
+                    echo "$0: unknown flag $flag; --help lists them" >&2
+                    exit 2
+                fi
                 ;;
         esac
         shift 2
@@ -113,32 +133,26 @@ run_recipe() {
         CTX=${CTX:-cpu}
         PROCESSES=${PROCESSES:-1}
         if [ "$DATA" = "$RUN/faces" ] && [ -z "$dry" ]; then
-            gluonface data synthesize --identities 12 --images 8 --test-identities 20 \
-                --pairs 100 --out "$DATA"
+            gluonface data synthesize "${smoke_faces[@]}" --out "$DATA"
         fi
         arguments+=(--set train.epochs=null --set log.every=1 --set train.dtype=float32)
         for setting in "${smoke_settings[@]}"; do arguments+=(--set "$setting"); done
     fi
     RUN=${RUN:-runs/$recipe}
-    CTX=${CTX:-gpu}
+    CTX=${CTX:-$default_ctx}
     PROCESSES=${PROCESSES:-$default_processes}
     if [ -z "$DATA" ]; then
         echo "$0: give the training data with --data DIR, or try the whole way with --smoke" >&2
         exit 2
     fi
 
-    setting() { # setting KEY VALUE: pass it on when there is a value
-        if [ -n "$2" ]; then arguments+=(--set "$1=$2"); fi
-    }
-    setting data.batch_size "$BATCH_SIZE"
-    setting train.accumulate "$ACCUMULATE"
-    setting optimizer.lr "$LR"
-    setting train.epochs "$EPOCHS"
-    setting head.sample_rate "$SAMPLE_RATE"
-    setting model.embedding_size "$EMBEDDING_SIZE"
-    setting train.dtype "$DTYPE"
-    setting eval.every "$EVAL_EVERY"
-    setting train.seed "$SEED"
+    for entry in "${recipe_flags[@]}"; do
+        IFS='|' read -r _ name keys _ <<<"$entry"
+        value=${!name:-}
+        if [ -n "$value" ]; then
+            for setting in ${keys//,/ }; do arguments+=(--set "$setting=$value"); done
+        fi
+    done
     if [ -z "$PACKS" ]; then
         for pack in "$DATA"/*.bin; do
             if [ -f "$pack" ]; then PACKS="$PACKS $pack"; fi

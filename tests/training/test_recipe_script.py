@@ -15,6 +15,7 @@ def call(tmp_path):
     """Return a function that runs the script and gives the process and gluonface's calls."""
     (tmp_path / "scripts").mkdir()
     script = shutil.copy(SCRIPT, tmp_path / "scripts")
+    shutil.copy(SCRIPT.parent / "_recipe.sh", tmp_path / "scripts")
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     fake = bin_folder / "gluonface"
