@@ -340,59 +340,6 @@ def test_unbiased_denominator():
     close(got, want, 1e-5)
 
 
-# What public implementations get wrong
-
-
-def test_no_class_is_there_that_does_not_exist():
-    """C=9 on 8 ranks: rounding shards up would make 16 rows, 7 of them negatives for all."""
-
-    def work(comm):
-        head = head_of("cosface", classes=9, comm=comm, sample_rate=0.999)
-        index = np.arange(head.stop - head.start)
-        x, labels = batch(n=8, classes=9)
-        rows = slice(comm.rank, comm.rank + 1)
-        return backward(head, x[rows], labels[rows], index=index)[0]
-
-    found, _ = on_ranks(8, work)
-    whole = head_of("cosface", classes=9, sample_rate=1.0)
-    close(np.concatenate(found), backward(whole, *batch(n=8, classes=9))[0], 1e-5)
-
-
-def test_every_positive_takes_part_and_no_loss_is_clamped():
-    labels = np.arange(30)
-    for sampler in ("hash", "exact"):
-        head = head_of("cosface", sampler=sampler, sample_rate=0.05)
-        head.load_rows("weight", 0, -np.tile(np.eye(SIZE, dtype="f"), (5, 1)))
-        x = np.tile(np.eye(SIZE, dtype="f"), (4, 1))[:30]
-        loss, _ = backward(head, x, labels)
-        assert set(labels) <= set(head.rows.pending[0].index)
-        assert loss.min() > 80  # 64 (1 + 0.35) and more; -log(1e-30) is 69.08
-
-
-def test_ranks_have_centres_and_samples_of_their_own():
-    def work(comm):
-        head = PartialFC("cosface", 400, SIZE, sample_rate=0.3, comm=comm, seed=1)
-        _, labels = batch(classes=400)
-        index, positives = head.rows.sample(labels)
-        return np.array(head.row_arrays()["weight"]), np.setdiff1d(index, positives)
-
-    (w0, i0), (w1, i1) = on_ranks(2, work)[0]
-    assert len(np.unique(np.concatenate([w0, w1]), axis=0)) == 400
-    assert len(np.intersect1d(i0, i1)) < 0.6 * len(i0)
-
-
-def test_ids_above_2_to_the_24_stay_apart(monkeypatch):
-    classes = 2**24 + 3
-    monkeypatch.setattr(_rows, "initial_centers", lambda a, b, *rest: np.ones((b - a, 1), "f"))
-    head = PartialFC("cosface", classes, 1, sample_rate=1e-6)
-    head.load_rows("weight", 2**24, np.array([[1.0], [-1.0], [1.0]], "f"))
-    labels = np.array([2**24, 2**24 + 1])
-    loss = head(nd.ones((2, 1)), labels, index=labels).asnumpy()
-    # float32 would make one class of the two: then both losses would be alike.
-    assert loss[0] < 1e-3
-    assert loss[1] > 100
-
-
 def test_ranks_of_unlike_configuration_are_told_so_on_every_rank():
     def work(comm):
         with pytest.raises(InputError) as caught:
