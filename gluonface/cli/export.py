@@ -14,9 +14,14 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--out",
-        required=True,
         metavar="PREFIX",
         help="writes PREFIX-symbol.json, PREFIX-0000.params and PREFIX.json, the model card",
+    )
+    parser.add_argument(
+        "--centers",
+        metavar="FILE.npy",
+        help="write the class centres of the run folder or checkpoint, float32, one row per class; "
+        "may be given without --out",
     )
     parser.add_argument("--onnx", action="store_true", help="write PREFIX.onnx as well")
     parser.add_argument(
@@ -48,9 +53,44 @@ def run(args):
             if args.int8
             else "--calibrate is for --int8, which is not given"
         )
+    if args.out is None:
+        _only_centers(args)
+    if args.centers is not None:
+        _export_centers(args.model, args.centers)
+        if args.out is None:
+            return 0
     known = {"name": args.name, "training_data": args.training_data, "licence": args.licence}
     card = {key: value for key, value in known.items() if value}
     files = export_source(args.model, args.out, onnx=args.onnx, card=card, calibrate=args.calibrate)
     for path in files.values():
         sys.stdout.write(f"{path.stat().st_size:>12,} bytes  {path}\n")
     return 0
+
+
+def _only_centers(args):
+    """Raise InputError if something is asked for that needs --out."""
+    from ..errors import InputError
+
+    if args.centers is None:
+        raise InputError("nothing to write: give --out PREFIX, --centers FILE.npy, or both")
+    names = ("onnx", "int8", "name", "training_data", "licence")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
+    if given:
+        raise InputError(f"{', '.join(given)}: this is of the model, so give --out PREFIX as well")
+
+
+def _export_centers(source, path):
+    """Write the class centres of a run, and print file and shape."""
+    import pathlib
+    import sys
+
+    from ..errors import InputError
+    from ..training.head_files import export_centers
+
+    path = pathlib.Path(path).expanduser()
+    if path.suffix != ".npy" or path.is_dir():
+        raise InputError(f"--centers {path}: a file that ends in .npy was expected")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = export_centers(source, path)
+    size = " x ".join(map(str, shape))
+    sys.stdout.write(f"{path.stat().st_size:>12,} bytes  {path}  {size} float32\n")

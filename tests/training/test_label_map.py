@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from test_trainer import make
 
+from gluonface.cli import main
 from gluonface.errors import InputError
+from gluonface.training import row_files
 from gluonface.training.callbacks import SaveCheckpoints
 from gluonface.training.checkpoint import Checkpoints
 from gluonface.training.head_files import export_centers, find_checkpoint
@@ -111,7 +113,32 @@ def test_a_run_takes_them_and_says_so(tiny, noise_set, run, caplog):
         make(noise_set, head={"init": "same"})
 
 
-def test_export_in_one_file(run, tmp_path):
+def test_export_in_one_file(run, tmp_path, capsys, monkeypatch):
     folder, old = run
     assert export_centers(folder, tmp_path / "centers.npy") == (6, 8)
     np.testing.assert_array_equal(np.load(tmp_path / "centers.npy"), old)
+
+    monkeypatch.setattr(row_files, "PIECE", 2 * 8 * 4)  # two rows at a time
+    file = tmp_path / "new/centers.npy"
+    for source in (folder, folder / "checkpoints/last"):
+        assert main(["export", "--model", str(source), "--centers", str(file)]) == 0
+        assert f"{file}  6 x 8 float32" in capsys.readouterr().out
+        got = np.load(file, allow_pickle=False)
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, old)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give --out PREFIX, --centers FILE.npy, or both"),
+        (["--centers", "c.npy", "--onnx"], "--onnx: this is of the model"),
+        (["--centers", "c.txt"], "ends in .npy"),
+        (["--centers", "c.npy"], "neither a run folder with a checkpoint nor a checkpoint"),
+    ],
+)
+def test_wrong_use_of_the_export(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "--model", "nothing", *arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
