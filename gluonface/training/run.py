@@ -4,7 +4,6 @@ import dataclasses
 import importlib.util
 import logging
 import pathlib
-import re
 import sys
 
 from .._compat import mx
@@ -13,6 +12,7 @@ from . import callbacks as watch
 from .agreement import together
 from .checkpoint import Checkpoints, load_state
 from .config import config_to_dict
+from .devices import communicator, contexts
 from .heads import build_head, start_centers
 from .optimizers import Updates
 from .precision import LossScale, reduced
@@ -21,7 +21,7 @@ from .run_folder import RunFolder
 from .schedules import learning_rate, margin_strength
 from .trainer import Trainer
 
-__all__ = ["build", "contexts", "train"]
+__all__ = ["build", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -260,49 +260,6 @@ def check_auxiliary(config):
             "loss.auxiliary.focal: focal loss reads the target's probability off the loss, which "
             "smoothing changes; give one of them"
         )
-
-
-def communicator(parallel):
-    """Return the communicator of ``train.parallel``."""
-    from ..parallel import Horovod, Local
-
-    return Horovod() if parallel == "horovod" else Local()
-
-
-def contexts(text, comm=None):
-    """Return the MXNet contexts of ``cpu``, ``gpu``, ``cpu0,cpu1``, ``gpu0,gpu1``.
-
-    A ``gpu`` without number is, with several processes, that of the process's local rank.
-
-    Raises
-    ------
-    InputError
-        If the text is something else, or names a GPU that MXNet does not see.
-    """
-    result = []
-    for word in str(text).split(","):
-        match = re.fullmatch(r"(cpu|gpu)[(:]?(\d*)\)?", word.strip())
-        if not match:
-            raise InputError(
-                f"--ctx {text!r}: {word.strip()!r} is no device; expected cpu, gpu, or a list "
-                "such as gpu0,gpu1"
-            )
-        kind, number = match[1], int(match[2] or 0)
-        if kind == "gpu":
-            if not match[2] and comm is not None:
-                number = comm.local_rank
-            count = mx.context.num_gpus()
-            if number >= count:
-                raise InputError(
-                    f"--ctx {text!r}: there is no gpu{number}; MXNet sees {count} GPUs"
-                    + ("" if count else " (the CUDA build is gluonface[cu112])")
-                )
-        result.append(mx.Context(kind, number))
-    if len(set(map(str, result))) < len(result):
-        raise InputError(f"--ctx {text!r} names a device twice")
-    if len({context.device_type for context in result}) > 1:
-        raise InputError(f"--ctx {text!r} mixes CPUs and GPUs; take one kind")
-    return result
 
 
 def initialise(net, source):

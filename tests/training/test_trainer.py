@@ -11,9 +11,10 @@ from gluonface.errors import InputError, TrainingError
 from gluonface.training.callbacks import NanGuard, SaveCheckpoints
 from gluonface.training.checkpoint import Checkpoints, load_state
 from gluonface.training.config import config_from_dict
+from gluonface.training.devices import contexts
 from gluonface.training.optimizers import Updates
 from gluonface.training.precision import LossScale, _cpu_has_bfloat16
-from gluonface.training.run import build, contexts
+from gluonface.training.run import build
 from gluonface.training.trainer import EVENTS
 
 

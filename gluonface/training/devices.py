@@ -1,0 +1,51 @@
+"""What a run computes on: its processes and their devices."""
+
+import re
+
+from .._compat import mx
+from ..errors import InputError
+
+__all__ = ["communicator", "contexts"]
+
+
+def communicator(parallel):
+    """Return the communicator of ``train.parallel``."""
+    from ..parallel import Horovod, Local
+
+    return Horovod() if parallel == "horovod" else Local()
+
+
+def contexts(text, comm=None):
+    """Return the MXNet contexts of ``cpu``, ``gpu``, ``cpu0,cpu1``, ``gpu0,gpu1``.
+
+    A ``gpu`` without number is, with several processes, that of the process's local rank.
+
+    Raises
+    ------
+    InputError
+        If the text is something else, or names a GPU that MXNet does not see.
+    """
+    result = []
+    for word in str(text).split(","):
+        match = re.fullmatch(r"(cpu|gpu)[(:]?(\d*)\)?", word.strip())
+        if not match:
+            raise InputError(
+                f"--ctx {text!r}: {word.strip()!r} is no device; expected cpu, gpu, or a list "
+                "such as gpu0,gpu1"
+            )
+        kind, number = match[1], int(match[2] or 0)
+        if kind == "gpu":
+            if not match[2] and comm is not None:
+                number = comm.local_rank
+            count = mx.context.num_gpus()
+            if number >= count:
+                raise InputError(
+                    f"--ctx {text!r}: there is no gpu{number}; MXNet sees {count} GPUs"
+                    + ("" if count else " (the CUDA build is gluonface[cu112])")
+                )
+        result.append(mx.Context(kind, number))
+    if len(set(map(str, result))) < len(result):
+        raise InputError(f"--ctx {text!r} names a device twice")
+    if len({context.device_type for context in result}) > 1:
+        raise InputError(f"--ctx {text!r} mixes CPUs and GPUs; take one kind")
+    return result
