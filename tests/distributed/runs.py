@@ -1,15 +1,12 @@
 """Starts whole training runs on several processes, as a user would."""
 
 import csv
-import importlib.util
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
-import pytest
+import two_processes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/training/tiny.py"
@@ -34,32 +31,11 @@ def launch(processes, run, data, *more, point="none:0", settings=(), timeout=400
 
     Skips the test when Horovod is not installed, or lacks MXNet or Gloo.
     """
-    if importlib.util.find_spec("horovod") is None:
-        pytest.skip("needs Horovod: scripts/install-horovod.sh builds it")
     command = [sys.executable, "-W", "ignore", str(TINY), point, "train"]
     command += ["--run", str(run), "--data", str(data), "--parallel", "horovod"]
     for setting in (*SETTINGS, *settings):
         command += ["--set", setting]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "gluonface.parallel.launch", "-np", str(processes), "--gloo"),
-            *("--start-timeout", "300"),  # the machine may be busy with something else
-            *(*command, *more),
-        ],
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "HOROVOD_GLOO_TIMEOUT_SECONDS": "600",  # the same
-            "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
-        },
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    if "support has not been built" in done.stdout + done.stderr:
-        pytest.skip("Horovod is installed without MXNet or Gloo: scripts/install-horovod.sh")
-    return done
+    return two_processes.launch(processes, *command, *more, timeout=timeout)
 
 
 def finish(*arguments, **options):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import sys
 import time
 
@@ -86,14 +87,14 @@ def test_resume_on_as_many_processes_is_exact(tmp_path, data, optimizer):
 @pytest.mark.parametrize("point", ["backward:5@1", "rows:2@1", "write:2@0", "backward:5@0"])
 def test_a_killed_process_ends_the_job_and_resume_goes_on(tmp_path, data, point):
     run, rank = tmp_path / "run", point[-1]
-    began = time.monotonic()
     done = launch(2, run, data, point=point)
-    taken = time.monotonic() - began
+    ended = time.time()
     assert done.returncode != 0
     other = 1 - int(rank)
     assert f"[{other}]<stderr>:gluonface train: error: rank {rank} ended" in done.stderr
     assert f"rank {rank} was killed" in done.stderr  # by the launcher
-    assert taken < 60, "start, steps, the kill, and at most 30 s after it"
+    killed = float(re.search(rf"{point.split(':')[0]} at ([0-9.]+)", done.stderr)[1])
+    assert ended - killed < 30
     last = run / "checkpoints/last"
     assert json.loads((last / "manifest.json").read_text())["trainer"]["progress"]["step"] == 3
     finish(2, run, data, "--resume")

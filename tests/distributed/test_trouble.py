@@ -1,0 +1,119 @@
+"""What the user is told when processes of a job are late, cannot meet, or lack a part."""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from two_processes import launch
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LATE = """
+import logging, sys, time
+logging.basicConfig(stream=sys.stderr)
+from gluonface._compat import mx
+from gluonface.parallel import Horovod
+comm = Horovod()
+comm.barrier("all.here")
+if comm.rank == 1:
+    time.sleep(10**6)
+comm.allgather(mx.nd.ones((2, 8)), name="head.x")
+"""
+ALONE = """
+from gluonface.errors import GluonfaceError
+from gluonface.parallel import Horovod
+try:
+    Horovod()
+except GluonfaceError as error:
+    print(type(error).__name__, error)
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_late_collective_is_named_and_then_ends_the_job(monkeypatch):
+    monkeypatch.setenv("HOROVOD_STALL_CHECK_TIME_SECONDS", "3")
+    monkeypatch.setenv("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", "8")
+    monkeypatch.setenv("HOROVOD_GLOO_TIMEOUT_SECONDS", "600")  # the machine may be busy
+    begin = time.monotonic()
+    done = launch(2, sys.executable, "-c", LATE)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "rank 0 has waited" in said  # the one that waits: itself and where
+    assert "in the collective 'head.x'" in said
+    assert re.search(r"1: \[head\.x", said), said  # Horovod, on rank 0: who is missing
+    assert "rank 0 lost the other ranks in the collective 'head.x'" in said  # and the end
+    assert time.monotonic() - begin < 200  # it would sleep for days
+
+
+def alone(folder=None, code=ALONE, **environment):
+    """Run code in a process of its own and return what it printed."""
+    path = [str(folder)] if folder else []
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([*path, str(ROOT)]),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.stdout + done.stderr
+
+
+def test_horovod_that_is_missing():
+    hide = "import sys; sys.modules['horovod'] = None\n"
+    find = "import importlib.util as u; f = u.find_spec\n"
+    find += "u.find_spec = lambda n, *a: None if n == 'horovod' else f(n, *a)\n"
+    said = alone(code=hide + find + ALONE)
+    assert said.startswith("MissingExtraError")
+    assert "gluonface[horovod]" in said
+
+
+def test_horovod_that_was_built_without_mxnet(tmp_path):
+    """As its own wheels are: horovod.mxnet is there, and says so when it is imported."""
+    package = tmp_path / "horovod" / "mxnet"
+    package.mkdir(parents=True)
+    (tmp_path / "horovod" / "__init__.py").write_text("")
+    (package / "__init__.py").write_text(
+        "raise ImportError('Extension horovod.mxnet has not been built')"
+    )
+    said = alone(tmp_path)
+    assert said.startswith("GluonfaceError")
+    assert "has not been built" in said
+    assert "HOROVOD_WITH_MXNET=1" in said
+
+
+def test_a_port_that_another_program_has():
+    """The processes meet at a port; here something else answers there."""
+    pytest.importorskip("horovod")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(8)
+        port = str(taken.getsockname()[1])
+        said = alone(
+            HOROVOD_RANK="0",
+            HOROVOD_SIZE="2",
+            HOROVOD_LOCAL_RANK="0",
+            HOROVOD_LOCAL_SIZE="2",
+            HOROVOD_CROSS_RANK="0",
+            HOROVOD_CROSS_SIZE="1",
+            HOROVOD_CONTROLLER="gloo",
+            HOROVOD_CPU_OPERATIONS="gloo",
+            HOROVOD_HOSTNAME="localhost",
+            HOROVOD_GLOO_IFACE="lo",
+            HOROVOD_GLOO_RENDEZVOUS_ADDR="127.0.0.1",
+            HOROVOD_GLOO_RENDEZVOUS_PORT=port,
+            HOROVOD_GLOO_TIMEOUT_SECONDS="10",
+        )
+    assert said.startswith("GluonfaceError the processes of the job cannot reach each other")
+    assert "if a port is in use by another job, start again" in said
