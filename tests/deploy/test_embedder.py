@@ -142,8 +142,8 @@ def test_says_what_runs(small_prefix, caplog):
         model = Embedder.load(small_prefix, ctx="cpu")
     lines = [r.getMessage() for r in caplog.records if "runs with" in r.getMessage()]
     assert len(lines) == 1
-    assert "small (16-d) runs with MXNet 1.9.1 (cpu(0))" in lines[0]
-    assert model.engine == "MXNet 1.9.1 (cpu(0))"
+    assert "small (16-d) runs with MXNet 1.9.1, fused graph (cpu(0))" in lines[0]
+    assert model.engine == "MXNet 1.9.1, fused graph (cpu(0))"
     assert model.embedding_size == model.card["embedding_size"] == 16
     assert model.card["name"] == "small"
 
