@@ -12,17 +12,21 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def launch(processes, *command, timeout=240):
+def launch(processes, *command, timeout=400):
     """Run a command on some ranks and return the finished process.
+
+    Patient, as the machine may be busy with something else.
 
     Skips the test when Horovod is not installed, or lacks MXNet or Gloo.
     """
     if importlib.util.find_spec("horovod") is None:
         pytest.skip("needs Horovod: scripts/install-horovod.sh builds it")
     launcher = (sys.executable, "-m", "gluonface.parallel.launch", "-np", str(processes), "--gloo")
+    launcher += ("--start-timeout", "300")
     done = subprocess.run(
         [*launcher, *command],
         env={
+            "HOROVOD_GLOO_TIMEOUT_SECONDS": "600",
             **os.environ,
             "OMP_NUM_THREADS": "1",
             "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -49,8 +49,10 @@ def test_with_frozen_statistics_the_curves_are_one(tmp_path, faces):
 def test_with_batch_statistics_they_stay_near(tmp_path, faces):
     """Each process normalises its own 4 of 8 images: another network, a little."""
     one, two = curves(tmp_path, faces, "none:0")
-    assert abs(two[0] / one[0] - 1) < 0.2
-    # The means over eight steps: single ones are noise of the batches.
+    # Measured with train.seed 0 and 1: the first step differs by 1.8 % and 0.3 %; single later ones
+    # by up to 32 %, so means over eight steps are compared: 0.01 and 1.5 %, 5.9 and 9.2 %. The
+    # bands leave room for a processor that rounds in another way, no more.
+    assert abs(two[0] / one[0] - 1) < 0.05
     for part in range(2):
         a, b = (curve[8 * part : 8 * part + 8].mean() for curve in (one, two))
-        assert abs(b / a - 1) < 0.1, (part, a, b)
+        assert abs(b / a - 1) < 0.15, (part, a, b)

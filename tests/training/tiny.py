@@ -9,6 +9,7 @@ import dataclasses
 import os
 import signal
 import sys
+import time
 
 from gluonface._compat import mx
 from gluonface.model_zoo import BACKBONES, Backbone, ModelCfg
@@ -73,7 +74,7 @@ def bomb(owner, name, number, point, signum=signal.SIGKILL):
     def wrapped(*args, **kwargs):
         calls[0] += 1
         if calls[0] == number:
-            sys.stderr.write(f"{point}\n")
+            sys.stderr.write(f"{point} at {time.time():.3f}\n")
             sys.stderr.flush()
             os.kill(os.getpid(), signum)
         return original(*args, **kwargs)
