@@ -93,8 +93,8 @@ def embed_pictures(
         place = _open(folder, pictures, model_key)
     elif size > 1:
         raise InputError(
-            "several ranks share their embeddings through a cache folder: leave --no-cache out, and "
-            "give a model from files; random weights are not cached"
+            "several ranks share their embeddings through a cache folder: leave --no-cache out, "
+            "and give a model from files; random weights are not cached"
         )
     held = {}
     with _bar(len(pictures), progress and rank == 0, name) as bar:

@@ -55,7 +55,10 @@ def test_found_and_joined_by_the_commands(tmp_path, capsys):
     np.save(tmp_path / "rows.npy", rows.astype(np.float32))
     words = ["data", "clean", str(tmp_path / "set"), "--embeddings", str(tmp_path / "rows.npy")]
     out = tmp_path / "clean"
-    assert main([*words, "--centers", "means", "--out", str(out), "--same", "0.7", "--angle", "50"]) == 0
+    assert (
+        main([*words, "--centers", "means", "--out", str(out), "--same", "0.7", "--angle", "50"])
+        == 0
+    )
     assert "same people  1 pairs" in capsys.readouterr().out
     assert read_identity_map(out / "same.csv") == {(0, 2): (0, 0)}
     joined = tmp_path / "joined"
