@@ -73,6 +73,8 @@ def test_each_network_of_a_family_has_its_names():
     named = 0
     for name in BACKBONES.list():
         cfg, make = BACKBONES.get(name)
+        if not make.__module__.startswith("gluonface."):
+            continue  # of another test
         net = make(cfg, prelu="plain")
         family = FAMILIES.get(type(net).__name__) or next(
             (f for key, f in FAMILIES.items() if name.startswith(key)), None
