@@ -22,8 +22,8 @@ __all__ = ["Horovod", "Local", "agree"]
 
 logger = logging.getLogger(__name__)
 LATE = "60"  # seconds after which a rank says what it is waiting for
-# Horovod's own check, on rank 0, says which ranks are missing in which collective after LATE
-# seconds; after this many it ends the job on all ranks.
+# Seconds after which it ends, and the launcher with it the other ranks. Horovod's own shutdown
+# after this time was not seen to end a job under Gloo.
 HANGS = "600"
 
 BUILD = (
@@ -102,9 +102,9 @@ class Horovod:
     Notes
     -----
     A rank that waits for more than HOROVOD_STALL_CHECK_TIME_SECONDS, 60 unless set, says in which
-    collective; rank 0 says which ranks are missing there. After
-    HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, all ranks end with an error. When a process
-    dies the others end at once.
+    collective: the ranks that do not say so are the missing ones. After
+    HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, it ends, and the launcher ends the others.
+    When a process dies the others end at once.
     """
 
     def __init__(self):
@@ -119,7 +119,7 @@ class Horovod:
                 f"probably built without MXNet. With MXNet installed, build it again: {BUILD}"
             ) from error
         self._late = float(os.environ.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", LATE))
-        os.environ.setdefault("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", HANGS)
+        self._hangs = float(os.environ.setdefault("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", HANGS))
         try:
             hvd.init()
         except Exception as error:
@@ -163,18 +163,29 @@ class Horovod:
         while True:
             time.sleep(self._late / 12)
             waiting = self._waiting
-            if waiting in (None, told):
+            if waiting is None:
                 continue
             name, since = waiting
-            if time.monotonic() - since > self._late:
+            waited = time.monotonic() - since
+            if waiting != told and waited > self._late:
                 told = waiting
                 logger.warning(
-                    "rank %d has waited %.0f s for other ranks in the collective %r; rank 0 says "
-                    "which of them are missing",
+                    "rank %d has waited %.0f s for other ranks in the collective %r; the ranks "
+                    "that do not say so are the missing ones",
                     self.rank,
-                    time.monotonic() - since,
+                    waited,
                     name,
                 )
+            if 0 < self._hangs < waited:
+                logger.critical(
+                    "rank %d gives up after %.0f s in the collective %r and ends the job. A rank "
+                    "hangs or does other work; --resume goes on from the last checkpoint, and "
+                    "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS sets this time",
+                    self.rank,
+                    waited,
+                    name,
+                )
+                os._exit(1)  # Python's own thread is inside Horovod and cannot be interrupted
 
     def allreduce(self, x, op="sum", name=None):
         """Return the elementwise reduction over all ranks, on every rank. Does not block.
