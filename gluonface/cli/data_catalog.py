@@ -9,6 +9,10 @@ def add_arguments(parser):
     parser.add_argument(
         "--check", metavar="DIR", help="compare the files of a download with the known MD5 sums"
     )
+    parser.add_argument(
+        "--mirror", metavar="DIR", help="copy the files of a set from a local mirror to --out"
+    )
+    parser.add_argument("--out", metavar="DIR", help="with --mirror: the folder to write")
     parser.add_argument("--json", metavar="FILE", help="write the entries, or the check, to FILE")
 
 
@@ -16,15 +20,22 @@ def run(args):
     """Run the command and return the exit status."""
     import dataclasses
 
-    from ..data.catalog import CATALOG, check_files
+    from ..data.catalog import CATALOG
+    from ..data.downloads import check_files, copy_from_mirror
     from ..errors import InputError
     from ..files import write_json
 
     pattern = args.name is None or any(c in args.name for c in "*?[")
-    if args.check is not None:
+    if (args.mirror is None) != (args.out is None):
+        raise InputError("--mirror and --out go together: where from, and where to")
+    if args.check is not None or args.mirror is not None:
         if pattern:
-            raise InputError("--check needs the name of one set")
-        found = check_files(CATALOG.get(args.name), args.check)
+            raise InputError("--check and --mirror need the name of one set")
+        entry = CATALOG.get(args.name)
+        if args.mirror is not None:
+            found = copy_from_mirror(entry, args.mirror, args.out)
+        else:
+            found = check_files(entry, args.check)
         for name, state in found.items():
             sys.stdout.write(f"{name:16} {state}\n")
         if args.json:

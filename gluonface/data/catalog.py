@@ -5,16 +5,11 @@ rounds, `images` is None and `about` has its words.
 """
 
 import dataclasses
-import hashlib
-import pathlib
 from typing import Optional
 
-from tqdm import tqdm
-
-from ..errors import InputError
 from ..registry import Registry
 
-__all__ = ["CATALOG", "Entry", "check_files", "recognise"]
+__all__ = ["CATALOG", "Entry", "recognise"]
 
 CATALOG = Registry("data set")
 
@@ -319,44 +314,3 @@ def recognise(identities=None, images=None, pairs=None, same=None):
         if fits:
             found.append(entry)
     return found
-
-
-def check_files(entry, folder, progress=True):
-    """Compare the files of a download with the known sums.
-
-    Parameters
-    ----------
-    entry : Entry
-    folder : str or pathlib.Path
-    progress : bool, default True
-        Show a progress bar on standard error.
-
-    Returns
-    -------
-    dict of str to str
-        By file name: ``good``, ``wrong`` or ``missing``.
-
-    Raises
-    ------
-    InputError
-        When no sums are known, or none of the files is there.
-    """
-    if not entry.md5:
-        raise InputError(
-            f"no sums of {entry.title} are known; look at its content with gluonface data verify"
-        )
-    folder = pathlib.Path(folder)
-    there = {name: folder / name for name in entry.md5 if (folder / name).is_file()}
-    if not there:
-        raise InputError(f"{folder} has none of the files {', '.join(entry.md5)}")
-    result = dict.fromkeys(entry.md5, "missing")
-    total = sum(path.stat().st_size for path in there.values())
-    with tqdm(total=total, unit="B", unit_scale=True, disable=None if progress else True) as bar:
-        for name, path in there.items():
-            digest = hashlib.md5(usedforsecurity=False)
-            with open(path, "rb") as file:
-                for block in iter(lambda: file.read(1 << 20), b""):
-                    digest.update(block)
-                    bar.update(len(block))
-            result[name] = "good" if digest.hexdigest() == entry.md5[name] else "wrong"
-    return result

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from gluonface.cli import main
-from gluonface.data.catalog import CATALOG, check_files, recognise
+from gluonface.data.catalog import CATALOG, recognise
+from gluonface.data.downloads import check_files
 from gluonface.errors import InputError
 
 TRAINING = ["ms1mv2", "ms1mv3", "glint360k", "casia-webface", "vggface2"]
@@ -62,6 +63,31 @@ def test_files_are_checked(tmp_path, monkeypatch, capsys):
         check_files(entry, tmp_path / "nothing", progress=False)
     with pytest.raises(InputError, match="no sums of LFW"):
         check_files(CATALOG.get("lfw"), tmp_path, progress=False)
+
+
+def test_files_come_from_a_local_mirror(tmp_path, monkeypatch, capsys):
+    entry = CATALOG.get("glint360k")
+    monkeypatch.setitem(entry.md5, "train.idx", hashlib.md5(b"0\t0\n").hexdigest())
+    mirror, out = tmp_path / "disk", tmp_path / "out"
+    (mirror / "glint360k").mkdir(parents=True)
+    (mirror / "glint360k" / "train.idx").write_bytes(b"0\t0\n")
+    (mirror / "glint360k" / "readme").write_text("not of the set")
+    words = ["data", "catalog", "glint360k", "--mirror", str(mirror), "--out", str(out)]
+    assert main(words) == 0
+    assert "good" in capsys.readouterr().out
+    assert (out / "train.idx").read_bytes() == b"0\t0\n"
+    assert main(words) == 0
+    assert "there" in capsys.readouterr().out
+    (mirror / "glint360k" / "train.rec").write_bytes(b"cut short")
+    assert main(words) == 1
+    assert "8483be5af6f9906e19f85dee49132f8e was expected" in capsys.readouterr().err
+    assert sorted(path.name for path in out.iterdir()) == ["train.idx"]
+    (mirror / "lfw.bin").write_bytes(b"pack")
+    (mirror / "calfw.bin").write_bytes(b"another")
+    assert main(["data", "catalog", "lfw", "--mirror", str(mirror), "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["lfw.bin", "train.idx"]
+    assert main(["data", "catalog", "lfw", "--mirror", str(mirror)]) == 2
+    assert main(["data", "catalog", "lfw", "--mirror", str(out / "x"), "--out", "y"]) == 2
 
 
 def test_the_command(tmp_path, capsys):
