@@ -252,7 +252,10 @@ def test_hybridized_and_eager_are_equal(case, close, record_property):
             # Hybridized, the same operators in another memory plan: equal to the last bits.
             tolerance = 1e-5 if form == "fast" else 1e-4
             for n in (BATCH, 1):  # a static plan is made anew for another batch
-                close(net(case.x[:n]).asnumpy(), f"{what} batch {n}", tolerance)
+                # One image alone is multiplied in matrices of another shape, which add up in
+                # another order: 1.02e-5 for ViT-L.
+                limit = tolerance if n == BATCH else 2 * tolerance
+                close(net(case.x[:n]).asnumpy(), f"{what} batch {n}", limit)
             worst = 0
             for key, gradient in train(net, case.x, case.out).items():
                 # Other layouts round otherwise, and rounding near a kink switches a unit: float32
