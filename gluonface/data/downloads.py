@@ -17,7 +17,7 @@ def check_files(entry, folder, progress=True):
 
     Parameters
     ----------
-    entry : Entry
+    entry : gluonface.data.catalog.Entry
     folder : str or pathlib.Path
     progress : bool, default True
         Show a progress bar on standard error.
@@ -58,7 +58,7 @@ def copy_from_mirror(entry, mirror, out, progress=True):
 
     Parameters
     ----------
-    entry : Entry
+    entry : gluonface.data.catalog.Entry
     mirror : str or pathlib.Path
         A folder, such as a mounted disk, with the files in it or in its folder ``entry.name``.
     out : str or pathlib.Path
