@@ -14,6 +14,7 @@ from .journal import file_stamp
 from .photos import find_photos
 from .record_job import write_identities, write_set
 from .records import RecordDataset
+from .text_files import read_text
 
 __all__ = ["pack", "read_list"]
 
@@ -175,10 +176,7 @@ def read_list(path):
     DataError
         Names the line that is something else.
     """
-    try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error.reason})") from error
+    lines = read_text(path).splitlines()
     labels, names = [], []
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):

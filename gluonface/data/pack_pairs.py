@@ -8,10 +8,10 @@ from tqdm import tqdm
 from ..errors import DataError, InputError
 from . import images
 from .packs import VerificationPack
+from .photos import SUFFIXES
+from .text_files import read_text
 
 __all__ = ["pack_pairs", "read_pairs"]
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 def pack_pairs(pairs, root, out, size=112, resize=False, quality=95, progress=True):
@@ -100,12 +100,7 @@ def read_pairs(path):
     DataError
         Names the line that is something else.
     """
-    try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error.reason})") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    lines = read_text(path).splitlines()
     result = []
     lfw = bool(lines) and len(lines[0].split()) <= 2 and lines[0].replace("\t", " ").split() != []
     lfw = lfw and all(word.isdigit() for word in lines[0].split())

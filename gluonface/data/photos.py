@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from ..errors import DataError, InputError
+from .text_files import read_text
 
 __all__ = ["SUFFIXES", "find_photos", "read_landmarks"]
 
@@ -61,12 +62,7 @@ def read_landmarks(path):
         Names the line that is something else, or the photograph that is named twice.
     """
     path = pathlib.Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error.reason})") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    text = read_text(path)
     if path.suffix.lower() == ".json":
         return _from_json(text, path)
     result = {}

@@ -6,7 +6,6 @@ where it was when it is asked for again.
 
 import csv
 import hashlib
-import pathlib
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from ..errors import DataError, InputError
 from .journal import file_stamp
 from .record_job import write_identities, write_set
 from .records import RecordDataset
+from .text_files import read_text
 
 __all__ = ["merge", "read_identities", "read_identity_map", "shuffle", "subset"]
 
@@ -305,12 +305,7 @@ def read_identity_map(path):
 
 
 def _lines(path):
-    try:
-        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error.reason})") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    text = read_text(path)
     return [
         (number, line.strip())
         for number, line in enumerate(text.splitlines(), start=1)
