@@ -6,12 +6,12 @@ from .._compat import mx
 from ..nn import PReLU
 from ._base import Backbone, ModelCfg
 
-__all__ = ["KAIMING_UNIFORM", "LINEAR_DEFAULT", "Staged", "cavaface", "rounded"]
+__all__ = ["KAIMING_UNIFORM", "UNIFORM", "Staged", "cavaface", "rounded"]
 
-# Uniform with variance 2 / fan_in, for convolutions, and with variance 1 / (3 fan_in), for linear
-# layers: what the references start from where they do not say.
-KAIMING_UNIFORM = ("uniform", "in", 6)
-LINEAR_DEFAULT = ("uniform", "in", 1)
+KAIMING_UNIFORM = ("uniform", "in", 6)  # of variance 2 / fan_in
+# How a `Staged` starts whose reference draws convolutions so and says nothing of linear layers,
+# which PyTorch then gives the variance 1 / (3 fan_in).
+UNIFORM = {"conv_init": KAIMING_UNIFORM, "linear_init": ("uniform", "in", 1)}
 
 
 class Staged(Backbone):

@@ -9,7 +9,7 @@ import functools
 
 from ..nn import SE, Chain, ConvBN, MobileHead
 from ._base import register
-from ._mobile import KAIMING_UNIFORM, LINEAR_DEFAULT, Staged, cavaface
+from ._mobile import UNIFORM, Staged, cavaface
 
 __all__ = []
 
@@ -58,13 +58,7 @@ def _register(name, params, macs):
         aliases=(f"efficientnet-{name}",),
     )
     def build(cfg, **kwargs):
-        return Staged(
-            cfg,
-            functools.partial(layers, name=name),
-            conv_init=KAIMING_UNIFORM,
-            linear_init=LINEAR_DEFAULT,
-            **kwargs,
-        )
+        return Staged(cfg, functools.partial(layers, name=name), **UNIFORM, **kwargs)
 
 
 for _row in (

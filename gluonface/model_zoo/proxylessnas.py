@@ -7,7 +7,7 @@ import functools
 
 from ..nn import Chain, ConvBN, MobileHead, ReLU6
 from ._base import register
-from ._mobile import KAIMING_UNIFORM, LINEAR_DEFAULT, Staged, cavaface
+from ._mobile import UNIFORM, Staged, cavaface
 
 __all__ = []
 
@@ -71,13 +71,7 @@ def _register(name, params, macs):
         aliases=(f"proxyless_{name}",),
     )
     def build(cfg, **kwargs):
-        return Staged(
-            cfg,
-            functools.partial(layers, name=name),
-            conv_init=KAIMING_UNIFORM,
-            linear_init=LINEAR_DEFAULT,
-            **kwargs,
-        )
+        return Staged(cfg, functools.partial(layers, name=name), **UNIFORM, **kwargs)
 
 
 _register("mobile", 2_842_040, 307_392_576)
