@@ -4,11 +4,12 @@
     python docs/measure.py backbone data        # some
     python docs/measure.py flip sources finetune --faces FOLDER
     OMP_NUM_THREADS=2 python docs/measure.py zoo --seconds 100     # again until all are measured
+    python docs/measure.py checks                                  # goes on after a stop
 
-Run it on a machine with nothing else to do. `zoo` writes the package's table of backbones. Each
-other name is one file in docs/results, which a page includes beside the command that made it;
-`readme` puts some of them into README.rst. `quickstart` and `log` read the folder that
-scripts/quickstart.sh left in runs/ (or --runs DIR).
+Run it on a machine with nothing else to do; `checks` alone does not time. `zoo` writes the
+package's table of backbones. Each other name is one file in docs/results, which a page includes
+beside the command that made it; `readme` puts some of them into README.rst. `quickstart` and `log`
+read the folder that scripts/quickstart.sh left in runs/ (or --runs DIR).
 """
 
 import argparse
@@ -296,8 +297,21 @@ def _backbone_speed(name):
     return row
 
 
+def checks(args, scratch):
+    """What the tests of --models find, or of the backbones that are not in the table yet."""
+    import _checks
+
+    from gluonface.model_zoo import BACKBONES, list_models
+
+    path = RESULTS / "zoo_checks.csv"
+    done = () if args.again else _checks.read(path)
+    names = args.models or [name for name in list_models() if name not in done]
+    names = sorted(map(BACKBONES.resolve, names), key=lambda name: BACKBONES.get(name)[0].macs)
+    _checks.check(path, names, scratch)
+
+
 PHOTOGRAPHS = (flip, sources, finetune)  # need --faces
-EVERYTHING = (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS, readme, zoo)
+EVERYTHING = (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS, readme, zoo, checks)
 MEASUREMENTS = {made.__name__: made for made in EVERYTHING}
 
 
@@ -308,7 +322,10 @@ def main():
     parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs", metavar="DIR")
     parser.add_argument("--faces", type=pathlib.Path, help="folder with real faces and a model")
     parser.add_argument("--seconds", type=float, default=3600, help="for zoo: how long at most")
-    parser.add_argument("--again", action="store_true", help="for zoo: measure all anew")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="for checks: test these")
+    parser.add_argument(
+        "--again", action="store_true", help="for zoo and checks: all anew, not what is missing"
+    )
     args = parser.parse_args()
     unknown = set(args.names) - set(MEASUREMENTS)
     if unknown:
