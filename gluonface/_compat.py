@@ -19,11 +19,16 @@ import sys
 
 from .errors import GluonfaceError
 
-__all__ = ["cv2", "mx", "prepare", "usable_cores"]  # noqa: F822  (mx and cv2 come from __getattr__)
+# noqa below: mx and cv2 come from __getattr__.
+__all__ = ["cv2", "lean_spec", "mx", "prepare", "usable_cores"]  # noqa: F822
 
 logger = logging.getLogger(__name__)
 
 NEWEST_PYTHON = (3, 12)  # 3.13 has no wheel of NumPy 1.26, the last NumPy that MXNet can use
+
+# What MXNet's import loads if it is installed, with pandas and much else after it, for its old
+# FeedForward and its own tests. Half the time of the import and 95 of 250 MB of every process.
+NOT_NEEDED = ("sklearn", "scipy.stats")
 
 # The CUDA 11 libraries that mxnet-cu112 links, as PyPI ships them, in an order in which each
 # finds those it needs already loaded: (folder below site-packages/nvidia, soname).
@@ -188,6 +193,38 @@ def prepare():
     _restore_numpy_names()
     if _installed("mxnet-cu112"):
         _load_cuda()
+
+
+class _LeanLoader:
+    """Loads MXNet while what it does not need cannot be found."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__spec__.loader = module.__loader__ = self._loader
+        hidden = [name for name in NOT_NEEDED if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(hidden))  # None: an import of it fails
+        try:
+            self._loader.exec_module(module)
+        finally:
+            for name in hidden:
+                if sys.modules.get(name, self) is None:
+                    del sys.modules[name]
+
+
+def lean_spec(name):
+    """Return the import's spec of MXNet, or None if it is not installed."""
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.loader is not None:
+        spec.loader = _LeanLoader(spec.loader)
+    return spec
 
 
 def _import_mxnet():

@@ -11,7 +11,7 @@ __all__ = ["install"]
 
 
 class _Preparation:
-    """A finder that finds nothing, but is asked for `mxnet` before anybody loads it."""
+    """A finder that is asked for `mxnet` before anybody loads it, and finds nothing else."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "mxnet":
@@ -19,6 +19,7 @@ class _Preparation:
 
             _compat.prepare()
             sys.meta_path.remove(self)  # only now: a failed preparation fails the next time too
+            return _compat.lean_spec(name)
         return None
 
 

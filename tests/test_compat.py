@@ -91,6 +91,18 @@ def test_a_plain_import_of_mxnet_works_after_ours():
     assert run(code) == f"True {_compat.usable_cores()} 2.0 []"
 
 
+def test_mxnet_does_not_bring_what_it_does_not_need():
+    pytest.importorskip("scipy")
+    code = (
+        "from gluonface._compat import mx; import sys;"
+        "print([name in sys.modules for name in ('sklearn', 'scipy.stats')]);"
+        "import scipy.stats, importlib;"  # found again afterwards
+        "print(scipy.stats.norm.cdf(0.0), type(mx.__spec__.loader).__name__,"
+        "importlib.reload(mx) is mx)"
+    )
+    assert run(code).split("\n") == ["[False, False]", "0.5 SourceFileLoader True"]
+
+
 def test_a_failed_preparation_fails_again(monkeypatch):
     def fail():
         raise GluonfaceError("NumPy 2")
