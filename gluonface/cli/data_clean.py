@@ -2,6 +2,8 @@
 
 import sys
 
+from ._writing import add_writing_options, writing
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""
@@ -13,7 +15,7 @@ def add_arguments(parser):
         help="class centres: a run folder (its best checkpoint), an array (C,D) or (C,K,D), or "
         "the class means of the embeddings",
     )
-    parser.add_argument("--out", metavar="DIR", help="the folder of the cleaned set, new or empty")
+    parser.add_argument("--out", metavar="DIR", help="the folder of the cleaned set")
     parser.add_argument(
         "--embeddings",
         metavar="FILE",
@@ -26,6 +28,13 @@ def add_arguments(parser):
     )
     parser.add_argument("--ctx", metavar="DEVICE", help="for --model: cpu, gpu, gpu1")
     parser.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="where the embeddings of --model are kept, so that interrupted work goes on and "
+        "another --angle embeds nothing anew (default: gluonface/embeddings in $XDG_CACHE_HOME or "
+        "~/.cache)",
+    )
     parser.add_argument(
         "--angle",
         type=float,
@@ -55,8 +64,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--report", metavar="FILE.csv", help="the dropped images (if not given DIR/dropped.csv)"
     )
-    parser.add_argument("--json", metavar="FILE", help="write counts and histogram to FILE")
     parser.add_argument("--dry-run", action="store_true", help="write no set, only the reports")
+    add_writing_options(parser)
 
 
 def run(args):
@@ -85,8 +94,11 @@ def run(args):
     found = clean.find_noise(
         embeddings, dataset.labels, centers, args.angle, args.min_images, key=dataset.key
     )
+    written = None
     if not args.dry_run:
-        clean.write_clean(dataset, found, centers, args.out, args.keep_ids)
+        written = clean.write_clean(
+            dataset, found, centers, args.out, args.keep_ids, **writing(args)
+        )
     report = args.report
     if report is None and not args.dry_run:
         report = pathlib.Path(args.out) / "dropped.csv"
@@ -98,6 +110,8 @@ def run(args):
         "subcenters": int(centers.shape[1]),
         **found.summary(),
     }
+    if written is not None:
+        summary["left_out"] = [list(item) for item in written["left_out"]]
     if args.same is not None:
         summary["same_people"] = _same_people(args, found, centers)
     _print(summary, args, report)
@@ -132,12 +146,9 @@ def _check(args):
     if args.out is None and not args.dry_run:
         raise InputError("--out is missing; give the folder of the cleaned set, or --dry-run")
     if args.out is not None and not args.dry_run:
-        out = pathlib.Path(args.out)
-        if out.exists() and not out.is_dir():
-            raise InputError(f"--out {out} is a file; a new or empty folder was expected")
-        # What a killed run left half written does not count.
-        if out.is_dir() and any(not path.name.endswith(".part") for path in out.iterdir()):
-            raise InputError(f"--out {out} is not empty; give a new folder")
+        from ..data.record_job import check_free
+
+        check_free(args.out, args.overwrite)
     for option in ("report", "json"):
         value = getattr(args, option)
         if value is not None and not pathlib.Path(value).parent.is_dir():
@@ -173,20 +184,36 @@ def _embeddings(args, dataset):
     if args.embeddings is not None:
         return class_centers.load_embeddings(args.embeddings, dataset.labels)
 
-    import numpy as np
-    from tqdm import tqdm
+    from ..deploy import combine_views
+    from . import eval_common
 
-    from ..deploy import Embedder
+    args.model = args.model or args.centers
+    args.parallel, args.no_cache, args.allow_bad = "none", False, 0
+    model = eval_common.open_model(args)
+    found = eval_common.embed(args, model, _Images(dataset))
+    return combine_views(found.e, found.f, "sum")
 
-    def batches():
-        with tqdm(total=len(dataset), unit="img", disable=None) as bar:
-            for start in range(0, len(dataset), args.batch_size):
-                stop = min(start + args.batch_size, len(dataset))
-                yield np.stack([dataset[i][0] for i in range(start, stop)])
-                bar.update(stop - start)
 
-    model = Embedder.load(args.model or args.centers, ctx=args.ctx)
-    return model.embed(batches(), batch_size=args.batch_size)
+class _Images:
+    """The images of a set as `gluonface.evaluation.cache.embed_pictures` takes them."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+        self.names = self
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, number):
+        return f"{self.dataset.path}: record {self.dataset.key(number)}"
+
+    def read(self, number):
+        return self.dataset[number][0]
+
+    def key(self):
+        from ..data.record_job import set_stamp
+
+        return set_stamp(self.dataset)
 
 
 def _print(summary, args, report):
@@ -208,6 +235,9 @@ def _print(summary, args, report):
     if "same_people" in n:
         where = "" if args.dry_run else f", see {args.out}/same.csv"
         lines.append(("same people", f"{n['same_people']:,} pairs of identities{where}"))
+    if n.get("left_out"):
+        where = f"see {args.out}/left_out.csv"
+        lines.append(("left out", f"{len(n['left_out']):,} that cannot be read, {where}"))
     if report is not None:
         lines.append(("report", str(report)))
     lines.append(("written", "nothing (--dry-run)" if args.dry_run else args.out))

@@ -2,7 +2,6 @@
 
 import collections
 import concurrent.futures
-import csv
 import itertools
 import os
 import pathlib
@@ -16,6 +15,7 @@ from . import images
 from .alignment import align_face, five_points
 from .journal import Journal, file_stamp
 from .photos import find_photos, read_landmarks
+from .text_files import write_table
 
 __all__ = ["align_photos"]
 
@@ -122,7 +122,8 @@ def align_photos(
                 journal[str(key)] = row
             rows.append(row)
             bar.update()
-    _write_report(out / "report.csv", rows)
+    shown = [{**row, "crops": ";".join(row["crops"])} for row in rows]
+    write_table(out / "report.csv", COLUMNS, ([row[c] for c in COLUMNS] for row in shown))
     counts = collections.Counter(row["result"] for row in rows)
     return {
         "photos": len(rows),
@@ -195,11 +196,3 @@ class _Task:
                 file.write(data)
             written.append(crop)
         return written
-
-
-def _write_report(path, rows):
-    with atomic_write(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([" ".join(row[c]) if c == "crops" else row[c] for c in COLUMNS])

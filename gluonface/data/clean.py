@@ -7,16 +7,15 @@ to, the dominant one, stands for the person. Images far from it are noise.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
+import pathlib
 
 import numpy as np
-from tqdm import tqdm
 
 from ..errors import DataError, InputError
 from ..files import atomic_write
-from .record_writer import RecordWriter
+from .record_job import digest, set_stamp, write_identities, write_set
+from .text_files import write_table
 
 __all__ = [
     "Cleaning",
@@ -232,11 +231,12 @@ def _unit(rows, name):
     return rows / length[:, None]
 
 
-def write_clean(dataset, found, centers, out, keep_ids=False, progress=True):
+def write_clean(dataset, found, centers, out, keep_ids=False, **writing):
     """Write the images that stay as a training set, and the dominant centres of its classes.
 
     The folder gets the record files, the encoded images as they were; ``centers.npy`` (m, D)
     float32, a row per class; and, with new numbers, ``identities.csv``: identity and what it was.
+    Interrupted work goes on where it was when it is asked for again.
 
     Parameters
     ----------
@@ -247,15 +247,18 @@ def write_clean(dataset, found, centers, out, keep_ids=False, progress=True):
         The folder; it is made when it is not there.
     keep_ids : bool, default False
         Leave the identities their numbers; by default they are numbered 0, 1, ... in order.
-    progress : bool, default True
-        Show a progress bar on standard error.
+    **writing
+        `overwrite`, `workers` and `progress` of `write_set`.
+
+    Returns
+    -------
+    dict
+        As of `write_set`.
 
     Raises
     ------
     InputError
-        When no image stays.
-    DataError
-        A record that cannot be read.
+        When no image stays, or a set is there already.
     """
     classes = found.classes
     if not len(classes):
@@ -263,18 +266,28 @@ def write_clean(dataset, found, centers, out, keep_ids=False, progress=True):
             f"no image is within {found.limit:g} degrees of its centre, so nothing would stay; "
             "are the centres of this set and of the model of the embeddings?"
         )
+    out = pathlib.Path(out)
     rows = np.arange(len(centers)) if keep_ids else classes
     order = np.flatnonzero(found.kept)
     order = order[np.argsort(found.labels[order], kind="stable")]  # a plain set may be mixed
-    with RecordWriter(out, num_classes=len(rows)) as writer:
-        for i in tqdm(order.tolist(), unit="image", disable=None if progress else True):
-            label = found.labels[i]
-            writer.add(dataset.read(i), label if keep_ids else np.searchsorted(classes, label))
-        out = writer.path
+    labels = found.labels[order]
+
+    def beside():
         with atomic_write(out / "centers.npy") as file:
             np.save(file, np.asarray(centers[rows, found.dominant[rows]], np.float32))
         if not keep_ids:
-            _write_csv(out / "identities.csv", ("identity", "was"), enumerate(classes.tolist()))
+            write_identities(out, ("identity", "was"), enumerate(classes.tolist()))
+
+    return write_set(
+        out,
+        labels if keep_ids else np.searchsorted(classes, labels),
+        lambda i: dataset.read(int(order[i])),
+        {"clean": digest(order), "of": set_stamp(dataset)},
+        name=lambda i: f"record {dataset.key(int(order[i]))}",
+        num_classes=len(rows),
+        beside=beside,
+        **writing,
+    )
 
 
 def write_dropped(path, found, key):
@@ -283,7 +296,7 @@ def write_dropped(path, found, key):
     The reason is ``angle``, or ``class`` when too few images of the class were left.
     """
     rows = np.flatnonzero(~found.kept).tolist()
-    _write_csv(
+    write_table(
         path,
         ("record", "identity", "angle", "reason"),
         (
@@ -291,13 +304,3 @@ def write_dropped(path, found, key):
             for i in rows
         ),
     )
-
-
-def _write_csv(path, head, rows):
-    with atomic_write(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)
-        text.flush()
-        text.detach()

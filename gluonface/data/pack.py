@@ -88,8 +88,10 @@ def pack(
         workers=workers,
         progress=progress,
         left_out=[(name(i), "its record or its label cannot be read") for i in broken],
+        beside=lambda: write_identities(
+            out, ("identity", "name"), ((i, people(k)) for i, k in enumerate(kept))
+        ),
     )
-    write_identities(out, ("identity", "name"), ((i, people(k)) for i, k in enumerate(kept)))
     return {"source": kind, **result, "few_images": len(labels) - len(keep) - len(broken)}
 
 

@@ -5,13 +5,11 @@ where it was when it is asked for again.
 """
 
 import csv
-import hashlib
 
 import numpy as np
 
 from ..errors import DataError, InputError
-from .journal import file_stamp
-from .record_job import write_identities, write_set
+from .record_job import digest, set_stamp, write_identities, write_set
 from .records import RecordDataset
 from .text_files import read_text
 
@@ -83,18 +81,20 @@ def subset(
         raise InputError(f"{dataset.path}: no image is left; ask for less")
     order = order[np.argsort(labels[order], kind="stable")]
     chosen, number = np.unique(labels[order], return_inverse=True)
-    result = write_set(
+
+    def beside():
+        write_identities(out, ("identity", "was"), enumerate(chosen.tolist()))
+
+    return write_set(
         out,
         labels[order] if keep_ids else number,
         lambda i: dataset.read(int(order[i])),
-        {"subset": _digest(order), "of": _stamp(dataset), "keep_ids": keep_ids},
+        {"subset": digest(order), "of": set_stamp(dataset), "keep_ids": keep_ids},
         name=lambda i: f"record {dataset.key(int(order[i]))}",
         num_classes=dataset.num_classes if keep_ids else len(chosen),
+        beside=None if keep_ids else beside,
         **writing,
     )
-    if not keep_ids:
-        write_identities(out, ("identity", "was"), enumerate(chosen.tolist()))
-    return result
 
 
 def merge(sources, out, identity_map=None, **writing):
@@ -157,17 +157,21 @@ def merge(sources, out, identity_map=None, **writing):
     _, final = np.unique(target, return_inverse=True)
     number = final[person]
     order = np.argsort(number, kind="stable")
+    was = sorted(zip(final.tolist(), pairs.tolist()), key=lambda row: row[0])
+
+    def beside():
+        write_identities(out, ("identity", "set", "was"), ((n, *pair) for n, pair in was))
+
     result = write_set(
         out,
         number[order],
         lambda i: sets[where[order[i]]].read(int(image[order[i]])),
-        {"merge": _digest(order), "of": [_stamp(dataset) for dataset in sets]},
+        {"merge": digest(order), "of": [set_stamp(dataset) for dataset in sets]},
         name=lambda i: f"set {where[order[i]]} record {sets[where[order[i]]].key(image[order[i]])}",
         num_classes=int(final.max()) + 1,
+        beside=beside,
         **writing,
     )
-    rows = ((int(n), *pair) for n, pair in sorted(zip(final, pairs.tolist()), key=lambda r: r[0]))
-    write_identities(out, ("identity", "set", "was"), rows)
     return {**result, "joined": int((target != np.arange(len(target))).sum())}
 
 
@@ -204,20 +208,22 @@ def shuffle(source, out, seed=0, by="image", **writing):
         rank[generator.permutation(found)] = np.arange(len(found))
         order = np.argsort(rank[labels], kind="stable")
         number, classes = rank[labels[order]], len(found)
-    result = write_set(
+
+    def beside():
+        was = np.unique(np.stack([number, labels[order]], 1), axis=0)
+        write_identities(out, ("identity", "was"), was.tolist())
+
+    return write_set(
         out,
         number,
         lambda i: dataset.read(int(order[i])),
-        {"shuffle": by, "seed": seed, "of": _stamp(dataset)},
+        {"shuffle": by, "seed": seed, "of": set_stamp(dataset)},
         name=lambda i: f"record {dataset.key(int(order[i]))}",
         num_classes=classes,
         plain=by == "image",
+        beside=None if by == "image" else beside,
         **writing,
     )
-    if by == "identity":
-        was = np.unique(np.stack([number, labels[order]], 1), axis=0)
-        write_identities(out, ("identity", "was"), was.tolist())
-    return result
 
 
 def _known(wanted, have, what, dataset):
@@ -241,14 +247,6 @@ def _drawn(labels, keep, limit, seed):
     drawn = np.zeros(len(labels), bool)
     drawn[order[rank < limit]] = True
     return drawn
-
-
-def _stamp(dataset):
-    return [str(dataset.path.resolve()), *file_stamp(dataset.path)]
-
-
-def _digest(array):
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def read_identities(path):

@@ -3,8 +3,9 @@
 import collections
 import concurrent.futures
 import contextlib
-import csv
+import hashlib
 import json
+import logging
 import pathlib
 import time
 
@@ -13,10 +14,14 @@ from tqdm import tqdm
 
 from .._compat import usable_cores
 from ..errors import DataError, InputError
-from ..files import atomic_write, write_json
+from ..files import write_json
+from .journal import file_stamp
 from .record_writer import EXACT, RecordWriter
+from .text_files import write_table
 
-__all__ = ["write_identities", "write_set"]
+__all__ = ["check_free", "digest", "set_stamp", "write_identities", "write_set"]
+
+logger = logging.getLogger(__name__)
 
 SAVE_EVERY = 10.0  # seconds between two notes of where the work is
 
@@ -33,6 +38,7 @@ def write_set(
     workers=None,
     progress=True,
     left_out=(),
+    beside=None,
 ):
     """Write images as a training set.
 
@@ -64,6 +70,9 @@ def write_set(
         Show a progress bar on standard error.
     left_out : list of (str, str), optional
         What the caller left out already: name and reason, for the report.
+    beside : callable, optional
+        Writes what else belongs to the set; called before the records get their names, so that
+        a set that is there has it.
 
     Returns
     -------
@@ -75,9 +84,7 @@ def write_set(
     InputError
         When a set is there already, or no image is left.
     """
-    out, labels = pathlib.Path(out), np.asarray(labels, np.int64)
-    if (out / "train.idx").exists() and not overwrite:
-        raise InputError(f"{out} holds a set already; choose another folder, or add --overwrite")
+    out, labels = check_free(out, overwrite), np.asarray(labels, np.int64)
     if len(labels) and not 0 <= labels.min() <= labels.max() < EXACT:
         raise InputError(
             f"labels {labels.min()} to {labels.max()}: 0 to {EXACT - 1} were expected, which is "
@@ -85,9 +92,12 @@ def write_set(
         )
     out.mkdir(parents=True, exist_ok=True)
     notes = out / ".writing.json"
-    settings = json.loads(json.dumps({"images": len(labels), "plain": plain, **settings}))
+    if num_classes is not None:
+        num_classes = int(num_classes)
+    settings = {"labels": digest(labels), "classes": num_classes, "plain": plain, **settings}
+    settings = json.loads(json.dumps(settings))
     state = _read_notes(notes, settings)
-    writer = RecordWriter(out, num_classes, plain=plain, resume=state and state["writer"])
+    writer, state = _open_writer(out, num_classes, plain, state)
     left_out = [tuple(item) for item in (left_out if state is None else state["left_out"])]
     first = 0 if state is None else state["next"]
     done = first
@@ -127,10 +137,48 @@ def write_set(
         writer.pause()
         raise
     images, identities = len(writer), writer.identities
+    write_table(out / "left_out.csv", ("image", "reason"), left_out)
+    if beside is not None:
+        beside()
     writer.close()
-    _write_left_out(out / "left_out.csv", left_out)
     notes.unlink(missing_ok=True)
     return {"images": images, "identities": identities, "left_out": left_out}
+
+
+def check_free(out, overwrite=False):
+    """Return `out` as a path, after a look whether a set may be written there.
+
+    Raises
+    ------
+    InputError
+        When it is a file, or holds a set that may not be overwritten.
+    """
+    out = pathlib.Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; a folder for the set was expected")
+    if (out / "train.idx").exists() and not overwrite:
+        raise InputError(f"{out} holds a set already; choose another folder, or add --overwrite")
+    return out
+
+
+def set_stamp(dataset):
+    """Return [path, bytes, modification time] of the records of a `RecordDataset`."""
+    return [str(dataset.path.resolve()), *file_stamp(dataset.path)]
+
+
+def digest(array):
+    """Return the SHA-256 of an array: which images, in which order."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _open_writer(out, num_classes, plain, state):
+    """Return a writer that goes on from `state`, and it; anew, and None, when that is not there."""
+    if state is not None:
+        try:
+            return RecordWriter(out, num_classes, plain=plain, resume=state["writer"]), state
+        except DataError as error:
+            logger.warning("the work begins anew: %s", error)
+    return RecordWriter(out, num_classes, plain=plain), None
 
 
 def _read_notes(path, settings):
@@ -168,13 +216,6 @@ def _loaded(load, first, count, workers):
                 future.cancel()
 
 
-def _write_left_out(path, rows):
-    with atomic_write(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("image", "reason"))
-        writer.writerows(rows)
-
-
 def write_identities(out, head, rows):
     """Write ``identities.csv``: what each label stands for.
 
@@ -186,8 +227,4 @@ def write_identities(out, head, rows):
         Names of the columns; the first is the identity.
     rows : iterable of tuple
     """
-    path = pathlib.Path(out) / "identities.csv"
-    with atomic_write(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)
+    write_table(pathlib.Path(out) / "identities.csv", head, rows)

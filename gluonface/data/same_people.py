@@ -1,11 +1,9 @@
 """Identities of a training set that are probably one person: their class centres are too near."""
 
-import csv
-
 import numpy as np
 
 from ..errors import InputError
-from ..files import atomic_write
+from .text_files import write_table
 
 __all__ = ["find_same_people", "write_same_people"]
 
@@ -57,11 +55,9 @@ def write_same_people(path, pairs):
 
     An identity that is near to several goes to the nearest; that of a smaller number is kept.
     """
-    with atomic_write(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("set", "identity", "set", "identity", "cosine"))
-        mapped = set()
-        for kept, joined, cosine in pairs:
-            if joined not in mapped:
-                mapped.add(joined)
-                writer.writerow((0, joined, 0, kept, f"{cosine:.4f}"))
+    rows, mapped = [], set()
+    for kept, joined, cosine in pairs:
+        if joined not in mapped:
+            mapped.add(joined)
+            rows.append((0, joined, 0, kept, f"{cosine:.4f}"))
+    write_table(path, ("set", "identity", "set", "identity", "cosine"), rows)

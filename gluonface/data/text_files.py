@@ -1,10 +1,12 @@
-"""Reading the small text files that users write: lists, pairs, landmarks, maps."""
+"""The small text files beside the images: lists, pairs, landmarks, maps, and our reports."""
 
+import csv
 import pathlib
 
 from ..errors import DataError, InputError
+from ..files import atomic_write
 
-__all__ = ["read_text"]
+__all__ = ["read_text", "write_table"]
 
 
 def read_text(path):
@@ -23,3 +25,22 @@ def read_text(path):
         raise DataError(f"{path} is not a text file ({error.reason})") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def write_table(path, head, rows):
+    """Write a table as CSV, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    head : tuple of str, optional
+        Names of the columns.
+    rows : iterable of tuple
+    """
+    # A file name that is no UTF-8 comes as surrogates and goes as the bytes that it was.
+    text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    with atomic_write(path, "w", **text) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if head is not None:
+            writer.writerow(head)
+        writer.writerows(rows)

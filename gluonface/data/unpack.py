@@ -1,14 +1,13 @@
 """Unpacking training sets and verification packs into image files."""
 
-import csv
 import pathlib
 
 from tqdm import tqdm
 
 from ..errors import DataError, InputError
-from ..files import atomic_write
 from .packs import VerificationPack
 from .records import RecordDataset
+from .text_files import write_table
 
 __all__ = ["unpack_pack", "unpack_records"]
 
@@ -65,10 +64,8 @@ def unpack_pack(source, out, progress=True):
     for number, data in enumerate(tqdm(pack.bins, disable=None if progress else True)):
         names.append(f"{number:06d}{_suffix(data)}")
         _write(out / names[-1], data)
-    with atomic_write(out / "pairs.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        for pair, same in enumerate(pack.issame.tolist()):
-            writer.writerow((names[2 * pair], names[2 * pair + 1], int(same)))
+    rows = zip(names[::2], names[1::2], pack.issame.astype(int).tolist())
+    write_table(out / "pairs.csv", None, rows)
     return {"pairs": len(pack), "images": len(pack.bins)}
 
 

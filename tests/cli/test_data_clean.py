@@ -118,24 +118,31 @@ def test_a_dry_run_writes_the_reports_alone(made, capsys):
     assert report.read_text() == "record,identity,angle,reason\n"
 
 
-def test_embeds_when_no_embeddings_are_given(made, capsys, monkeypatch):
+def test_embeds_when_no_embeddings_are_given(made, monkeypatch):
     from gluonface import deploy
+    from gluonface.cli import eval_common
 
     model = deploy.Embedder.load("mobilefacenet:untrained")
     expected = model.embed(made.pixels)
-    asked = []
-    monkeypatch.setattr(
-        deploy.Embedder, "load", lambda source, ctx=None: asked.append(source) or model
-    )
-    words = ("--batch-size", "7", "--angle", "180", "--json", str(made.folder / "j.json"))
-    source = ("--model", "some:model")
+    asked, passes = [], []
+    views = model.embed_views
+
+    def opened(args):
+        asked.append(args.model)
+        return model, "sum of its files", None
+
+    monkeypatch.setattr(eval_common, "open_model", opened)
+    monkeypatch.setattr(model, "embed_views", lambda *a: passes.append(len(a[0])) or views(*a))
+    words = ("--angle", "180", "--json", str(made.folder / "j.json"))
+    source = ("--model", "some:model", "--batch-size", "7", "--cache", str(made.folder / "cache"))
     assert clean(made, *words, *source, embeddings=None, centers="means") == 0
     live = json.loads((made.folder / "j.json").read_text())
     np.savez(made.folder / "e.npz", embedding=expected)
     assert clean(made, *words, centers="means", out="out2") == 0
     stored = json.loads((made.folder / "j.json").read_text())
     assert live["mean_angle"] == pytest.approx(stored["mean_angle"], abs=1e-2)  # other batches
-    # A run brings its own model.
+    # Another limit embeds nothing anew. A run brings its own model.
+    assert passes == [7, 7, 7, 7, 2]
     folder = made.folder / "run/checkpoints/last"
     folder.mkdir(parents=True)
     np.savez(
@@ -147,15 +154,17 @@ def test_embeds_when_no_embeddings_are_given(made, capsys, monkeypatch):
             "head/embedding_size": 128,
         },
     )
-    assert clean(made, "--dry-run", "--angle", "180", centers="run", embeddings=None) == 0
+    words = ("--dry-run", "--angle", "180", "--cache", str(made.folder / "cache"))
+    assert clean(made, *words, centers="run", embeddings=None) == 0
     assert asked == ["some:model", str(made.folder / "run")]
+    assert passes == [7, 7, 7, 7, 2]
 
 
 @pytest.mark.parametrize(
     ("words", "options", "status", "text"),
     [
         ((), {"out": None}, 2, "--out is missing"),
-        ((), {"out": "set"}, 2, "is not empty"),
+        ((), {"out": "set"}, 2, "holds a set already"),
         ((), {"out": "e.npz"}, 2, "is a file"),
         ((), {"centers": "means", "embeddings": None}, 2, "give --embeddings"),
         ((), {"embeddings": "none.npz"}, 2, "there is no file"),
@@ -189,16 +198,21 @@ def test_mistakes_are_named_and_write_nothing(made, words, options, status, text
     assert sorted(made.folder.rglob("*")) == before
 
 
-def test_a_broken_record_leaves_no_set(made, capsys):
+def test_a_broken_record_is_left_out_and_listed(made, capsys):
     from gluonface.data.record_index import read_index
 
     at = int(read_index(made.folder / "set/train.idx")[1][9])
     data = bytearray((made.folder / "set/train.rec").read_bytes())
     data[at : at + 4] = b"JUNK"
     (made.folder / "set/train.rec").write_bytes(data)
-    assert clean(made) == 1
-    assert "record 9" in capsys.readouterr().err
-    assert not list((made.folder / "out").glob("*.rec"))
+    assert clean(made, "--json", str(made.folder / "j.json")) == 0
+    assert "1 that cannot be read" in capsys.readouterr().out
+    assert json.loads((made.folder / "j.json").read_text())["left_out"][0][0] == "record 9"
+    assert len(RecordDataset(made.folder / "out")) == 24
+    (made.folder / "out/train.idx").unlink()
     (made.folder / "out/.train.rec.part").write_bytes(b"of a killed run")
-    assert clean(made, "--angle", "0.001") == 2  # not "is not empty"
+    assert clean(made, "--angle", "0.001") == 2
     assert "no image is within" in capsys.readouterr().err
+    assert clean(made) == 0
+    assert clean(made) == 2
+    assert clean(made, "--overwrite") == 0

@@ -210,18 +210,48 @@ def test_a_mixed_plain_set_is_sorted_by_identity(tmp_path):
     made = plant()
     _, encoded = records(tmp_path / "in", made)
     shuffled = np.random.RandomState(3).permutation(len(made.labels))
-
-    class Mixed:  # as im2rec's files may be
-        def read(self, index):
-            return encoded[shuffled[index]]
-
     labels = made.labels[shuffled]
+    with RecordWriter(tmp_path / "mixed", plain=True) as writer:  # as im2rec's files may be
+        for number, label in zip(shuffled, labels):
+            writer.add(encoded[number], label)
     found = clean.find_noise(made.embeddings[shuffled], labels, made.centers)
-    clean.write_clean(Mixed(), found, made.centers, tmp_path / "out", progress=False)
+    clean.write_clean(
+        RecordDataset(tmp_path / "mixed"), found, made.centers, tmp_path / "out", progress=False
+    )
     cleaned = RecordDataset(tmp_path / "out")
     assert (np.diff(cleaned.labels) >= 0).all()
     expected = {(encoded[i], int(made.labels[i])) for i in np.flatnonzero(made.truth < 2)}
     assert {(cleaned.read(i), int(cleaned.labels[i])) for i in range(len(cleaned))} == expected
+
+
+def test_interrupted_cleaning_goes_on(tmp_path, monkeypatch):
+    made = plant()
+    dataset, _ = records(tmp_path / "in", made)
+    found = clean.find_noise(made.embeddings, made.labels, made.centers)
+    out, asked = tmp_path / "out", []
+    read = dataset.read
+
+    def interrupted(index):
+        asked.append(index)
+        if len(asked) == 40:
+            raise KeyboardInterrupt
+        return read(index)
+
+    monkeypatch.setattr(dataset, "read", interrupted)
+    write = {"progress": False, "workers": 1}
+    with pytest.raises(KeyboardInterrupt):
+        clean.write_clean(dataset, found, made.centers, out, **write)
+    assert {path.name for path in out.iterdir()} == {".train.rec.part", ".writing.json"}
+    first = asked[:]  # one thread, which had read ahead
+    clean.write_clean(dataset, found, made.centers, out, **write)
+    assert asked[len(first) :][0] == first[39]  # what was written is not read again
+    clean.write_clean(dataset, found, made.centers, tmp_path / "whole", **write)
+    names = {"train.rec", "train.idx", "property", "left_out.csv", "identities.csv", "centers.npy"}
+    assert {path.name for path in out.iterdir()} == names
+    for name in names:
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    with pytest.raises(InputError, match="--overwrite"):
+        clean.write_clean(dataset, found, made.centers, out, **write)
 
 
 def test_nothing_left_is_an_error(tmp_path):
