@@ -17,6 +17,7 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
+from .rendezvous import meeting
 
 __all__ = ["Horovod", "Local", "agree"]
 
@@ -121,12 +122,15 @@ class Horovod:
         self._late = float(os.environ.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", LATE))
         self._hangs = float(os.environ.setdefault("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", HANGS))
         try:
-            hvd.init()
+            with meeting():
+                hvd.init()
+        except GluonfaceError:
+            raise
         except Exception as error:
             raise GluonfaceError(
                 f"the processes of the job cannot reach each other: {error}. Start all of them "
-                "with one horovodrun command; if a port is in use by another job, start again; on "
-                "several machines name the network: --network-interfaces"
+                "with one horovodrun command; on several machines name the network: "
+                "--network-interfaces"
             ) from error
         self._hvd = hvd
         self._waiting = None  # (name, since when) of the collective that Python waits for
