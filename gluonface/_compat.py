@@ -19,7 +19,7 @@ import sys
 
 from .errors import GluonfaceError
 
-# noqa below: mx and cv2 come from __getattr__.
+# mx and cv2 come from __getattr__.
 __all__ = ["cv2", "lean_spec", "mx", "prepare", "usable_cores"]  # noqa: F822
 
 logger = logging.getLogger(__name__)
