@@ -11,6 +11,7 @@ __all__ = [
     "no_model",
     "open_model",
     "product_for",
+    "search_entries",
 ]
 
 FLIPS = ("sum", "none")
@@ -211,6 +212,19 @@ def entries_of(names, pictures=None, word="image"):
         return Entry(name, pictures and (lambda: [pictures.read(row)]))
 
     return entry
+
+
+def search_entries(of_probes, of_gallery):
+    """Return what `finish` shows of an error of a search: probe, wrong entry and right one.
+
+    Both take a row and return a `report_outcomes.Entry`.
+    """
+
+    def entries(_, hard):
+        found = of_probes(hard.a), of_gallery(hard.b)
+        return found if hard.mate is None else (*found, of_gallery(hard.mate))
+
+    return entries
 
 
 def command(args):

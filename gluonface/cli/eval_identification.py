@@ -80,9 +80,8 @@ def run(args):
         dtype=np.dtype(args.precision).type,
     )
     card = model and {**model[0].card, "source": args.model}
-    return eval_common.finish(
-        args, [outcome], card, inputs, flip, lambda _, hard: (of_probes(hard.a), of_gallery(hard.b))
-    )
+    entries = eval_common.search_entries(of_probes, of_gallery)
+    return eval_common.finish(args, [outcome], card, inputs, flip, entries)
 
 
 def _side(args, model, side, file, features, inputs):

@@ -147,7 +147,10 @@ def _entries(images, pictures, probe_file, meta):
             gallery = galleries[outcome.name][0]
         else:
             gallery = np.concatenate([templates for templates, _ in galleries.values()])
-        return entry(probes[hard.a]), entry(gallery[hard.b])
+        search = eval_common.search_entries(
+            lambda row: entry(probes[row]), lambda row: entry(gallery[row])
+        )
+        return search(outcome, hard)
 
     return entries
 

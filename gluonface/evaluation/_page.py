@@ -64,6 +64,7 @@ svg .limit-name { fill: var(--ink); font-size: 11px; stroke: var(--card); stroke
 .pairs li.wrong { border-top-color: var(--bad); }
 .faces { display: grid; grid-template-columns: 1fr 1fr; gap: 0.4rem; margin-bottom: 0.4rem; }
 .faces img { width: 100%; max-width: 112px; height: auto; display: block; border-radius: 3px; }
+.faces.of3 { grid-template-columns: 1fr 1fr 1fr; } .faces small { color: var(--soft); }
 .faces .many { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; max-width: 112px;
   align-content: start; }
 .pairs b { display: block; }

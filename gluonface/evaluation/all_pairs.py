@@ -9,7 +9,8 @@ import dataclasses
 import numpy as np
 
 from ..errors import InputError
-from . import bootstrap
+from . import collected
+from .collected import Pairs, finish
 from .features import (
     COLLAPSED,
     check_matrix,
@@ -19,37 +20,14 @@ from .features import (
     unit_block,
     unit_matrix,
 )
-from .ijb import summarize, with_spans
-from .outcomes import Hard
-from .tails import Sample, Tail, find, keep_for
+from .nist import of_point
+from .operating import OperatingPoint
+from .tails import find
 
-__all__ = ["WHOLE", "compare_all", "compare_cross", "count_pairs"]
+__all__ = ["compare_all", "compare_cross", "count_pairs"]
 
-WHOLE = 2_000_000  # up to so many different pairs all are kept: then there is an area and an EER
 _BLOCK = 2048  # rows and columns of a tile: 16 MB
-_KEEP = 20_000_000  # a target that needs more scores than this is left out
 _COPY = 1 << 30  # features of up to so many bytes are normalised once, larger ones in each block
-
-
-class _Pairs:
-    """Collects the scores of one group."""
-
-    def __init__(self, different, fars, dtype):
-        self.different = different
-        self.fars = [far for far in fars if keep_for([far], different) <= _KEEP]
-        self.left_out = [far for far in fars if far not in self.fars]
-        keep = keep_for(self.fars, different) if different > WHOLE else different
-        self.tail = Tail(max(keep, 10), dtype, track=True)
-        self.sample = Sample()
-        self._same = []
-
-    def add_same(self, scores, rows, cols):
-        self._same.append((scores, rows, cols))
-
-    def same(self):
-        if not self._same:
-            return np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32)
-        return tuple(np.concatenate(parts) for parts in zip(*self._same))
 
 
 def count_pairs(identity):
@@ -65,12 +43,16 @@ def compare_all(
     group=None,
     *,
     fars,
+    reference=None,
     draws=0,
     product=multiply,
     dtype=np.float32,
     progress=None,
 ):
     """Compare all unordered pairs of images.
+
+    A zero vector is a failure to make a template, as NIST counts it: its same pairs do not match,
+    its different ones rightly do not.
 
     Parameters
     ----------
@@ -81,6 +63,8 @@ def compare_all(
     group : array_like, shape (n,), optional
         A pair within a group counts for it; every pair counts for all.
     fars : sequence of float
+    reference : str, optional
+        The group whose strict thresholds all are judged at in ``errors``. Default: all together.
     draws : int, default 0
         Bootstrap draws of identities.
     product, dtype
@@ -92,7 +76,8 @@ def compare_all(
     -------
     whole : Outcome
     parts : dict of str to Outcome
-        By group, in sorted order; empty without groups.
+        By group, in sorted order; empty without groups. ``errors`` of each, and of the whole, are
+        its error rates at the one threshold.
 
     Raises
     ------
@@ -105,6 +90,10 @@ def compare_all(
     if group is not None:
         groups, own = _labels(group, len(features), "group")
         _require_one_group(people, person, groups, own)
+    if reference is not None and reference not in groups.astype(str):
+        raise InputError(
+            f"group {reference!r} is unknown; there are {', '.join(groups.astype(str)) or 'none'}"
+        )
     order = np.lexsort((person, own))
     person, own = person[order], own[order]
     same, different = count_pairs(person)
@@ -114,17 +103,19 @@ def compare_all(
             "both kinds are needed"
         )
     units, zero, collapsed = _prepare(features, order, dtype)
-    whole = _Pairs(different, fars, dtype)
+    whole = Pairs(different, fars, dtype)
     collectors = []
     for number in range(len(groups)):
-        collectors.append(_Pairs(count_pairs(person[own == number])[1], fars, dtype))
+        collectors.append(Pairs(count_pairs(person[own == number])[1], fars, dtype))
     edges = _edges(own)
+    failed = zero if zero.any() and not collapsed else None
     buffer = np.empty(_BLOCK * _BLOCK, dtype)
     for i, (r0, r1) in enumerate(edges):
         a = units(r0, r1)
         for c0, c1 in edges[i:]:
             b = a if c0 == r0 else units(c0, c1)
             tile = product(a, b, buffer[: len(a) * len(b)].reshape(len(a), len(b)))
+            _fail(tile, failed, (r0, r1), (c0, c1))
             inside = [whole]
             if collectors and own[r0] == own[c0]:
                 inside.append(collectors[own[r0]])
@@ -136,62 +127,112 @@ def compare_all(
     notes = [COLLAPSED] if collapsed else []
     if zero.any() and not collapsed:
         notes.append(
-            f"{np.count_nonzero(zero)} images have a zero vector: their same pairs count as not "
-            "matched, their different pairs as a score of 0"
+            f"{np.count_nonzero(zero)} images have a zero vector: their pairs count as not matched"
         )
-    found = _finish(whole, np.bincount(person), owner, draws, notes)
-    limits = {p.target: p.threshold for p in found.points if p.convention == "strict"}
+    owners = owner, owner
+    found = finish(whole, notes, owners, _unordered(np.bincount(person)), draws)
     parts = {}
     for number, name in enumerate(groups):
         mine = np.flatnonzero(own == number)
         images = np.bincount(person[mine], minlength=len(people))
-        part = _finish(collectors[number], images, owner, draws, [])
-        again = [edge for edge in edges if own[edge[0]] == number]
-        pooled = _at_thresholds(collectors[number], limits, units, again, person)
+        part = finish(collectors[number], (), owners, _unordered(images), draws)
         members = {"images": len(mine), "identities": int(np.count_nonzero(images))}
-        parts[str(name)] = dataclasses.replace(
-            part,
-            name=str(name),
-            counts={**members, **part.counts},
-            measures={**part.measures, **pooled},
-        )
+        counts = {**members, **part.counts}
+        parts[str(name)] = dataclasses.replace(part, name=str(name), counts=counts)
     members = {"images": len(features), "identities": len(people)}
-    return dataclasses.replace(found, counts={**members, **found.counts}), parts
+    found = dataclasses.replace(found, counts={**members, **found.counts})
+    if groups.size:
+        setting = (found if reference is None else parts[reference]).points
+        limits = {p.target: p.threshold for p in setting if p.convention == "strict"}
+        again = _Again(product, units, person, failed)
+        errors = {None: _errors_at(limits, None, whole, edges, again)}
+        for number, name in enumerate(map(str, groups)):
+            inside = [edge for edge in edges if own[edge[0]] == number]
+            errors[name] = _errors_at(limits, name, collectors[number], inside, again)
+        found = dataclasses.replace(found, errors=errors[None])
+        parts = {n: dataclasses.replace(part, errors=errors[n]) for n, part in parts.items()}
+    return found, parts
 
 
-def _at_thresholds(pairs, thresholds, units, edges, person):
-    """Return FMR and FNMR of a group at the thresholds of all groups together."""
+@dataclasses.dataclass(frozen=True)
+class _Again:
+    """What comparing once more takes."""
+
+    product: object
+    units: object
+    person: np.ndarray
+    failed: object
+
+    def count_above(self, limits, edges):
+        """Count the different pairs above each of `limits` in the upper triangle of `edges`."""
+        counts = np.zeros(len(limits), np.int64)
+        for i, (r0, r1) in enumerate(edges):
+            for c0, c1 in edges[i:]:
+                tile = np.array(self.product(self.units(r0, r1), self.units(c0, c1)))
+                _fail(tile, self.failed, (r0, r1), (c0, c1))
+                tile[self.person[r0:r1, None] == self.person[None, c0:c1]] = -np.inf
+                if r0 == c0:
+                    tile[np.tri(len(tile), dtype=bool)] = -np.inf
+                counts += [np.count_nonzero(tile > limit) for limit in limits]
+        return counts.tolist()
+
+
+def _errors_at(thresholds, name, pairs, edges, again):
+    """Return the `nist.ErrorRate` of one group at given strict thresholds, by target."""
     genuine = pairs.same()[0]
-    if not len(genuine) or not pairs.different:
-        return {}
+    if not len(genuine) or not pairs.different or not thresholds:
+        return ()
     limits = np.array(list(thresholds.values()))
     if pairs.tail.complete or limits.min() >= pairs.tail.floor:
         scores = pairs.tail.scores()
         wrong = [int(np.count_nonzero(scores > limit)) for limit in limits]
-    else:  # the group is worse than all together: its scores have to be counted again
-        wrong = _count_above(limits, units, edges, person)
-    measures = {}
+    else:  # worse than what set the threshold: its scores have to be counted again
+        wrong = again.count_above(limits, edges)
+    errors = []
     for target, limit, number in zip(thresholds, limits, wrong):
-        measures[f"FMR at ALL's {target:g}"] = number / pairs.different
-        measures[f"FNMR at ALL's {target:g}"] = float(np.mean(~(genuine > limit)))
-    return measures
+        point = OperatingPoint(
+            target=target,
+            tar=float(np.mean(genuine > limit)),
+            far=number / pairs.different,
+            threshold=float(limit),
+            false_accepts=number,
+            allowed=0,
+            same=len(genuine),
+            different=pairs.different,
+            convention="strict",
+        )
+        errors.append(of_point(point, genuine.dtype.type, name))
+    return tuple(errors)
 
 
-def _count_above(limits, units, edges, person):
-    """Count the different pairs of a group above each of `limits`."""
-    counts = np.zeros(len(limits), np.int64)
-    for i, (r0, r1) in enumerate(edges):
-        for c0, c1 in edges[i:]:
-            tile = multiply(units(r0, r1), units(c0, c1))
-            tile[person[r0:r1, None] == person[None, c0:c1]] = -np.inf
-            if r0 == c0:
-                tile[np.tri(len(tile), dtype=bool)] = -np.inf
-            counts += [np.count_nonzero(tile > limit) for limit in limits]
-    return counts.tolist()
+def _fail(tile, failed, rows, cols):
+    """Give the pairs of images without template the lowest of scores."""
+    if failed is not None:
+        tile[failed[slice(*rows)]] = -1
+        tile[:, failed[slice(*cols)]] = -1
+
+
+def _unordered(images):
+    """Return the weight of all different pairs by draws; `images` (people,): how many of each."""
+
+    def everything(drawn):
+        weight = drawn * images
+        return (int(weight.sum()) ** 2 - int((weight**2).sum())) // 2
+
+    return everything
 
 
 def compare_cross(
-    one, one_identity, other, other_identity, *, fars, product=multiply, dtype=np.float32
+    one,
+    one_identity,
+    other,
+    other_identity,
+    *,
+    fars,
+    draws=0,
+    product=multiply,
+    dtype=np.float32,
+    progress=None,
 ):
     """Compare each image of one set with each of another, such as masked with unmasked faces.
 
@@ -199,43 +240,62 @@ def compare_cross(
     ----------
     one, other : array_like, shape (n, D) and (m, D)
     one_identity, other_identity : array_like
-    fars, product, dtype
+    fars, draws, product, dtype, progress
         As for `compare_all`.
 
     Returns
     -------
     Outcome
     """
+    one = check_matrix(one, "features of one side", len(one_identity))
+    other = check_matrix(other, "features of the other side", len(other_identity))
+    if one.shape[1] != other.shape[1]:
+        raise InputError(f"one side has {one.shape[1]} values each and the other {other.shape[1]}")
     names = np.concatenate([np.asarray(one_identity), np.asarray(other_identity)])
-    person = _labels(names, len(one) + len(other), "identity")[1]
+    people, person = _labels(names, len(one) + len(other), "identity")
     units = [unit_matrix(array, "features", dtype)[0] for array in (one, other)]
-    notes = []
-    if is_collapsed(*units):
+    notes, failed = [], [~array.any(axis=1) for array in units]
+    collapsed = is_collapsed(*units)
+    if collapsed:
         units = [np.zeros_like(array) for array in units]
         notes.append(COLLAPSED)
-    a_ids, b_ids = person[: len(one)], person[len(one) :]
-    shared = np.bincount(a_ids, minlength=person.max() + 1).astype(object)
-    same = int((shared * np.bincount(b_ids, minlength=person.max() + 1)).sum())
+    elif any(side.any() for side in failed):
+        count = sum(int(np.count_nonzero(side)) for side in failed)
+        notes.append(f"{count} images have a zero vector: their pairs count as not matched")
+    owner = person[: len(one)], person[len(one) :]
+    images = [np.bincount(side, minlength=len(people)) for side in owner]
+    same = int((images[0].astype(object) * images[1]).sum())
     different = len(one) * len(other) - same
     if not same or not different:
         raise InputError(f"there are {same} same and {different} different pairs; both are needed")
-    pairs = _Pairs(different, fars, dtype)
+    pairs = Pairs(different, fars, dtype)
+    buffer = np.empty(_BLOCK * _BLOCK, dtype)
     for r0 in range(0, len(one), _BLOCK):
-        a, mine = units[0][r0 : r0 + _BLOCK], a_ids[r0 : r0 + _BLOCK]
+        rows = np.arange(r0, min(r0 + _BLOCK, len(one)))
         for c0 in range(0, len(other), _BLOCK):
-            b, theirs = units[1][c0 : c0 + _BLOCK], b_ids[c0 : c0 + _BLOCK]
-            tile = product(a, b)
-            row, col = find(mine[:, None] == theirs)
+            cols = np.arange(c0, min(c0 + _BLOCK, len(other)))
+            a, b = units[0][rows], units[1][cols]
+            tile = product(a, b, buffer[: len(a) * len(b)].reshape(len(a), len(b)))
+            lost = failed[0][rows][:, None] | failed[1][cols]
+            row, col = find(owner[0][rows][:, None] == owner[1][cols])
             scores = tile[row, col]
-            scores[~a[row].any(axis=1) | ~b[col].any(axis=1)] = -np.inf
-            pairs.add_same(scores, row + r0, col + c0)
+            scores[lost[row, col] | collapsed] = -np.inf
+            pairs.add_same(scores, rows[row], cols[col])
+            tile[lost] = -1
             tile[row, col] = -np.inf
-            rows, cols = np.arange(r0, r0 + len(a)), np.arange(c0, c0 + len(b))
+            if different > collected.WHOLE:
+                pairs.sample.add(tile)
             pairs.tail.add(tile, None, rows, cols, tile.size - len(row))
-    return dataclasses.replace(
-        _finish(pairs, None, None, 0, notes),
-        counts={"one": len(one), "other": len(other), "same": same, "different": different},
-    )
+            if progress is not None:
+                progress(tile.size)
+
+    def everything(drawn):
+        weights = [drawn * side for side in images]
+        return int(weights[0].sum()) * int(weights[1].sum()) - int((weights[0] * weights[1]).sum())
+
+    outcome = finish(pairs, notes, owner, everything, draws)
+    counts = {"one": len(one), "other": len(other)}
+    return dataclasses.replace(outcome, counts={**counts, **outcome.counts})
 
 
 def _labels(values, rows, what):
@@ -317,64 +377,6 @@ def _collect(tile, person, order, zero, rows, cols, inside):
             pairs.add_same(scores, order[r0 + row], order[c0 + col])
     highest = tile.max(axis=1)
     for pairs in inside:
-        if pairs.different > WHOLE:
+        if pairs.different > collected.WHOLE:
             pairs.sample.add(tile)
         pairs.tail.add(tile, highest, order[r0:r1], order[c0:c1], count)
-
-
-def _finish(pairs, images, owner, draws, notes):
-    """Return the Outcome of what was collected; without rates when a kind of pair is missing."""
-    genuine, rows, cols = pairs.same()
-    counts = {"same": len(genuine), "different": pairs.different}
-    if not len(genuine) or not pairs.different:
-        kind = "same" if not len(genuine) else "different"
-        empty = summarize(np.zeros(1), np.zeros(1), 1, (), ())
-        note = f"no {kind} pairs: there is no rate"
-        return dataclasses.replace(
-            empty, counts=counts, notes=(note,), measures={}, roc=None, histogram=None
-        )
-    scores, top_rows, top_cols = pairs.tail.places()
-    if pairs.left_out:
-        left = ", ".join(f"{far:g}" for far in pairs.left_out)
-        notes = [*notes, f"FAR {left} is left out: too many different pairs decide it"]
-    outcome = summarize(genuine, scores, pairs.different, pairs.fars, notes, pairs.sample)
-    if draws:
-        outcome = dataclasses.replace(
-            outcome,
-            points=_intervals(
-                outcome, genuine, owner[rows], scores, owner[top_rows], owner[top_cols], images,
-                draws,
-            ),
-        )  # fmt: skip
-    lowest = np.argsort(genuine, kind="stable")[:10]
-    return dataclasses.replace(
-        outcome,
-        counts=counts,
-        hardest=tuple(
-            Hard("highest different", int(a), int(b), float(score))
-            for score, a, b in zip(scores[:10], top_rows, top_cols)
-        )
-        + tuple(
-            Hard("lowest same", int(rows[i]), int(cols[i]), float(genuine[i]))
-            for i in lowest
-            if genuine[i] > -np.inf
-        ),
-    )
-
-
-def _intervals(outcome, genuine, mate, scores, one, other, images, draws):
-    """Return the points with intervals. `images` (people,): how many each has in this group."""
-
-    def everything(drawn):
-        weight = drawn * images
-        return (int(weight.sum()) ** 2 - int((weight**2).sum())) // 2
-
-    targets = [p.target for p in outcome.points if p.convention == "strict"]
-    spans = bootstrap.tar_intervals(
-        (genuine, lambda drawn: drawn[mate]),
-        (scores, lambda drawn: drawn[one] * drawn[other], everything),
-        len(images),
-        targets,
-        draws,
-    )
-    return with_spans(outcome.points, dict(zip(targets, spans)))

@@ -7,9 +7,17 @@ of two people drawn p and q times counts p * q times.
 import numpy as np
 
 from ..errors import InputError
-from .metrics import allowed_accepts
+from .operating import allowed_accepts
 
-__all__ = ["LEVEL", "draw", "share_intervals", "tar_intervals"]
+__all__ = [
+    "LEVEL",
+    "draw",
+    "intervals",
+    "share_intervals",
+    "share_replicates",
+    "tar_intervals",
+    "tar_replicates",
+]
 
 LEVEL = 0.95
 _SEED = 20070710
@@ -17,15 +25,20 @@ _SEED = 20070710
 
 def draw(units, replicates, seed=_SEED):
     """Yield `replicates` times how often each of `units` is drawn in as many draws, (units,)."""
-    if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 2:
-        raise InputError(f"bootstrap is {replicates!r}; expected the number of draws, 2 or more")
+    check_draws(replicates)
     rng = np.random.default_rng(seed)
     for _ in range(replicates):
         yield np.bincount(rng.integers(0, units, units), minlength=units)
 
 
-def tar_intervals(genuine, impostor, units, targets, replicates, seed=_SEED):
-    """Return (low, high) of the strict TAR at each FAR.
+def check_draws(replicates):
+    """Raise InputError unless `replicates` is a number of draws."""
+    if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 2:
+        raise InputError(f"bootstrap is {replicates!r}; expected the number of draws, 2 or more")
+
+
+def tar_replicates(genuine, impostor, units, targets, replicates, seed=_SEED):
+    """Return the strict TAR at each FAR in each draw.
 
     Parameters
     ----------
@@ -42,47 +55,73 @@ def tar_intervals(genuine, impostor, units, targets, replicates, seed=_SEED):
 
     Returns
     -------
-    list of tuple of float
-        The middle 95 % of the replicates.
+    numpy.ndarray, shape (replicates, targets)
+        NaN in a draw without a same or without a different pair.
     """
     order = np.argsort(-genuine[0], kind="stable")
     scores = -genuine[0][order]  # ascending, for searchsorted
     top, weigh, total = impostor
-    found = []
-    for drawn in draw(units, replicates, seed):
+    found = np.full((replicates, len(targets)), np.nan)
+    for row, drawn in zip(found, draw(units, replicates, seed)):
         right = np.concatenate([[0], np.cumsum(genuine[1](drawn)[order])])
         wrong = np.cumsum(weigh(drawn))
         everything = int(total(drawn))
         if not right[-1] or not everything:
             continue  # nobody was drawn who has a pair
-        row = []
-        for target in targets:
+        for place, target in enumerate(targets):
             allowed = allowed_accepts(target, everything)
             if allowed >= everything:
                 threshold = -np.inf
             else:
                 threshold = top[min(np.searchsorted(wrong, allowed, side="right"), len(top) - 1)]
             accepted = np.searchsorted(scores, -threshold, side="left")
-            row.append(right[accepted] / right[-1])
-        found.append(row)
-    return _middle(found, len(targets))
+            row[place] = right[accepted] / right[-1]
+    return found
+
+
+def tar_intervals(*args, **kwargs):
+    """Return (low, high) of the strict TAR at each FAR; arguments as for `tar_replicates`."""
+    return intervals(tar_replicates(*args, **kwargs))
+
+
+def share_replicates(hits, unit, units, replicates, seed=_SEED):
+    """Count the hits of each draw, for each column of `hits` (n, m) of bool.
+
+    Parameters
+    ----------
+    hits : numpy.ndarray of bool, shape (n, m)
+    unit : numpy.ndarray of int, shape (n,)
+        To which of `units` people each row belongs.
+    units, replicates, seed
+        As for `tar_replicates`.
+
+    Returns
+    -------
+    sums : numpy.ndarray, shape (replicates, m)
+    weights : numpy.ndarray, shape (replicates,)
+        Rows drawn.
+    """
+    sums, weights = np.zeros((replicates, hits.shape[1])), np.zeros(replicates)
+    for place, drawn in enumerate(draw(units, replicates, seed)):
+        weight = drawn[unit].astype(np.float64)
+        sums[place], weights[place] = weight @ hits, weight.sum()
+    return sums, weights
 
 
 def share_intervals(hits, unit, units, replicates, seed=_SEED):
-    """Return (low, high) of the share of hits, for each column of `hits` (n, m) of bool.
+    """Return (low, high) of the share of hits; arguments as for `share_replicates`."""
+    sums, weights = share_replicates(hits, unit, units, replicates, seed)
+    with np.errstate(invalid="ignore"):
+        return intervals(sums / weights[:, None])
 
-    `unit` (n,) says to which of `units` people each row belongs.
+
+def intervals(replicates):
+    """Return (low, high) of the middle 95 % of each column of `replicates` (draws, m).
+
+    Draws with a NaN do not count; (None, None) where none is left.
     """
-    found = []
-    for drawn in draw(units, replicates, seed):
-        weight = drawn[unit].astype(np.float64)
-        if weight.sum():
-            found.append(weight @ hits / weight.sum())
-    return _middle(found, hits.shape[1])
-
-
-def _middle(found, columns):
-    if not found:
-        return [(None, None)] * columns
-    ends = np.quantile(np.asarray(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    known = replicates[~np.isnan(replicates).any(axis=1)]
+    if not len(known):
+        return [(None, None)] * replicates.shape[1]
+    ends = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return [(float(low), float(high)) for low, high in ends.T]

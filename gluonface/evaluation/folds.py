@@ -8,7 +8,8 @@ import dataclasses
 import numpy as np
 
 from ..errors import InputError
-from .metrics import check_far, check_pairs
+from .metrics import check_pairs
+from .operating import check_rate
 
 __all__ = [
     "ACCURACY_THRESHOLDS",
@@ -165,7 +166,7 @@ def val_at_far(distance, issame, target=1e-3, folds=10, thresholds=VAL_THRESHOLD
         A fold without same or without different pairs: the rates of that fold do not exist.
     """
     distance, issame = check_pairs(distance, issame, "distance")
-    check_far(target)
+    check_rate(target)
     thresholds = np.asarray(thresholds, np.float64)
     edges = fold_edges(len(distance), folds)
     accepts, totals = _count_accepts(distance, issame, edges, thresholds)

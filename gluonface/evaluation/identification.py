@@ -1,172 +1,60 @@
 """Search in a gallery: rank-k, mean average precision, TPIR at FPIR. Pure NumPy.
 
-IJB 1:N, TinyFace and "who of my folder is it" are this search with other lists. Ties count
-against the mate, so that a model that says the same of everybody finds nobody.
+IJB 1:N, TinyFace and "who of my folder is it" are this search with other lists.
 """
 
 import dataclasses
-import math
 
 import numpy as np
 
 from ..errors import InputError
-from . import bootstrap, metrics
+from . import bootstrap
 from .features import COLLAPSED, check_matrix, is_collapsed, multiply, unit_matrix
-from .outcomes import Hard, Outcome, RankRate, SearchRate, count_scores
+from .operating import check_rate
+from .outcomes import Hard, Outcome, count_scores
+from .roc import roc_corners
+from .search import DEFAULT_FPIRS, DEFAULT_RANKS, rank_rates, search, search_rates
+from .summary import few_accepts, with_spans
 
-__all__ = ["DEFAULT_FPIRS", "DEFAULT_RANKS", "Found", "evaluate", "search", "search_rates"]
+__all__ = [
+    "DEFAULT_FPIRS",
+    "DEFAULT_RANKS",
+    "Replicates",
+    "assess",
+    "evaluate",
+    "pool_replicates",
+    "with_intervals",
+]
 
-DEFAULT_RANKS = (1, 5, 10, 20)
-DEFAULT_FPIRS = (1e-3, 1e-2, 1e-1)
-
-_TILE = 1 << 23  # scores computed together
 _CURVE = 100  # ranks of the CMC
 _NEVER = np.iinfo(np.int64).max
-_MATES = 32  # with more mates than this, a row is sorted instead of counted through
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Found:
-    """What a search found for each of n probes.
+class Replicates:
+    """What bootstrap draws of people gave; the same draws for the same list of probes.
 
     Attributes
     ----------
-    mated : numpy.ndarray of bool, shape (n,)
-        Whether the gallery holds the probe's identity.
-    best : numpy.ndarray, shape (n,)
-        The best mate's score; minus infinity for a probe that is not mated.
-    ahead : numpy.ndarray of int, shape (n,)
-        How many entries of other identities score as high or higher: 0 is rank 1.
-    other : numpy.ndarray, shape (n,)
-        The best score of another identity; minus infinity if there is none.
-    other_entry : numpy.ndarray of int, shape (n,)
-        Which entry that was.
-    precision : numpy.ndarray of float64, shape (n,)
-        Average precision over all mates; 0 for a probe that is not mated.
+    hits : numpy.ndarray, shape (draws, ranks)
+        Searches found within each rank.
+    mated : numpy.ndarray, shape (draws,)
+        Mated searches.
+    tpir : numpy.ndarray, shape (draws, fpirs)
+        NaN where nobody was drawn who is, or is not, in the gallery.
     """
 
+    hits: np.ndarray
     mated: np.ndarray
-    best: np.ndarray
-    ahead: np.ndarray
-    other: np.ndarray
-    other_entry: np.ndarray
-    precision: np.ndarray
+    tpir: np.ndarray
 
 
-def search(probes, gallery, probe_ids, gallery_ids, product=multiply):
-    """Compare every probe with every gallery entry.
-
-    Parameters
-    ----------
-    probes : numpy.ndarray, shape (n, D)
-        Of unit length.
-    gallery : numpy.ndarray, shape (m, D)
-    probe_ids, gallery_ids : numpy.ndarray of int, shape (n,) and (m,)
-        Identities; an identity may have several entries.
-    product : function, default NumPy's
-
-    Returns
-    -------
-    Found
-    """
-    order = np.argsort(gallery_ids, kind="stable")
-    sorted_ids = gallery_ids[order]
-    low = np.searchsorted(sorted_ids, probe_ids, side="left")
-    mates = np.searchsorted(sorted_ids, probe_ids, side="right") - low
-    n, m = len(probes), len(gallery)
-    found = Found(
-        mated=mates > 0,
-        best=np.full(n, -np.inf, probes.dtype),
-        ahead=np.zeros(n, np.int64),
-        other=np.empty(n, probes.dtype),
-        other_entry=np.empty(n, np.int64),
-        precision=np.zeros(n),
-    )
-    step = min(n, max(16, _TILE // m))
-    buffer = np.empty((step, m), probes.dtype)
-    for start in range(0, n, step):
-        stop = min(start + step, n)
-        tile = product(probes[start:stop], gallery, buffer[: stop - start])
-        number = mates[start:stop]
-        rows = np.repeat(np.arange(stop - start), number)
-        nth = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)
-        columns = order[low[start:stop][rows] + nth]
-        own = np.full((stop - start, max(1, number.max())), -np.inf, probes.dtype)
-        own[rows, nth] = tile[rows, columns]
-        tile[rows, columns] = -np.inf  # what is left are others
-        own = np.sort(own, axis=1)[:, ::-1]
-        entry = tile.argmax(axis=1)
-        found.other_entry[start:stop] = entry
-        found.other[start:stop] = tile[np.arange(stop - start), entry]
-        found.best[start:stop] = own[:, 0]
-        ahead = _count_ahead(tile, own)
-        found.ahead[start:stop] = ahead[:, 0]
-        rank = np.arange(1, own.shape[1] + 1)
-        valid = rank <= number[:, None]
-        shares = np.where(valid, rank / (rank + ahead), 0).sum(axis=1)
-        found.precision[start:stop] = shares / np.maximum(number, 1)
-    return found
+def evaluate(probes, gallery, probe_ids, gallery_ids, **kwargs):
+    """Search every probe in the gallery and sum up: the outcome of `assess`."""
+    return assess(probes, gallery, probe_ids, gallery_ids, **kwargs)[0]
 
 
-def _count_ahead(tile, own):
-    """Return for each of the mates' scores `own` (n, k) how many of a row are as high or higher."""
-    if own.shape[1] <= _MATES:
-        counts = [np.count_nonzero(tile >= column[:, None], axis=1) for column in own.T]
-        return np.stack(counts, axis=1)
-    rising = np.sort(tile, axis=1)
-    counts = [len(row) - np.searchsorted(row, mine, side="left") for row, mine in zip(rising, own)]
-    return np.stack(counts)
-
-
-def search_rates(found, fpirs=DEFAULT_FPIRS, conventions=("strict", "reference")):
-    """Return TPIR at each FPIR as a list of `SearchRate`, convention by convention.
-
-    "strict" takes the threshold that no more than FPIR x non-mated searches exceed; "reference"
-    the one of InsightFace's ``ijb_evals.py``, the int(FPIR x searches) - 1 -th best of them. Empty
-    when all probes, or none, are mated.
-    """
-    others = np.sort(found.other[~found.mated])[::-1]
-    best = found.best[found.mated & (found.ahead == 0)]
-    mated, nonmated = int(np.count_nonzero(found.mated)), len(others)
-    rates = []
-    if not mated or not nonmated:
-        return rates
-    for convention in conventions:
-        for target in fpirs:
-            allowed = _allowed(target, nonmated)
-            if convention == "reference":
-                threshold = others[min(max(int(nonmated * target) - 1, 0), nonmated - 1)]
-            else:
-                threshold = others[allowed] if allowed < nonmated else -np.inf
-            hits = int(np.count_nonzero(best > threshold))
-            wrong = int(np.count_nonzero(others > threshold))
-            rates.append(
-                SearchRate(
-                    target=float(target),
-                    tpir=hits / mated,
-                    fpir=wrong / nonmated,
-                    threshold=float(threshold),
-                    false_positives=wrong,
-                    allowed=allowed,
-                    mated=mated,
-                    nonmated=nonmated,
-                    convention=convention,
-                )
-            )
-    return rates
-
-
-def rank_rates(found, ranks=DEFAULT_RANKS):
-    """Return the share of mated probes with a mate among the k best, for each k of `ranks`."""
-    ahead = found.ahead[found.mated]
-    rates = []
-    for rank in ranks:
-        hits = int(np.count_nonzero(ahead < rank))
-        rates.append(RankRate(int(rank), hits / max(len(ahead), 1), hits, len(ahead)))
-    return rates
-
-
-def evaluate(
+def assess(
     probes,
     gallery,
     probe_ids,
@@ -175,6 +63,7 @@ def evaluate(
     name="",
     ranks=DEFAULT_RANKS,
     fpirs=DEFAULT_FPIRS,
+    depth=1,
     unique=False,
     draws=0,
     product=multiply,
@@ -194,6 +83,8 @@ def evaluate(
     ranks : sequence of int
     fpirs : sequence of float
         False-positive identification rates. Used when some probes are not mated.
+    depth : int, default 1
+        For TPIR the mate has to be among so many best.
     unique : bool, default False
         Whether a gallery with two entries of one identity is an error, as it is for IJB.
     draws : int, default 0
@@ -204,6 +95,8 @@ def evaluate(
     Returns
     -------
     Outcome
+    Replicates or None
+        What its intervals are made of, where there were draws.
 
     Raises
     ------
@@ -221,9 +114,11 @@ def evaluate(
         )
     if unique:
         _require_unique(gallery_ids)
-    for rank in ranks:
+    for rank in (*ranks, depth):
         if rank < 1:
             raise InputError(f"rank {rank}: ranks are counted from 1")
+    for target in fpirs:
+        check_rate(target, "false-positive identification rate")
     probes, zero = unit_matrix(probes, "probes", dtype)
     gallery, also = unit_matrix(gallery, "gallery", dtype)
     notes = []
@@ -241,17 +136,15 @@ def evaluate(
     found.ahead[failed], found.precision[failed] = _NEVER, 0  # a failure finds nobody
     if not found.mated.any():
         raise InputError("no probe has its identity in the gallery: nothing can be found")
-    rates, searches = rank_rates(found, ranks), search_rates(found, fpirs)
+    rates, searches = rank_rates(found, ranks), search_rates(found, fpirs, depth)
+    replicates = None
     if draws:
-        rates, searches = _with_intervals(found, numbers[0], rates, searches, draws)
+        replicates = _replicates(found, numbers[0], ranks, fpirs, depth, draws)
+        rates, searches = with_intervals(rates, searches, replicates)
     mated = int(np.count_nonzero(found.mated))
-    few = [s.target for s in searches if s.convention == "strict" and s.allowed < 10]
-    if few:
-        notes.append(
-            f"{searches[0].nonmated} non-mated searches allow fewer than 10 false positives at "
-            f"FPIR {', '.join(f'{target:g}' for target in few)}: such a threshold is uncertain"
-        )
-    return Outcome(
+    if searches:
+        notes += few_accepts(searches, f"{searches[0].different} non-mated searches", "FPIR")
+    outcome = Outcome(
         protocol=protocol,
         name=name,
         ranks=tuple(rates),
@@ -264,14 +157,60 @@ def evaluate(
             "gallery": len(gallery),
             "identities": len(np.unique(numbers[1])),
         },
-        settings={"ties": "against the mate"},
+        settings={"ties": "against the mate", **({"R": depth} if depth > 1 else {})},
         notes=tuple(notes),
         hardest=_hardest(found),
-        **_curves(found, len(gallery)),
+        **_curves(found, len(gallery), depth),
+    )
+    return outcome, replicates
+
+
+def pool_replicates(several):
+    """Return the `Replicates` of searches in several galleries: hits added, TPIR averaged."""
+    return Replicates(
+        hits=sum(one.hits for one in several),
+        mated=sum(one.mated for one in several),
+        tpir=sum(one.tpir for one in several) / len(several),
     )
 
 
-def _curves(found, entries):
+def with_intervals(rates, searches, replicates):
+    """Return rank rates, and the strict of `searches`, with their 95 % intervals."""
+    with np.errstate(invalid="ignore"):
+        shares = replicates.hits / replicates.mated[:, None]
+    spans = bootstrap.intervals(shares)
+    rates = [dataclasses.replace(r, low=a, high=b) for r, (a, b) in zip(rates, spans)]
+    strict = [s for s in searches if s.convention == "strict"]
+    spans = dict(zip((s.target for s in strict), bootstrap.intervals(replicates.tpir)))
+    return rates, list(with_spans(searches, spans))
+
+
+def _replicates(found, identity, ranks, fpirs, depth, draws):
+    """Draw the probes' people again and again; `identity` (n,) says whose each probe is."""
+    people, person = np.unique(identity, return_inverse=True)
+    mated = found.mated
+    hits = np.stack([found.ahead[mated] < rank for rank in ranks], axis=1)
+    sums, weights = bootstrap.share_replicates(hits, person[mated], len(people), draws)
+    order = np.argsort(-found.other[~mated], kind="stable")
+    own, others = person[mated], person[~mated][order]
+    tpir = bootstrap.tar_replicates(
+        (
+            np.where(found.ahead < depth, found.best, -np.inf)[mated],
+            lambda drawn: drawn[own],
+        ),
+        (
+            found.other[~mated][order],
+            lambda drawn: drawn[others],
+            lambda drawn: drawn[others].sum(),
+        ),
+        len(people),
+        fpirs,
+        draws,
+    )
+    return Replicates(sums, weights, tpir)
+
+
+def _curves(found, entries, depth):
     """Return what is drawn: shares by rank, TPIR over FPIR, the mates' and the others' scores."""
     mated, nonmated = found.mated, np.sort(found.other[~found.mated])[::-1]
     # A failure is behind everybody; uncut, its rank makes NumPy's bincount write out of bounds.
@@ -282,9 +221,9 @@ def _curves(found, entries):
         "cmc": np.cumsum(within) / np.count_nonzero(mated),
         "histogram": count_scores(found.best[mated], np.sort(others)[::-1]),
     }
-    first = found.best[mated & (found.ahead == 0)]  # the others are found at no threshold
+    first = found.best[mated & (found.ahead < depth)]  # the others are found at no threshold
     if len(nonmated) and len(first):
-        curve = metrics.roc_corners(first, nonmated, len(nonmated))
+        curve = roc_corners(first, nonmated, len(nonmated))
         share = len(first) / np.count_nonzero(mated)
         drawn["roc"] = dataclasses.replace(curve, tpr=curve.tpr * share)
     return drawn
@@ -317,50 +256,19 @@ def _require_unique(ids):
         )
 
 
-def _allowed(target, nonmated):
-    if not 0 <= target <= 1:
-        raise InputError(f"the false-positive identification rate is {target!r}; expected 0..1")
-    return min(math.floor(target * nonmated + 1e-9), nonmated)
-
-
-def _with_intervals(found, identity, rates, searches, draws):
-    people, person = np.unique(identity, return_inverse=True)
-    mated = found.mated
-    hits = np.stack([found.ahead[mated] < r.rank for r in rates], axis=1)
-    spans = bootstrap.share_intervals(hits, person[mated], len(people), draws)
-    rates = [dataclasses.replace(r, low=a, high=b) for r, (a, b) in zip(rates, spans)]
-    targets = [s.target for s in searches if s.convention == "strict"]
-    if targets:
-        order = np.argsort(-found.other[~mated], kind="stable")
-        own, others = person[mated], person[~mated][order]
-        score = np.where(found.ahead == 0, found.best, -np.inf)[mated]
-        spans = bootstrap.tar_intervals(
-            (score, lambda drawn: drawn[own]),
-            (
-                found.other[~mated][order],
-                lambda drawn: drawn[others],
-                lambda drawn: drawn[others].sum(),
-            ),
-            len(people),
-            targets,
-            draws,
-        )
-        spans = dict(zip(targets, spans))
-        searches = [
-            dataclasses.replace(s, low=spans[s.target][0], high=spans[s.target][1])
-            if s.convention == "strict"
-            else s
-            for s in searches
-        ]
-    return rates, searches
-
-
 def _hardest(found, limit=10):
     """Return the misidentified probes whose wrong match scores highest above the mate."""
     wrong = np.flatnonzero(found.mated & (found.ahead > 0))
     lead = found.other[wrong] - found.best[wrong]
     chosen = wrong[np.argsort(-lead, kind="stable")[:limit]]
     return tuple(
-        Hard("wrong identity first", int(i), int(found.other_entry[i]), float(found.other[i]))
+        Hard(
+            "wrong identity first",
+            int(i),
+            int(found.other_entry[i]),
+            float(found.other[i]),
+            mate=int(found.mate[i]),
+            mate_score=float(found.best[i]),
+        )
         for i in chosen
     )

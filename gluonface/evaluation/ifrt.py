@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from .all_pairs import compare_all, compare_cross
 from .features import multiply
-from .metrics import OperatingPoint
+from .operating import OperatingPoint
 
 __all__ = ["DEFAULT_FARS", "MASK_FAR", "evaluate", "evaluate_mask", "ranking_score"]
 
@@ -60,7 +60,19 @@ def evaluate(
         protocol="IFRT",
         name="ALL",
         settings={"pairs": "unordered", "threshold": "one for each group, and the one of ALL"},
-        parts=tuple(dataclasses.replace(part, protocol="IFRT") for part in parts.values()),
+        parts=tuple(_at_one_threshold(part) for part in parts.values()),
+        errors=(),
+    )
+
+
+def _at_one_threshold(part):
+    """Return a group with its error rates at the threshold of ALL among its measures."""
+    measures = {}
+    for error in part.errors:
+        measures[f"FMR at ALL's {error.target:g}"] = error.fmr
+        measures[f"FNMR at ALL's {error.target:g}"] = error.fnmr
+    return dataclasses.replace(
+        part, protocol="IFRT", measures={**part.measures, **measures}, errors=()
     )
 
 

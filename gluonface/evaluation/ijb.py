@@ -14,18 +14,19 @@ import math
 import numpy as np
 
 from ..errors import InputError
-from . import bootstrap, metrics
+from . import bootstrap
 from .features import COLLAPSED, check_matrix, is_collapsed, multiply
-from .identification import evaluate as search_all
+from .identification import assess, pool_replicates, with_intervals
 from .listed_pairs import places, score_pairs
-from .outcomes import Hard, Outcome, RankRate, SearchRate, count_scores
+from .operating import SearchRate
+from .outcomes import Hard, Outcome, RankRate
+from .summary import summarize, with_spans
 from .tails import Tail, keep_for
 
-__all__ = ["DEFAULT_FARS", "identify", "identify_jointly", "summarize", "verify"]
+__all__ = ["DEFAULT_FARS", "identify", "identify_jointly", "verify"]
 
 DEFAULT_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
-_FEW = 10
 _CHUNK = 1 << 20
 
 
@@ -100,53 +101,6 @@ def verify(
     )
 
 
-def summarize(genuine, impostor, different, fars, notes=(), sample=None):
-    """Return an `Outcome` of rates and curves from scores of same and of different pairs.
-
-    Parameters
-    ----------
-    genuine : numpy.ndarray, shape (n,)
-        All same pairs; minus infinity for failures.
-    impostor : numpy.ndarray, descending
-        All different pairs, or the highest of them: then there is no area and no EER.
-    different : int
-        How many different pairs there are.
-    fars : sequence of float
-    notes : sequence of str
-    sample : tails.Sample, optional
-        For the histogram, when `impostor` is the highest alone.
-    """
-    points = [
-        point
-        for convention in ("strict", "reference")
-        for point in metrics.operating_points(genuine, impostor, different, fars, convention)
-    ]
-    notes = list(notes)
-    few = [p for p in points if p.convention == "strict" and p.allowed < _FEW]
-    if few:
-        named = ", ".join(f"{p.target:g} ({p.allowed})" for p in few)
-        error = f"{1 / math.sqrt(max(p.allowed for p in few) or 1):.0%}"
-        notes.append(
-            f"{different} different pairs allow few false accepts at FAR {named}: the FAR at such "
-            f"a threshold is uncertain by {error} of its value or more"
-        )
-    curve = metrics.roc_corners(genuine, impostor, different)
-    measures, histogram = {}, None
-    if len(impostor) == different:
-        measures = {"auc": metrics.curve_area(curve), "eer": metrics.curve_eer(curve)}
-        histogram = count_scores(genuine, impostor)
-    elif sample is not None and sample.counts.any():
-        histogram = count_scores(genuine, None, sample, sample.counts.sum() / different)
-    return Outcome(
-        protocol="",
-        points=tuple(points),
-        measures=measures,
-        notes=tuple(notes),
-        roc=_thin(curve),
-        histogram=histogram,
-    )
-
-
 def identify(
     ids,
     units,
@@ -177,10 +131,10 @@ def identify(
         Ranks over all mated searches; TPIR averaged over the galleries; ``parts`` for each of them.
     """
     probe_at = places(ids, probes[0], "the probe list", "entry")
-    parts = []
+    parts, replicates = [], []
     for name, (templates, subjects) in galleries.items():
         at = places(ids, templates, name, "entry")
-        part = search_all(
+        part, drawn = assess(
             units[probe_at],
             units[at],
             probes[1],
@@ -195,14 +149,18 @@ def identify(
             protocol="IJB 1:N gallery",
         )
         parts.append(part)
+        replicates.append(drawn)
     together = []
     for rows in zip(*(part.ranks for part in parts)):
         hits, count = sum(r.hits for r in rows), sum(r.probes for r in rows)
         together.append(RankRate(rows[0].rank, hits / count, hits, count))
+    searches = [_mean_search(rows) for rows in zip(*(part.searches for part in parts))]
+    if draws:
+        together, searches = with_intervals(together, searches, pool_replicates(replicates))
     return Outcome(
         protocol="IJB 1:N",
         ranks=tuple(together),
-        searches=tuple(_mean_search(rows) for rows in zip(*(part.searches for part in parts))),
+        searches=tuple(searches),
         cmc=_mean_cmc(parts),
         counts={"probes": len(probe_at), "galleries": len(parts)},
         settings={"TPIR": "mean over the galleries"},
@@ -225,7 +183,7 @@ def identify_jointly(ids, units, probes, galleries, *, ranks=(1, 5, 10), shares=
     probe_at = places(ids, probes[0], "the probe list", "entry")
     templates, subjects = (np.concatenate(lists) for lists in zip(*galleries.values()))
     at = places(ids, templates, "the galleries", "entry")
-    outcome = search_all(
+    outcome, _ = assess(
         units[probe_at], units[at], probes[1], subjects, ranks=ranks, unique=True,
         dtype=units.dtype.type, protocol="IJB 1:N, galleries joined (ijb_1n.py)",
     )  # fmt: skip
@@ -251,13 +209,13 @@ def _mean_search(rows):
     first = rows[0]
     return SearchRate(
         target=first.target,
-        tpir=float(np.mean([row.tpir for row in rows])),
-        fpir=float(np.mean([row.fpir for row in rows])),
+        tar=float(np.mean([row.tar for row in rows])),
+        far=float(np.mean([row.far for row in rows])),
         threshold=float(np.mean([row.threshold for row in rows])),
-        false_positives=sum(row.false_positives for row in rows),
+        false_accepts=sum(row.false_accepts for row in rows),
         allowed=sum(row.allowed for row in rows),
-        mated=sum(row.mated for row in rows),
-        nonmated=sum(row.nonmated for row in rows),
+        same=sum(row.same for row in rows),
+        different=sum(row.different for row in rows),
         convention=first.convention,
     )
 
@@ -298,16 +256,6 @@ def _intervals(outcome, first, second, same, score, genuine, impostor, draws):
     return with_spans(outcome.points, dict(zip(targets, spans)))
 
 
-def with_spans(points, spans):
-    """Return operating points with the interval of each strict one, `spans` by target."""
-    return tuple(
-        dataclasses.replace(p, low=spans[p.target][0], high=spans[p.target][1])
-        if p.convention == "strict" and p.target in spans
-        else p
-        for p in points
-    )
-
-
 def _hardest(score, pairs, impostor, genuine, limit=10):
     high = impostor[min(limit, len(impostor)) - 1]
     low = np.sort(score[pairs.same])[min(limit, len(genuine)) - 1]
@@ -323,26 +271,3 @@ def _hardest(score, pairs, impostor, genuine, limit=10):
             for i in chosen[order[:limit]]
         ]
     return tuple(found)
-
-
-def _thin(curve, most=600):
-    """Return at most `most` points of a curve: the lowest all, the others evenly in log FAR."""
-    if len(curve.fpr) <= most:
-        return curve
-    height = np.log10(np.maximum(curve.false_accepts, 0.5))
-    wanted = np.linspace(height[0], height[-1], most // 2)
-    chosen = np.unique(
-        np.concatenate(
-            [
-                np.searchsorted(height, wanted, side="left"),
-                np.searchsorted(height, wanted, side="right") - 1,
-                [0, len(height) - 1],
-            ]
-        ).clip(0, len(height) - 1)
-    )
-    return metrics.RocCurve(
-        *(
-            getattr(curve, name)[chosen]
-            for name in ("fpr", "tpr", "thresholds", "false_accepts", "true_accepts")
-        )
-    )

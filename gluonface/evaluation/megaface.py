@@ -16,10 +16,10 @@ import numpy as np
 
 from ..errors import InputError
 from . import bootstrap
-from .all_pairs import WHOLE
+from .collected import WHOLE
 from .features import COLLAPSED, check_matrix, is_collapsed, multiply, unit_block, unit_matrix
-from .ijb import summarize, with_spans
 from .outcomes import Hard, RankRate
+from .summary import summarize, with_spans
 from .tails import Sample, Tail, TopRows, keep_for
 
 __all__ = ["DEFAULT_FARS", "DEFAULT_RANKS", "evaluate", "repair_probes"]

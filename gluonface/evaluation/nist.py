@@ -10,14 +10,23 @@ Grother, Ngan, Hanaoka, "Face Recognition Vendor Test", NIST Interagency Reports
 
 import dataclasses
 import math
+from typing import Optional
 
 import numpy as np
 
 from ..errors import InputError
-from .metrics import check_far, operating_points
-from .results import finite, lay_out
+from .operating import check_rate, finite, operating_points
+from .results import lay_out
 
-__all__ = ["ErrorRate", "by_group", "error_table", "fnir_at_fpir", "fnmr_at_fmr"]
+__all__ = [
+    "ErrorRate",
+    "by_group",
+    "error_rows",
+    "error_table",
+    "fnir_at_fpir",
+    "fnmr_at_fmr",
+    "of_point",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +47,10 @@ class ErrorRate:
         Relative standard error of the false match rate, 1 / sqrt(false matches); more in truth,
         as pairs share images.
     group : str or None
+    low, high : float or None
+        Bootstrap confidence interval of `fnmr`.
+    depth : int or None
+        Of a search ("R"): then `fmr` is the FPIR, `fnmr` the FNIR, and both count searches.
     """
 
     target: float
@@ -48,12 +61,46 @@ class ErrorRate:
     false_nonmatches: int
     nonmated: int
     mated: int
-    fmr_error: float = None
-    group: str = None
+    fmr_error: Optional[float] = None
+    group: Optional[str] = None
+    low: Optional[float] = None
+    high: Optional[float] = None
+    depth: Optional[int] = None
 
     def to_dict(self):
-        """Return the fields, ready for JSON."""
-        return finite(dataclasses.asdict(self))
+        """Return the fields, ready for JSON; those of a search by their own names."""
+        fields = finite(dataclasses.asdict(self))
+        if self.depth is None:
+            return fields
+        names = {"fmr": "fpir", "fnmr": "fnir", "fmr_error": "fpir_error"}
+        names.update(false_matches="false_positives", false_nonmatches="false_negatives")
+        return {names.get(name, name): value for name, value in fields.items()}
+
+
+def of_point(point, dtype=np.float32, group=None, depth=None):
+    """Return what a strict `OperatingPoint` is in NIST's terms.
+
+    Accepted is what lies above the strict threshold, so the smallest threshold for "at least" is
+    the next number of the scores' `dtype`.
+    """
+    if point.convention != "strict":
+        raise InputError(f"NIST's threshold is the strict one; got the {point.convention} point")
+    missed = point.same - round(point.tar * point.same)
+    return ErrorRate(
+        target=point.target,
+        fmr=point.far,
+        fnmr=missed / point.same,
+        threshold=float(np.nextafter(dtype(point.threshold), dtype(np.inf))),
+        false_matches=point.false_accepts,
+        false_nonmatches=missed,
+        nonmated=point.different,
+        mated=point.same,
+        fmr_error=_relative_error(point.false_accepts),
+        group=group,
+        low=None if point.high is None else 1 - point.high,
+        high=None if point.low is None else 1 - point.low,
+        depth=depth,
+    )
 
 
 def fnmr_at_fmr(mated, nonmated, targets, failed_mated=0, failed_nonmated=0):
@@ -136,17 +183,35 @@ def fnir_at_fpir(best_mate, rank, best_other, targets, depth=1):
     if best_mate.shape != rank.shape:
         raise InputError(f"{best_mate.shape} mates' scores and {rank.shape} ranks do not agree")
     counted = np.where(rank <= depth, best_mate, -np.inf)
-    return fnmr_at_fmr(counted, best_other, targets)
+    rates = fnmr_at_fmr(counted, best_other, targets)
+    return [dataclasses.replace(rate, depth=int(depth)) for rate in rates]
+
+
+def error_rows(rates):
+    """Return the table of error rates as rows of text, the headings first."""
+    first = rates[0]
+    grouped = any(rate.group is not None for rate in rates)
+    interval = any(rate.low is not None for rate in rates)
+    one, other = ("FMR", "FNMR") if first.depth is None else ("FPIR", "FNIR")
+    wrong, missed = ("false matches", "misses") if first.depth is None else ("alarms", "misses")
+    head = [one, *(["group"] if grouped else []), f"realised {one}", "rel. error", other]
+    head += [*(["95 % interval"] if interval else []), "threshold"]
+    rows = [[*head, wrong, "of", missed, "of"]]
+    for r in rates:
+        row = [f"{r.target:g}", *([r.group or "all"] if grouped else []), f"{r.fmr:.3g}"]
+        row += ["-" if r.fmr_error is None else f"{r.fmr_error:.0%}", f"{r.fnmr:.6f}"]
+        if interval:
+            row.append("-" if r.low is None else f"{r.low:.4f}-{r.high:.4f}")
+        row += ["-" if not math.isfinite(r.threshold) else f"{r.threshold:.4f}"]
+        counts = (r.false_matches, r.nonmated, r.false_nonmatches, r.mated)
+        rows.append([*row, *(str(count) for count in counts)])
+    return rows
 
 
 def error_table(rates):
     """Lay out error rates as aligned text."""
     grouped = any(rate.group is not None for rate in rates)
-    rows = [[*(["group"] if grouped else []), "FMR", "realised FMR", "FNMR", "threshold", "mated"]]
-    for r in rates:
-        row = [f"{r.target:g}", f"{r.fmr:.3g}", f"{r.fnmr:.6f}", f"{r.threshold:.4f}", str(r.mated)]
-        rows.append([*([r.group or "-"] if grouped else []), *row])
-    return lay_out(rows)
+    return lay_out(error_rows(rates), words=2 if grouped else 1)
 
 
 def _scores(values, failed):
@@ -171,7 +236,7 @@ def _just_above(threshold, scores):
 
 
 def _rate(mated, nonmated, threshold, target):
-    check_far(target)
+    check_rate(target)
     wrong = int(np.count_nonzero(nonmated >= threshold))
     missed = int(np.count_nonzero(~(mated >= threshold)))
     return ErrorRate(
@@ -183,5 +248,9 @@ def _rate(mated, nonmated, threshold, target):
         false_nonmatches=missed,
         nonmated=len(nonmated),
         mated=len(mated),
-        fmr_error=1 / math.sqrt(wrong) if wrong else None,
+        fmr_error=_relative_error(wrong),
     )
+
+
+def _relative_error(count):
+    return 1 / math.sqrt(count) if count else None

@@ -10,14 +10,14 @@ from typing import Optional
 
 import numpy as np
 
-from .results import finite, lay_out, versions
+from .nist import error_table
+from .results import lay_out, versions
 
 __all__ = [
     "Hard",
     "Histogram",
     "Outcome",
     "RankRate",
-    "SearchRate",
     "count_scores",
     "outcome_document",
 ]
@@ -47,44 +47,11 @@ class RankRate:
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchRate:
-    """True-positive identification rate at one false-positive identification rate.
-
-    Attributes
-    ----------
-    target : float
-        The false-positive identification rate asked for.
-    tpir : float
-        Share of mated searches whose mate is first, alone, and above the threshold. FNIR is
-        1 - TPIR.
-    fpir : float
-        Share of non-mated searches with a candidate above the threshold.
-    threshold : float
-    false_positives, allowed : int
-        Non-mated searches above the threshold, and how many `target` allows.
-    mated, nonmated : int
-        Number of searches of each kind.
-    convention : {"strict", "reference"}
-    low, high : float or None
-        Bootstrap confidence interval of `tpir`.
-    """
-
-    target: float
-    tpir: float
-    fpir: float
-    threshold: float
-    false_positives: int
-    allowed: int
-    mated: int
-    nonmated: int
-    convention: str
-    low: Optional[float] = None
-    high: Optional[float] = None
-
-
-@dataclasses.dataclass(frozen=True)
 class Hard:
-    """One of the worst errors: two entries, by their place and name, and their score."""
+    """One of the worst errors: two entries, by their place and name, and their score.
+
+    Of a search, `a` is the probe, `b` the wrong entry that comes first, and `mate` the right one.
+    """
 
     kind: str
     a: int
@@ -92,6 +59,9 @@ class Hard:
     score: float
     name_a: Optional[str] = None
     name_b: Optional[str] = None
+    mate: Optional[int] = None
+    mate_score: Optional[float] = None
+    name_mate: Optional[str] = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,11 +87,13 @@ class Outcome:
         Such as "IJB 1:1".
     name : str
         Which set, group or gallery.
-    points : tuple of metrics.OperatingPoint
+    points : tuple of operating.OperatingPoint
         TAR at FAR, both conventions.
     ranks : tuple of RankRate
-    searches : tuple of SearchRate
+    searches : tuple of operating.SearchRate
         TPIR at FPIR, both conventions.
+    errors : tuple of nist.ErrorRate
+        The same as NIST states it; the table then has these alone.
     measures : dict of str to float
         Others: auc, eer, map, ...
     counts : dict of str to int
@@ -134,7 +106,7 @@ class Outcome:
     model, flip, preprocessing : str or None
     notes : tuple of str
         What a reader has to know.
-    roc : metrics.RocCurve or None
+    roc : roc.RocCurve or None
         Thinned to some hundred points; its lowest false-accept rates are exact. Of a search: TPIR
         over FPIR.
     cmc : numpy.ndarray, shape (m,), or None
@@ -149,6 +121,7 @@ class Outcome:
     points: tuple = ()
     ranks: tuple = ()
     searches: tuple = ()
+    errors: tuple = ()
     measures: dict = dataclasses.field(default_factory=dict)
     counts: dict = dataclasses.field(default_factory=dict)
     settings: dict = dataclasses.field(default_factory=dict)
@@ -191,9 +164,10 @@ class Outcome:
             "settings": dict(self.settings),
             "counts": dict(self.counts),
             "measures": dict(self.measures),
-            "operating_points": [finite(dataclasses.asdict(p)) for p in self.points],
+            "operating_points": [p.to_dict() for p in self.points],
             "ranks": [dataclasses.asdict(r) for r in self.ranks],
-            "searches": [finite(dataclasses.asdict(s)) for s in self.searches],
+            "searches": [s.to_dict() for s in self.searches],
+            "error_rates": [e.to_dict() for e in self.errors],
             "hardest": [dataclasses.asdict(h) for h in self.hardest],
             "notes": list(self.notes),
             "parts": [part.to_dict() for part in self.parts],
@@ -202,10 +176,12 @@ class Outcome:
     def table(self):
         """Return the figures as aligned text."""
         blocks = [self._heading()]
+        if self.errors:
+            blocks.append(error_table(self.errors))
         for rows in (
-            _tar_rows(self.points),
+            () if self.errors else _point_rows(self.points),
             _rank_rows(self.ranks),
-            _search_rows(self.searches),
+            () if self.errors else _point_rows(self.searches),
         ):
             if rows:
                 blocks.append(lay_out(rows, words=1))
@@ -274,14 +250,16 @@ def outcome_document(outcomes, model=None):
     }
 
 
-def _tar_rows(points):
+def _point_rows(points):
+    """Return the rows of operating points or of searches, the conventions side by side."""
     if not points:
         return []
     reference = {p.target: p for p in points if p.convention == "reference"}
     strict = [p for p in points if p.convention == "strict"]
     interval = any(p.low is not None for p in strict)
-    head = ["FAR", "TAR", *(["95 % interval"] if interval else []), "realised FAR", "k", "of"]
-    head += ["threshold", *(["TAR reference", "its FAR"] if reference else [])]
+    tar, far = points[0].TAR, points[0].FAR
+    head = [far, tar, *(["95 % interval"] if interval else []), f"realised {far}", "k", "of"]
+    head += ["threshold", *([f"{tar} reference", f"its {far}"] if reference else [])]
     rows = [head]
     for p in strict:
         row = [f"{p.target:g}", f"{p.tar:.6f}", *([_interval(p)] if interval else [])]
@@ -301,21 +279,6 @@ def _rank_rows(ranks):
     for r in ranks:
         row = [str(r.rank), f"{r.rate:.6f}", *([_interval(r)] if interval else [])]
         rows.append([*row, str(r.hits), str(r.probes)])
-    return rows
-
-
-def _search_rows(searches):
-    if not searches:
-        return []
-    reference = {s.target: s for s in searches if s.convention == "reference"}
-    strict = [s for s in searches if s.convention == "strict"]
-    interval = any(s.low is not None for s in strict)
-    head = ["FPIR", "TPIR", *(["95 % interval"] if interval else []), "realised FPIR", "k", "of"]
-    rows = [[*head, "threshold", *(["TPIR reference"] if reference else [])]]
-    for s in strict:
-        row = [f"{s.target:g}", f"{s.tpir:.6f}", *([_interval(s)] if interval else [])]
-        row += [f"{s.fpir:.3g}", str(s.false_positives), str(s.allowed), f"{s.threshold:.4f}"]
-        rows.append([*row, *([f"{reference[s.target].tpir:.6f}"] if reference else [])])
     return rows
 
 

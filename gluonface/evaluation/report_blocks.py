@@ -5,74 +5,96 @@ import math
 
 import numpy as np
 
-from . import _page, plots_svg
+from . import _page, nist, plots_svg
 from .plots_svg import Line, rate_text
 
 __all__ = [
     "convention_table",
+    "error_rate_table",
     "error_sheet",
     "group_table",
     "inputs_table",
     "jpeg",
     "plots",
     "rank_table",
-    "search_table",
     "verdict",
 ]
 
-_STRICT = "strict: the FAR is not above the target"
-_REFERENCE = "reference: the ROC point nearest to the target"
+_CONVENTIONS = {
+    "TAR": (
+        "strict: the FAR is not above the target",
+        "reference: the ROC point nearest to the target",
+    ),
+    "TPIR": ("strict: the FPIR is not above the target", "reference: ijb_evals.py"),
+}
+_WORDS = {"TAR": ("false accepts", "same", "different pairs"),
+          "TPIR": ("false positives", "mated", "non-mated searches")}  # fmt: skip
 
 
-def convention_table(points, caption="TAR at FAR, by both conventions"):
-    """Return the table of operating points with the conventions side by side.
+# What rates are called on plots: of pairs or of a search, in papers or in NIST's reports.
+_TERMS = {
+    ("pairs", False): {
+        "short": "FAR",
+        "far": "False-accept rate (FAR)",
+        "tar": "True-accept rate (TAR)",
+        "frr": "False-reject rate (1 - TAR)",
+        "roc": "ROC",
+        "det": "DET",
+    },
+    ("pairs", True): {
+        "short": "FMR",
+        "far": "False match rate (FMR)",
+        "frr": "False non-match rate (FNMR)",
+        "det": "DET: FNMR over FMR",
+    },
+    ("search", False): {
+        "short": "FPIR",
+        "far": "FPIR",
+        "tar": "TPIR",
+        "frr": "FNIR",
+        "roc": "TPIR over FPIR",
+        "det": "FNIR over FPIR",
+    },
+    ("search", True): {
+        "short": "FPIR",
+        "far": "False positive identification rate (FPIR)",
+        "frr": "False negative identification rate (FNIR)",
+        "det": "DET: FNIR over FPIR",
+    },
+}
+
+
+def convention_table(points, caption=None):
+    """Return the table of operating points, or of searches, with the conventions side by side.
 
     Parameters
     ----------
-    points : sequence of metrics.OperatingPoint
-    caption : str
+    points : sequence of operating.OperatingPoint
+    caption : str, optional
     """
-    sides = _sides(points)
-    head, groups, rows = ["FAR"], [("", 1)], [[rate_text(t)] for t in _targets(points)]
-    for convention, found in sides:
+    one, targets = points[0], list(dict.fromkeys(p.target for p in points))
+    accepts, same, different = _WORDS[one.TAR]
+    head, groups, rows = [one.FAR], [("", 1)], [[rate_text(t)] for t in targets]
+    for convention, title in zip(("strict", "reference"), _CONVENTIONS[one.TAR]):
+        found = {p.target: p for p in points if p.convention == convention}
+        if not found:
+            continue
         interval = any(p.low is not None for p in found.values())
-        names = ["TAR", *(["95 % interval"] if interval else []), "realised FAR", "false accepts"]
-        names += ["allowed"] * (convention == "strict") + ["threshold"]
+        strict = convention == "strict"
+        names = [one.TAR, *(["95 % interval"] if interval else []), f"realised {one.FAR}", accepts]
+        names += [*(["allowed"] if strict else []), "threshold"]
         head += names
-        groups.append((_STRICT if convention == "strict" else _REFERENCE, len(names)))
-        for target, row in zip(_targets(points), rows):
+        groups.append((title, len(names)))
+        for target, row in zip(targets, rows):
             p = found.get(target)
             if p is None:
                 row += ["-"] * len(names)
                 continue
             row += [f"{p.tar:.6f}", *([_interval(p)] if interval else []), rate_text(p.far)]
-            row += [f"{p.false_accepts:,}", *([f"{p.allowed:,}"] * (convention == "strict"))]
+            row += [f"{p.false_accepts:,}", *([f"{p.allowed:,}"] if strict else [])]
             row.append(_number(p.threshold))
-    counts = points[0]
-    caption += f" ({counts.same:,} same and {counts.different:,} different pairs)"
-    return _page.grouped_table(groups, [head, *rows], 1, caption)
-
-
-def search_table(searches):
-    """Return the table of TPIR at FPIR with both conventions side by side."""
-    head, groups, rows = ["FPIR"], [("", 1)], [[rate_text(t)] for t in _targets(searches)]
-    for convention, found in _sides(searches):
-        interval = any(s.low is not None for s in found.values())
-        names = ["TPIR", *(["95 % interval"] if interval else []), "FNIR", "realised FPIR"]
-        names += ["false positives", *(["allowed"] * (convention == "strict")), "threshold"]
-        head += names
-        title = "strict: the FPIR is not above the target"
-        groups.append((title if convention == "strict" else "reference: ijb_evals.py", len(names)))
-        for target, row in zip(_targets(searches), rows):
-            s = found.get(target)
-            if s is None:
-                row += ["-"] * len(names)
-                continue
-            row += [f"{s.tpir:.6f}", *([_interval(s)] if interval else []), f"{1 - s.tpir:.6f}"]
-            row += [rate_text(s.fpir), f"{s.false_positives:,}"]
-            row += [*([f"{s.allowed:,}"] * (convention == "strict")), _number(s.threshold)]
-    one = searches[0]
-    caption = f"TPIR at FPIR ({one.mated:,} mated and {one.nonmated:,} non-mated searches)"
+    caption = caption or f"{one.TAR} at {one.FAR}, by both conventions"
+    caption += f" ({one.same:,} {same} and {one.different:,} {different})"
     return _page.grouped_table(groups, [head, *rows], 1, caption)
 
 
@@ -84,6 +106,11 @@ def rank_table(ranks):
         row = [str(r.rank), f"{r.rate:.6f}", *([_interval(r)] if interval else [])]
         rows.append([*row, f"{r.hits:,}", f"{r.probes:,}"])
     return _page.table(rows, 1, "Rank rates")
+
+
+def error_rate_table(errors):
+    """Return the table of NIST's error rates."""
+    return _page.table(nist.error_rows(errors), 1, "Error rates as NIST states them")
 
 
 def group_table(outcome):
@@ -132,9 +159,10 @@ def plots(named, names=("same person", "different people"), limits=None):
     found = []
     with_roc = [(name, one) for name, one in named if one.roc is not None and _rates(one)]
     if with_roc:
-        search = not with_roc[0][1].points
-        lowest = min(1 / _different(one) for _, one in with_roc)
-        resolution = min(1 / _same(one) for _, one in with_roc)
+        figures = _figures(with_roc[0][1])
+        terms = _terms(with_roc[0][1])
+        lowest = min(1 / _figures(one)[0].different for _, one in with_roc)
+        resolution = min(1 / _figures(one)[0].same for _, one in with_roc)
         lines = [
             Line(
                 name, one.roc.fpr, one.roc.tpr,
@@ -142,19 +170,16 @@ def plots(named, names=("same person", "different people"), limits=None):
             )
             for name, one in with_roc
         ]  # fmt: skip
-        far, tar = ("FPIR", "TPIR") if search else ("FAR", "TAR")
-        said = "; ".join(f"{name}: {_spoken(one, tar, far)}" for name, one in with_roc)
-        title = f"{tar} over {far}" if search else "ROC"
-        axes = ("FPIR", "TPIR", "FNIR") if search else (
-            "False-accept rate (FAR)", "True-accept rate (TAR)", "False-reject rate (1 - TAR)"
-        )  # fmt: skip
-        found.append(plots_svg.roc(lines, lowest, title, f"{title}. {said}", axes[0], axes[1]))
-        title = "FNIR over FPIR" if search else "DET"
+        said = "; ".join(f"{name}: {_spoken(one, figures[0])}" for name, one in with_roc)
+        if not with_roc[0][1].errors:  # NIST draws no ROC
+            title = terms["roc"]
+            says = f"{title}. {said}"
+            found.append(plots_svg.roc(lines, lowest, title, says, terms["far"], terms["tar"]))
+        title = terms["det"]
+        says = f"{title}. {said}"
         found.append(
-            plots_svg.det(
-                lines, lowest, resolution, title, f"{title}. {said}", axes[0], axes[2]
-            )
-        )  # fmt: skip
+            plots_svg.det(lines, lowest, resolution, title, says, terms["far"], terms["frr"])
+        )
     with_ranks = [(name, one) for name, one in named if one.cmc is not None and len(one.cmc) > 1]
     if with_ranks:
         lines = [
@@ -177,8 +202,8 @@ def plots(named, names=("same person", "different people"), limits=None):
 def _histogram(name, one, names, limits, several):
     drawn = one.histogram
     if limits is None:
-        figures = one.points or one.searches
-        word = "FAR" if one.points else "FPIR"
+        figures = _figures(one)
+        word = _terms(one)["short"]
         limits = [
             (f"{word} {rate_text(p.target)}", p.threshold)
             for p in figures
@@ -206,14 +231,15 @@ def error_sheet(title, cards):
     title : str
     cards : sequence of dict
         ``heading``, ``body`` and ``small``: texts; ``wrong``: whether it is an error; ``faces``:
-        two lists of (data URI, alt text), or None.
+        for each side a list of (data URI, alt text), or None; ``sides``: what stands under each.
     """
     parts = [f'<h3>{_page.text(title)}</h3><ul class="pairs">']
     for card in cards:
         faces = ""
         if card["faces"] and any(card["faces"]):
-            sides = "".join(_side(side) for side in card["faces"])
-            faces = f'<div class="faces">{sides}</div>'
+            words = card.get("sides") or [""] * len(card["faces"])
+            sides = "".join(_side(side, word) for side, word in zip(card["faces"], words))
+            faces = f'<div class="faces of{len(card["faces"])}">{sides}</div>'
         parts.append(
             f'<li class="{"wrong" if card["wrong"] else "right"}">{faces}'
             f"<b>{_page.text(card['heading'])}</b>{_page.text(card['body'])} "
@@ -222,12 +248,13 @@ def error_sheet(title, cards):
     return "".join([*parts, "</ul>"])
 
 
-def _side(images):
+def _side(images, word):
     shown = "".join(
         f'<img src="{source}" width="112" height="112" alt="{_page.text(alt)}">'
         for source, alt in images
     )
-    return f'<div class="{"many" if len(images) > 1 else "one"}">{shown}</div>'
+    shown = f'<div class="{"many" if len(images) > 1 else "one"}">{shown}</div>'
+    return f"<div>{shown}{f'<small>{_page.text(word)}</small>' if word else ''}</div>"
 
 
 def jpeg(image):
@@ -245,7 +272,7 @@ def verdict(hard, points):
     Parameters
     ----------
     hard : outcomes.Hard
-    points : sequence of metrics.OperatingPoint
+    points : sequence of operating.OperatingPoint
 
     Returns
     -------
@@ -263,34 +290,30 @@ def verdict(hard, points):
         if wrong:
             return f"A false reject up to FAR {rate_text(max(wrong))}.", True
         return "Accepted at every FAR.", False
-    return "Scores above the right one.", True
+    lead = hard.score - hard.mate_score
+    if lead > 0:
+        return f"A wrong entry scores {lead:.3f} above the right one, {hard.mate_score:.3f}.", True
+    return "A wrong entry scores as high as the right one.", True
 
 
-def _sides(figures):
-    found = {}
-    for one in figures:
-        found.setdefault(one.convention, {})[one.target] = one
-    return [(name, found[name]) for name in ("strict", "reference") if name in found]
-
-
-def _targets(figures):
-    return list(dict.fromkeys(one.target for one in figures))
+def _figures(one):
+    return one.points or one.searches
 
 
 def _rates(one):
-    return one.tar() if one.points else one.tpir()
+    return {p.target: p.tar for p in _figures(one) if p.convention == "strict"}
 
 
-def _different(one):
-    return one.points[0].different if one.points else one.searches[0].nonmated
+def _terms(one):
+    """Return what an outcome's rates are called on its plots."""
+    return _TERMS["pairs" if one.points else "search", bool(one.errors)]
 
 
-def _same(one):
-    return one.points[0].same if one.points else one.searches[0].mated
-
-
-def _spoken(one, tar, far):
-    return ", ".join(f"{tar} {rate:.4f} at {far} {rate_text(t)}" for t, rate in _rates(one).items())
+def _spoken(one, names):
+    return ", ".join(
+        f"{names.TAR} {rate:.4f} at {names.FAR} {rate_text(target)}"
+        for target, rate in _rates(one).items()
+    )
 
 
 def _interval(figure):

@@ -46,12 +46,16 @@ def name_errors(outcome, entries):
     ----------
     outcome : Outcome
     entries : function
-        Takes an outcome (of `outcome`, or one of its parts) and a `Hard`; returns two `Entry`.
+        Takes an outcome (of `outcome`, or one of its parts) and a `Hard`; returns the `Entry` of
+        either side and, where there is a right mate, of that.
     """
     hardest = []
     for hard in outcome.hardest:
-        a, b = entries(outcome, hard)
-        hardest.append(dataclasses.replace(hard, name_a=a.name, name_b=b.name))
+        names = [entry.name for entry in entries(outcome, hard)]
+        of_mate = names[2] if len(names) > 2 else None
+        hardest.append(
+            dataclasses.replace(hard, name_a=names[0], name_b=names[1], name_mate=of_mate)
+        )
     parts = tuple(name_errors(part, entries) for part in outcome.parts)
     return dataclasses.replace(outcome, hardest=tuple(hardest), parts=parts)
 
@@ -130,13 +134,15 @@ def _figures(outcome):
     settings = {key: _word(value) for key, value in outcome.settings.items()}
     parts = [_page.facts({**counted, **settings})]
     parts += [f'<p class="note">{_page.text(note)}</p>' for note in outcome.notes]
+    if outcome.errors:
+        parts.append(report_blocks.error_rate_table(outcome.errors))
     if outcome.points:
         parts.append(report_blocks.convention_table(outcome.points))
     if outcome.ranks:
         parts.append(report_blocks.rank_table(outcome.ranks))
     if outcome.searches:
-        parts.append(report_blocks.search_table(outcome.searches))
-    if outcome.parts and outcome.points:
+        parts.append(report_blocks.convention_table(outcome.searches))
+    if outcome.parts and outcome.points and not outcome.errors:
         parts.append(report_blocks.group_table(outcome))
     measures = {key: f"{value:.6f}" for key, value in outcome.measures.items() if value is not None}
     if measures:
@@ -154,22 +160,25 @@ def _errors(outcome, entries):
     """Return the contact sheets of one outcome, a sheet for each kind of error."""
     sheets = {}
     for hard in outcome.hardest:
-        a = b = None
-        if entries is not None:
-            a, b = entries(outcome, hard)
-        names = [
-            entry.name if entry else name or f"entry {place}"
-            for entry, name, place in ((a, hard.name_a, hard.a), (b, hard.name_b, hard.b))
-        ]
+        shown = entries(outcome, hard) if entries is not None else ()
+        known = [(hard.name_a, hard.a), (hard.name_b, hard.b)]
+        known += [(hard.name_mate, hard.mate)] if hard.mate is not None else []
+        names = [name or f"entry {place}" for name, place in known]
+        names[: len(shown)] = [entry.name for entry in shown]
         sentence, wrong = report_blocks.verdict(hard, outcome.points)
-        faces = [_faces(entry) for entry in (a, b)] if a else None
+        if hard.mate is None:
+            sides, small = None, " and ".join(names)
+        else:
+            sides = ("probe", "wrong entry", "right entry")
+            small = "; ".join(f"{side}: {name}" for side, name in zip(sides, names))
         sheets.setdefault(hard.kind, []).append(
             {
                 "heading": f"Score {hard.score:.3f}",
                 "body": sentence,
-                "small": " and ".join(names),
+                "small": small,
                 "wrong": wrong,
-                "faces": faces,
+                "faces": [_faces(entry) for entry in shown] or None,
+                "sides": sides,
             }
         )
     return [

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import math
 import platform
 from typing import Optional
 
@@ -15,7 +14,6 @@ __all__ = [
     "Call",
     "VerificationResult",
     "document",
-    "finite",
     "lay_out",
     "table",
     "versions",
@@ -178,7 +176,7 @@ class VerificationResult:
         for name in ("tar", "tar_reference"):
             rates = getattr(self, name)
             row[name] = rates and {f"{far:g}": rate for far, rate in rates.items()}
-        row["operating_points"] = [finite(dataclasses.asdict(p)) for p in self.operating_points]
+        row["operating_points"] = [p.to_dict() for p in self.operating_points]
         row.update(xnorm=self.xnorm, collapsed=self.collapsed, notes=list(self.notes))
         return row
 
@@ -327,11 +325,3 @@ def _fars(results):
 
 def _number(value):
     return "-" if value is None else f"{value:.4f}"
-
-
-def finite(row):
-    """Replace the infinite thresholds of "accept all" and "accept none" by None."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }

@@ -13,7 +13,7 @@ _SLICE = 1 << 20  # scores looked at together before a floor is known
 
 def keep_for(targets, different, spare=64):
     """Return how many of the highest scores decide TAR at FAR `targets` in both conventions."""
-    from .metrics import allowed_accepts
+    from .operating import allowed_accepts
 
     allowed = max((allowed_accepts(target, different) for target in targets), default=0)
     return min(2 * allowed + spare, different)

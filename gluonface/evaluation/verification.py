@@ -6,7 +6,6 @@ through several packs pools them, and published flip tables were wrong for that 
 
 import dataclasses
 import logging
-import math
 import pathlib
 import zipfile
 
@@ -14,8 +13,9 @@ import numpy as np
 
 from ..errors import DataError, InputError
 from . import folds as fold_metrics
-from . import metrics, pairs
+from . import metrics, pairs, roc
 from .results import VerificationResult
+from .summary import few_accepts
 
 __all__ = [
     "DEFAULT_FARS",
@@ -30,7 +30,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 DEFAULT_FARS = (1e-1, 1e-2, 1e-3, 1e-4)
-_FEW = 10  # below so many allowed false accepts, the error of a FAR exceeds a third
 
 
 def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3):
@@ -70,7 +69,7 @@ def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3):
     notes = _embedding_notes(compared, len(issame))
     if same and different:
         curve = metrics.roc_curve(compared.score, issame)
-        auc, eer = metrics.curve_area(curve), metrics.curve_eer(curve)
+        auc, eer = roc.curve_area(curve), roc.curve_eer(curve)
         points, rate_notes = _operating_points(compared.score, issame, different, fars)
         notes += rate_notes
     else:
@@ -327,15 +326,7 @@ def _operating_points(score, issame, different, fars):
         for convention in ("strict", "reference")
         for point in metrics.tar_at_far(score, issame, fars, convention)
     ]
-    few = [p for p in points if p.convention == "strict" and p.allowed < _FEW]
-    if not few:
-        return tuple(points), []
-    named = ", ".join(f"{p.target:g} ({p.allowed})" for p in few)
-    error = f"{1 / math.sqrt(max(p.allowed for p in few) or 1):.0%}"
-    return tuple(points), [
-        f"{different} different pairs allow few false accepts at FAR {named}: the FAR at such a "
-        f"threshold is uncertain by {error} of its value or more"
-    ]
+    return tuple(points), few_accepts(points, f"{different} different pairs")
 
 
 def _val(compared, issame, target, folds):

@@ -4,7 +4,7 @@ from reference import ifrt as twin
 from reference.ijb import unit
 
 from gluonface.errors import DataError, InputError
-from gluonface.evaluation import all_pairs, folder, ifrt, pictures
+from gluonface.evaluation import all_pairs, collected, folder, ifrt, pictures
 
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 GROUPS = np.array(["African", "Caucasian", "Indian", "Asian"])
@@ -58,8 +58,8 @@ def test_every_figure_equals_the_loops(seed, copy, monkeypatch):
 def test_the_threshold_of_all_in_each_group(whole, monkeypatch):
     """Also where the group is so bad that its kept scores do not reach down to that threshold."""
     if not whole:
-        monkeypatch.setattr(all_pairs, "WHOLE", 0)
-        monkeypatch.setattr(all_pairs, "keep_for", lambda fars, n: min(4, n))
+        monkeypatch.setattr(collected, "WHOLE", 0)
+        monkeypatch.setattr(collected, "keep_for", lambda fars, n: min(4, n))
         monkeypatch.setattr(all_pairs, "_BLOCK", 5)
     features, person, group = made(2)
     features[group == "z"] += 2  # all alike
@@ -82,7 +82,7 @@ def test_a_kept_tail_gives_the_figures_of_the_whole(monkeypatch):
     features, person, group = made(3, images=300, people=40)
     fars = (1e-3, 1e-2)
     known = ifrt.evaluate(features, person, group, fars=fars)
-    monkeypatch.setattr(all_pairs, "WHOLE", 0)
+    monkeypatch.setattr(collected, "WHOLE", 0)
     monkeypatch.setattr(all_pairs, "_BLOCK", 64)
     found = ifrt.evaluate(features, person, group, fars=fars)
     for one, other in zip((known, *known.parts), (found, *found.parts)):
@@ -140,7 +140,7 @@ def test_zero_vectors_never_match():
 
 
 def test_targets_that_billions_of_scores_decide_are_left_out(monkeypatch):
-    monkeypatch.setattr(all_pairs, "_KEEP", 200)
+    monkeypatch.setattr(collected, "_KEEP", 200)
     features, person, group = made(1)
     outcome = ifrt.evaluate(features, person, group, fars=(1e-3, 0.5))
     assert list(outcome.tar()) == [1e-3]

@@ -3,7 +3,7 @@ import pytest
 from reference import identification as twin
 
 from gluonface.errors import InputError
-from gluonface.evaluation import identification
+from gluonface.evaluation import identification, search
 
 
 def made(seed, probes=25, gallery=40, people=9, ties=False):
@@ -21,9 +21,9 @@ def made(seed, probes=25, gallery=40, people=9, ties=False):
 @pytest.mark.parametrize(("seed", "ties"), [(0, False), (1, False), (2, True)])
 @pytest.mark.parametrize("many", [False, True])
 def test_ranks_and_precision_equal_the_loops(seed, ties, many, monkeypatch):
-    monkeypatch.setattr(identification, "_TILE", 1)  # blocks of 16 probes
+    monkeypatch.setattr(search, "_TILE", 1)  # blocks of 16 probes
     if many:
-        monkeypatch.setattr(identification, "_MATES", 1)
+        monkeypatch.setattr(search, "_MATES", 1)
     p, g, probe_ids, gallery_ids = made(seed, ties=ties)
     outcome = identification.evaluate(
         p, g, probe_ids, gallery_ids, ranks=(1, 2, 3, 7), dtype=np.float64
@@ -54,17 +54,18 @@ def test_order_names_and_scale_change_nothing():
 def test_rounding_does_not_cost_a_false_positive():
     """int(100 * 0.29) is 28: strict allows the 29 that are meant."""
     rng = np.random.default_rng(0)
-    found = identification.Found(
+    found = search.Found(
         mated=np.arange(150) < 50,
         best=np.linspace(0, 1, 150),
+        mate=np.zeros(150, int),
         ahead=np.zeros(150, int),
         other=rng.random(150),
         other_entry=np.zeros(150, int),
         precision=np.zeros(150),
     )
-    strict, reference = identification.search_rates(found, (0.29,))
-    assert (strict.allowed, strict.false_positives) == (29, 29)
-    assert reference.false_positives == 27  # one too strict, and 28 for 29
+    strict, reference = search.search_rates(found, (0.29,))
+    assert (strict.allowed, strict.false_accepts) == (29, 29)
+    assert reference.false_accepts == 27  # one too strict, and 28 for 29
     assert strict.tpir >= reference.tpir
 
 
@@ -103,7 +104,7 @@ def test_intervals():
         ({"probe_ids": [1, 2]}, "25 features for 2 entries"),
         ({"gallery": np.ones((40, 5))}, "6 values each and gallery entries 5"),
         ({"ranks": (0,)}, "rank 0"),
-        ({"fpirs": (1.5,)}, "expected 0..1"),
+        ({"fpirs": (1.5,)}, "identification rate is 1.5; expected a fraction in 0..1"),
         ({"unique": True}, "twice, at entries"),
         ({"draws": 1}, "bootstrap is 1"),
         ({"probes": np.full((25, 6), np.nan)}, "probes row 0 is not finite"),

@@ -7,7 +7,7 @@ import sklearn.metrics
 from reference import verification as twin
 
 from gluonface.errors import InputError
-from gluonface.evaluation import metrics
+from gluonface.evaluation import metrics, roc
 
 FARS = (0.0, 1e-3, 0.03, 0.1, 1 / 3, 0.5, 0.999, 1.0)
 
@@ -69,7 +69,7 @@ def test_the_curve_is_scikit_learns(n, seed, levels, drop):
     np.testing.assert_array_equal(curve.thresholds[1:], thresholds[1:])
     assert curve.thresholds[0] == np.inf
     area = sklearn.metrics.roc_auc_score(issame, score)
-    assert metrics.curve_area(curve) == pytest.approx(area, abs=1e-14)
+    assert roc.curve_area(curve) == pytest.approx(area, abs=1e-14)
 
 
 def test_strict_never_exceeds_its_target_and_says_what_it_did():
@@ -145,7 +145,7 @@ def test_wrong_use_is_refused():
 
 def test_importing_it_needs_numpy_alone():
     code = (
-        "import sys; from gluonface.evaluation import metrics, folds, pairs, verification;"
+        "import sys; from gluonface.evaluation import metrics, roc, folds, pairs, verification;"
         "print([m for m in ('mxnet', 'matplotlib', 'sklearn', 'cv2', 'tqdm') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -132,11 +132,17 @@ def test_a_page_of_a_search(tmp_path):
     assert page.table("rank", "rate")[1] == ["1", f"{outcome.rank()[1]:.6f}", *(
         str(n) for n in (outcome.ranks[0].hits, 40))]  # fmt: skip
     row = page.table("FPIR", "TPIR")[1]
-    assert row[1:3] == [f"{outcome.tpir()[0.2]:.6f}", f"{1 - outcome.tpir()[0.2]:.6f}"]
-    assert row[7] == f"{outcome.tpir('reference')[0.2]:.6f}"
+    strict, reference = outcome.searches
+    assert row[1:5] == [f"{strict.tpir:.6f}", f"{strict.fpir:.3g}", "1", "1"]
+    assert row[6:8] == [f"{reference.tpir:.6f}", f"{reference.fpir:.3g}"]
     assert "best mate: 40" in page.text
     assert outcome.hardest, "the case has errors"
-    assert page.text.count("Scores above the right one.") == len(outcome.hardest)
+    assert page.text.count("A wrong entry scores ") == len(outcome.hardest)
+    assert page.text.count("right entry: entry") == len(outcome.hardest)
+    for hard in outcome.hardest:
+        assert hard.mate == hard.a // 2  # person i has probes 2i and 2i + 1, and entry i
+        assert hard.mate != hard.b
+        assert hard.score >= hard.mate_score
 
 
 def test_the_curves_of_a_search_are_its_rates():
@@ -146,7 +152,7 @@ def test_the_curves_of_a_search_are_its_rates():
     assert outcome.cmc[-1] == 1
     # at a FPIR of 0.2 of 5 searches: one false positive, the last corner before a second
     strict = outcome.searches[0]
-    at = outcome.roc.tpr[outcome.roc.false_accepts <= strict.false_positives].max()
+    at = outcome.roc.tpr[outcome.roc.false_accepts <= strict.false_accepts].max()
     assert at == pytest.approx(strict.tpir)
     assert outcome.roc.tpr[-1] == pytest.approx(outcome.rank()[1]), "more is found at no threshold"
     assert search(unknown=0).roc is None
@@ -288,7 +294,13 @@ def test_commands_show_the_images_of_the_worst_errors(faces, tmp_path):
     )
     command = ["identification", *MODEL, "--gallery", "g.txt", "--probes", "p.txt"]
     assert main(["eval", *command]) == 0
-    check_faces(Page(page), 2)
+    check_faces(Page(page), 3)
+    shown, gallery = [alt for alt, _ in Page(page).images], faces[::3]
+    assert len(shown) % 3 == 0
+    for probe, wrong, right in zip(shown[::3], shown[1::3], shown[2::3]):
+        assert {wrong, right} <= set(gallery)
+        assert probe not in gallery
+        assert wrong[:2] != probe[:2] == right[:2]
     (tmp_path / "l.txt").write_text("".join(f"{n} {n[:2]} {n < 'p3'}\n" for n in faces))
     assert main(["eval", "ifrt", *MODEL, "--list", "l.txt", "--fars", "0.1"]) == 0
     check_faces(Page(page), 60)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gluonface.evaluation import features, metrics, tails
+from gluonface.evaluation import features, metrics, operating, roc, tails
 
 
 @pytest.mark.parametrize("track", [False, True])
@@ -62,7 +62,7 @@ def test_what_is_kept_decides_both_conventions():
             keep = tails.keep_for([target], 700, spare=4)
             for convention in ("strict", "reference"):
                 whole, end = (
-                    metrics.operating_points(genuine, scores, 700, [target], convention)[0]
+                    operating.operating_points(genuine, scores, 700, [target], convention)[0]
                     for scores in (impostor, impostor[:keep])
                 )
                 assert whole == end
@@ -73,10 +73,10 @@ def test_the_window_around_a_target_grows_until_it_decides(monkeypatch):
     genuine = np.concatenate([rng.normal(1, 1, 30), [5, 5, -3]])
     impostor = np.sort(np.round(rng.normal(size=400), 2))[::-1]
     targets = (0.0, 0.01, 0.3, 0.77, 1.0)
-    known = metrics.operating_points(genuine, impostor, 400, targets, "reference")
+    known = operating.operating_points(genuine, impostor, 400, targets, "reference")
     for window in (1, 2, 30):
-        monkeypatch.setattr(metrics, "_WINDOW", window)
-        found = metrics.operating_points(genuine, impostor, 400, targets, "reference")
+        monkeypatch.setattr(operating, "_WINDOW", window)
+        found = operating.operating_points(genuine, impostor, 400, targets, "reference")
         assert found == known
 
 
@@ -88,9 +88,9 @@ def test_corners_have_the_area_and_the_equal_error_of_the_whole():
             score = np.round(score * levels) / levels
         same = np.arange(350) < 50
         whole = metrics.roc_curve(score, same)
-        corners = metrics.roc_corners(score[same], np.sort(score[~same])[::-1], 300)
-        assert metrics.curve_area(corners) == metrics.curve_area(whole)
-        assert metrics.curve_eer(corners) == pytest.approx(metrics.curve_eer(whole), abs=1e-15)
+        corners = roc.roc_corners(score[same], np.sort(score[~same])[::-1], 300)
+        assert roc.curve_area(corners) == roc.curve_area(whole)
+        assert roc.curve_eer(corners) == pytest.approx(roc.curve_eer(whole), abs=1e-15)
         assert len(corners.fpr) <= 2 * 50 + 2
         for wrong, right, threshold in zip(
             corners.false_accepts, corners.true_accepts, corners.thresholds
