@@ -6,8 +6,13 @@ import sys
 __all__ = ["add_arguments", "run"]
 
 TOLERANCE = 1e-4  # of the largest number in the embeddings
+HALF = 3e-2  # the same of a source that computes in half precision itself
 CHECKED = 4  # images
-KINDS = {".onnx": "ONNX", ".pth": "PyTorch state dict", ".pt": "PyTorch state dict"}
+KINDS = {
+    ".onnx": "ONNX",
+    **dict.fromkeys((".pth", ".pt", ".ckpt"), "PyTorch state dict"),
+    ".safetensors": "safetensors",
+}
 
 
 def add_arguments(parser):
@@ -17,9 +22,9 @@ def add_arguments(parser):
         dest="source",
         required=True,
         metavar="SOURCE",
-        help="an MXNet checkpoint (prefix x for x-symbol.json + x-0000.params, or its folder), "
-        "a PyTorch state dict of arcface_torch, cavaface or MixFaceNets (.pth, .pt), an .onnx "
-        "file, or a .params file that gluonface wrote",
+        help="an MXNet checkpoint (prefix x for x-symbol.json + x-0000.params, x,12 for another "
+        "epoch, or its folder), a PyTorch state dict of arcface_torch, cavaface or MixFaceNets "
+        "(.pth, .pt, .ckpt, .safetensors), an .onnx file, or a .params file that gluonface wrote",
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="see `gluonface models`")
     parser.add_argument("--out", required=True, metavar="FILE.params", help="file to write")
@@ -56,9 +61,9 @@ def run(args):
     )
     files = load_weights(net, args.source)
     if params.suffix == ".onnx":
-        difference = _onnx_difference(net, params, inside)
+        difference, why = _onnx_difference(net, params, inside)
     else:
-        difference = _difference(net, params, symbol)
+        difference, why = _difference(net, params, symbol)
     # What another import or export of ours has written down about these weights.
     known = read_card(params.with_suffix(".json")) or {}
     kind = KINDS.get(params.suffix) or ("MXNet checkpoint" if symbol else "parameters")
@@ -86,7 +91,6 @@ def run(args):
             f"({CHECKED} random images)\n"
         )
     elif kind != "parameters":
-        why = "onnxruntime is not installed" if kind == "ONNX" else "the file holds no graph"
         sys.stdout.write(f"embeddings were not compared: {why}\n")
     if not card["licence"]:
         sys.stdout.write("the licence is not recorded; name it with --licence\n")
@@ -94,9 +98,9 @@ def run(args):
 
 
 def _difference(net, params, symbol):
-    """Return the largest relative difference to the source's own graph, None without a graph."""
+    """Return the largest relative difference to the source's own graph; or None, and why."""
     if symbol is None:
-        return None
+        return None, "the file holds no graph"
     from .._compat import mx
 
     graph = mx.sym.load(str(symbol))  # its JSON and the arrays have been read and checked before
@@ -106,6 +110,8 @@ def _difference(net, params, symbol):
     arrays = mx.nd.load(str(params))
     images = mx.nd.random.uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
     wanted = {k.split(":", 1)[1]: v for k, v in arrays.items()}
+    if any(array.dtype.__name__ == "float16" for array in wanted.values()):
+        return None, "MXNet computes in half precision on GPUs alone"
     names, auxiliary = graph.list_arguments(), graph.list_auxiliary_states()
     executor = graph.bind(
         mx.cpu(),
@@ -115,38 +121,51 @@ def _difference(net, params, symbol):
     )
     theirs = executor.forward(is_train=False)[0]
     ours = net(images)
-    return _checked(net, ours.asnumpy(), theirs.asnumpy(), symbol)
+    return _checked(net, ours.asnumpy(), theirs.asnumpy(), symbol, TOLERANCE), ""
 
 
 def _onnx_difference(net, path, inside):
-    """Return the largest relative difference to what onnxruntime computes, None without it."""
+    """Return the largest relative difference to what onnxruntime computes; or None, and why."""
     try:
         import onnxruntime
     except ImportError:
-        return None
+        return None, "onnxruntime is not installed"
     import numpy as np
+    import onnx
 
     from .._compat import mx
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # no warnings of what it leaves out
+    providers = ["CPUExecutionProvider"]
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # its errors have no common base, and the import does not need it
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return None, f"onnxruntime does not run the file: {reason}"
+    (first,) = session.get_inputs()
     images = np.random.RandomState(0).uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
     images = images.astype("float32")
     theirs = images if inside else (images - net.cfg.mean) * np.float32(net.cfg.scale)
+    theirs = theirs.astype("float16" if "float16" in first.type else "float32")
     # One by one: many a file works for a batch of one only, whatever it says.
-    theirs = [session.run(None, {name: image[None].astype("float32")})[0] for image in theirs]
-    return _checked(net, net(mx.nd.array(images)).asnumpy(), np.concatenate(theirs), path)
+    theirs = [session.run(None, {first.name: image[None]})[0] for image in theirs]
+    graph = onnx.load_model(str(path), load_external_data=False).graph
+    half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in graph.initializer)
+    theirs = np.concatenate(theirs).astype("float32")
+    ours = net(mx.nd.array(images)).asnumpy()
+    return _checked(net, ours, theirs, path, HALF if half else TOLERANCE), ""
 
 
-def _checked(net, ours, theirs, source):
+def _checked(net, ours, theirs, source, tolerance):
     """Return the largest difference relative to the largest number; it must be small."""
     from ..errors import DataError
 
     difference = abs(ours - theirs).max() / abs(theirs).max()
-    if not difference <= TOLERANCE:
+    if not difference <= tolerance:
         raise DataError(
             f"the imported {net.cfg.name} gives other embeddings than {source} "
-            f"(difference {difference:.2g} relative, expected at most {TOLERANCE:g}); "
+            f"(difference {difference:.2g} relative, expected at most {tolerance:g}); "
             "nothing was written"
         )
     return float(difference)

@@ -5,13 +5,14 @@ something else. This one checks every length against the file and says what is w
 """
 
 import pathlib
+import re
 import struct
 
 import numpy as np
 
 from ..errors import DataError, InputError
 
-__all__ = ["params_bytes", "read_params", "split_params"]
+__all__ = ["epoch_file", "params_bytes", "read_params", "split_params"]
 
 LIST_MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -26,6 +27,7 @@ DTYPES = {
     7: np.bool_,
 }
 MAX_DIMENSIONS = 32
+PAIR = re.compile(r"(?P<prefix>.*[^,\s]),\s*(?P<epoch>\d{1,9})$")
 
 
 class _Reader:
@@ -80,6 +82,25 @@ class _Reader:
         for size in shape:
             count *= size
         return np.frombuffer(self.take(count * dtype.itemsize), dtype).reshape(shape)
+
+
+def epoch_file(source):
+    """Return the file that ``prefix,epoch`` means, as InsightFace's scripts name a checkpoint.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+
+    Returns
+    -------
+    str
+        ``model,12`` as ``model-0012.params``; anything else, and what is there, as it is.
+    """
+    text = str(source)
+    match = PAIR.match(text)
+    if match is None or pathlib.Path(text).expanduser().exists():
+        return text
+    return f"{match['prefix']}-{int(match['epoch']):04d}.params"
 
 
 def read_params(path):

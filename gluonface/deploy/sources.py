@@ -9,6 +9,7 @@ import re
 
 from ..errors import DataError, InputError
 from .card import read_card
+from .params import epoch_file
 
 __all__ = ["Source", "find_source", "load_net", "read_prefix"]
 
@@ -66,7 +67,7 @@ def find_source(source):
     InputError
         If nothing is there; the message lists what was looked for.
     """
-    text = str(source)
+    text = epoch_file(source)
     path = pathlib.Path(text).expanduser()
     if path.is_dir():
         return _run_folder(path)

@@ -72,6 +72,8 @@ class Graph:
         Names of all parameters in the file, those after the output included.
     inside : bool
         Whether the graph itself does that to the pixels.
+    unused : list of str
+        Tensors of an ONNX file that its graph does not use.
     """
 
     layers: list
@@ -80,6 +82,7 @@ class Graph:
     scale: float
     known: set
     inside: bool
+    unused: list
 
 
 def _value(attrs, key, default):
@@ -149,7 +152,8 @@ def read_graph(text, where, output="fc1"):
     scale, shift = reader.pixels or (1.0, 0.0)
     known = {node["name"] for node in nodes if node["op"] == "null"}
     inside = reader.pixels is not None
-    return Graph(reader.layers, expression, -shift / scale, scale, known, inside)
+    unused = parsed.get("unused", [])
+    return Graph(reader.layers, expression, -shift / scale, scale, known, inside, unused)
 
 
 class _Reader:

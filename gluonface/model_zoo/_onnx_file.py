@@ -1,7 +1,8 @@
 """Read ONNX files of recognition networks as MXNet's nodes, which `_graph` knows.
 
-InsightFace's ``w600k_r50.onnx`` and ``w600k_mbf.onnx`` and the like: exported from PyTorch, every
-BatchNorm that follows a convolution folded into it.
+InsightFace's ``w600k_r50.onnx`` and ``glintr100.onnx`` and the like, exported from PyTorch, most
+with every BatchNorm that follows a convolution folded into it; and files of MXNet's exporter. They
+are of many versions of these programs, and some went through a simplifier.
 """
 
 import pathlib
@@ -12,12 +13,44 @@ from ..errors import DataError, InputError, MissingExtraError
 
 __all__ = ["fold", "read_onnx"]
 
+SHOWN = 6  # names in a message
 PASS = {"Identity", "Dropout", "Cast", "Flatten", "Reshape", "Squeeze", "Unsqueeze"}
 SCALAR = {
     "Sub": "_minus_scalar",
     "Add": "_plus_scalar",
     "Mul": "_mul_scalar",
     "Div": "_div_scalar",
+}
+COMMUTATIVE = {"Add", "Mul"}
+SUM = {"Add", "Sum"}
+
+
+def _expand(value, attrs, axes=None):
+    axes = attrs.get("axes") if axes is None else axes  # an input since opset 13
+    places = sorted(int(axis) % (value.ndim + len(axes)) for axis in axes)
+    for place in places:
+        value = np.expand_dims(value, place)
+    return value
+
+
+def _squeeze(value, attrs, axes=None):
+    axes = attrs.get("axes") if axes is None else axes
+    return np.squeeze(value, None if axes is None else tuple(int(axis) for axis in axes))
+
+
+def _reshape(value, attrs, shape):
+    known = zip(shape.tolist(), (*value.shape, *(0,) * len(shape)))
+    return value.reshape([old if size == 0 else size for size, old in known])
+
+
+# What exporters leave to be computed from constants alone when they do not do so themselves.
+CONSTANT = {
+    "Identity": lambda value, attrs: value,
+    "Cast": lambda value, attrs: value,
+    "Unsqueeze": _expand,
+    "Squeeze": _squeeze,
+    "Reshape": _reshape,
+    "Transpose": lambda value, attrs: np.transpose(value, attrs.get("perm")),
 }
 
 
@@ -32,7 +65,7 @@ def read_onnx(path):
     -------
     graph : dict
         As the JSON of an MXNet symbol. Operators that MXNet's graphs of backbones have not keep
-        their ONNX names.
+        their ONNX names. ``unused`` names the tensors that no operator takes.
     arrays : dict of str to numpy.ndarray
         Parameters in MXNet's shapes.
 
@@ -68,11 +101,9 @@ class _Reader:
     def __init__(self, onnx, graph, path):
         self.onnx, self.graph, self.path = onnx, graph, path
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        for node in graph.node:
-            if node.op_type == "Constant" and node.attribute[0].name == "value":
-                self.constants[node.output[0]] = node.attribute[0].t
         self.nodes, self.where, self.arrays = [], {}, {}
         self.aside = set()  # what is computed from constants alone: shapes
+        self.pixels = set()  # nodes of the pixels, before any layer
 
     def read(self):
         inputs = [i.name for i in self.graph.input if i.name not in self.constants]
@@ -82,12 +113,16 @@ class _Reader:
                 "a recognition network has one of each"
             )
         self.where[inputs[0]] = self.add("null", "data")
+        self.pixels.add(self.where[inputs[0]])
         for node in self.graph.node:
             self.node(node)
+        used = {name for node in self.graph.node for name in node.input}
+        unused = sorted({tensor.name for tensor in self.graph.initializer} - used)
         output = self.graph.output[0].name
         if output not in self.where:
             raise DataError(f"{self.path} is damaged: nothing computes its output {output!r}")
-        return {"nodes": self.nodes, "heads": [[self.where[output], 0, 0]]}, self.arrays
+        graph = {"nodes": self.nodes, "heads": [[self.where[output], 0, 0]], "unused": unused}
+        return graph, self.arrays
 
     def add(self, op, name, inputs=(), attrs=None):
         self.nodes.append(
@@ -98,8 +133,8 @@ class _Reader:
     def constant(self, name):
         """Return an initializer as an array, None for what is computed."""
         tensor = self.constants.get(name)
-        if tensor is None:
-            return None
+        if tensor is None or isinstance(tensor, np.ndarray):
+            return tensor
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             raise DataError(
                 f"the tensor {name!r} of {self.path} lies in another file; "
@@ -122,6 +157,7 @@ class _Reader:
 
     def node(self, node):
         if node.op_type == "Constant":
+            self.given(node)
             return
         attrs = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
         values = [self.constant(name) for name in node.input]
@@ -132,6 +168,8 @@ class _Reader:
         data = [self.where[n] for n, v in zip(node.input, values) if v is None and n in self.where]
         name = node.name or node.output[0]
         if not data:
+            if node.op_type in CONSTANT and values and all(v is not None for v in values):
+                self.constants[node.output[0]] = self.computed(node, attrs, values)
             self.aside.update(node.output)
             return
         result = self.layer(node, attrs, values, data, name)
@@ -141,28 +179,61 @@ class _Reader:
             result = self.simple(node, values, data, name)
         self.where.update(dict.fromkeys(node.output, result))
 
+    def given(self, node):
+        """Keep the value of a Constant."""
+        self.aside.update(node.output)
+        for attribute in node.attribute:
+            value = self.onnx.helper.get_attribute_value(attribute)
+            if isinstance(value, (int, float, list)):  # since opset 12
+                value = np.array(value)
+            if isinstance(value, (np.ndarray, self.onnx.TensorProto)):
+                self.constants[node.output[0]] = value
+
+    def computed(self, node, attrs, values):
+        """Return what an operator makes of constants."""
+        try:
+            return CONSTANT[node.op_type](values[0], attrs, *values[1:])
+        except (ValueError, TypeError, IndexError) as error:
+            raise DataError(
+                f"the tensor {node.input[0]!r} of {self.path} does not fit {node.op_type}: {error}"
+            ) from None
+
     def simple(self, node, values, data, name):
         """Return the node of an operator without parameters."""
         op = node.op_type
-        if op in SCALAR and len(data) == 1 and values[-1] is not None and values[-1].size == 1:
-            return self.add(SCALAR[op], name, data, {"scalar": str(float(values[-1].item()))})
-        if op == "Add" and len(data) == 1:  # a linear layer's bias, written apart
+        given = [value for value in values if value is not None]
+        alone = op in SCALAR and len(values) == 2 and len(data) == len(given) == 1
+        if alone and (op in COMMUTATIVE or values[1] is not None):
+            early = data[0] in self.pixels
+            numbers = np.unique(given[0]) if early else given[0].ravel()
+            if numbers.size == 1:
+                result = self.add(SCALAR[op], name, data, {"scalar": str(float(numbers[0]))})
+                self.pixels.update({result} if early else ())
+                return result
+            if early:
+                raise DataError(
+                    f"{self.path} treats the colours of the pixels differently ({op} "
+                    f"{name!r}: {', '.join(f'{n:g}' for n in given[0].ravel()[:SHOWN])}); "
+                    "backbones here have one mean and one scale"
+                )
+        if op in SUM and len(data) == 1 and len(values) == 2:  # a bias, written apart
             return self.late_bias(node, values, data)
-        if op == "Add":
+        if op in SUM:
             return self.add("elemwise_add", name, data)
         if op in ("Relu", "Sigmoid"):
             return self.add("Activation", name, data, {"act_type": op.lower()})
         return self.add(op, name, data)
 
     def late_bias(self, node, values, data):
-        """Give a linear layer without a bias the constant that is added to its output."""
+        """Give a layer without a bias the constant that is added to its output."""
         before = self.nodes[data[0]]
-        place = next(i for i, value in enumerate(values) if value is not None)
-        if before["op"] != "FullyConnected" or len(before["inputs"]) > 2:
+        place = next((i for i, value in enumerate(values) if value is not None), None)
+        linear = before["op"] in ("FullyConnected", "Convolution")
+        if place is None or not linear or len(before["inputs"]) > 2:
             return self.add(node.op_type, node.name or node.output[0], data)
         bias = self.parameter(node.input[place], values[place].reshape(-1))
         inputs = [entry[0] for entry in before["inputs"]]
-        return self.add("FullyConnected", before["name"], [*inputs, bias], before["attrs"])
+        return self.add(before["op"], before["name"], [*inputs, bias], before["attrs"])
 
     def layer(self, node, attrs, values, data, name):
         """Return the node of an operator with parameters, None for another one."""
@@ -191,6 +262,7 @@ class _Reader:
             if weight.ndim != 2 or attrs.get("transA") or not plain:
                 return None
             weights[0] = key, weight if attrs.get("transB") else np.ascontiguousarray(weight.T)
+            weights[1:] = [(key, value.reshape(-1)) for key, value in weights[1:]]  # (1, D) too
             settings = {"num_hidden": weights[0][1].shape[0]}
             return self.parameters("FullyConnected", name, data, weights, settings)
         if op == "BatchNormalization":
@@ -206,15 +278,15 @@ class _Reader:
         return self.add(op, name, inputs, {k: str(v) for k, v in settings.items()})
 
 
-def fold(graph, after):
+def fold(graph, weights):
     """Leave out the BatchNorms of a symbol that exporters fold into the layer before.
 
     Parameters
     ----------
     graph : dict
         The JSON of a symbol; it is changed.
-    after : tuple of str
-        Operators whose BatchNorm goes.
+    weights : set of str
+        Weights of the layers whose BatchNorm goes.
 
     Returns
     -------
@@ -231,8 +303,9 @@ def fold(graph, after):
         source = node["inputs"][0][0]
         while nodes[source]["op"] in plain:
             source = nodes[source]["inputs"][0][0]
-        if nodes[source]["op"] in after:
-            weight = nodes[nodes[source]["inputs"][1][0]]["name"]
+        weight = nodes[source]["inputs"][1:2]
+        weight = nodes[weight[0][0]]["name"] if weight else None
+        if weight in weights:
             names = [nodes[entry[0]]["name"] for entry in node["inputs"][1:]]
             folded[weight] = names, float(node["attrs"]["eps"])
             instead[index] = node["inputs"][0][0]

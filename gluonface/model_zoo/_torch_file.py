@@ -14,11 +14,13 @@ import numpy as np
 from ..data.unpickle import StrictUnpickler
 from ..errors import DataError, InputError
 
-__all__ = ["read_torch"]
+__all__ = ["bare", "read_torch"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 WRAPPERS = ("state_dict", "state_dict_backbone", "model", "backbone")
+# Of DataParallel, torch.compile, and scripts that keep the network as an attribute.
+PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.")
 MAX_DEPTH = 3  # of dicts around the tensors
 
 
@@ -210,7 +212,7 @@ def read_torch(path):
     Returns
     -------
     dict of str to numpy.ndarray
-        Under their names, without a ``module.`` that all of them have.
+        Under their names, without one of `PREFIXES` that all of them have.
 
     Raises
     ------
@@ -234,6 +236,12 @@ def read_torch(path):
         raise DataError(f"{path} cannot be read as PyTorch weights: {error}") from None
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise DataError(f"{path} is damaged or no file of PyTorch's: {error}") from None
-    if all(key.startswith("module.") for key in tensors):  # of DataParallel
-        tensors = {key[len("module.") :]: array for key, array in tensors.items()}
+    return bare(tensors)
+
+
+def bare(tensors):
+    """Return tensors without what wrappers of the network have put before all of their names."""
+    for prefix in PREFIXES * 2:  # one may be in another
+        if tensors and all(key.startswith(prefix) for key in tensors):
+            tensors = {key[len(prefix) :]: array for key, array in tensors.items()}
     return tensors

@@ -16,6 +16,7 @@ from ..errors import DataError, InputError
 from ..files import sha256
 from ._graph import read_graph
 from ._onnx_file import fold, read_onnx
+from ._safetensors_file import read_safetensors
 from ._torch_file import read_torch
 from ._torch_names import SCALE as TORCH_SCALE
 from ._torch_names import renamed
@@ -26,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 EPOCH = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
 SHOWN = 6  # names in a message
-TORCH = (".pth", ".pt")  # names of PyTorch's files end so
+# What PyTorch's files are called, and Lightning's; and state dicts as safetensors.
+TORCH = (".pth", ".pt", ".ckpt", ".safetensors")
 ONNX = ".onnx"
-# Which BatchNorms an exporter may have folded into the layer before.
-FOLDED = ((), ("Convolution",), ("Convolution", "FullyConnected"))
+LINEAR = ("Convolution", "FullyConnected")  # into which an exporter folds the BatchNorm after them
 
 
 def find_checkpoint(source):
@@ -38,8 +39,9 @@ def find_checkpoint(source):
     Parameters
     ----------
     source : str or pathlib.Path
-        A ``.params``, ``.pth``, ``.pt`` or ``.onnx`` file, a prefix ``x`` (``x-symbol.json`` with
-        ``x-0000.params``, or else the latest epoch), or a folder that holds one checkpoint.
+        A ``.params``, ``.pth``, ``.pt``, ``.ckpt``, ``.safetensors`` or ``.onnx`` file, a prefix
+        ``x`` (``x-symbol.json`` with ``x-0000.params``, or else the latest epoch), ``x,12`` for
+        ``x-0012.params``, or a folder that holds one checkpoint.
 
     Returns
     -------
@@ -52,7 +54,9 @@ def find_checkpoint(source):
     InputError
         If nothing is there, or more than one thing could be meant.
     """
-    path = pathlib.Path(source).expanduser()
+    from ..deploy.params import epoch_file
+
+    path = pathlib.Path(epoch_file(source)).expanduser()
     if path.is_dir():
         symbols = sorted(path.glob("*-symbol.json"))
         if len(symbols) != 1:
@@ -89,8 +93,6 @@ def _literal(name):
 
 def _read(source):
     """Return the arrays of a source (float32, by plain name), its graph or None, and its files."""
-    from ..deploy.params import read_params
-
     params, symbol = find_checkpoint(source)
     arrays, graph = {}, None
     if params.suffix == ONNX:
@@ -99,7 +101,7 @@ def _read(source):
         if not graph.inside:
             graph.mean, graph.scale = 127.5, TORCH_SCALE
     else:
-        content = read_torch(params) if params.suffix in TORCH else read_params(params)
+        content = _reader(params)(params)
     for key, array in content.items():
         name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
         if array.dtype.kind not in "fiu":
@@ -114,6 +116,15 @@ def _read(source):
             raise DataError(f"{symbol} cannot be read: {error}") from None
         graph = read_graph(text, str(symbol))
     return arrays, graph, {path.name: sha256(path) for path in (params, symbol) if path}
+
+
+def _reader(path):
+    """Return the function that reads a file of weights that has no graph in it."""
+    from ..deploy.params import read_params
+
+    if path.suffix == ".safetensors":
+        return read_safetensors
+    return read_torch if path.suffix in TORCH else read_params
 
 
 def source_embedding_size(source):
@@ -167,8 +178,8 @@ def load_weights(net, source):
     source : str or pathlib.Path
         A file of ``net.save_parameters``, or an MXNet checkpoint (symbol and params) of the same
         architecture: ours, or InsightFace's. The prefix of a checkpoint, either of its files, or
-        its folder. Or a state dict of PyTorch (``.pth``, ``.pt``) of arcface_torch, cavaface or
-        MixFaceNets. Or an ONNX file of the same architecture.
+        its folder. Or a state dict of PyTorch (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of
+        arcface_torch, cavaface or MixFaceNets. Or an ONNX file of the same architecture.
 
     Returns
     -------
@@ -211,6 +222,8 @@ def load_weights(net, source):
         for layer in target.layers:
             layer.params = {role: structural[name] for role, name in layer.params.items()}
         _same_network(graph, target, arrays, source, net.cfg)
+        if graph.unused:  # exporters and simplifiers leave some behind
+            logger.warning("%s: not used by its graph: %s", source, _list(graph.unused))
         folded = {
             structural[weight]: ([structural[name] for name in names], eps)
             for weight, (names, eps) in folded.items()
@@ -246,16 +259,24 @@ def _target(net, graph, foldable):
         As of `fold`, with the names of parameters.
     """
     text = net.to_symbol("plain").tojson()
-    wanted = sum(layer.op == "BatchNorm" for layer in graph.layers)
-    for after in FOLDED if foldable else FOLDED[:1]:
-        symbol = json.loads(text)
-        folded = fold(symbol, after)
-        target = read_graph(json.dumps(symbol), net.cfg.name, output="")
-        if not after:
-            whole = target
-        if sum(layer.op == "BatchNorm" for layer in target.layers) == wanted:
-            return target, folded
-    return whole, {}
+    whole = read_graph(text, net.cfg.name, output="")
+    theirs, ours = _linear(graph), _linear(whole)
+    if not foldable or len(theirs) != len(ours):  # another network, as the comparison will say
+        return whole, {}
+    symbol = json.loads(text)
+    gone = {weight for (_, kept), (weight, normed) in zip(theirs, ours) if normed and not kept}
+    folded = fold(symbol, gone)
+    return read_graph(json.dumps(symbol), net.cfg.name, output=""), folded
+
+
+def _linear(graph):
+    """Return (weight, whether a BatchNorm comes next) of each convolution and linear layer."""
+    normed = {layer.inputs for layer in graph.layers if layer.op == "BatchNorm"}
+    return [
+        (layer.params["weight"], f"layer {number}" in normed)
+        for number, layer in enumerate(graph.layers, 1)
+        if layer.op in LINEAR
+    ]
 
 
 def _identity(size, eps, bias=None):

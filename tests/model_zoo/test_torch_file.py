@@ -2,7 +2,10 @@
 
 import dataclasses
 import hashlib
+import importlib
 import io
+import os
+import pathlib
 import pickle
 import sys
 import types
@@ -106,6 +109,20 @@ ARRAYS = {
 }
 
 
+def checkpoint(content):
+    """Return what arcface_torch saves of a training run, beside the backbone."""
+    momentum = {"momentum_buffer": Written(np.ones(3, "f4"))}
+    group = {"lr": 0.1, "momentum": 0.9, "nesterov": False, "maximize": None, "params": [0, 1]}
+    return {
+        "epoch": 3,
+        "global_step": 1000,
+        "state_dict_backbone": {"module." + key: item for key, item in content.items()},
+        "state_dict_softmax_fc": {"weight": Written(np.ones((2, 3), "f4"))},
+        "state_optimizer": {"state": {0: momentum}, "param_groups": [group]},
+        "state_lr_scheduler": {"base_lrs": [0.1], "last_epoch": 3, "_last_lr": (0.05,)},
+    }
+
+
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
 def test_reads_what_was_written(torch, tmp_path, write):
     content = {key: Written(array) for key, array in ARRAYS.items()}
@@ -113,6 +130,8 @@ def test_reads_what_was_written(torch, tmp_path, write):
         content,
         {"state_dict": content, "epoch": 3},
         {"module." + key: item for key, item in content.items()},
+        {"model": {"module._orig_mod." + key: item for key, item in content.items()}},
+        checkpoint(content),
     ):
         read = read_torch(write(tmp_path / "a.pth", value))
         assert list(read) == list(ARRAYS)
@@ -152,14 +171,48 @@ def test_negative_strides(torch, tmp_path):
 
 
 class Evil:
+    """Pickled, a call of `function`."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
     def __reduce__(self):
-        return exec, ("raise SystemExit('ran')",)
+        return self.call
 
 
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
-def test_runs_nothing(torch, tmp_path, write):
-    path = write(tmp_path / "a.pth", {"t": Written(ARRAYS["b"]), "evil": Evil()})
-    with pytest.raises(DataError, match=r"it asks to run .*builtin.*\.exec"):
+@pytest.mark.parametrize(
+    "call",
+    [
+        (exec, "open({!r}, 'w')"),
+        (os.system, "touch {}"),
+        (importlib.import_module, "this"),
+        (getattr, "text", "upper"),
+        (pathlib.Path, "{}"),
+        (np.core.multiarray.scalar, np.dtype("f8"), b"12345678"),  # a number, yet no tensor
+    ],
+    ids=lambda call: f"{call[0].__module__}.{call[0].__name__}",
+)
+def test_runs_nothing(torch, tmp_path, write, call):
+    made = tmp_path / "made"
+    function, *arguments = call
+    arguments = [a.format(str(made)) if isinstance(a, str) else a for a in arguments]
+    evil = Evil(function, *arguments)
+    content = {"t": Written(ARRAYS["b"])}
+    for value in ({**content, "evil": evil}, {**checkpoint(content), "hook": [evil]}):
+        path = write(tmp_path / "a.pth", value)
+        with pytest.raises(DataError, match=r"it asks to run \S+\.\w+, which no file of weights"):
+            read_torch(path)
+        assert not made.exists()
+
+
+def test_changes_nothing(torch, tmp_path):
+    """A BUILD may set attributes of the dicts that stand for PyTorch's, which forget them."""
+    opcodes = (  # torch._utils._rebuild_tensor_v2.__dict__.update(...)
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x04\0\0\0evilX\x01\0\0\0xsb."
+    )
+    path = write_zip(tmp_path / "a.pth", {}, {"data.pkl": opcodes})
+    with pytest.raises(DataError, match="it asks to change a function"):
         read_torch(path)
 
 

@@ -108,6 +108,42 @@ def test_checkpoint_with_everything_odd(foreign, prelu):
     np.testing.assert_allclose(net(images()).asnumpy(), want, atol=2e-5 * np.abs(want).max())
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"op": "elemwise_add"', '"op": "_Plus"'),
+        ('"op": "elemwise_add"', '"op": "_plus"'),
+        ('"attrs": {', '"attr": {'),
+        ('"attrs": {', '"param": {'),
+        ('"op": "_minus_scalar"', '"op": "_MinusScalar"'),
+        ('"op": "Flatten"', '"op": "Reshape"'),
+    ],
+)
+def test_graphs_of_older_versions(foreign, tmp_path, old, new):
+    text = foreign[0].with_name("model-symbol.json").read_text()
+    assert old in text
+    net = net_of()
+    load_weights(net, rewrite(foreign, tmp_path, symbol=lambda text: text.replace(old, new)))
+    np.testing.assert_allclose(net(images()).asnumpy(), foreign[1], atol=2e-5 * foreign[1].max())
+
+
+def test_half_precision(foreign, tmp_path):
+    """As training in float16 saves them; the numbers are widened and not rounded again."""
+
+    def halve(arrays):
+        arrays.update({key: value.astype("float16") for key, value in arrays.items()})
+
+    net, want = net_of(), net_of()
+    load_weights(net, rewrite(foreign, tmp_path, halve))
+    load_weights(want, foreign[0])
+    for (name, p), q in zip(
+        net._collect_params_with_prefix().items(), want.collect_params().values()
+    ):
+        rounded = q.data().asnumpy().astype("float16").astype("float32")
+        if name != "head.bn2.running_mean" and "running_var" not in name:  # made of two numbers
+            np.testing.assert_array_equal(p.data().asnumpy(), rounded)
+
+
 def test_own_parameters_and_own_graph(tmp_path):
     net = randomise(net_of(), seed=4)
     want = net(images()).asnumpy()
@@ -141,6 +177,10 @@ def test_places(foreign, tmp_path):
     for name in ("m-symbol.json", "m-0003.params", "m-0012.params"):
         (tmp_path / name).write_bytes(b"x")
     assert find_checkpoint(tmp_path / "m")[0].name == "m-0012.params"
+    assert find_checkpoint(f"{tmp_path / 'm'},3")[0].name == "m-0003.params"
+    assert find_checkpoint(f"{tmp_path / 'm'}, 12")[1].name == "m-symbol.json"
+    with pytest.raises(InputError, match=r"no file .*m-0004\.params"):
+        find_checkpoint(f"{tmp_path / 'm'},4")
     (tmp_path / "n-symbol.json").write_bytes(b"x")
     with pytest.raises(InputError, match="2 files"):
         find_checkpoint(tmp_path)
