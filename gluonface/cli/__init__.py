@@ -68,9 +68,14 @@ def main(argv=None):
         logging.getLogger("gluonface").debug("details", exc_info=True)
         sys.stderr.write(f"gluonface {args.command}: error: {error}\n")
         return error.exit_status
-    except KeyboardInterrupt:
-        sys.stderr.write(f"gluonface {args.command}: interrupted\n")
-        return 1
     except BrokenPipeError:  # `gluonface models | head`
         sys.stderr.close()
+        return 1
+    except OSError as error:  # a full disk, a folder that may not be written
+        logging.getLogger("gluonface").debug("details", exc_info=True)
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"gluonface {args.command}: error: {where}{error.strerror or error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"gluonface {args.command}: interrupted\n")
         return 1

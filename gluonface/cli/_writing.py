@@ -2,7 +2,7 @@
 
 import sys
 
-__all__ = ["add_writing_options", "report", "writing"]
+__all__ = ["add_writing_options", "check_outputs", "report", "writing"]
 
 
 def add_writing_options(parser):
@@ -15,8 +15,29 @@ def add_writing_options(parser):
 
 
 def writing(args):
-    """Return the options as keyword arguments."""
+    """Return the options as keyword arguments, after a look at ``--json``."""
+    check_outputs(("--json", args.json))
     return {"overwrite": args.overwrite, "workers": args.workers}
+
+
+def check_outputs(*files):
+    """Refuse, before any work, files that could not be written when it is done.
+
+    Parameters
+    ----------
+    *files : tuple of (str, str or None)
+        The option and the file: ``("--json", "counts.json")``.
+    """
+    import pathlib
+
+    from ..errors import InputError
+
+    for option, value in files:
+        path = None if value is None else pathlib.Path(value)
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"{option}: there is no folder {path.parent}; make it first")
+        if path is not None and path.is_dir():
+            raise InputError(f"{option}: {path} is a folder; the name of a file was expected")
 
 
 def report(args, out, result):

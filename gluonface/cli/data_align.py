@@ -2,6 +2,8 @@
 
 import sys
 
+from ._writing import check_outputs
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""
@@ -38,6 +40,7 @@ def run(args):
     from ..data.align_photos import align_photos
     from ..files import write_json
 
+    check_outputs(("--json", args.json))
     detector = None
     if args.landmarks is None:
         from ..data.detectors import Mtcnn

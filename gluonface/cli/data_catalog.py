@@ -2,6 +2,8 @@
 
 import sys
 
+from ._writing import check_outputs
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""
@@ -25,6 +27,7 @@ def run(args):
     from ..errors import InputError
     from ..files import write_json
 
+    check_outputs(("--json", args.json))
     pattern = args.name is None or any(c in args.name for c in "*?[")
     if (args.mirror is None) != (args.out is None):
         raise InputError("--mirror and --out go together: where from, and where to")

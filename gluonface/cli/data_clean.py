@@ -2,7 +2,7 @@
 
 import sys
 
-from ._writing import add_writing_options, writing
+from ._writing import add_writing_options, check_outputs, writing
 
 
 def add_arguments(parser):
@@ -149,11 +149,7 @@ def _check(args):
         from ..data.record_job import check_free
 
         check_free(args.out, args.overwrite)
-    for option in ("report", "json"):
-        value = getattr(args, option)
-        if value is not None and not pathlib.Path(value).parent.is_dir():
-            parent = pathlib.Path(value).parent
-            raise InputError(f"--{option}: there is no folder {parent}; make it first")
+    check_outputs(("--report", args.report), ("--json", args.json))
     if not 0.0 < args.angle <= 180.0:
         raise InputError(f"--angle is {args.angle:g}; more than 0 and at most 180 was expected")
     if args.same is not None and not 0.0 < args.same < 1.0:

@@ -2,6 +2,8 @@
 
 import sys
 
+from ._writing import check_outputs
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""
@@ -29,6 +31,7 @@ def run(args):
     """Run the command and return the exit status."""
     from ..data.pack_pairs import pack_pairs
 
+    check_outputs(("OUT.bin", args.out))
     pack = pack_pairs(
         args.pairs, args.root, args.out, size=args.size, resize=args.resize, quality=args.quality
     )

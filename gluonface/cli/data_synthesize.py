@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from ._writing import check_outputs
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""
@@ -44,6 +46,7 @@ def run(args):
     from ..data.synthetic import synthesize
     from ..files import write_json
 
+    check_outputs(("--json", args.json))
     summary = synthesize(
         args.out,
         identities=args.identities,

@@ -2,19 +2,20 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 import os
 import pathlib
 
 from tqdm import tqdm
 
-from .._compat import usable_cores
 from ..errors import DataError, InputError
 from ..files import atomic_write
 from . import images
 from .alignment import align_face, five_points
 from .journal import Journal, file_stamp
-from .photos import find_photos, read_landmarks
+from .photos import find_others, find_photos, read_landmarks
+from .record_job import thread_count
 from .text_files import write_table
 
 __all__ = ["align_photos"]
@@ -39,7 +40,8 @@ def align_photos(
 
     OUT gets the folders of PHOTOS with a crop in place of each photograph, and ``report.csv``, a
     row per photograph. What an earlier run did, with the same settings and an unchanged
-    photograph, is not done again.
+    photograph, is not done again; crops of an earlier run that belong to no photograph, or were
+    made with other settings, are taken away.
 
     Parameters
     ----------
@@ -66,21 +68,24 @@ def align_photos(
     -------
     dict
         ``photos``, ``crops``, and how many photographs had each result: ``aligned``, ``several``
-        (cut out as `several` says), ``skipped``, ``no face``, ``no landmarks``, ``broken``.
+        (cut out as `several` says), ``skipped``, ``no face``, ``no landmarks``, ``broken``; and
+        ``passed over``, files that are no photographs and empty folders.
 
     Raises
     ------
     InputError, DataError, MissingExtraError
+    OSError
+        When a crop cannot be written; what was done is kept.
     """
     photos, out = pathlib.Path(photos), pathlib.Path(out)
     if several not in SEVERAL:
         raise InputError(f"several={several!r}: one of {', '.join(SEVERAL)} was expected")
     if not 0.0 <= confidence <= 1.0:
         raise InputError(f"confidence={confidence!r}: a number from 0 to 1 was expected")
-    if size < 16:
-        raise InputError(f"size={size!r}: 16 pixels or more were expected")
+    images.check_output(size, quality)
     if photos.resolve() in (out.resolve(), *out.resolve().parents):
         raise InputError(f"{out} is in {photos}; choose a folder outside the photographs")
+    workers = thread_count(workers)
     names = find_photos(photos)
     settings = {"several": several, "confidence": confidence, "size": size, "quality": quality}
     points = None
@@ -95,15 +100,18 @@ def align_photos(
     if detector is not None:
         settings["detector"] = type(detector).__name__
         settings["smallest"] = getattr(detector, "smallest", None)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; a folder for the crops was expected")
     out.mkdir(parents=True, exist_ok=True)
-    task = _Task(photos, out, points, detector, several, confidence, size, quality)
+    crops = _Crops(out, names, quality)
+    task = _Task(photos, crops, points, detector, several, confidence, size, quality)
     rows = []
-    workers = usable_cores() if workers is None else workers
     with (
         Journal(out / ".align.jsonl", settings) as journal,
         tqdm(total=len(names), unit="photo", disable=None if progress else True) as bar,
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
     ):
+        crops.take_away(journal.replaced)
         open_tasks = collections.deque()
         waiting = iter(names)
         while True:
@@ -119,80 +127,121 @@ def align_photos(
             key, row, future = open_tasks.popleft()
             if row is None:
                 row = future.result()
-                journal[str(key)] = row
+                if not row.pop("again", False):
+                    journal[str(key)] = row
             rows.append(row)
             bar.update()
+        crops.take_away(journal.values(), but=rows)
+    rows += [_row(name, "passed over", reason) for name, reason in find_others(photos)]
     shown = [{**row, "crops": ";".join(row["crops"])} for row in rows]
     write_table(out / "report.csv", COLUMNS, ([row[c] for c in COLUMNS] for row in shown))
     counts = collections.Counter(row["result"] for row in rows)
     return {
-        "photos": len(rows),
+        "photos": len(names),
         "crops": sum(len(row["crops"]) for row in rows),
         **{name: counts[name] for name in _RESULTS},
     }
 
 
-_RESULTS = ("aligned", "several", "skipped", "no face", "no landmarks", "broken")
+_RESULTS = (
+    "aligned", "several", "skipped", "no face", "no landmarks", "broken", "passed over"
+)  # fmt: skip
+
+
+def _row(name, result="", detail=""):
+    """Return a row of the report."""
+    row = {"photo": name, "result": result, "faces": 0, "confidence": "", "crops": []}
+    return {**row, "detail": detail}
+
+
+class _Crops:
+    """The files of the crops."""
+
+    def __init__(self, out, names, quality):
+        self.out = out
+        self.suffix = ".jpg" if quality <= 100 else ".png"
+        self.stems, self.taken = {}, set()
+        for name in names:
+            # "a.jpg" and "a.png" of one folder are two photographs and must not share a crop.
+            stem = name[:-4] if name.endswith(".jpg") else name
+            while stem in self.taken:
+                stem += "_"
+            self.taken.add(stem)
+            self.stems[name] = stem
+
+    def write(self, name, encoded):
+        """Write the crops of a photograph; return their names."""
+        written = []
+        for number, data in enumerate(encoded):
+            stem = self.stems[name]
+            if number:
+                stem += f"_{number}"
+                while stem in self.taken:  # "a_1.jpg" is a photograph too
+                    stem += "_"
+            target = self.out / f"{stem}{self.suffix}"
+            os.makedirs(target.parent, exist_ok=True)
+            with atomic_write(target) as file:
+                file.write(data)
+            written.append(f"{stem}{self.suffix}")
+        return written
+
+    def take_away(self, rows, but=()):
+        """Remove the crops of `rows` that are none of `but`, and folders that are empty then."""
+        kept = {crop for row in but for crop in row["crops"]}
+        for crop in {crop for row in rows for crop in row["crops"]} - kept:
+            path = self.out / crop
+            with contextlib.suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()
 
 
 class _Task:
     """What is done with one photograph. Called by many threads."""
 
-    def __init__(self, photos, out, points, detector, several, confidence, size, quality):
-        self.photos, self.out, self.points, self.detector = photos, out, points, detector
+    def __init__(self, photos, crops, points, detector, several, confidence, size, quality):
+        self.photos, self.crops, self.points, self.detector = photos, crops, points, detector
         self.several, self.confidence = several, confidence
         self.size, self.quality = size, quality
 
     def __call__(self, name):
-        row = {"photo": name, "result": "", "faces": 0, "confidence": "", "crops": [], "detail": ""}
+        row, encoded = _row(name), []
         try:
-            found = self._faces(name, row)
-            if found:
-                image, faces = found
-                row["crops"] = self._save(name, [self._crop(image, face) for face in faces])
+            data = (self.photos / name).read_bytes()
+        except OSError as error:  # its bytes and its time stay when that is mended
+            return {**_row(name, "broken", f"it cannot be read: {error.strerror}"), "again": True}
+        try:
+            image, faces = self._faces(name, data, row)
+            encoded = [self._crop(image, face) for face in faces]
         except (DataError, InputError) as error:
             row.update(result="broken", detail=str(error))
-        except OSError as error:
-            row.update(result="broken", detail=f"it cannot be read or written: {error.strerror}")
+        row["crops"] = self.crops.write(name, encoded)
         return row
 
-    def _faces(self, name, row):
+    def _faces(self, name, data, row):
         """Return the image and the landmarks of the faces to cut out; fill in the row."""
         if self.points is not None:
             if name not in self.points:
                 row["result"] = "no landmarks"
-                return None
+                return None, ()
+            image, points = images.decode(data), self.points[name]
+            if not ((points >= 0) & (points < image.shape[1::-1])).all(axis=1).any():
+                raise DataError(f"its landmarks lie outside, the first at {points[0].tolist()}")
             row.update(result="aligned", faces=1)
-            return images.decode((self.photos / name).read_bytes()), [self.points[name]]
-        image = images.decode((self.photos / name).read_bytes())
+            return image, [points]
+        image = images.decode(data)
         faces = [face for face in self.detector(image) if face.confidence >= self.confidence]
         row["faces"] = len(faces)
         if not faces:
             row["result"] = "no face"
-            return None
+            return image, ()
         row["confidence"] = round(faces[0].confidence, 4)
         row["result"] = "aligned"
         if len(faces) > 1:
             row["result"] = "skipped" if self.several == "skip" else "several"
         if row["result"] == "skipped":
-            return None
+            return image, ()
         chosen = faces if self.several == "all" else faces[:1]
         return image, [face.points for face in chosen]
 
     def _crop(self, image, points):
         return images.encode(align_face(image, five_points(points), self.size), self.quality)
-
-    def _save(self, name, crops):
-        stem = pathlib.PurePosixPath(name)
-        suffix = ".jpg" if self.quality <= 100 else ".png"
-        # "a.jpg" and "a.png" of one folder are two photographs and must not share a crop.
-        stem = stem.with_suffix("") if stem.suffix.lower() == ".jpg" else stem
-        written = []
-        for number, data in enumerate(crops):
-            crop = f"{stem}{f'_{number}' if number else ''}{suffix}"
-            target = self.out / crop
-            os.makedirs(target.parent, exist_ok=True)
-            with atomic_write(target) as file:
-                file.write(data)
-            written.append(crop)
-        return written

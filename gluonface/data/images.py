@@ -10,12 +10,13 @@ import zlib
 import numpy as np
 
 from .._compat import cv2
-from ..errors import DataError
+from ..errors import DataError, InputError
 
 __all__ = [
     "MAX_PIXELS",
     "at_size",
     "check",
+    "check_output",
     "decode",
     "decode_bgr",
     "encode",
@@ -192,6 +193,19 @@ def encode(image, quality=95):
     if quality > 100:
         return cv2.imencode(".png", bgr)[1].tobytes()
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1].tobytes()
+
+
+def check_output(size, quality):
+    """Refuse a size or a quality that no crop can be written with.
+
+    Raises
+    ------
+    InputError
+        When `size` is not 16 to 4096 pixels, or `quality` not 1 to 101 (above 100: PNG).
+    """
+    for name, value, low, high in (("size", size, 16, 4096), ("quality", quality, 1, 101)):
+        if not low <= value <= high:
+            raise InputError(f"{name}={value!r}: a number from {low} to {high} was expected")
 
 
 def resize_short(image, target):

@@ -24,6 +24,13 @@ class Journal:
         What the results depend on beside their key, as JSON can hold it. With other settings the
         journal begins anew.
 
+    Attributes
+    ----------
+    resumed : int
+        How many results were there.
+    replaced : list
+        The results that were there with other settings.
+
     Examples
     --------
     >>> with Journal("out/.align.jsonl", {"size": 112}) as journal:
@@ -37,8 +44,10 @@ class Journal:
         self._results = {}
         first = {"settings": settings}
         lines = self._lines()
-        if lines and lines[0] == json.loads(json.dumps(first)):
-            self._results = {line["key"]: line["result"] for line in lines[1:]}
+        results = {line["key"]: line["result"] for line in lines[1:]}
+        same = bool(lines) and lines[0] == json.loads(json.dumps(first))
+        self._results = results if same else {}
+        self.replaced = [] if same else list(results.values())
         self.resumed = len(self._results)
         self._file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115  (open until close)
         self._write(first)
@@ -73,6 +82,10 @@ class Journal:
         self._results[key] = result
         self._write({"key": key, "result": result})
         self._file.flush()
+
+    def values(self):
+        """Return all results, those of earlier runs first: list."""
+        return list(self._results.values())
 
     def __len__(self):
         return len(self._results)

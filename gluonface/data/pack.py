@@ -11,8 +11,8 @@ import numpy as np
 from ..errors import DataError, InputError
 from . import images
 from .journal import file_stamp
-from .photos import find_photos
-from .record_job import write_identities, write_set
+from .photos import find_others, find_photos
+from .record_job import check_free, write_identities, write_set
 from .records import RecordDataset
 from .text_files import read_text
 
@@ -59,6 +59,8 @@ def pack(
     source, out = pathlib.Path(source), pathlib.Path(out)
     if min_images < 1:
         raise InputError(f"min_images={min_images}: 1 or more was expected")
+    images.check_output(size, quality)
+    check_free(out, overwrite)
     kind, labels, read, name, people = _open(source, root)
     settings = {
         "kind": kind,
@@ -73,6 +75,7 @@ def pack(
         raise InputError(f"{source}: no identity has {min_images} images with a label")
     kept, number = np.unique(labels[keep], return_inverse=True)
     broken = np.flatnonzero(labels < 0).tolist()
+    others = find_others(source) if kind == "folders" else []
 
     def load(i):
         return images.at_size(read(int(keep[i])), size, resize, quality)
@@ -87,7 +90,8 @@ def pack(
         overwrite=overwrite,
         workers=workers,
         progress=progress,
-        left_out=[(name(i), "its record or its label cannot be read") for i in broken],
+        left_out=[(name(i), "its record or its label cannot be read") for i in broken]
+        + [(str(source / other), reason) for other, reason in others],
         beside=lambda: write_identities(
             out, ("identity", "name"), ((i, people(k)) for i, k in enumerate(kept))
         ),
@@ -165,8 +169,8 @@ def read_list(path):
     ----------
     path : str or pathlib.Path
         A line per image, its fields separated by tabs (or, without tabs, by commas or blanks):
-        im2rec's ``number label [...] path``, or ``path label``. Lines that begin with ``#`` and
-        empty ones are passed over.
+        im2rec's ``number label [...] path``, InsightFace's ``1 path label [...]``, or
+        ``path label``. Lines that begin with ``#`` and empty ones are passed over.
 
     Returns
     -------
@@ -184,8 +188,11 @@ def read_list(path):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         fields = _fields(line)
-        if len(fields) >= 3 and _label(fields[0]) is not None:
+        first = _label(fields[0])
+        if len(fields) >= 3 and first is not None and _label(fields[1]) is not None:
             label, name = _label(fields[1]), fields[-1]
+        elif len(fields) >= 3 and first is not None:
+            label, name = _label(fields[2]), fields[1]
         else:
             label, name = _label(fields[-1]), fields[0]
         if label is None or len(fields) < 2 or not name:
@@ -203,7 +210,12 @@ def read_list(path):
 def _fields(line):
     if "\t" in line:
         return [field.strip() for field in line.rstrip("\r\n").split("\t")]
-    return [field.strip() for field in next(csv.reader([line]))] if "," in line else line.split()
+    if "," in line:
+        return [field.strip() for field in next(csv.reader([line]))]
+    words = line.split()
+    if len(words) > 2 and all(_label(word) is not None for word in words[:2]):
+        return words  # im2rec's
+    return line.strip().rsplit(None, 1)  # names may hold blanks
 
 
 def _label(text):

@@ -44,6 +44,7 @@ def pack_pairs(pairs, root, out, size=112, resize=False, quality=95, progress=Tr
     InputError, DataError
         Names the line of a pair whose image is missing or broken: a pack has all its pairs.
     """
+    images.check_output(size, quality)
     listed = read_pairs(pairs)
     root, loaded = pathlib.Path(root), {}
     if not root.is_dir():
@@ -107,7 +108,11 @@ def read_pairs(path):
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#") or (lfw and number == 1):
             continue
-        pair = _lfw_pair(line.split()) if lfw else _plain_pair(line)
+        pair = (
+            _lfw_pair(line.split("\t") if "\t" in line else line.split())
+            if lfw
+            else _plain_pair(line)
+        )
         if pair is None:
             form = "NAME n1 n2 or NAME1 n1 NAME2 n2" if lfw else "image,image,1 or image,image,0"
             raise DataError(f"{path}: line {number} is {line[:60]!r}; {form} was expected")
@@ -118,6 +123,7 @@ def read_pairs(path):
 
 
 def _lfw_pair(words):
+    words = [word.strip() for word in words]
     if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
         return _lfw_image(*words[:2]), _lfw_image(words[0], words[2]), True
     if len(words) == 4 and words[1].isdigit() and words[3].isdigit():

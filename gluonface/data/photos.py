@@ -3,13 +3,14 @@
 import csv
 import json
 import pathlib
+import re
 
 import numpy as np
 
 from ..errors import DataError, InputError
 from .text_files import read_text
 
-__all__ = ["SUFFIXES", "find_photos", "read_landmarks"]
+__all__ = ["SUFFIXES", "find_others", "find_photos", "read_landmarks"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -30,13 +31,38 @@ def find_photos(root):
     found = sorted(
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path, root)
     )
     if not found:
         raise InputError(f"{root} has no photographs ({', '.join(SUFFIXES)}), in folders or not")
     return found
+
+
+def find_others(root):
+    """Return what `find_photos` passes over in the folders below `root`, and why.
+
+    Returns
+    -------
+    list of (str, str)
+        Sorted POSIX paths of files with other suffixes and of empty folders, and the reason.
+        Hidden ones, and files beside the folders, such as a report, are not among them.
+    """
+    root = pathlib.Path(root)
+    found = []
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root)
+        if _hidden(path, root):
+            continue
+        if path.is_dir():
+            if not any(path.iterdir()):
+                found.append((name.as_posix(), "it is an empty folder"))
+        elif len(name.parts) > 1 and path.suffix.lower() not in SUFFIXES:
+            found.append((name.as_posix(), f"it is none of {', '.join(SUFFIXES)}; convert it"))
+    return found
+
+
+def _hidden(path, root):
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def read_landmarks(path):
@@ -69,20 +95,32 @@ def read_landmarks(path):
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        name, *fields = next(csv.reader([line])) if "," in line else line.split()
-        points = _points(fields)
+        name, points = _landmarks(line)
         if points is None:
             raise DataError(
                 f"{path}: line {number} is {line[:60]!r}; a photograph and the x y of its 5 (or "
                 "68) landmarks were expected"
             )
-        name = name.strip()
         if name in result:
             raise DataError(f"{path}: line {number} gives {name} a second time")
         result[name] = points
     if not result:
         raise DataError(f"{path} holds no landmarks")
     return result
+
+
+def _landmarks(line):
+    """Return (photograph, points or None) of a line."""
+    if "\t" in line or "," in line:
+        name, *fields = line.split("\t") if "\t" in line else next(csv.reader([line]))
+        return name.strip(), _points(fields)
+    # Names may hold blanks; they end with the suffix of an image.
+    for end in re.finditer(rf"({'|'.join(map(re.escape, SUFFIXES))})(?=\s)", line, re.IGNORECASE):
+        points = _points(line[end.end() :].split())
+        if points is not None:
+            return line[: end.end()].strip(), points
+    name, *fields = line.split()
+    return name, _points(fields)
 
 
 def _from_json(text, path):

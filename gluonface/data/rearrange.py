@@ -68,14 +68,15 @@ def subset(
     if images is not None:
         keys = np.array([dataset.key(i) for i in range(len(dataset))])
         keep &= np.isin(keys, _known(images, keys, "images", dataset))
-    if min_images < 1 or (max_images is not None and max_images < 1):
-        raise InputError(f"min_images={min_images}, max_images={max_images}: 1 or more is allowed")
+    for name, value in (("min_images", min_images), ("max_images", max_images), ("first", first)):
+        if value is not None and value < 1:
+            raise InputError(f"{name}={value}: 1 or more was expected")
     counts = np.bincount(labels[keep], minlength=labels.max() + 1)
     keep &= counts[labels] >= min_images
     if max_images is not None:
         keep &= _drawn(labels, keep, max_images, seed)
     if first is not None:
-        keep &= np.isin(labels, np.unique(labels[keep])[: max(0, first)])
+        keep &= np.isin(labels, np.unique(labels[keep])[:first])
     order = np.flatnonzero(keep)
     if not len(order):
         raise InputError(f"{dataset.path}: no image is left; ask for less")
@@ -198,7 +199,7 @@ def shuffle(source, out, seed=0, by="image", **writing):
         raise InputError(f"by={by!r}: image or identity was expected")
     dataset = RecordDataset(source, cache=0)
     labels = dataset.labels.astype(np.int64)
-    generator = np.random.Generator(np.random.Philox(seed))
+    generator = _generator(seed)
     if by == "image":
         order = generator.permutation(len(labels))
         number, classes = labels[order], dataset.num_classes
@@ -237,9 +238,15 @@ def _known(wanted, have, what, dataset):
     return wanted
 
 
+def _generator(seed):
+    if seed < 0:
+        raise InputError(f"seed={seed}: 0 or more was expected")
+    return np.random.Generator(np.random.Philox(seed))
+
+
 def _drawn(labels, keep, limit, seed):
     """Return which images are among `limit` of their identity, drawn by random keys."""
-    chance = np.random.Generator(np.random.Philox(seed)).random(len(labels))
+    chance = _generator(seed).random(len(labels))
     chance[~keep] = 2.0
     order = np.lexsort((chance, labels))
     starts = np.flatnonzero(np.r_[True, np.diff(labels[order]) > 0])

@@ -19,7 +19,7 @@ from .journal import file_stamp
 from .record_writer import EXACT, RecordWriter
 from .text_files import write_table
 
-__all__ = ["check_free", "digest", "set_stamp", "write_identities", "write_set"]
+__all__ = ["check_free", "digest", "set_stamp", "thread_count", "write_identities", "write_set"]
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def write_set(
     notes = out / ".writing.json"
     if num_classes is not None:
         num_classes = int(num_classes)
+    workers = thread_count(workers)
     settings = {"labels": digest(labels), "classes": num_classes, "plain": plain, **settings}
     settings = json.loads(json.dumps(settings))
     state = _read_notes(notes, settings)
@@ -161,6 +162,20 @@ def check_free(out, overwrite=False):
     return out
 
 
+def thread_count(workers):
+    """Return how many threads to start: `workers`, by default one per usable core.
+
+    Raises
+    ------
+    InputError
+        When it is less than 1.
+    """
+    workers = usable_cores() if workers is None else workers
+    if workers < 1:
+        raise InputError(f"workers={workers}: 1 or more was expected")
+    return workers
+
+
 def set_stamp(dataset):
     """Return [path, bytes, modification time] of the records of a `RecordDataset`."""
     return [str(dataset.path.resolve()), *file_stamp(dataset.path)]
@@ -201,7 +216,6 @@ def _loaded(load, first, count, workers):
         except OSError as error:
             return number, None, f"it cannot be read: {error.strerror}"
 
-    workers = usable_cores() if workers is None else workers
     waiting = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         try:

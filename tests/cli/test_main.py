@@ -54,3 +54,15 @@ def test_our_errors_become_one_line_and_a_status(error, status, capsys, monkeypa
     monkeypatch.setattr(models, "run", fail)
     assert main(["models"]) == status
     assert capsys.readouterr().err == f"gluonface models: error: {error}\n"
+
+
+def test_an_error_of_the_system_is_one_line(capsys, monkeypatch):
+    from gluonface.cli import models
+
+    def fail(args):
+        raise OSError(28, "No space left on device", "/full/x")
+
+    monkeypatch.setattr(models, "run", fail)
+    assert main(["models"]) == 1
+    text = "gluonface models: error: /full/x: No space left on device\n"
+    assert capsys.readouterr().err == text

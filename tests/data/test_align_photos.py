@@ -49,6 +49,8 @@ def photos(tmp_path):
         photo(root / name, faces, seed=len(name) + faces)
     (root / "bob" / "broken.jpg").write_bytes(b"no image")
     (root / "bob" / ".hidden.jpg").write_bytes(b"")
+    (root / "bob" / "film.gif").write_bytes(b"GIF89a")
+    (root / "cid").mkdir()
     return root
 
 
@@ -69,11 +71,14 @@ def test_each_photograph_is_in_the_report(photos, tmp_path):
         "no face": 1,
         "no landmarks": 0,
         "broken": 1,
+        "passed over": 2,
     }
     found = rows(out)
     assert found["ann/2.png"]["faces"] == "2"
     assert found["ann/2.png"]["crops"] == "ann/2.png.png"
     assert "not a JPEG" in found["bob/broken.jpg"]["detail"]
+    assert "convert it" in found["bob/film.gif"]["detail"]
+    assert "empty folder" in found["cid"]["detail"]
     crop = images.decode((out / "ann" / "1.png.png").read_bytes())
     whole = images.decode((photos / "ann" / "1.png").read_bytes())
     np.testing.assert_array_equal(crop, whole[:112, :112])  # these landmarks are the template's
@@ -109,6 +114,46 @@ def test_a_second_run_does_what_is_new(photos, tmp_path):
     assert detector.calls == 6 + 5  # other settings begin anew
 
 
+def test_no_crop_stays_that_is_not_in_the_report(photos, tmp_path):
+    out = tmp_path / "out"
+
+    def crops():
+        return {p.relative_to(out).as_posix() for p in out.rglob("*.jpg")}
+
+    align_photos(photos, out, detector=Detector(), several="all", progress=False)
+    assert "ann/2.png_1.jpg" in crops()
+    align_photos(photos, out, detector=Detector(), progress=False)
+    assert crops() == {"ann/1.png.jpg", "ann/2.png.jpg", "bob/y.jpg"}
+    (photos / "bob" / "y.jpg").unlink()
+    align_photos(photos, out, detector=Detector(), progress=False)
+    assert crops() == {"ann/1.png.jpg", "ann/2.png.jpg"}
+    assert not (out / "bob").exists()
+
+
+def test_no_two_photographs_share_a_crop(tmp_path):
+    names = ["a.jpg", "a.png", "a.png.jpg", "a.JPG", "a_1.jpg", "b.jpg", "b_1.jpg"]
+    for number, name in enumerate(names):
+        photo(tmp_path / "p" / name, 2, seed=number)
+    align_photos(tmp_path / "p", tmp_path / "o", detector=Detector(), several="all", progress=False)
+    written = [crop for row in rows(tmp_path / "o").values() for crop in row["crops"].split(";")]
+    assert len(set(written)) == len(written) == 14
+    assert {p.name for p in (tmp_path / "o").glob("*.jpg")} == set(written)
+
+
+def test_a_full_disk_is_no_broken_photograph(photos, tmp_path, monkeypatch):
+    from gluonface.data import align_photos as module
+
+    def full(path):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "atomic_write", full)
+        with pytest.raises(OSError, match="No space left"):
+            align_photos(photos, tmp_path / "o", detector=Detector(), progress=False)
+    counts = align_photos(photos, tmp_path / "o", detector=Detector(), progress=False)
+    assert (counts["crops"], counts["broken"]) == (3, 1)
+
+
 @pytest.mark.parametrize("form", ["blanks", "commas", "json"])
 def test_landmarks_from_a_file(photos, tmp_path, form):
     points = {"ann/1.png": (TEMPLATE + 3).tolist(), "bob/y.jpg": TEMPLATE.tolist()}
@@ -126,6 +171,22 @@ def test_landmarks_from_a_file(photos, tmp_path, form):
     crop = images.decode((tmp_path / "o" / "ann" / "1.png.png").read_bytes())
     whole = images.decode((photos / "ann" / "1.png").read_bytes())
     np.testing.assert_array_equal(crop, whole[3:115, 3:115])
+
+
+@pytest.mark.parametrize("between", [" ", "\t", ","])
+def test_names_of_photographs_may_hold_blanks(tmp_path, between):
+    file, numbers = tmp_path / "points.txt", [str(n) for n in range(10)]
+    lines = [between.join([name, *numbers, "0.9"]) for name in ("Ann Lee/a b.jpg", "x.jpg 2.PNG")]
+    file.write_text("\n".join(lines))
+    assert sorted(read_landmarks(file)) == ["Ann Lee/a b.jpg", "x.jpg 2.PNG"]
+
+
+def test_landmarks_outside_the_photograph(photos, tmp_path):
+    file = tmp_path / "points.json"
+    file.write_text(json.dumps({"ann/1.png": (TEMPLATE + 300).tolist()}))
+    counts = align_photos(photos, tmp_path / "o", landmarks=file, progress=False)
+    assert (counts["aligned"], counts["broken"]) == (0, 1)
+    assert "lie outside" in rows(tmp_path / "o")["ann/1.png"]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -157,12 +218,17 @@ def test_json_landmark_files_that_are_none(tmp_path, text):
     [
         ({"several": "first"}, "largest"),
         ({"confidence": 2}, "0 to 1"),
-        ({"size": 4}, "16 pixels"),
+        ({"size": 4}, "16 to 4096"),
+        ({"quality": 0}, "1 to 101"),
+        ({"workers": 0}, "1 or more"),
+        ({"out": "photos/bob/broken.jpg/x"}, "outside"),
+        ({"out": "file"}, "is a file"),
         ({"out": "photos/sub"}, "outside"),
         ({"photos": "nothing"}, "not a folder"),
     ],
 )
 def test_wrong_use(photos, tmp_path, change, message):
+    (tmp_path / "file").write_text("")
     arguments = {"photos": "photos", "out": "o", "detector": Detector(), **change}
     for name in ("photos", "out"):
         arguments[name] = tmp_path / arguments[name]

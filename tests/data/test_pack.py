@@ -72,10 +72,14 @@ def test_what_is_left_out_is_listed(people, tmp_path):
     (people / "ann" / "0.png").write_bytes(face(7)[:-30])
     (people / "ann" / "1.png").write_bytes(face(7, SIZE + 4))
     (people / "10" / "2.png").write_bytes(b"")
+    (people / "10" / "film.gif").write_bytes(b"GIF89a")
+    (people / "nobody").mkdir()
     found = pack(people, tmp_path / "set", size=SIZE, min_images=2, **QUIET)
     assert (found["images"], found["identities"], found["few_images"]) == (4, 2, 1)
     rows = {row[0].rsplit("/", 1)[-1]: row for row in table(tmp_path / "set" / "left_out.csv")[1:]}
-    assert len(rows) == 3
+    assert len(rows) == 5
+    assert "convert it" in rows["film.gif"][1]
+    assert "empty folder" in rows["nobody"][1]
     assert any("28 x 28" in row[1] and "--resize" in row[1] for row in rows.values())
     again = pack(people, tmp_path / "other", size=SIZE, resize=True, **QUIET)
     assert again["images"] == 6
@@ -89,6 +93,17 @@ def test_lists(people, tmp_path):
     pack(file, tmp_path / "b", size=SIZE, root=people, **QUIET)
     assert content(tmp_path / "a") == content(tmp_path / "b")
     assert table(tmp_path / "a" / "identities.csv")[1:] == [["0", "5"], ["1", "7"]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["7\t3.0\ta b/1.jpg", "1\ta b/1.jpg\t3\t10\t20", "a b/1.jpg 3", "a b/1.jpg,3", "a b/1.jpg\t3"],
+)
+def test_lines_of_lists(tmp_path, line):
+    file = tmp_path / "faces.lst"
+    file.write_text(line + "\r\n")
+    labels, names = read_list(file)
+    assert (labels.tolist(), names) == ([3], ["a b/1.jpg"])
 
 
 @pytest.mark.parametrize(
@@ -146,6 +161,38 @@ def test_interrupted_work_goes_on(people, tmp_path, monkeypatch):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_a_lost_part_begins_anew(tmp_path, caplog):
+    def load(i, stop=None):
+        if i == stop:
+            raise KeyboardInterrupt
+        return face(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        record_job.write_set(tmp_path, [0, 0, 0], lambda i: load(i, 2), {}, workers=1, **QUIET)
+    (tmp_path / ".train.rec.part").write_bytes(b"")
+    record_job.write_set(tmp_path, [0, 0, 0], load, {}, **QUIET)
+    assert len(content(tmp_path)) == 3
+    assert "begins anew" in caplog.text
+
+
+def test_other_labels_begin_anew(made, tmp_path, monkeypatch):
+    """A map changes labels and not the order of the images: half of each would be a mixed set."""
+    read = RecordDataset.read
+
+    def interrupted(self, index):
+        if index == 6:
+            raise KeyboardInterrupt
+        return read(self, index)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordDataset, "read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            merge([made], out, identity_map={(0, 1): (0, 0)}, workers=1, **QUIET)
+    merge([made], out, identity_map={(0, 2): (0, 1)}, **QUIET)
+    assert [label for label, _ in content(out)] == [0, 1, 1, 1, 1, 1, 1, 1]
+
+
 def test_other_settings_begin_anew(tmp_path):
     def load(i, stop=None):
         if i == stop:
@@ -163,6 +210,11 @@ def test_a_set_is_not_overwritten_by_chance(people, made):
     with pytest.raises(InputError, match="--overwrite"):
         pack(people, made, size=SIZE, **QUIET)
     pack(people, made, size=SIZE, overwrite=True, **QUIET)
+    with pytest.raises(InputError, match="is a file"):
+        pack(people, made / "property", size=SIZE, **QUIET)
+    for change in ({"size": 0}, {"size": 9999}, {"quality": 0}, {"quality": 102}):
+        with pytest.raises(InputError, match="a number from"):
+            pack(people, made / "x", **{"size": SIZE, **change}, **QUIET)
 
 
 def test_unpacked_and_packed_again(made, tmp_path):
@@ -196,6 +248,10 @@ def test_subset_by_identity_and_number_of_images(made, tmp_path):
         ({"images": [99]}, "no images 99"),
         ({"min_images": 9}, "no image is left"),
         ({"min_images": 0}, "1 or more"),
+        ({"max_images": 0}, "1 or more"),
+        ({"first": 0}, "1 or more"),
+        ({"max_images": 1, "seed": -1}, "seed=-1"),
+        ({"workers": 0}, "workers=0"),
     ],
 )
 def test_subsets_that_are_none(made, tmp_path, change, message):
@@ -263,7 +319,7 @@ def test_pairs_in_lfws_form_and_plain(people, tmp_path):
     for person, number in (("Ann_B", 1), ("Ann_B", 2), ("Cid", 12)):
         (root / person).mkdir(parents=True, exist_ok=True)
         (root / person / f"{person}_{number:04d}.png").write_bytes(face(number))
-    (tmp_path / "pairs.txt").write_text("1\t1\nAnn_B\t1\t2\nAnn_B\t2\tCid\t12\n")
+    (tmp_path / "pairs.txt").write_text("1\t1\nAnn_B\t1\t2\r\nAnn_B\t2\tCid\t12\n")
     made = pack_pairs(tmp_path / "pairs.txt", root, tmp_path / "a.bin", size=SIZE, **QUIET)
     assert made.issame.tolist() == [True, False]
     read = VerificationPack.load(tmp_path / "a.bin")
