@@ -20,7 +20,7 @@ import sys
 from .errors import GluonfaceError
 
 # mx and cv2 come from __getattr__.
-__all__ = ["cv2", "lean_spec", "mx", "prepare", "usable_cores"]  # noqa: F822
+__all__ = ["cv2", "lean_spec", "mx", "prepare", "thread_count", "usable_cores"]  # noqa: F822
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,12 @@ def usable_cores():
     except (OSError, ValueError):
         pass
     return max(1, cores)
+
+
+def thread_count():
+    """Return how many threads MXNet has here, so that other engines take as many, at least 1."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return max(1, int(first)) if first.isdigit() else usable_cores()
 
 
 def _local_ranks():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import pathlib
 
-from ..errors import GluonfaceError
+from ..errors import GluonfaceError, MissingExtraError
 
 __all__ = ["inference_forms", "training_net"]
 
@@ -45,13 +46,14 @@ def training_net(model, form):
 def inference_forms(model):
     """Return ``{form: function of images (N,3,H,W) float32}`` for the same random weights.
 
-    "plain" is the exported graph as it is, "rewritten" what `Embedder` makes of it, "onnxruntime"
-    the exported ONNX file as users run it: all cores, all its optimisations.
+    "plain" is the exported graph as it is and "rewritten" what MXNet gets of it on a CPU.
+    "onnxruntime" is the exported ONNX file as users run it: all threads, all its optimisations.
+    "openvino" is the same file as `Embedder` runs it.
     """
     import numpy as np
 
-    from .._compat import mx, usable_cores
-    from ..deploy.engines import SymbolEngine
+    from .._compat import mx, thread_count
+    from ..deploy.engines import OpenVinoEngine, SymbolEngine
     from ..deploy.export import trace
     from ..model_zoo import get_model
 
@@ -75,7 +77,11 @@ def inference_forms(model):
         logger.warning("onnxruntime is not measured: %s", error)
         return forms, size
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = usable_cores()
+    options.intra_op_num_threads = thread_count()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     forms["onnxruntime"] = lambda images: session.run(None, {"data": images})[0]
+    try:
+        forms["openvino"] = OpenVinoEngine(pathlib.Path(model), model=content).run
+    except MissingExtraError as error:
+        logger.warning("OpenVINO is not measured: %s", error)
     return forms, size

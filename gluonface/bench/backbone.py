@@ -46,8 +46,8 @@ def add_arguments(parser):
         nargs="*",
         default=BATCHES,
         metavar="N",
-        help="batch sizes at which the plain graph, the one that Embedder makes of it and "
-        "onnxruntime are compared; none skips it",
+        help="batch sizes at which the plain graph, the rewritten one, onnxruntime and OpenVINO "
+        "are compared; none skips it",
     )
     parser.add_argument(
         "--profile",
@@ -132,7 +132,7 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
 
 
 def measure_inference(model, batches=BATCHES, repeats=5):
-    """Time inference of the plain graph, the rewritten one and onnxruntime, taking turns.
+    """Time inference of the plain and the rewritten graph, onnxruntime and OpenVINO in turns.
 
     Parameters
     ----------

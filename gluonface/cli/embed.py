@@ -44,8 +44,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--engine",
         default="auto",
-        choices=("auto", "mxnet", "onnxruntime"),
-        help="what runs the network; auto: by a fixed rule the faster one",
+        choices=("auto", "openvino", "onnxruntime", "mxnet"),
+        help="what runs the network; auto, on a CPU: the first of these that is installed",
     )
 
 

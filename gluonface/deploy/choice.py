@@ -1,4 +1,4 @@
-"""Which engine runs a network that is there as MXNet's symbol and parameters."""
+"""Which engine runs a network."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import importlib.util
 import logging
 import pathlib
 
-from ..errors import GluonfaceError, InputError, MissingExtraError
-from .engines import OnnxEngine, SymbolEngine
-from .graph import Graph
+from ..errors import DataError, GluonfaceError, InputError
+from ._noise import noise
+from .engines import AGREE, OnnxEngine, OpenVinoEngine, SymbolEngine, largest_difference
 
-__all__ = ["ENGINES", "check_engine", "engine_for"]
+__all__ = ["ENGINES", "check_engine", "engine_for", "engine_for_onnx"]
 
 logger = logging.getLogger(__name__)
 
-ENGINES = ("auto", "mxnet", "onnxruntime")
+# On a CPU, the first of these that is installed. Measured on one network of each family; the page
+# of the export has the table.
+FASTEST_FIRST = ("openvino", "onnxruntime")
+ENGINES = ("auto", *FASTEST_FIRST, "mxnet")
 
 
 def check_engine(engine):
@@ -25,12 +28,12 @@ def check_engine(engine):
 
 
 def engine_for(symbol, arrays, ctx, size, source, engine="auto"):
-    """Return the engine for a network.
+    """Return the engine for a network that is there as MXNet's symbol and parameters.
 
-    The rule depends on the network and on what is installed, never on a measurement, so that the
-    same files give the same numbers on every day. On a GPU it is MXNet. On a CPU it is onnxruntime
-    for networks in which operators are left that MXNet computes outside oneDNN, provided that
-    onnx and onnxruntime are installed; else MXNet.
+    The rule depends on the context and on what is installed, never on a measurement, so that the
+    same files give the same numbers on every day. On a GPU it is MXNet. On a CPU it is OpenVINO,
+    else onnxruntime, else MXNet: the first that is installed, can read the network as ONNX and
+    gives what MXNet gives for noise.
 
     Parameters
     ----------
@@ -40,64 +43,118 @@ def engine_for(symbol, arrays, ctx, size, source, engine="auto"):
     size : (int, int)
     source : str
         For messages.
-    engine : {"auto", "mxnet", "onnxruntime"}, default "auto"
+    engine : {"auto", "openvino", "onnxruntime", "mxnet"}, default "auto"
 
     Returns
     -------
-    SymbolEngine or OnnxEngine
+    SymbolEngine, OnnxEngine or OpenVinoEngine
     """
     check_engine(engine)
-    ours = None
-    if engine != "onnxruntime":
-        ours = SymbolEngine(symbol, arrays, ctx, size, source=source)
-        if engine == "mxnet" or ctx.device_type != "cpu":
-            return ours
-        slow = slow_operators(ours.graph)
-        if not slow:
-            logger.debug("MXNet runs %s: all of it is done by oneDNN", source)
-            return ours
-        if not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")):
+    if ctx.device_type != "cpu" and engine in FASTEST_FIRST:
+        raise InputError(f"engine={engine!r} runs MXNet's weights on a CPU; use ctx='cpu'")
+    if engine == "auto" and ctx.device_type == "cpu":
+        names = [name for name in FASTEST_FIRST if _installed(name)]
+        if not names:
             logger.info(
-                "MXNet runs %s; onnxruntime would be faster (%s): pip install 'gluonface[onnx]'",
-                source,
-                ", ".join(slow),
+                "MXNet runs %s; OpenVINO would be faster: pip install 'gluonface[openvino]'", source
             )
-            return ours
-    elif ctx.device_type != "cpu":
-        raise InputError("engine='onnxruntime' runs MXNet's weights on a CPU; use ctx='cpu'")
-    try:
-        from .onnx import convert
+    else:
+        names = [engine] if engine in FASTEST_FIRST else []
+    if names:
+        found = _converted(symbol, arrays, ctx, size, source, names, must=engine != "auto")
+        if found is not None:
+            return found
+    return SymbolEngine(symbol, arrays, ctx, size, source=source)
 
-        model = convert(symbol, arrays, size).SerializeToString()
-        return OnnxEngine(pathlib.Path(f"{source} as ONNX"), gpu=False, model=model)
-    except MissingExtraError:
-        raise
+
+def engine_for_onnx(path, ctx=None, engine="auto"):
+    """Return the engine for a ``.onnx`` file.
+
+    On a GPU, and for 8-bit files, it is onnxruntime; on a CPU the first of OpenVINO and
+    onnxruntime that is installed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    ctx : mx.Context or str, optional
+        Default: a GPU if onnxruntime has one.
+    engine : {"auto", "openvino", "onnxruntime"}, default "auto"
+
+    Returns
+    -------
+    OnnxEngine or OpenVinoEngine
+    """
+    check_engine(engine)
+    if engine == "mxnet":
+        raise InputError(f"{path} is ONNX, which MXNet does not run; omit the engine")
+    gpu = None if ctx is None else str(ctx).startswith("gpu")
+    if engine == "openvino":
+        if gpu:
+            raise InputError("engine='openvino' runs on a CPU; use ctx='cpu'")
+        return OpenVinoEngine(path)
+    quantised = path.name.endswith(".int8.onnx")
+    if engine == "auto" and not gpu and not quantised and importlib.util.find_spec("openvino"):
+        if gpu is None and _cuda():
+            return OnnxEngine(path)
+        try:
+            return OpenVinoEngine(path)
+        except DataError as error:
+            logger.info("onnxruntime runs %s: %s", path, error)
+    return OnnxEngine(path, gpu)
+
+
+def _installed(engine):
+    """Whether an engine, and onnx, by which it gets the network, can be imported."""
+    return all(importlib.util.find_spec(name) for name in (engine, "onnx"))
+
+
+def _cuda():
+    """Whether onnxruntime is installed and has a GPU."""
+    if not importlib.util.find_spec("onnxruntime"):
+        return False
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def _converted(symbol, arrays, ctx, size, source, names, must):
+    """Return the first engine of `names` that gives what MXNet gives, or None.
+
+    What fails is an error if it `must` be this engine.
+    """
+    from .onnx import convert
+
+    plain = SymbolEngine(symbol, arrays, ctx, size, source=source, fast=False)
+    path = pathlib.Path(f"{source} as ONNX")
+    try:
+        model = convert(symbol, arrays, size, compare=False).SerializeToString()
     except GluonfaceError as error:
-        if ours is None:
+        if must:
             raise
         logger.info("MXNet runs %s: it cannot be converted (%s)", source, error)
-        return ours
-
-
-# What oneDNN does, or costs next to nothing. Measured on one network of each family.
-QUICK = {
-    "Activation",
-    "BatchNorm",
-    "Concat",
-    "Convolution",
-    "Flatten",
-    "FullyConnected",
-    "LeakyReLU",
-    "Pooling",
-    "Reshape",
-    "_minus_scalar",
-    "_mul_scalar",
-    "_sg_mkldnn_conv",
-    "_sg_mkldnn_fully_connected",
-    "elemwise_add",
-}
-
-
-def slow_operators(symbol):
-    """Return the operators of a rewritten graph that MXNet is slow with, sorted."""
-    return sorted({n.op for n in Graph(symbol).nodes() if not n.is_variable} - QUICK)
+        return None
+    images = noise(size)
+    expected = plain.run(images)
+    for name in names:
+        try:
+            if name == "openvino":
+                found = OpenVinoEngine(path, model=model)
+            else:
+                found = OnnxEngine(path, gpu=False, model=model)
+        except GluonfaceError as error:
+            if must:
+                raise
+            logger.info("%s does not run %s: %s", name, source, error)
+            continue
+        difference = largest_difference(found.run(images), expected)
+        if difference < AGREE:
+            return found
+        logger.warning(
+            "%s differs from MXNet by %.2g (unit embeddings of noise) for %s",
+            found.name,
+            difference,
+            source,
+        )
+        if must:
+            return found
+    return None

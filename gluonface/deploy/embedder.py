@@ -7,11 +7,10 @@ import re
 
 import numpy as np
 
-from .._compat import mx, usable_cores
+from .._compat import mx, thread_count
 from ..errors import DataError, InputError
 from ..files import sha256
-from .choice import check_engine, engine_for
-from .engines import OnnxEngine
+from .choice import check_engine, engine_for, engine_for_onnx
 from .graph import Graph, pixel_constants
 from .sources import UNTRAINED, find_source, load_net, read_prefix
 from .views import FLIPS, combine_views
@@ -30,7 +29,7 @@ class Embedder:
 
     Parameters
     ----------
-    engine : SymbolEngine or OnnxEngine
+    engine : SymbolEngine, OnnxEngine or OpenVinoEngine
     card : dict
         ``name``, ``embedding_size``, ``input_size``, ``preprocessing`` (``"inside"``, or a dict
         of ``mean`` and ``scale`` that are applied here).
@@ -59,10 +58,10 @@ class Embedder:
         ctx : mx.Context or str, optional
             Where to run: ``mx.gpu(1)``, ``"cpu"``, ``"gpu"``, ``"gpu(1)"``. Default: the first GPU
             if there is one, else the CPU.
-        engine : {"auto", "mxnet", "onnxruntime"}, default "auto"
-            What runs it. ``auto`` on a CPU: MXNet where oneDNN does the whole network, else
-            onnxruntime if it is installed. A fixed rule; nothing is timed. The attribute
-            ``engine`` says what runs. ``.onnx`` files run with onnxruntime only.
+        engine : {"auto", "openvino", "onnxruntime", "mxnet"}, default "auto"
+            What runs it. ``auto`` on a CPU: OpenVINO if it is installed, else onnxruntime, else
+            MXNet; on a GPU MXNet, and onnxruntime for ``.onnx`` files. A fixed rule; nothing is
+            timed. The attribute ``engine`` says what runs.
 
         Returns
         -------
@@ -75,25 +74,23 @@ class Embedder:
         DataError
             If a file is broken or the parameters do not fit; the tensor is named.
         MissingExtraError
-            For a ``.onnx`` file without onnx and onnxruntime.
+            For a ``.onnx`` file without onnx and an engine for it, or without the engine asked for.
         """
         check_engine(engine)
         found = find_source(source)
         if found.kind == "onnx":
-            if engine == "mxnet":
-                raise InputError(f"{found.path} is ONNX, which MXNet does not run; omit the engine")
-            runner, card = _load_onnx(found, ctx)
+            runner, card = _load_onnx(found, ctx, engine)
         elif found.kind == "symbol":
             runner, card = _load_symbol(found, _context(ctx), engine)
         else:
             runner, card = _load_zoo(found, _context(ctx), engine)
         model = cls(runner, card)
         logger.info(
-            "%s (%d-d) runs with %s, %d usable cores; %s",
+            "%s (%d-d) runs with %s, %d threads; %s",
             card["name"],
             model.embedding_size,
             model.engine,
-            usable_cores(),
+            thread_count(),
             "the network takes pixels 0..255"
             if model._pixels is None
             else f"pixels are fed as (x - {model._pixels[0]:g}) * {model._pixels[1]:g}",
@@ -267,11 +264,10 @@ def _load_symbol(found, ctx, choice):
     return engine, card
 
 
-def _load_onnx(found, ctx):
+def _load_onnx(found, ctx, choice):
     from .onnx import normalizes_inside
 
-    gpu = None if ctx is None else str(ctx).startswith("gpu")
-    engine = OnnxEngine(found.path, gpu)
+    engine = engine_for_onnx(found.path, ctx, choice)
     card = _checked_card(found, "int8" if found.path.name.endswith(".int8.onnx") else "onnx")
     if card is None:
         inside = normalizes_inside(found.path)

@@ -1,4 +1,4 @@
-"""What runs a network: MXNet on a symbol, or onnxruntime. Arrays in, arrays out."""
+"""What runs a network: MXNet on a symbol, OpenVINO or onnxruntime on ONNX. Arrays in and out."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import logging
 
 import numpy as np
 
-from .._compat import mx, usable_cores
+from .._compat import mx, thread_count
 from ..errors import DataError, InputError, MissingExtraError
+from ._noise import noise
 from .graph import Graph
 from .params import split_params
 from .rewrite import fuse, rewrite
 
-__all__ = ["OnnxEngine", "SymbolEngine"]
+__all__ = ["AGREE", "OnnxEngine", "OpenVinoEngine", "SymbolEngine", "largest_difference"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,18 +78,18 @@ class SymbolEngine:
 
     def _fastest(self, symbol, args, auxs, size, plain):
         """Return the fastest graph that MXNet can run and that gives the plain one's outputs."""
-        noise = np.random.RandomState(0).randint(0, 256, (2, 3, *size)).astype(np.float32)
-        expected = _unit(_run(_block(*plain, self.ctx, static=False), noise, self.ctx))
+        images = noise(size)
+        expected = _run(_block(*plain, self.ctx, static=False), images, self.ctx)
         changed, values = rewrite(symbol, args, auxs, size)
         for form, step in (("fused", fuse), ("rewritten", lambda symbol: symbol)):
             try:
                 block = _block(step(changed), values, self.ctx)
-                actual = [_run(block, noise, self.ctx) for _ in range(2)][1]
+                actual = [_run(block, images, self.ctx) for _ in range(2)][1]
             except mx.MXNetError as error:
                 reason = str(error).strip().splitlines()[-1]
                 logger.info("MXNet cannot run the %s graph (%s)", form, reason)
                 continue
-            difference = np.abs(_unit(actual) - expected).max()
+            difference = largest_difference(actual, expected)
             if difference < AGREE:
                 self.form, self.graph = form, changed
                 return block
@@ -125,8 +126,13 @@ def _run(block, images, ctx):
     return block(mx.nd.array(images, ctx=ctx, dtype=np.float32)).asnumpy()
 
 
-def _unit(rows):
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+def largest_difference(actual, expected):
+    """Return the largest difference between the elements of unit embeddings."""
+    unit = [
+        rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        for rows in (actual, expected)
+    ]
+    return np.abs(unit[0] - unit[1]).max()
 
 
 def _by_chunks(run, images, chunk):
@@ -221,7 +227,7 @@ class OnnxEngine:
                 "onnxruntime-gpu"
             )
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = usable_cores()
+        options.intra_op_num_threads = thread_count()
         options.log_severity_level = 3  # its warnings on stderr say nothing to a user
         providers = ["CPUExecutionProvider"]
         if cuda and gpu is not False:
@@ -233,21 +239,11 @@ class OnnxEngine:
         except Exception as error:  # onnxruntime's own exception types share no public base
             raise DataError(f"onnxruntime cannot load {path}: {error}") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        shape = list(inputs[0].shape)
-        if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
-            raise DataError(
-                f"{path} has {len(inputs)} inputs, the first {shape}, and {len(outputs)} outputs; "
-                "expected one input (N,3,H,W) and one output (N,D)"
-            )
+        shapes = [list(value.shape) for value in inputs], [list(value.shape) for value in outputs]
+        self.fixed_batch, self.input_size = _check_network(path, *shapes)
         self._input = inputs[0].name
-        self.fixed_batch = shape[0] if isinstance(shape[0], int) else None
-        size = [n if isinstance(n, int) and n > 0 else 112 for n in shape[2:]]
-        self.input_size = tuple(size)
         self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"
-        probe = self.run(np.zeros((self.fixed_batch or 1, 3, *size), np.float32))
-        if probe.ndim != 2:
-            raise DataError(f"{path} gives an output of the shape {probe.shape}; expected (N,D)")
-        self.embedding_size = probe.shape[1]
+        self.embedding_size = _probe(self, path)
         self.name = f"onnxruntime {onnxruntime.__version__}"
 
     def run(self, images):
@@ -257,3 +253,87 @@ class OnnxEngine:
 
     def _forward(self, images):
         return self._session.run(None, {self._input: images})[0].astype(np.float32, copy=False)
+
+
+class OpenVinoEngine:
+    """Run an ONNX file with OpenVINO on the CPU.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; for messages alone if there is a `model`.
+    model : bytes, optional
+        The content, where there is no file.
+
+    Raises
+    ------
+    MissingExtraError
+        Without openvino.
+    DataError
+        If OpenVINO cannot load the file, or it is not a network from images to embeddings.
+    """
+
+    device = "cpu"
+
+    def __init__(self, path, model=None):
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingExtraError("openvino", "openvino", f"to run {path.name}") from error
+        settings = {
+            "INFERENCE_NUM_THREADS": thread_count(),
+            "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
+            # Left alone it computes in bfloat16 where the CPU can, with two or three digits.
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        core = openvino.Core()
+        try:
+            network = core.read_model(str(path)) if model is None else core.read_model(model, b"")
+            shapes = [
+                [_openvino_shape(port) for port in ports]
+                for ports in (network.inputs, network.outputs)
+            ]
+            compiled = core.compile_model(network, "CPU", settings)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise DataError(f"OpenVINO cannot load {path}: {reason}") from None
+        self.fixed_batch, self.input_size = _check_network(path, *shapes)
+        self._request, self._output = compiled.create_infer_request(), compiled.output(0)
+        self.embedding_size = _probe(self, path)
+        self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
+
+    def run(self, images):
+        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
+        return _by_chunks(self._forward, images, None if self.fixed_batch else CHUNK)
+
+    def _forward(self, images):
+        # The result is a view of a buffer of OpenVINO's, which the next run writes again.
+        rows = self._request.infer({0: images}, share_inputs=True)[self._output]
+        return rows.astype(np.float32, copy=True)
+
+
+def _openvino_shape(port):
+    shape = port.partial_shape
+    if not shape.rank.is_static:
+        return []
+    return [n.get_length() if n.is_static else None for n in shape]
+
+
+def _check_network(path, inputs, outputs):
+    """Return the batch size that a network is bound to, or None, and its (H, W)."""
+    shape = inputs[0] if inputs else []
+    if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
+        raise DataError(
+            f"{path} has {len(inputs)} inputs, the first {shape}, and {len(outputs)} outputs; "
+            "expected one input (N,3,H,W) and one output (N,D)"
+        )
+    fixed = shape[0] if isinstance(shape[0], int) else None
+    return fixed, tuple(n if isinstance(n, int) and n > 0 else 112 for n in shape[2:])
+
+
+def _probe(engine, path):
+    """Return the length of the embeddings that an engine gives."""
+    rows = engine.run(np.zeros((engine.fixed_batch or 1, 3, *engine.input_size), np.float32))
+    if rows.ndim != 2:
+        raise DataError(f"{path} gives an output of the shape {rows.shape}; expected (N,D)")
+    return rows.shape[1]

@@ -43,13 +43,3 @@ def test_says_how_far_it_is_from_float(tmp_path, images, monkeypatch, caplog, co
     warnings = [r.getMessage() for r in caplog.records if "8-bit" in r.getMessage()]
     assert len(warnings) == (cosine < 0.99)
     assert all("0.9850 on 7 calibration images" in text for text in warnings)
-
-
-def test_engine_can_be_forced(small_prefix, images):
-    engines = {name: Embedder.load(small_prefix, engine=name) for name in ("mxnet", "onnxruntime")}
-    assert engines["mxnet"].engine.startswith("MXNet")
-    assert engines["onnxruntime"].engine.startswith("onnxruntime")
-    one, two = (model.embed(images) for model in engines.values())
-    np.testing.assert_allclose(one, two, rtol=0, atol=1e-5)
-    with pytest.raises(InputError, match="expected one of auto, mxnet, onnxruntime"):
-        Embedder.load(small_prefix, engine="torch")
