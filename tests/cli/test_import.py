@@ -85,6 +85,27 @@ def test_preprocessing_goes_with_the_weights(tmp_path, capsys):
     assert "was made for" in warnings[0][0]
 
 
+def test_onnx_in_half_precision(tmp_path, capsys):
+    """It computes with half the digits itself, which the comparison allows for."""
+    onnx = pytest.importorskip("onnx", reason="needs the extra gluonface[onnx]")
+    pytest.importorskip("onnxruntime", reason="needs the extra gluonface[onnx]")
+    net = get_model("mobilefacenet", embedding_size=24)
+    model = onnx.load(str(export_model(net, tmp_path / "whole", onnx=True)["onnx"]))
+    for tensor in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.dtype == np.float32:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array.astype("float16"), tensor.name))
+    for info in (*model.graph.input, *model.graph.output):
+        info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    del model.graph.value_info[:]
+    onnx.save(model, str(tmp_path / "half.onnx"))
+    command = ["import", "--from", str(tmp_path / "half.onnx"), "--model", "mobilefacenet"]
+    assert main([*command, "--out", str(tmp_path / "m.params")]) == 0
+    printed = capsys.readouterr().out
+    found = float(printed.split("own graph to ")[1].split()[0])
+    assert 1e-5 < found < import_.HALF
+
+
 @pytest.mark.parametrize(
     ("file", "kind", "said"),
     [

@@ -48,6 +48,7 @@ def test_epochs(prefix):
     params_file(prefix).rename(prefix.with_name("small-0003.params"))
     shutil.copy(prefix.with_name("small-0003.params"), prefix.with_name("small-0012.params"))
     assert find_source(prefix).params.name == "small-0012.params"  # the last one
+    assert find_source(f"{prefix},3").params.name == "small-0003.params"  # as InsightFace names it
     named = find_source(prefix.with_name("small-0003.params"))
     assert named.params.name == "small-0003.params"
     assert Embedder.load(named.params).embedding_size == 16
