@@ -2,7 +2,7 @@
 
 import sys
 
-__all__ = ["add_writing_options", "check_outputs", "report", "writing"]
+__all__ = ["add_writing_options", "check_outputs", "notes_folder", "report", "writing"]
 
 
 def add_writing_options(parser):
@@ -38,6 +38,15 @@ def check_outputs(*files):
             raise InputError(f"{option}: there is no folder {path.parent}; make it first")
         if path is not None and path.is_dir():
             raise InputError(f"{option}: {path} is a folder; the name of a file was expected")
+
+
+def notes_folder():
+    """Return where interrupted looks through large sets are kept."""
+    import os
+    import pathlib
+
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(home) / "gluonface" / "surveys"
 
 
 def report(args, out, result):

@@ -2,11 +2,15 @@
 
 import sys
 
+from ._writing import check_outputs, notes_folder
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""
     parser.add_argument("path", metavar="PATH", help="a record folder, a .rec or a .bin file")
-    parser.add_argument("--sheet", metavar="FILE", help="write a contact sheet (.png or .jpg)")
+    parser.add_argument(
+        "--sheet", metavar="FILE", help="write a contact sheet of a set or pack (.png, .jpg)"
+    )
     parser.add_argument(
         "--plot", metavar="FILE", help="draw how many identities have how many images (.png, .svg)"
     )
@@ -15,14 +19,15 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data import survey
+    from ..data import survey, survey_pictures
     from ..errors import InputError
     from ..files import write_json
 
+    check_outputs(("--sheet", args.sheet), ("--plot", args.plot), ("--json", args.json))
     if args.path.endswith(".bin"):
-        if args.sheet or args.plot:
-            raise InputError("--sheet and --plot show training sets; for a pack leave them out")
-        found = survey.survey_pack(args.path)
+        if args.plot:
+            raise InputError("--plot shows the identities of a training set; a pack has none")
+        found = survey.survey_pack(args.path, progress=True)
         lines = [
             ("pack", found["path"]),
             ("pairs", f"{found['pairs']}: {found['same']} same, {found['different']} different"),
@@ -30,7 +35,7 @@ def run(args):
             ("known", _known(found)),
         ]
     else:
-        found = survey.survey_records(args.path)
+        found = survey.survey_records(args.path, notes=notes_folder())
         lines = _records(found)
     problems = found["problems"]
     lines.append(("problems", str(len(problems)) if problems else "none"))
@@ -40,14 +45,16 @@ def run(args):
         sys.stdout.write(f"  {problem}\n")
     if len(problems) > 20:
         sys.stdout.write(f"  and {len(problems) - 20} more (--json has all)\n")
-    if args.sheet:
-        survey.contact_sheet(args.path, args.sheet)
-        sys.stdout.write(f"{'sheet':12} {args.sheet}\n")
-    if args.plot:
-        survey.plot_identities(found, args.plot)
-        sys.stdout.write(f"{'plot':12} {args.plot}\n")
     if args.json:
         write_json(args.json, found)
+    if args.sheet:
+        shown = survey_pictures.contact_sheet(args.path, args.sheet)
+        what = "pairs from" if args.path.endswith(".bin") else "identities"
+        rows = f"{what} {', '.join(map(str, shown))}, a row each"
+        sys.stdout.write(f"{'sheet':12} {args.sheet}: {rows}\n")
+    if args.plot:
+        survey_pictures.plot_identities(found, args.plot)
+        sys.stdout.write(f"{'plot':12} {args.plot}\n")
     return 0
 
 

@@ -2,6 +2,8 @@
 
 import sys
 
+from ._writing import notes_folder
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""
@@ -17,9 +19,11 @@ def run(args):
 
     wrong = 0
     for path in args.paths:
-        look = survey.survey_pack if path.endswith(".bin") else survey.survey_records
         try:
-            problems = look(path)["problems"]
+            if path.endswith(".bin"):
+                problems = survey.survey_pack(path, progress=True)["problems"]
+            else:
+                problems = survey.survey_records(path, notes=notes_folder())["problems"]
         except DataError as error:
             problems = [str(error)]
         wrong += bool(problems)

@@ -325,10 +325,14 @@ class RecordDataset:
             ) from error
         return image
 
+    def decode(self, index, data):
+        """Return the image in the bytes of record `index`: uint8 (H, W, 3) RGB."""
+        return self._decode(index, data, images.decode)
+
     def __getitem__(self, index):
         """Return (image, label): uint8 (H, W, 3) RGB and int."""
         label, data = self.record(index)
-        return self._decode(index, data, images.decode), label
+        return self.decode(index, data), label
 
     def load(self, index, out, flip=False, change=None):
         """Decode image `index` into `out` as RGB, mirrored and changed if asked; return its label.

@@ -1,27 +1,36 @@
 """Looking through a whole set: what is in it, and what is wrong with it."""
 
 import concurrent.futures
+import contextlib
 import hashlib
+import json
+import logging
 import pathlib
+import shutil
+import zipfile
 
 import numpy as np
 from tqdm import tqdm
 
-from .._compat import cv2, usable_cores
+from .._compat import usable_cores
 from ..errors import DataError
 from ..files import atomic_write
 from .catalog import recognise
+from .journal import file_stamp
 from .packs import VerificationPack
 from .record_index import how_to_rebuild
 from .records import RecordDataset
 
-__all__ = ["contact_sheet", "plot_identities", "survey_pack", "survey_records"]
+__all__ = ["survey_pack", "survey_records"]
+
+logger = logging.getLogger(__name__)
 
 _STEP = 256  # images that one task looks at
+PART = 1 << 16  # images of one note: a few seconds of work
 GROUPS = 100  # groups of equal images that a report lists
 
 
-def survey_records(path, progress=True):
+def survey_records(path, progress=True, notes=None):
     """Read and decode every record of a training set.
 
     Parameters
@@ -30,6 +39,9 @@ def survey_records(path, progress=True):
         As for `RecordDataset`.
     progress : bool, default True
         Show a progress bar on standard error.
+    notes : str or pathlib.Path, optional
+        A folder. What was found of a large set is kept there, `PART` images at a time, until all
+        is done: interrupted work goes on where it was. One that cannot be written is not used.
 
     Returns
     -------
@@ -46,32 +58,92 @@ def survey_records(path, progress=True):
     """
     dataset = RecordDataset(path, cache=0)
     count = len(dataset)
-    labels = np.full(count, -1, np.int64)
-    sizes = np.zeros(count, np.int64)
-    hashes = np.zeros(count, np.uint64)
-    grey = np.zeros(count, bool)
+    found = {
+        "labels": np.full(count, -1, np.int64),
+        "sizes": np.zeros(count, np.int64),
+        "hashes": np.zeros(count, np.uint64),
+        "grey": np.zeros(count, bool),
+    }
     broken = []
-
-    def look(start):
-        wrong = []
-        for i in range(start, min(start + _STEP, count)):
-            try:
-                labels[i], data = dataset.record(i)
-                sizes[i] = len(data)
-                hashes[i] = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
-                image = dataset[i][0]
-            except DataError as error:
-                wrong.append((i, str(error)))
-                continue
-            grey[i] = (image[..., 0] == image[..., 1]).all()
-        return wrong
-
+    kept = _Notes(notes, dataset) if notes is not None and count > PART else None
     bar = tqdm(total=count, unit="image", disable=None if progress else True)
     with bar, concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
-        for wrong in pool.map(look, range(0, count, _STEP)):
+        for first in range(0, count, PART):
+            rows = slice(first, min(first + PART, count))
+            wrong = kept and kept.load(rows, found)
+            if wrong is None:
+                wrong = []
+                starts = range(rows.start, rows.stop, _STEP)
+                stops = [min(start + _STEP, rows.stop) for start in starts]
+                for some in pool.map(lambda *ends: _look(dataset, found, *ends), starts, stops):
+                    wrong += some
+                    bar.update(min(_STEP, count - bar.n))
+                if kept:
+                    kept.save(rows, found, wrong)
+            else:
+                bar.update(rows.stop - rows.start)
             broken += wrong
-            bar.update(min(_STEP, count - bar.n))
-    return _report(dataset, labels, sizes, hashes, grey, broken)
+    report = _report(dataset, **found, broken=broken)
+    if kept:
+        kept.remove()
+    return report
+
+
+def _look(dataset, found, start, stop):
+    """Fill in what images `start` to `stop` are; return what is wrong: list of (number, why)."""
+    wrong = []
+    for i in range(start, stop):
+        try:
+            found["labels"][i], data = dataset.record(i)
+            found["sizes"][i] = len(data)
+            digest = hashlib.blake2b(data, digest_size=8).digest()
+            found["hashes"][i] = int.from_bytes(digest, "little")
+            image = dataset.decode(i, data)
+        except DataError as error:
+            wrong.append((i, str(error)))
+            continue
+        found["grey"][i] = (image == image[..., :1]).all()
+    return wrong
+
+
+class _Notes:
+    """What was found of a set so far, a file for each part of it."""
+
+    def __init__(self, folder, dataset):
+        files = [dataset.path.with_suffix(suffix) for suffix in (".rec", ".idx")]
+        files += [path for path in [dataset.path.with_name("property")] if path.exists()]
+        key = json.dumps([[str(path.resolve()), *file_stamp(path)] for path in files])
+        key = hashlib.sha256(key.encode()).hexdigest()[:32]
+        self.folder = pathlib.Path(folder).expanduser() / key
+
+    def _file(self, rows):
+        return self.folder / f"part-{rows.start // PART:05d}.npz"
+
+    def load(self, rows, found):
+        """Fill in the images `rows`; return what is wrong with them, or None if it is not known."""
+        try:
+            with np.load(self._file(rows), allow_pickle=False) as archive:
+                part = {name: archive[name] for name in (*found, "wrong")}
+            for name, values in found.items():
+                values[rows] = part[name]
+            return [tuple(item) for item in json.loads(str(part["wrong"]))]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def save(self, rows, found, wrong):
+        """Keep what was found of the images `rows`."""
+        part = {name: values[rows] for name, values in found.items()}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self._file(rows)) as file:
+                np.savez(file, **part, wrong=np.array(json.dumps(wrong)))
+        except OSError as error:
+            logger.info("no notes are kept: %s", error)
+
+    def remove(self):
+        """Forget everything."""
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.folder)
 
 
 def _report(dataset, labels, sizes, hashes, grey, broken):
@@ -140,11 +212,12 @@ def _duplicates(dataset, labels, hashes, read):
     ]
 
 
-def survey_pack(path):
+def survey_pack(path, progress=False):
     """Read and decode every image of a verification pack; return a dict as `survey_records`."""
     pack = VerificationPack.load(path)
     problems = []
-    for number in range(len(pack.bins)):
+    numbers = range(len(pack.bins))
+    for number in tqdm(numbers, unit="image", disable=None if progress else True):
         try:
             pack.image(number)
         except DataError as error:
@@ -162,73 +235,3 @@ def survey_pack(path):
         "sha256": pack.sha256,
         "problems": problems,
     }
-
-
-def contact_sheet(path, out, people=8, each=12):
-    """Write a picture of a set: one row per identity, spread evenly over the set.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        As for `RecordDataset`.
-    out : str or pathlib.Path
-        The PNG or JPEG file to write; its suffix says which.
-    people, each : int, default 8 and 12
-        Rows at most, and images per row at most. Images that cannot be read stay black.
-    """
-    dataset = RecordDataset(path, cache=0)
-    labels = dataset.labels
-    found = np.unique(labels)
-    chosen = found[np.linspace(0, len(found) - 1, min(people, len(found))).astype(int)]
-    height, width = dataset.image_size
-    sheet = np.zeros((len(chosen) * height, each * width, 3), np.uint8)
-    for row, label in enumerate(chosen):
-        for column, i in enumerate(np.flatnonzero(labels == label)[:each].tolist()):
-            try:
-                image = dataset[i][0]
-            except DataError:
-                continue
-            at = row * height, column * width
-            sheet[at[0] : at[0] + height, at[1] : at[1] + width] = image
-    suffix = pathlib.Path(out).suffix.lower() or ".png"
-    with atomic_write(out) as file:
-        file.write(cv2.imencode(suffix, sheet[..., ::-1])[1].tobytes())
-
-
-def plot_identities(found, path):
-    """Draw how many identities have how many images.
-
-    Parameters
-    ----------
-    found : dict
-        From `survey_records`.
-    path : str or pathlib.Path
-        The picture to write; its suffix says which kind (.png, .svg, .pdf).
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    numbers = np.array(list(found["identities_with"]), float)
-    counts = np.array(list(found["identities_with"].values()), float)
-    if len(numbers):
-        if np.ptp(numbers) < 60:
-            axes.bar(numbers, counts, width=0.9, color="#3b6ea8")
-            axes.set_xlim(max(0.0, numbers.min() - 5), numbers.max() + 5)
-            axes.xaxis.get_major_locator().set_params(integer=True)
-        else:
-            bins = np.unique(np.floor(np.geomspace(numbers.min(), numbers.max() + 1, 40)))
-            axes.hist(numbers, bins, weights=counts, color="#3b6ea8")
-            axes.set_xscale("log")
-        median = found["images_each"]["median"]
-        axes.axvline(median, color="#c44", linestyle="--", label=f"median {median:g}")
-        axes.legend(loc="upper right", framealpha=0.9)
-        axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
-    axes.set_xlabel("images of an identity")
-    axes.set_ylabel("identities")
-    axes.set_title(f"{found['identities']:,} identities, {found['images']:,} images", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    with atomic_write(path) as file:
-        figure.savefig(file, dpi=120, format=pathlib.Path(path).suffix[1:].lower() or "png")

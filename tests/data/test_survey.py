@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from gluonface.cli import main
-from gluonface.data import VerificationPack, images
+from gluonface.data import VerificationPack, images, survey
 from gluonface.data.framing import frame, pack
 from gluonface.data.record_index import read_index
-from gluonface.data.survey import contact_sheet, survey_pack, survey_records
+from gluonface.data.survey import survey_pack, survey_records
+from gluonface.data.survey_pictures import contact_sheet, plot_identities
 
 
 def damage(faces, key, text=b"JUNK", skip=0):
@@ -44,7 +45,6 @@ def test_grey_and_copies(made, tmp_path):
 
 
 def test_a_public_set_is_recognised(made, monkeypatch):
-    from gluonface.data import survey
     from gluonface.data.catalog import CATALOG
 
     entry = CATALOG.get("casia-webface")
@@ -54,8 +54,6 @@ def test_a_public_set_is_recognised(made, monkeypatch):
 
 @pytest.mark.parametrize("counts", [{5: 6}, {1: 3, 400: 2}, {}])
 def test_the_plot_of_identities(tmp_path, counts):
-    from gluonface.data.survey import plot_identities
-
     found = {"identities_with": counts, "identities": 6, "images": 30}
     plot_identities({**found, "images_each": {"median": 5}}, tmp_path / "x.png")
     image = images.decode((tmp_path / "x.png").read_bytes())
@@ -94,7 +92,7 @@ def test_packs(tmp_path):
 def test_contact_sheet(made, tmp_path):
     faces = made(people=5, each=4)
     damage(faces, 2, b"\x89PNX", skip=32)
-    contact_sheet(faces.folder, tmp_path / "sheet.png", people=3, each=2)
+    contact_sheet(faces.folder, tmp_path / "sheet.png", rows=3, columns=2)
     sheet = images.decode((tmp_path / "sheet.png").read_bytes())
     expected = np.zeros((48, 32, 3), np.uint8)
     for row, first in enumerate((0, 8, 16)):
@@ -103,6 +101,45 @@ def test_contact_sheet(made, tmp_path):
                 part = faces.pixels[first + column]
                 expected[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] = part
     np.testing.assert_array_equal(sheet, expected)
+
+
+def test_contact_sheet_of_a_pack(tmp_path):
+    encoded = [images.encode(np.full((24, 24, 3), 9 * n, np.uint8), 101) for n in range(10)]
+    VerificationPack(encoded, [True, False] * 2 + [True]).save(tmp_path / "x.bin")
+    words = ["data", "inspect", str(tmp_path / "x.bin"), "--sheet", str(tmp_path / "sheet.png")]
+    assert main(words) == 0
+    sheet = images.decode((tmp_path / "sheet.png").read_bytes())
+    assert sheet.shape == (112, 10 * 112, 3)
+    assert [sheet[50, 56 + 112 * n, 0] for n in range(10)] == [9 * n for n in range(10)]
+    assert main([*words[:3], "--plot", str(tmp_path / "p.png")]) == 2
+    assert main([*words[:3], "--sheet", str(tmp_path / "sheet.tga")]) == 2
+    assert main([*words[:3], "--sheet", str(tmp_path / "no" / "sheet.png")]) == 2
+
+
+@pytest.mark.parametrize("unwritable", [False, True])
+def test_an_interrupted_look_goes_on(made, tmp_path, monkeypatch, unwritable):
+    faces, notes = made(), tmp_path / "notes"
+    damage(faces, 2)
+    damage(faces, 28)
+    whole = survey_records(faces.folder, progress=False)
+    monkeypatch.setattr(survey, "PART", 10)
+    if unwritable:
+        notes.write_text("a file in the way")
+    look, seen = survey._look, []
+
+    def interrupted(dataset, found, start, stop):
+        seen.append(start)
+        if start == 20 and len(seen) == 3:
+            raise KeyboardInterrupt
+        return look(dataset, found, start, stop)
+
+    monkeypatch.setattr(survey, "_look", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        survey_records(faces.folder, progress=False, notes=notes)
+    assert survey_records(faces.folder, progress=False, notes=notes) == whole
+    assert seen[3:] == ([0, 10, 20] if unwritable else [20])
+    assert unwritable or list(notes.iterdir()) == []
+    assert len(whole["broken"]) == 2
 
 
 def test_inspect_command(made, tmp_path, capsys):
