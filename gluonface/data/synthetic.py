@@ -21,11 +21,8 @@ import contextlib
 import json
 import logging
 import multiprocessing
-import os
 import pathlib
-import shutil
 import signal
-import tempfile
 import time
 
 import numpy as np
@@ -38,7 +35,9 @@ from ._face_drawing import draw_image
 from ._face_hair import model_head
 from ._face_pairs import FOLDS, check_pairs, plan_pairs, raw_pixel_accuracy
 from ._face_traits import conditions, traits
+from ._making import PART, beside
 from .packs import VerificationPack
+from .record_job import SAVE_EVERY
 from .records import RecordWriter
 
 __all__ = ["GENERATOR", "contact_sheet", "draw_face", "raw_pixel_accuracy", "synthesize"]
@@ -47,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 GENERATOR = 1  # raised by every change that changes a pixel
 FIRST_TEST_IDENTITY = 1 << 30  # test identities are the same ones however many are trained on
-PART = ".synthetic.part"  # end of the name of a folder in the making
+DRAWN = "drawn.json"  # what is drawn so far
 FILES = ("train.rec", "train.idx", "property", "test.bin", "contact.png")
 
 
@@ -170,7 +169,8 @@ def synthesize(
     The folder gets ``train.rec``, ``train.idx``, ``property`` (labels 0 to `identities` - 1),
     ``test.bin`` (pairs of identities that are not in the training set, in ten folds with
     identities of their own), ``contact.png`` and ``synthetic.json``. It appears whole or not at
-    all. Called again with the same settings, it finds the set and draws nothing.
+    all. Called again with the same settings, it finds the set and draws nothing, or goes on with
+    the training set where it was interrupted.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def synthesize(
     start = time.perf_counter()
     found = None if overwrite else _find(out, settings)
     if found is None:
-        with _beside(out) as folder:
+        with beside(out, (*FILES, "synthetic.json")) as folder:
             found = _make(folder, settings, workers)
         reused = False
     else:
@@ -282,29 +282,18 @@ def _find(out, settings):
     return summary
 
 
-@contextlib.contextmanager
-def _beside(out):
-    """Yield a folder whose files become those of `out` when the block succeeds."""
-    # inside a folder that exists: it may be a file system of its own, or the working directory
-    home = out if out.exists() else out.resolve().parent
+def _open_writer(folder, settings):
+    """Return a writer for the training set, with what an interrupted call with these settings drew.
+
+    The identities that are there are whole.
+    """
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        part = pathlib.Path(tempfile.mkdtemp(prefix=".", suffix=PART, dir=home))
-    except OSError as error:
-        raise InputError(
-            f"{out} cannot be written ({error.strerror}: {error.filename}). Choose another folder"
-        ) from error
-    try:
-        yield part
-        if not out.exists():
-            os.chmod(part, home.stat().st_mode & 0o777)  # mkdtemp makes private folders
-            os.replace(part, out)
-            return
-        (out / "synthetic.json").unlink(missing_ok=True)  # not whole until the last file is there
-        for name in (*FILES, "synthetic.json"):
-            os.replace(part / name, out / name)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        drawn = json.loads((folder / DRAWN).read_text(encoding="utf-8"))
+        if drawn["settings"] == settings:
+            return RecordWriter(folder, settings["identities"], resume=drawn["writer"])
+    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
+        logger.debug("nothing to go on with: %s", error)
+    return RecordWriter(folder, settings["identities"])
 
 
 def _make(folder, settings, workers):
@@ -319,21 +308,37 @@ def _make(folder, settings, workers):
         wanted.setdefault(one, set()).add(first)
         wanted.setdefault(other, set()).add(second)
     wanted = {who: sorted(numbers) for who, numbers in sorted(wanted.items())}
-    tasks = [(seed, who, range(count), kind) for who in range(people)]
+    writer = _open_writer(folder, settings)
+    done = len(writer) // count
+    tasks = [(seed, who, range(count), kind) for who in range(done, people)]
     tasks += [(seed, FIRST_TEST_IDENTITY + who, numbers, kind) for who, numbers in wanted.items()]
-    total = sum(len(task[2]) for task in tasks)
-    test = {}
-    bar = tqdm(total=total, unit="image", desc="drawing faces", disable=None)
-    with bar, RecordWriter(folder, num_classes=people) as writer:
-        for task, encoded in zip(tasks, _results(tasks, workers)):
-            who, numbers = task[1], task[2]
-            if who < FIRST_TEST_IDENTITY:
-                for data in encoded:
-                    writer.add(data, who)
-            else:
-                for number, data in zip(numbers, encoded):
-                    test[who - FIRST_TEST_IDENTITY, number] = data
-            bar.update(len(encoded))
+    total = people * count + sum(len(numbers) for numbers in wanted.values())
+    test, noted = {}, time.monotonic()
+
+    def note():
+        write_json(folder / DRAWN, {"settings": settings, "writer": writer.state()})
+
+    bar = tqdm(total=total, initial=done * count, unit="image", desc="drawing faces", disable=None)
+    with bar:
+        try:
+            for task, encoded in zip(tasks, _results(tasks, workers)):
+                who, numbers = task[1], task[2]
+                if who < FIRST_TEST_IDENTITY:
+                    for data in encoded:
+                        writer.add(data, who)
+                else:
+                    for number, data in zip(numbers, encoded):
+                        test[who - FIRST_TEST_IDENTITY, number] = data
+                bar.update(len(encoded))
+                if time.monotonic() - noted > SAVE_EVERY:
+                    note()
+                    noted = time.monotonic()
+        except BaseException:
+            if len(writer) % count == 0:  # only whole identities are gone on from
+                note()
+            writer.pause()
+            raise
+    writer.close()
     bins = [test[pair[side : side + 2]] for pair in plan for side in (0, 2)]
     pack = VerificationPack(bins, [one == other for one, _, other, _ in plan], name="test")
     pack.save(folder / "test.bin")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gluonface.cli import main
-from gluonface.data import RecordDataset, VerificationPack, _face_traits, synthetic
+from gluonface.data import RecordDataset, VerificationPack, _face_traits, _making, synthetic
 from gluonface.data._face_drawing import LANDMARKS, draw_image
 from gluonface.data._face_hair import model_head
 from gluonface.data.synthetic import draw_face, plan_pairs, synthesize
@@ -267,13 +267,44 @@ def test_a_damaged_set_is_not_reused(least, tmp_path):
         synthesize(folder, **LEAST)
 
 
-def test_nothing_is_left_of_an_interrupted_call(tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("there", [False, True])
+def test_an_interrupted_call_goes_on(least, tmp_path, monkeypatch, there):
+    folder, drawn = tmp_path / "set", []
+    if there:
+        folder.mkdir()
+    encode = synthetic._encode
 
-    monkeypatch.setattr(synthetic, "_encode", interrupt)
+    def interrupted(*args):
+        drawn.append(1)
+        if len(drawn) == 2:  # the second identity
+            raise KeyboardInterrupt
+        return encode(*args)
+
+    monkeypatch.setattr(synthetic, "_encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        synthesize(tmp_path / "set", workers=1)
+        synthesize(folder, **LEAST, workers=1)
+    assert not (folder / "train.rec").exists()
+    synthesize(folder, **LEAST, workers=1)
+    assert len(drawn) - 2 == 1 + LEAST["test_identities"]  # the first one was there
+    assert digests(folder) == digests(least)
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_two_calls_at_once_do_not_meet(least, tmp_path, monkeypatch):
+    (tmp_path / f".set{_making.PART}").mkdir()
+    with _making.lock_folder(tmp_path / f".set{_making.PART}"):
+        synthesize(tmp_path / "set", **LEAST, workers=1)
+    assert digests(tmp_path / "set") == digests(least)
+
+
+def test_nothing_is_left_of_a_failed_call(tmp_path, monkeypatch):
+    def fail(*_):
+        raise DataError("broken")
+
+    monkeypatch.setattr(synthetic, "_encode", fail)
+    with pytest.raises(DataError):
+        synthesize(tmp_path / "set", **LEAST, workers=1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -308,7 +339,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 
 def test_a_folder_in_the_making_does_not_count(tmp_path):
-    left = tmp_path / f".x{synthetic.PART}"  # what a killed run leaves
+    left = tmp_path / f".x{_making.PART}"  # what a killed run leaves
     left.mkdir()
     assert not synthesize(tmp_path, **LEAST, workers=1)["reused"]
     assert {path.name for path in tmp_path.iterdir()} == FILES | {left.name}
