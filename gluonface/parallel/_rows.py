@@ -11,7 +11,7 @@ from ._part import Shard
 from ._row_rules import Missed, check_mode, make_rule
 from ._row_store import make_store
 from .centers import initial_centers
-from .sampling import check_index, exact_sample, hash_sample
+from .sampling import HashDraws, check_index, exact_sample
 
 __all__ = ["SampledRows"]
 
@@ -63,6 +63,7 @@ class SampledRows:
         self.rule = self.missed = self.last = self.count = None
         self.updates = self.sampled = 0  # updates done; classes in the last step
         self.pending = []
+        self.draws = HashDraws(head.start, head.stop, head.sample_rate, head.seed)
         # Autograd calls back even if neither the embedding nor anything else wants a gradient.
         self.trigger = nd.zeros((1,), ctx=head.ctx)
         self.trigger.attach_grad()
@@ -91,9 +92,10 @@ class SampledRows:
         positives = np.unique(inside) - head.start
         if index is not None:
             return check_index(index, self.size, positives), positives
-        draw = exact_sample if self.sampler == "exact" else hash_sample
+        if self.sampler == "hash":
+            return self.draws(positives, head.sampling_step), positives
         arguments = (head.sample_rate, positives, head.seed, head.sampling_step)
-        return draw(head.start, head.stop, *arguments), positives
+        return exact_sample(head.start, head.stop, *arguments), positives
 
     def take(self, labels, index=None):
         """Return the shard (or None) that a step on the samples of all ranks uses."""

@@ -5,6 +5,7 @@ that may be under way: Horovod matches ranks by name, and its automatic numbers 
 good once a rank makes one extra call.
 """
 
+import collections
 import contextlib
 import importlib.util
 import json
@@ -77,6 +78,11 @@ class Local:
     def barrier(self, name=None):
         """Return at once."""
 
+    @contextlib.contextmanager
+    def waiting(self, what):
+        """Do nothing: there is nobody to wait for."""
+        yield
+
     def __repr__(self):
         return "Local()"
 
@@ -133,7 +139,9 @@ class Horovod:
                 "--network-interfaces"
             ) from error
         self._hvd = hvd
-        self._waiting = None  # (name, since when) of the collective that Python waits for
+        # [what, since when, whether told] of what is waited for; MXNet's threads do so as well.
+        self._waits = []
+        self._sent = collections.deque(maxlen=4)  # names of the last collectives that did not wait
         self._watch = None
         self.rank, self.size, self.local_rank = hvd.rank(), hvd.size(), hvd.local_rank()
         self._operations = {"sum": hvd.Sum, "mean": hvd.Average, "max": hvd.Max, "min": hvd.Min}
@@ -144,52 +152,63 @@ class Horovod:
             raise InputError("a collective needs a name; unnamed ones can deadlock the ranks")
         return name
 
-    @contextlib.contextmanager
     def _wait(self, name):
-        """Say so when it takes long, and say which collective it was when it fails."""
+        return self.waiting(f"in the collective {self._name(name)!r}")
+
+    @contextlib.contextmanager
+    def waiting(self, what):
+        """Say so when it takes long, and say what it was when it fails.
+
+        To be put around whatever reads numbers that come out of `allreduce` or `broadcast`, which
+        do not wait themselves.
+
+        Parameters
+        ----------
+        what : str
+            Completes "rank 0 has waited 60 s for other ranks ...".
+        """
         if self._watch is None and self._late > 0:  # 0 switches Horovod's own check off, too
             self._watch = threading.Thread(target=self._watch_out, daemon=True)
             self._watch.start()
-        self._waiting = (self._name(name), time.monotonic())
+        wait = [what, time.monotonic(), False]
+        self._waits.append(wait)
         try:
             yield
         except mx.base.MXNetError as error:
             raise GluonfaceError(
-                f"rank {self.rank} lost the other ranks in the collective {name!r}: "
+                f"rank {self.rank} lost the other ranks {what}: "
                 f"{str(error).strip().splitlines()[0]} The first error that a rank printed is the "
                 "cause; the launcher names the process that ended first."
             ) from error
         finally:
-            self._waiting = None
+            self._waits.remove(wait)
 
     def _watch_out(self):
-        told = None
         while True:
             time.sleep(self._late / 12)
-            waiting = self._waiting
-            if waiting is None:
-                continue
-            name, since = waiting
-            waited = time.monotonic() - since
-            if waiting != told and waited > self._late:
-                told = waiting
-                logger.warning(
-                    "rank %d has waited %.0f s for other ranks in the collective %r; the ranks "
-                    "that do not say so are the missing ones",
-                    self.rank,
-                    waited,
-                    name,
-                )
-            if 0 < self._hangs < waited:
-                logger.critical(
-                    "rank %d gives up after %.0f s in the collective %r and ends the job. A rank "
-                    "hangs or does other work; --resume goes on from the last checkpoint, and "
-                    "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS sets this time",
-                    self.rank,
-                    waited,
-                    name,
-                )
-                os._exit(1)  # Python's own thread is inside Horovod and cannot be interrupted
+            for wait in sorted(self._waits, key=lambda each: each[1])[:1]:
+                what, since, told = wait
+                waited = time.monotonic() - since
+                if not told and waited > self._late:
+                    wait[2] = True
+                    logger.warning(
+                        "rank %d has waited %.0f s for other ranks %s%s; the ranks that do not "
+                        "say so are the missing ones",
+                        *(self.rank, waited, what, self._before()),
+                    )
+                if 0 < self._hangs < waited:
+                    logger.critical(
+                        "rank %d gives up after %.0f s %s%s and ends the job. A rank hangs or "
+                        "does other work; --resume goes on from the last checkpoint, and "
+                        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS sets this time",
+                        *(self.rank, waited, what, self._before()),
+                    )
+                    os._exit(1)  # Python's own thread is inside Horovod and cannot be interrupted
+
+    def _before(self):
+        """Return which collectives were sent before, any of which may be the late one."""
+        sent = ", ".join(repr(name) for name in self._sent)
+        return f" (sent before: {sent})" if sent else ""
 
     def allreduce(self, x, op="sum", name=None):
         """Return the elementwise reduction over all ranks, on every rank. Does not block.
@@ -202,7 +221,8 @@ class Horovod:
         name : str
         """
         _check_operation(op)
-        return self._hvd.allreduce(x, op=self._operations[op], name=self._name(name))
+        self._sent.append(self._name(name))
+        return self._hvd.allreduce(x, op=self._operations[op], name=name)
 
     def allgather(self, x, name=None):
         """Return the rows of all ranks in rank order. Blocks until they have come.
@@ -232,12 +252,13 @@ class Horovod:
         """Return the root's array on every rank."""
         if not 0 <= root < self.size:
             raise InputError(f"broadcast from rank {root}: ranks are 0 to {self.size - 1}")
-        return self._hvd.broadcast(x, root_rank=root, name=self._name(name))
+        self._sent.append(self._name(name))
+        return self._hvd.broadcast(x, root_rank=root, name=name)
 
     def barrier(self, name=None):
         """Return when all ranks have come here."""
         with self._wait(name):
-            self.allreduce(mx.nd.zeros((1,)), name=name).wait_to_read()
+            self._hvd.allreduce(mx.nd.zeros((1,)), op=self._hvd.Sum, name=name).wait_to_read()
 
     def __repr__(self):
         return f"Horovod(rank={self.rank}, size={self.size})"

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 
 from gluonface._compat import mx
+from gluonface.parallel import Local
 
 nd = mx.nd
 
@@ -45,7 +46,7 @@ class World:
 class Simulated:
     """The communicator of one rank of a `World`."""
 
-    local_rank = 0
+    local_rank, waiting = 0, Local.waiting
 
     def __init__(self, world, rank):
         self.world, self.rank, self.size = world, rank, world.size

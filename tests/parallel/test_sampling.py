@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from gluonface.parallel.sampling import BLOCK, exact_sample, hash_keys, hash_sample
+from gluonface.parallel import sampling
+from gluonface.parallel.sampling import BLOCK, HashDraws, exact_sample, hash_keys, hash_sample
 
 NONE = np.array([], np.int64)
 KEYS = [1571136594, 283933389, 2472023906, 4197935291]
@@ -10,6 +11,36 @@ KEYS = [1571136594, 283933389, 2472023906, 4197935291]
 def test_the_keys_mean_the_same_for_ever():
     assert hash_keys(0, 4, seed=0, step=0).tolist() == KEYS
     assert hash_keys(5, 5, 0, 0).shape == (0,)
+
+
+def test_the_keys_are_the_hash_that_is_documented():
+    def mix(key):
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+            key = (key ^ key >> shift) * factor % 2**32
+        return key
+
+    high, low = (int(word) for word in sampling._words(7, 123))
+    ids = [0, 1, BLOCK - 1, BLOCK, 5 * BLOCK + 77, 29_000_000]
+    want = [mix((mix(each ^ high) + low) % 2**32) for each in ids]
+    assert [int(hash_keys(each, each + 1, 7, 123)[0]) for each in ids] == want
+
+
+def test_draws_made_ahead_are_those_made_when_asked(monkeypatch):
+    positives = np.array([4, 8000])
+    steps = (0, 1, 1, 2, 9, 3, 4, 4)  # twice without training, a jump, and back
+    want = [hash_sample(500, 9500, 0.05, positives, 3, step) for step in steps]
+    made, draw = [], sampling._draw
+
+    def count(*arguments):
+        made.append(arguments[-1])
+        return draw(*arguments)
+
+    monkeypatch.setattr(sampling, "_draw", count)
+    monkeypatch.setattr(sampling, "THREAD_FROM", 1000)
+    draws = HashDraws(500, 9500, 0.05, 3)
+    for step, each in zip(steps, want):
+        np.testing.assert_array_equal(draws(positives, step), each)
+    assert made == [0, 1, 2, 3, 9, 10, 3, 4, 5]
 
 
 def test_keys_belong_to_the_class_not_to_the_shard():
