@@ -20,6 +20,7 @@ import _losses
 
 __all__ = ["command_parsers", "write_all"]
 
+LONG = 30  # rows of results that want a search
 WIDTH = "92"  # of --help texts: what a page shows without a scroll bar
 
 
@@ -79,40 +80,20 @@ def literal(value):
 
 def link(url):
     """Return a link whose text is the end of a paper's or a repository's address."""
-    if not url:
-        return ""
-    text = url.split("://", 1)[-1].replace("www.", "").rstrip("/")
-    text = text.replace("arxiv.org/abs/", "arXiv ").replace("github.com/", "")
-    return f"`{text} <{url}>`__"
+    from gluonface.model_zoo._table import short
+
+    return f"`{short(url)} <{url}>`__" if url else ""
 
 
 def zoo_table():
     """Return the table of backbones from the registry and the tables beside it, and notes."""
     from gluonface.model_zoo import BACKBONES
-    from gluonface.model_zoo._table import table
+    from gluonface.model_zoo._table import HEADINGS, cells, table
 
     rows, notes = [], []
     for row in table():
-        plain = " *" if row["graph"] == "plain" else ""
-        theirs = [r for r in row["published"] if r["ijbc"]] or row["published"]
-        rows.append(
-            [
-                literal(row["name"]),
-                f"{row['params']:,}",
-                f"{row['macs'] / 1e6:,.1f}",
-                row["embedding_size"],
-                *(
-                    "" if row[key] is None else f"{row[key]:,.4g}{mark}"
-                    for key, mark in (
-                        ("size_mb", ""),
-                        ("images_per_s_batch1", plain),
-                        ("images_per_s_batch32", plain),
-                    )
-                ),
-                theirs[0]["ijbc"] if theirs else "",
-                link(row["paper"]),
-            ]
-        )
+        name, *texts, paper = cells(row)
+        rows.append([literal(name), *(text.replace("*", "\\*") for text in texts), link(paper)])
         cfg, _ = BACKBONES.get(row["name"])
         aliases = ", ".join(map(literal, row["aliases"]))
         about = [cfg.note.replace("`", "``"), f"Also known as {aliases}." if aliases else ""]
@@ -121,8 +102,7 @@ def zoo_table():
             + "".join(f"   {line}\n" for line in about if line)
             + f"   Layers and counts: {link(cfg.source)}.\n"
         )
-    headings = ["Name", "Parameters", "MMACs", "D", "MB", "Images/s, 1", "Images/s, 32"]
-    text = list_table([*headings, "IJB-C, theirs", "Paper"], rows, "explore zoo")
+    text = list_table(HEADINGS, rows, "explore zoo")
     return {"zoo.inc": text, "zoo_notes.inc": "\n".join(notes)}
 
 
@@ -193,7 +173,8 @@ def results():
         with open(path, encoding="utf-8", newline="") as file:
             headings, *rows = csv.reader(file)
         text = path.with_suffix(".rst").read_text(encoding="utf-8")
-        table = list_table(headings, rows).rstrip("\n")
+        long = len(rows) > LONG
+        table = list_table(headings, rows, "explore zoo" if long else "").rstrip("\n")
         fragments[f"results/{path.stem}.inc"] = text.replace("TABLE", table) if rows else ""
     return fragments
 

@@ -318,6 +318,28 @@ def test_tables_are_generated_from_the_registries(tmp_path):
     assert "``margin_warmup.start``" in config
 
 
+def test_the_command_prints_the_table_of_the_zoo_page(capsys):
+    from gluonface.cli import main
+
+    def plain(cell):
+        cell = re.sub(r"`([^`<]+?) <[^>]+>`__", r"\1", cell.replace("``", ""))  # links, names
+        return cell.replace("\\*", "*")
+
+    cells = [line[6:].strip() for line in generator().zoo_table()["zoo.inc"].split("\n")[5:]]
+    width = cells.index("Paper") + 1
+    page = [[plain(c) for c in cells[i : i + width]] for i in range(0, len(cells) - 1, width)]
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.partition("\n\n")[0].splitlines()
+    # Names to the left, numbers to the right: a column ends where its heading does.
+    ends = [lines[0].index(heading) + len(heading) for heading in page[0][1:-1]]
+    starts = [lines[0].index(heading) for heading in ("Paper", "Also known as")]
+    name_ends = max(len(row[0]) for row in page)
+    places = [(0, name_ends), *zip([name_ends, *ends], ends), tuple(starts)]
+    printed = [[line[begin:end].strip() for begin, end in places] for line in lines]
+    assert len(printed) == 81
+    assert printed == page
+
+
 def test_figures_of_the_readme_are_those_of_the_pages():
     """Run `python docs/measure.py readme` when this fails after a new measurement."""
     assert generator("measure").readme_table() in (ROOT / "README.rst").read_text(encoding="utf-8")

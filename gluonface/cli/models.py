@@ -6,9 +6,10 @@ import sys
 __all__ = ["add_arguments", "run"]
 
 NOTE = (
-    "MACs: multiply-accumulates for one image. Size: float32 parameters. Images/s: measured on the "
-    "documentation's machine.\nIJB-C: true accept rate, per cent, at a false accept rate of 1e-4, "
-    "as published by others; more of it with --json."
+    "MMACs: millions of multiply-accumulates for one image. D: length of the embedding. MB: its "
+    "float32 parameters.\nImages/s: inference at batch 1 and 32 on the documentation's machine "
+    "(* by the plain graph).\nIJB-C, theirs: true accept rate, per cent, at a false accept rate of "
+    "1e-4, as published by others of networks\nthat they trained; more of it with --json."
 )
 
 
@@ -78,29 +79,13 @@ def _count_lines(rows):
 
 def _lines(rows):
     """Return the lines of the table of backbones."""
-    headings = ("name", "parameters", "MACs", "embedding", "MB", "images/s, 1", "images/s, 32")
-    cells = [(*headings, "IJB-C", "paper", "aliases")]
+    from ..model_zoo._table import HEADINGS, cells, short
+
+    lines = [(*HEADINGS, "Also known as")]
     for row in rows:
-        theirs = next((r["ijbc"] for r in row["published"] if r["ijbc"]), "")
-        cells.append(
-            (
-                row["name"],
-                f"{row['params']:,}",
-                f"{row['macs'] / 1e6:.1f} M",
-                str(row["embedding_size"]),
-                _number(row["size_mb"]),
-                _number(row["images_per_s_batch1"]),
-                _number(row["images_per_s_batch32"]),
-                theirs,
-                row["paper"].replace("https://arxiv.org/abs/", "arXiv "),
-                ", ".join(row["aliases"]),
-            )
-        )
-    return _aligned(cells, range(1, 8))
-
-
-def _number(value):
-    return "" if value is None else f"{value:,.1f}"
+        *texts, paper = cells(row)
+        lines.append((*texts, short(paper), ", ".join(row["aliases"])))
+    return _aligned(lines, range(1, len(HEADINGS) - 1))
 
 
 def _aligned(cells, numbers):

@@ -10,7 +10,7 @@ import pathlib
 
 from ._base import BACKBONES
 
-__all__ = ["MEASURED", "SPEED", "table"]
+__all__ = ["HEADINGS", "MEASURED", "SPEED", "cells", "short", "table"]
 
 FOLDER = pathlib.Path(__file__).parent
 SPEED = FOLDER / "speed.csv"
@@ -21,6 +21,12 @@ MEASURED = {
     "images_per_s_batch32": float,
     "graph": str,  # which of the engine's ran: fused, rewritten or plain
 }
+
+# What the command and the page show of a row; `cells` gives their texts.
+HEADINGS = (
+    *("Name", "Parameters", "MMACs", "D", "MB"),
+    *("Images/s, 1", "Images/s, 32", "IJB-C, theirs", "Paper"),
+)
 
 
 def _read(path):
@@ -65,3 +71,29 @@ def table(names=None):
             }
         )
     return rows
+
+
+def cells(row):
+    """Return the texts of a row of `table` under `HEADINGS`; the paper's is its address.
+
+    A speed with a star is of the plain graph, see the documentation's page of the zoo.
+    """
+    star = " *" if row["graph"] == "plain" else ""
+    theirs = [r["ijbc"] for r in row["published"] if r["ijbc"]]
+    speeds = (row["images_per_s_batch1"], row["images_per_s_batch32"])
+    return [
+        row["name"],
+        f"{row['params']:,}",
+        f"{row['macs'] / 1e6:,.1f}",
+        str(row["embedding_size"]),
+        "" if row["size_mb"] is None else f"{row['size_mb']:,.4g}",
+        *("" if speed is None else f"{speed:,.4g}{star}" for speed in speeds),
+        theirs[0] if theirs else "",
+        row["paper"],
+    ]
+
+
+def short(url):
+    """Return what is shown of the address of a paper or a repository."""
+    text = url.split("://", 1)[-1].replace("www.", "").rstrip("/")
+    return text.replace("arxiv.org/abs/", "arXiv ").replace("github.com/", "")
