@@ -9,7 +9,7 @@ def add_arguments(parser):
     """Add the options to `parser`."""
     parser.add_argument("name", metavar="NAME", nargs="?", help="a set or a pattern, `webface*`")
     parser.add_argument(
-        "--check", metavar="DIR", help="compare the files of a download with the known MD5 sums"
+        "--check", metavar="DIR", help="compare the files of a download with the known sums"
     )
     parser.add_argument(
         "--mirror", metavar="DIR", help="copy the files of a set from a local mirror to --out"
@@ -72,8 +72,11 @@ def _details(entry):
         ("licence", entry.license),
         ("page", entry.page),
         ("then", entry.after),
+        ("note", entry.note),
     ]
     for name, value in lines:
         sys.stdout.write(f"{name:9} {value}\n")
-    for name, digest in entry.md5.items():
-        sys.stdout.write(f"{'md5':9} {digest}  {name}\n")
+    copies = [(name, digest) for name, known in entry.copies.items() for digest in known]
+    for name, digest in [*entry.sums.items(), *copies]:
+        kind = "md5" if len(digest) == 32 else "sha256"
+        sys.stdout.write(f"{kind:9} {digest}  {name}\n")

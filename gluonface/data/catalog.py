@@ -1,7 +1,7 @@
 """The public face sets: what they hold, where they come from, and how to check a download.
 
-Nothing is downloaded from here. Counts are exact where the source states them exactly; where it
-rounds, `images` is None and `about` has its words.
+Nothing is downloaded from here. A count is exact, or None where nobody states it; `note` says whose
+word it is, and what is not known.
 """
 
 import dataclasses
@@ -50,10 +50,14 @@ class Entry:
         Where the set is described and found.
     after : str
         What to do after the download.
+    note : str
+        Whose word the numbers and the sums are, and what is not known.
     pairs, same : int or None
         Of verification packs.
-    md5 : dict of str to str
-        Known sums, by file name.
+    sums : dict of str to str
+        MD5 or SHA-256 by file name, as the set's makers or packages that read it state them.
+    copies : dict of str to tuple of str
+        SHA-256 by file name, of copies that were seen. Another sum proves nothing.
     """
 
     name: str
@@ -68,7 +72,12 @@ class Entry:
     images: Optional[int] = None
     pairs: Optional[int] = None
     same: Optional[int] = None
-    md5: dict = dataclasses.field(default_factory=dict)
+    note: str = ""
+    sums: dict = dataclasses.field(default_factory=dict)
+    copies: dict = dataclasses.field(default_factory=dict)
+
+
+NO_SUMS = "its makers publish no sums of the files"
 
 
 def _add(name, *values, aliases=(), **more):
@@ -87,6 +96,8 @@ _add(
     aliases=("ms1m-arcface", "faces_emore"),
     identities=85742,
     images=5822653,
+    note="the counts are those of InsightFace's configuration and of train.rec, counted by users; "
+    + NO_SUMS,
 )
 _add(
     "ms1mv3",
@@ -100,6 +111,8 @@ _add(
     aliases=("ms1m-retinaface", "ms1m-retinaface-t1"),
     identities=93431,
     images=5179510,
+    note="the counts are those of InsightFace's configuration and of train.rec, counted by users; "
+    + NO_SUMS,
 )
 _add(
     "glint360k",
@@ -114,7 +127,8 @@ _add(
     "train.idx the same way",
     identities=360232,
     images=17091657,
-    md5={
+    note="counts and MD5 sums are those of its page",
+    sums={
         "glint360k_00": "cf7433cbb915ac422230ba33176f4625",
         "glint360k_01": "589a5ea3ab59f283d2b5dd3242bc027a",
         "glint360k_02": "8d54fdd5b1e4cd55e1b9a714d76d1075",
@@ -130,26 +144,38 @@ _add(
     "casia-webface",
     "CASIA-WebFace",
     "training",
-    "494,414 images of 10,575 people in the paper (arXiv 1411.7923); InsightFace's aligned set, "
-    "without broken ones, has about 0.49 million of 10,572",
+    "490,623 images of 10,572 people in InsightFace's aligned set; 494,414 photographs of 10,575 "
+    "in the paper (arXiv 1411.7923)",
     RECORDS,
     RESEARCH,
     INSIGHTFACE,
     UNPACK,
     aliases=("casia", "faces_webface"),
     identities=10572,
+    images=490623,
+    note="InsightFace's page rounds to 10K and 0.5M; users counted the records of train.rec "
+    "(490,623 images and 10,573 others); " + NO_SUMS,
 )
 _add(
     "vggface2",
     "VGGFace2",
     "training",
-    "3.31 million images of 9,131 people (arXiv 1710.08092), 8,631 of them to train on",
+    "3,141,890 photographs of 8,631 people to train on, 169,396 of 500 others to test "
+    "(arXiv 1710.08092 rounds to 3.31 million of 9,131)",
     RECORDS + "; the original is folders of photographs",
     "Creative Commons BY-NC 4.0 at its publication; its page has been withdrawn since",
     INSIGHTFACE,
     UNPACK + ". Of the original photographs: `gluonface data align`, `gluonface data pack`",
-    aliases=("vgg2",),
+    aliases=("vgg2", "faces_vgg"),
     identities=8631,
+    note="the counts are those of the photographs (TensorFlow Datasets). How many of them "
+    "InsightFace's aligned train.rec has is stated nowhere that we found, so that it is recognised "
+    "by its identities; the MD5 sums were on its withdrawn page",
+    sums={
+        "vggface2_train.tar.gz": "88813c6b15de58afc8fa75ea83361d7f",
+        "vggface2_test.tar.gz": "bb7a323824d1004e14e00c23974facd3",
+        "bb_landmark.tar.gz": "26f7ba288a782862d137348a1cb97540",
+    },
 )
 for _size, _people, _images, _what in (
     ("4m", 205990, 4235242, "a tenth of WebFace42M"),
@@ -169,7 +195,32 @@ for _size, _people, _images, _what in (
         aliases=(f"wf{_size}",),
         identities=_people,
         images=_images,
+        note="the counts are the paper's; "
+        + (
+            "InsightFace's configuration says 42,474,557 images, one fewer than there are; "
+            if _size == "42m"
+            else ""
+        )
+        + NO_SUMS,
     )
+_COPIES = {
+    "lfw": ("9b711dca71a47fc9f295a28514abe8cc4e457632a8d634264691398c99569593",),
+    "cfp-ff": ("18de15b0e7782fcef938a1ea70e430288d08b9e475138057f62694b33656a7c3",),
+    "cfp-fp": (
+        "76306c783c2ef59c8569ebdcdd2f529f450bcc3fad57c94a5fc2b91df0f10370",
+        "d47cdcfe71efe12ff34438fa2254472f144eaa6f22f8ae7e210410c885fa2e43",
+    ),
+    "agedb-30": ("1af672c0ea829b95951b12628687956fe54263614b60b0ec5af9cdfdc4480b30",),
+    "calfw": ("f643466e875865670a91d6d836dcd0af7ac41730f279ba13de1ed5ae6546c4db",),
+    "cplfw": ("2d18b80537ef3dce1ba163d8829c5994d1408d4c2a84eee499bba5563d8da2fc",),
+    "vgg2-fp": (),
+}
+_LFW = {
+    "lfw.tgz": "055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0",
+    "pairs.txt": "ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
+    "lfw-funneled.tgz": "1b42dfed7d15c9b2dd63d5e5840c86ad",
+    "lfw-deepfunneled.tgz": "68331da3eb755a505a502b5aacb3c201",
+}
 for _name, _title, _pairs, _about, _page in (
     (
         "lfw",
@@ -233,45 +284,68 @@ for _name, _title, _pairs, _about, _page in (
         aliases=(_name.replace("-", "_"),),
         pairs=_pairs,
         same=_pairs // 2,
+        note=(
+            "no sum of its pack was found"
+            if not _COPIES[_name]
+            else "the makers of the packs publish no sums; these are of copies on Hugging Face, "
+            "and other good copies may exist"
+        )
+        + ("; those of the photographs are scikit-learn's and torchvision's" * (_name == "lfw")),
+        sums=_LFW if _name == "lfw" else {},
+        copies={f"{_name.replace('-', '_')}.bin": _COPIES[_name]} if _COPIES[_name] else {},
     )
 _IJB = (
     "loose_crop/ and meta/ as InsightFace's test suite has them: NAME_face_tid_mid.txt, "
     "NAME_name_5pts_score.txt, NAME_template_pair_label.txt, and the gallery and probe lists"
 )
+_IJB_NOTE = (
+    "faces, templates and pairs are those of InsightFace's test suite, people those of NIST; "
+    + NO_SUMS
+)
 _add(
     "ijb-b",
     "IJB-B",
     "protocol",
-    "227,630 images in 12,115 templates; 8,010,270 pairs, 10,270 of them of one person",
+    "227,630 faces of 1,845 people in 12,115 templates; 8,010,270 pairs, 10,270 of them of one "
+    "person",
     _IJB,
-    "by request from NIST, " + RESEARCH,
-    "https://www.nist.gov/programs-projects/face-challenges",
+    "images under Creative Commons licences; NIST ended the distribution on 2023-03-14",
+    "https://www.nist.gov/itl/iad/ig/face-challenges",
     "`gluonface eval ijb --help`",
     aliases=("ijbb",),
+    identities=1845,
     images=227630,
+    note=_IJB_NOTE,
 )
 _add(
     "ijb-c",
     "IJB-C",
     "protocol",
-    "469,375 images in 23,124 templates; 15,658,489 pairs",
+    "469,375 faces of 3,531 people in 23,124 templates; 15,658,489 pairs, 19,557 of them of one "
+    "person",
     _IJB,
-    "by request from NIST, " + RESEARCH,
-    "https://www.nist.gov/programs-projects/face-challenges",
+    "images under Creative Commons licences; NIST ended the distribution on 2023-03-14",
+    "https://www.nist.gov/itl/iad/ig/face-challenges",
     "`gluonface eval ijb --help`",
     aliases=("ijbc",),
+    identities=3531,
     images=469375,
+    note=_IJB_NOTE,
 )
 _add(
     "megaface",
     "MegaFace challenge 1",
     "protocol",
-    "3,530 photographs of 80 people of FaceScrub as probes, 1,000,000 distractors; the noise lists "
-    "of InsightFace take out what is labelled wrongly",
+    "3,530 photographs of 80 people of FaceScrub as probes, 1,027,060 photographs of 690,572 "
+    "people as distractors; the noise lists of InsightFace take out what is labelled wrongly",
     "facescrub_images/, megaface_images/, their lists, and the two noise lists",
     RESEARCH + "; its publishers have withdrawn it",
     INSIGHTFACE,
     "`gluonface eval megaface --help`",
+    identities=690572,
+    images=1027060,
+    note="the counts are of the distractors, as its withdrawn page had them; InsightFace's lists "
+    "may have fewer; " + NO_SUMS,
 )
 _add(
     "ifrt",
@@ -287,11 +361,12 @@ _add(
     aliases=("mfr",),
     identities=242143,
     images=1624305,
+    note="the counts are those of its page; there are no files",
 )
 
 
-def recognise(identities=None, images=None, pairs=None, same=None):
-    """Return the entries that have just these counts.
+def recognise(identities=None, images=None, pairs=None, same=None, sha256=None):
+    """Return the entries that have just these counts, or the one that has a copy with this sum.
 
     Parameters
     ----------
@@ -299,6 +374,8 @@ def recognise(identities=None, images=None, pairs=None, same=None):
         Of a training set. An entry without an exact number of images counts by its identities.
     pairs, same : int, optional
         Of a verification pack; several have the same counts.
+    sha256 : str, optional
+        Of a verification pack.
 
     Returns
     -------
@@ -307,6 +384,8 @@ def recognise(identities=None, images=None, pairs=None, same=None):
     found = []
     for name in CATALOG.list():
         entry = CATALOG.get(name)
+        if sha256 is not None and any(sha256 in known for known in entry.copies.values()):
+            return [entry]
         if entry.kind == "training" and identities is not None:
             fits = entry.identities == identities and entry.images in (None, images)
         else:

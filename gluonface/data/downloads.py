@@ -25,32 +25,49 @@ def check_files(entry, folder, progress=True):
     Returns
     -------
     dict of str to str
-        By file name: ``good``, ``wrong`` or ``missing``.
+        By file name: ``good``, ``wrong``, ``missing``, or ``other`` where only the sums of some
+        copies are known and it is none of them.
 
     Raises
     ------
     InputError
         When no sums are known, or none of the files is there.
     """
-    if not entry.md5:
+    known = _known(entry)
+    if not known:
         raise InputError(
             f"no sums of {entry.title} are known; look at its content with gluonface data verify"
         )
     folder = pathlib.Path(folder)
-    there = {name: folder / name for name in entry.md5 if (folder / name).is_file()}
+    there = {name: folder / name for name in known if (folder / name).is_file()}
     if not there:
-        raise InputError(f"{folder} has none of the files {', '.join(entry.md5)}")
-    result = dict.fromkeys(entry.md5, "missing")
+        raise InputError(f"{folder} has none of the files {', '.join(known)}")
+    result = dict.fromkeys(known, "missing")
     total = sum(path.stat().st_size for path in there.values())
     with tqdm(total=total, unit="B", unit_scale=True, disable=None if progress else True) as bar:
         for name, path in there.items():
-            digest = hashlib.md5(usedforsecurity=False)
             with open(path, "rb") as file:
-                for block in iter(lambda: file.read(1 << 20), b""):
-                    digest.update(block)
-                    bar.update(len(block))
-            result[name] = "good" if digest.hexdigest() == entry.md5[name] else "wrong"
+                found = _sum(file, known[name], bar)
+            good = found in known[name]
+            result[name] = "good" if good else "wrong" if name in entry.sums else "other"
     return result
+
+
+def _known(entry):
+    """Return the sums that each file may have: dict of str to tuple of str."""
+    return {**{name: (digest,) for name, digest in entry.sums.items()}, **entry.copies}
+
+
+def _sum(file, known, bar, written=None):
+    """Return the sum of a file, of the kind that is known of it; write it to another file too."""
+    md5 = len(known[0]) == 32
+    digest = hashlib.md5(usedforsecurity=False) if md5 else hashlib.sha256()
+    for block in iter(lambda: file.read(1 << 20), b""):
+        digest.update(block)
+        if written is not None:
+            written.write(block)
+        bar.update(len(block))
+    return digest.hexdigest()
 
 
 def copy_from_mirror(entry, mirror, out, progress=True):
@@ -69,8 +86,8 @@ def copy_from_mirror(entry, mirror, out, progress=True):
     Returns
     -------
     dict of str to str
-        By file name: ``good`` (its sum is the known one), ``copied`` (no sum is known) or
-        ``there``.
+        By file name: ``good`` (its sum is the known one), ``copied`` (no sum is known, or only
+        those of other copies) or ``there``.
 
     Raises
     ------
@@ -84,11 +101,11 @@ def copy_from_mirror(entry, mirror, out, progress=True):
     if own:
         source = source / entry.name
     files = sorted(path for path in source.glob("*") if path.is_file())
-    names = {entry.name, *CATALOG.aliases(entry.name)}
-    if not own and not entry.md5:  # other sets may lie beside it
-        files = [path for path in files if path.stem.lower() in names]
-    if entry.md5:
-        files = [path for path in files if path.name in entry.md5]
+    names, known = {entry.name, *CATALOG.aliases(entry.name)}, _known(entry)
+    if not own:  # other sets may lie beside it
+        files = [path for path in files if path.name in known or path.stem.lower() in names]
+    if own and entry.sums:
+        files = [path for path in files if path.name in known]
     if not files:
         raise InputError(
             f"{mirror} has no files of {entry.title}, neither in it nor in {entry.name}/ below it"
@@ -103,16 +120,12 @@ def copy_from_mirror(entry, mirror, out, progress=True):
                 result[path.name] = "there"
                 bar.update(path.stat().st_size)
                 continue
-            digest = hashlib.md5(usedforsecurity=False)
+            may = known.get(path.name, ("",))
             with open(path, "rb") as file, atomic_write(target) as written:
-                for block in iter(lambda file=file: file.read(1 << 20), b""):
-                    digest.update(block)
-                    written.write(block)
-                    bar.update(len(block))
-                if entry.md5 and digest.hexdigest() != entry.md5[path.name]:
+                found = _sum(file, may, bar, written)
+                if path.name in entry.sums and found not in may:
                     raise DataError(
-                        f"{path} has the MD5 sum {digest.hexdigest()}, {entry.md5[path.name]} was "
-                        "expected; fetch it again"
+                        f"{path} has the sum {found}, {may[0]} was expected; fetch it again"
                     )
-            result[path.name] = "good" if entry.md5 else "copied"
+            result[path.name] = "good" if found in may else "copied"
     return result

@@ -231,7 +231,9 @@ def survey_pack(path, progress=False):
         "pairs": len(pack),
         "same": same,
         "different": len(pack) - same,
-        "known": [entry.title for entry in recognise(pairs=len(pack), same=same)],
+        "known": [
+            entry.title for entry in recognise(pairs=len(pack), same=same, sha256=pack.sha256)
+        ],
         "sha256": pack.sha256,
         "problems": problems,
     }

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import pytest
 
@@ -24,7 +25,9 @@ def test_all_sets_are_there_and_say_everything():
         assert entry.kind in ("training", "pairs", "protocol")
         assert all((entry.title, entry.about, entry.layout, entry.license, entry.after))
         assert entry.page.startswith("http")
-        assert all(len(digest) == 32 for digest in entry.md5.values())
+        assert entry.note
+        sums = [*entry.sums.values(), *(d for known in entry.copies.values() for d in known)]
+        assert all(re.fullmatch(r"[0-9a-f]{32}|[0-9a-f]{64}", digest) for digest in sums)
         for count in (entry.images, entry.identities):
             # The words say the same as the numbers.
             assert count is None or f"{count:,}" in entry.about
@@ -43,13 +46,18 @@ def test_sets_are_recognised_by_their_counts():
     assert [e.name for e in recognise(85742, 5822653)] == ["ms1mv2"]
     assert recognise(85742, 5822654) == []
     assert [e.name for e in recognise(10572, 490623)] == ["casia-webface"]
+    assert recognise(10572, 490624) == []
+    assert [e.name for e in recognise(8631, 3000000)] == ["vggface2"]  # its images are not known
+    (copy,) = CATALOG.get("calfw").copies["calfw.bin"]
+    assert [e.name for e in recognise(pairs=6000, same=3000, sha256=copy)] == ["calfw"]
+    assert len(recognise(pairs=6000, same=3000, sha256="0" * 64)) == 4
     assert {e.name for e in recognise(pairs=7000, same=3500)} == {"cfp-ff", "cfp-fp"}
     assert recognise(pairs=7000, same=3499) == []
 
 
 def test_files_are_checked(tmp_path, monkeypatch, capsys):
     entry = CATALOG.get("glint360k")
-    monkeypatch.setitem(entry.md5, "train.idx", hashlib.md5(b"0\t0\n").hexdigest())
+    monkeypatch.setitem(entry.sums, "train.idx", hashlib.md5(b"0\t0\n").hexdigest())
     (tmp_path / "train.idx").write_bytes(b"0\t0\n")
     (tmp_path / "glint360k_03").write_bytes(b"cut short")
     found = check_files(entry, tmp_path, progress=False)
@@ -61,13 +69,20 @@ def test_files_are_checked(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     with pytest.raises(InputError, match="none of the files"):
         check_files(entry, tmp_path / "nothing", progress=False)
-    with pytest.raises(InputError, match="no sums of LFW"):
-        check_files(CATALOG.get("lfw"), tmp_path, progress=False)
+    with pytest.raises(InputError, match="no sums of MS1MV3"):
+        check_files(CATALOG.get("ms1mv3"), tmp_path, progress=False)
+    monkeypatch.setitem(
+        CATALOG.get("cfp-fp").copies, "cfp_fp.bin", ("0" * 64, hashlib.sha256(b"pack").hexdigest())
+    )
+    for content, state in ((b"pack", "good"), (b"another", "other")):
+        (tmp_path / "cfp_fp.bin").write_bytes(content)
+        assert check_files(CATALOG.get("cfp-fp"), tmp_path, progress=False) == {"cfp_fp.bin": state}
+    assert main(["data", "catalog", "cfp-fp", "--check", str(tmp_path)]) == 0
 
 
 def test_files_come_from_a_local_mirror(tmp_path, monkeypatch, capsys):
     entry = CATALOG.get("glint360k")
-    monkeypatch.setitem(entry.md5, "train.idx", hashlib.md5(b"0\t0\n").hexdigest())
+    monkeypatch.setitem(entry.sums, "train.idx", hashlib.md5(b"0\t0\n").hexdigest())
     mirror, out = tmp_path / "disk", tmp_path / "out"
     (mirror / "glint360k").mkdir(parents=True)
     (mirror / "glint360k" / "train.idx").write_bytes(b"0\t0\n")
