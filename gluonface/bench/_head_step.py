@@ -49,7 +49,8 @@ def measure_step(
     dict
         `seconds` (median), `best`, `images_per_second`, `products` (seconds of the three matrix
         products alone, in the same run), `time_ratio`; `peak`, `resident` (bytes, the largest of
-        all ranks), `floor`, `memory_ratio`, `planned`, all of one rank; `peak_all_ranks`;
+        all ranks), `floor`, `memory_ratio`, `planned`, all of one rank; `process`, its size
+        before there is a head, and `head_ratio`, of what came after to the floor; `peak_all_ranks`;
         `sent` and `planned_sent`, bytes of a rank and step; the first is None on one rank;
         `rank`, `ranks`, `sampled`, `start_seconds`.
     """
@@ -75,7 +76,8 @@ def measure_step(
         wire_dtype,
         chunk,
     )
-    start = time.perf_counter()
+    mx.nd.zeros((1,)).wait_to_read()  # starts MXNet's threads
+    process, start = _status("VmRSS"), time.perf_counter()
     head = PartialFC(
         get_loss(loss),
         classes,
@@ -114,7 +116,7 @@ def measure_step(
     peak, resident = _status("VmHWM"), _status("VmRSS")
     sampled = head.stop - head.start if head.rows is None else head.rows.sampled
     products = _products(mx, comm, batch_size * comm.size, embedding_size, sampled)
-    figures = mx.nd.array([peak, resident, products], dtype="float64")
+    figures = mx.nd.array([peak, resident, products, process], dtype="float64")
     most = comm.allreduce(figures, "max", "bench.most").asnumpy().tolist()
     total = comm.allreduce(figures, "sum", "bench.total").asnumpy().tolist()
     seconds = statistics.median(times)
@@ -141,6 +143,8 @@ def measure_step(
         "peak_all_ranks": total[0],
         "floor": plan.floor,
         "memory_ratio": most[0] / plan.floor,
+        "process": most[3],
+        "head_ratio": (most[0] - most[3]) / plan.floor,
         "planned": plan.memory,
         "sent": sent,
         "planned_sent": plan.sent,
@@ -245,8 +249,9 @@ def report(result):
         f"{r['time_ratio']:.2f} times that\n"
         f"{'peak memory of a rank':24}{r['peak'] / GIB:8.2f} GiB (all ranks together "
         f"{r['peak_all_ranks'] / GIB:.2f}; now resident {r['resident'] / GIB:.2f})\n"
+        f"{'before the head':24}{r['process'] / GIB:8.2f} GiB (Python, MXNet, Horovod)\n"
         f"{'weights, state, copies':24}{r['floor'] / GIB:8.2f} GiB the peak is "
-        f"{r['memory_ratio']:.2f} times that\n"
+        f"{r['memory_ratio']:.2f} times that, the head alone {r['head_ratio']:.2f} times\n"
         f"{'planned memory':24}{r['planned'] / GIB:8.2f} GiB {_percent(r['planned'], r['peak'])}\n"
         f"{'sent by a rank':24}{sent}\n"
         f"{'start':24}{r['start_seconds']:8.1f} s\n"

@@ -1,4 +1,4 @@
-"""The head that owns its rows: which classes take part, their gradients, and their update.
+"""The head that owns its rows: which classes take part in a step, and their update.
 
 All work of a step is on the m sampled rows; nothing is done for the other n - m.
 """
@@ -8,6 +8,7 @@ import numpy as np
 from .._compat import mx
 from ..errors import InputError
 from ._part import Shard
+from ._row_gradients import RowGradients
 from ._row_rules import Missed, check_mode, make_rule
 from ._row_store import make_store
 from .centers import initial_centers
@@ -16,30 +17,6 @@ from .sampling import HashDraws, check_index, exact_sample
 __all__ = ["SampledRows"]
 
 nd = mx.nd
-TINY = 1e-24  # so that rows of zeros divide nothing by zero; their gradient is 0
-
-
-class Pending:
-    """Gradients of the rows `index`, which `SampledRows.update` will use.
-
-    Attributes
-    ----------
-    index : numpy.ndarray (m,) int64
-    weight : (m, k D) array of the store's kind
-        The rows as they are.
-    grad : (m, k D) array of the store's kind, or None until `SampledRows` asked the step for it
-        Their gradient; its part along the rows is still in it if `radial` says so.
-    vectors : dict of str to NDArray (m,)
-        Gradients of the bias and the class margins.
-    views : tuple of NDArray
-        What the step knows `weight` and the gradient by.
-    squares : numpy.ndarray (m k,) or None
-        The squared lengths of the rows, if known.
-    """
-
-    def __init__(self, index, weight, grad, vectors, views, radial, squares=None):
-        self.index, self.weight, self.grad, self.vectors = index, weight, grad, vectors
-        self.views, self.radial, self.squares = views, radial, squares
 
 
 class SampledRows:
@@ -62,11 +39,7 @@ class SampledRows:
         self.size, self.width = head.stop - head.start, head.width
         self.rule = self.missed = self.last = self.count = None
         self.updates = self.sampled = 0  # updates done; classes in the last step
-        self.pending = []
         self.draws = HashDraws(head.start, head.stop, head.sample_rate, head.seed)
-        # Autograd calls back even if neither the embedding nor anything else wants a gradient.
-        self.trigger = nd.zeros((1,), ctx=head.ctx)
-        self.trigger.attach_grad()
         label = f"{head.name}-{head.comm.rank}"
         self.store = make_store(place, head.ctx, self.size, path, label)
 
@@ -82,6 +55,7 @@ class SampledRows:
             self.vectors.append("class_margin")
             initial = self.margin.initial_margin
             self.store.add("class_margin", None, lambda a, b: np.full(b - a, initial, np.float32))
+        self.gradients = RowGradients(head, self.store, self.vectors)
 
     # What takes part
 
@@ -159,104 +133,6 @@ class SampledRows:
             self.store.write(slot, index, values)
         self.last[index] = self.updates
 
-    # Gradients
-
-    def collect(self, step, grad, targets):
-        """Keep the gradients of a step's rows; return that of all embeddings by this shard."""
-        shard, store, ctx = step.shard, self.store, self.head.ctx
-        if shard is None:
-            return None
-        m = len(shard.index)
-        if ctx.device_type == "cpu":
-            written = store.to_step(store.buffer(m, self.width))
-        else:
-            written = nd.empty((m, self.width), ctx=ctx)
-        vectors = {name: nd.empty((m,), ctx=ctx) for name in self.vectors}
-        pairs = [
-            None if a is None else (a, False) for a in map(vectors.get, ("bias", "class_margin"))
-        ]
-        grad_x = step.gradients(grad, (written, False), *pairs, radial=False)
-        radial = self.margin.unit_weight
-        views = (shard.weight, written)
-        self.pending.append(
-            Pending(shard.index, shard.rows, None, vectors, views, radial, shard.squares)
-        )
-        return grad_x
-
-    def _merge(self):
-        """Make one of all pending gradients, adding up by row; return it, or None."""
-        self._wait()
-        for each in self.pending:
-            if each.grad is None:  # waits for it, and for who still reads the rows
-                each.grad = self.store.from_step(each.views[1])
-                self.store.from_step(each.views[0])
-        if len(self.pending) > 1:
-            index = np.unique(np.concatenate([each.index for each in self.pending]))
-            weight = self.store.buffer(len(index), self.width)
-            grad = self.store.zeros((len(index), self.width))
-            vectors = {name: nd.zeros((len(index),), ctx=self.head.ctx) for name in self.vectors}
-            for block in self.store.blocks(len(index), self.width):
-                self.store.read("weight", index[block], out=weight[block])
-            for each in self.pending:
-                where = np.searchsorted(index, each.index)
-                for block in self.store.blocks(len(where), self.width):
-                    self._project(each, block)
-                self._add(grad, where, each.grad)
-                for name, values in each.vectors.items():
-                    at = nd.array(where, ctx=self.head.ctx, dtype="int64")
-                    vectors[name] = vectors[name] + _spread(values, at, len(index))
-            self._release()
-            self.pending = [Pending(index, weight, grad, vectors, (), False)]
-        return self.pending[0] if self.pending else None
-
-    def _wait(self):
-        """Wait for the backward passes that were asked for: MXNet runs them in a thread."""
-        self.trigger.grad.wait_to_read()
-
-    def _add(self, total, where, rows):
-        if isinstance(total, np.ndarray):
-            total[where] += rows
-        else:
-            at = nd.array(where, ctx=self.head.ctx, dtype="int64")
-            total += _spread(rows, at, total.shape[0])
-
-    def _project(self, each, block):
-        """Take from a block of the gradient its part along the rows."""
-        if not each.radial:
-            return
-        shape = (-1, self.head.embedding_size)
-        g, w = each.grad[block].reshape(shape), each.weight[block].reshape(shape)
-        along = self.store.row_dot(g, w)
-        along /= self.store.row_dot(w, w) + TINY
-        g -= w * along
-
-    def _pull(self, each, block):
-        """Return what multiple (m, 1) of the rows takes the part along them off the gradient."""
-        if not each.radial or self.margin.subcenters > 1:
-            self._project(each, block)
-            return None
-        g, w = each.grad[block], each.weight[block]
-        along = self.store.row_dot(g, w)
-        if each.squares is None:
-            along /= -self.store.row_dot(w, w) - TINY
-        else:
-            along /= -each.squares[block, None] - np.float32(TINY)
-        return along
-
-    def square_sum(self):
-        """Return the sum of squares of the pending gradient, float."""
-        each = self._merge()
-        if each is None:
-            return 0.0
-        total = 0.0
-        for block in self.store.blocks(len(each.index), self.width):
-            self._project(each, block)
-            total += _square(each.grad[block].reshape((-1,)))
-        each.radial = False
-        for values in each.vectors.values():
-            total += float(nd.sum(nd.square(values)).asscalar())
-        return total
-
     # Update
 
     def set_rule(self, name, **options):
@@ -270,6 +146,7 @@ class SampledRows:
             self.store.add(slot, self.width)
             for vector in self.vectors:
                 self.store.add(f"{vector}.{slot}")
+        self.store.ready()
         if rule.counts:
             self.count = np.zeros(self.size, np.int32)
         elif self.mode != "frozen":
@@ -280,7 +157,7 @@ class SampledRows:
         """Update the pending rows by their gradients times `scale`; count one update."""
         if self.rule is None:
             raise InputError("call set_optimizer before update")
-        each = self._merge()
+        each = self.gradients.merged()
         if each is not None:
             for block in self.store.blocks(len(each.index), self.width):
                 self._update_rows(each, block, lr, scale)
@@ -288,7 +165,7 @@ class SampledRows:
                 self._update_vector(name, each.index, values, lr, scale)
             if self.count is not None:
                 self.count[each.index] += 1
-        self._release()
+        self.gradients.release()
         self.updates += 1
         if self.last is not None and each is not None:
             self.last[each.index] = self.updates
@@ -299,7 +176,7 @@ class SampledRows:
 
     def _update_rows(self, each, block, lr, scale):
         store, rule, index = self.store, self.rule, each.index[block]
-        w, g, pull = each.weight[block], each.grad[block], self._pull(each, block)
+        w, g, pull = each.weight[block], each.grad[block], self.gradients.pull(each, block)
         slots = [store.read(slot, index) for slot in rule.slots]
         if self.mode == "reset" and self.last is not None:
             fresh = (self.last[index] == self.updates).astype(np.float32)[:, None]
@@ -331,20 +208,6 @@ class SampledRows:
         store.write(name, index, w)
         for slot, values in zip(rule.slots, slots):
             store.write(f"{name}.{slot}", index, values)
-
-    def drop(self):
-        """Forget the pending gradients."""
-        self._wait()
-        self._release()
-
-    def _release(self):
-        for each in self.pending:
-            views = each.views or (None, None)
-            self.store.release(each.weight, views[0])
-            if each.grad is None:
-                each.grad = self.store.from_step(views[1])
-            self.store.release(each.grad, views[1])
-        self.pending = []
 
     def flush(self):
         """Do for all rows the steps that they missed."""
@@ -392,19 +255,7 @@ class SampledRows:
     def loaded(self, updates):
         """Take note that all rows come from a checkpoint after that many updates."""
         self.updates = updates
-        self._release()
+        self.gradients.release()
         if self.missed is not None:
             self.missed.restart(updates)
             self.last[:] = updates
-
-
-def _square(values):
-    if isinstance(values, np.ndarray):
-        return float(np.dot(values, values))
-    return float(nd.sum(nd.square(values)).asscalar())
-
-
-def _spread(values, at, size):
-    """Return zeros of `size` rows with `values` in the rows `at`, each once."""
-    shape = (size, *values.shape[1:])
-    return nd.scatter_nd(values, nd.expand_dims(at, axis=0), shape=shape)

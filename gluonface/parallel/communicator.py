@@ -5,29 +5,21 @@ that may be under way: Horovod matches ranks by name, and its automatic numbers 
 good once a rank makes one extra call.
 """
 
-import collections
 import contextlib
 import importlib.util
 import json
 import logging
-import os
-import threading
-import time
 
 import numpy as np
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
 from .rendezvous import meeting
+from .watchdog import Watchdog
 
 __all__ = ["Horovod", "Local", "agree"]
 
 logger = logging.getLogger(__name__)
-LATE = "60"  # seconds after which a rank says what it is waiting for
-# Seconds after which it ends, and the launcher with it the other ranks. Horovod's own shutdown
-# after this time was not seen to end a job under Gloo.
-HANGS = "600"
-
 BUILD = (
     "HOROVOD_WITH_MXNET=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 HOROVOD_WITHOUT_PYTORCH=1 "
     "HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_CPU_OPERATIONS=GLOO "
@@ -125,8 +117,6 @@ class Horovod:
                 f"Horovod is installed but its MXNet part cannot be imported ({error}). It was "
                 f"probably built without MXNet. With MXNet installed, build it again: {BUILD}"
             ) from error
-        self._late = float(os.environ.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", LATE))
-        self._hangs = float(os.environ.setdefault("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", HANGS))
         try:
             with meeting():
                 hvd.init()
@@ -139,11 +129,8 @@ class Horovod:
                 "--network-interfaces"
             ) from error
         self._hvd = hvd
-        # [what, since when, whether told] of what is waited for; MXNet's threads do so as well.
-        self._waits = []
-        self._sent = collections.deque(maxlen=4)  # names of the last collectives that did not wait
-        self._watch = None
         self.rank, self.size, self.local_rank = hvd.rank(), hvd.size(), hvd.local_rank()
+        self._watchdog = Watchdog(self.rank, self.size)
         self._operations = {"sum": hvd.Sum, "mean": hvd.Average, "max": hvd.Max, "min": hvd.Min}
 
     @staticmethod
@@ -165,13 +152,9 @@ class Horovod:
         Parameters
         ----------
         what : str
-            Completes "rank 0 has waited 60 s for other ranks ...".
+            Completes "rank 0 has waited 60 s ...", as "in the collective 'x'".
         """
-        if self._watch is None and self._late > 0:  # 0 switches Horovod's own check off, too
-            self._watch = threading.Thread(target=self._watch_out, daemon=True)
-            self._watch.start()
-        wait = [what, time.monotonic(), False]
-        self._waits.append(wait)
+        wait = self._watchdog.begin(what)
         try:
             yield
         except mx.base.MXNetError as error:
@@ -181,34 +164,7 @@ class Horovod:
                 "cause; the launcher names the process that ended first."
             ) from error
         finally:
-            self._waits.remove(wait)
-
-    def _watch_out(self):
-        while True:
-            time.sleep(self._late / 12)
-            for wait in sorted(self._waits, key=lambda each: each[1])[:1]:
-                what, since, told = wait
-                waited = time.monotonic() - since
-                if not told and waited > self._late:
-                    wait[2] = True
-                    logger.warning(
-                        "rank %d has waited %.0f s for other ranks %s%s; the ranks that do not "
-                        "say so are the missing ones",
-                        *(self.rank, waited, what, self._before()),
-                    )
-                if 0 < self._hangs < waited:
-                    logger.critical(
-                        "rank %d gives up after %.0f s %s%s and ends the job. A rank hangs or "
-                        "does other work; --resume goes on from the last checkpoint, and "
-                        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS sets this time",
-                        *(self.rank, waited, what, self._before()),
-                    )
-                    os._exit(1)  # Python's own thread is inside Horovod and cannot be interrupted
-
-    def _before(self):
-        """Return which collectives were sent before, any of which may be the late one."""
-        sent = ", ".join(repr(name) for name in self._sent)
-        return f" (sent before: {sent})" if sent else ""
+            self._watchdog.end(wait)
 
     def allreduce(self, x, op="sum", name=None):
         """Return the elementwise reduction over all ranks, on every rank. Does not block.
@@ -221,7 +177,7 @@ class Horovod:
         name : str
         """
         _check_operation(op)
-        self._sent.append(self._name(name))
+        self._watchdog.sent(self._name(name))
         return self._hvd.allreduce(x, op=self._operations[op], name=name)
 
     def allgather(self, x, name=None):
@@ -252,7 +208,7 @@ class Horovod:
         """Return the root's array on every rank."""
         if not 0 <= root < self.size:
             raise InputError(f"broadcast from rank {root}: ranks are 0 to {self.size - 1}")
-        self._sent.append(self._name(name))
+        self._watchdog.sent(self._name(name))
         return self._hvd.broadcast(x, root_rank=root, name=name)
 
     def barrier(self, name=None):

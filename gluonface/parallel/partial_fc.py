@@ -19,6 +19,7 @@ from ..loss import Margin, get_loss
 from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ._head_state import HeadState
+from ._head_update import HeadUpdate
 from ._operators import untracked
 from ._part import Shard, give
 from ._row_rules import MODES
@@ -36,7 +37,7 @@ HEAD_MODES = ("sharded", "replicated")
 PAYS_FROM = 500_000  # classes from which sampling was seen to make training faster
 
 
-class PartialFC(HeadState):
+class PartialFC(HeadState, HeadUpdate):
     """Class centres, sharded over the ranks, and the margin softmax over all of them.
 
     Parameters
@@ -277,7 +278,7 @@ class PartialFC(HeadState):
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
         step = ShardedSoftmax(self, labels, counts, shard)
-        collect = self._write if self.rows is None else self.rows.collect
+        collect = self._write if self.rows is None else self.rows.gradients.collect
         loss = step(embedding, parameters, collect)
         self._last = step.statistics
         return loss
@@ -289,7 +290,7 @@ class PartialFC(HeadState):
         if self.rows is not None:
             shard = self.rows.take(labels, index)
             self.sampling_step += training
-            return (self.rows.trigger,), shard
+            return (self.rows.gradients.trigger,), shard
         if index is not None:
             raise InputError(
                 "index is for heads that sample; this one uses all classes: set sample_rate below 1"
@@ -345,71 +346,6 @@ class PartialFC(HeadState):
         """Bring back into their range the margins that the last update took out of it."""
         values = self.class_margin.data(self.ctx)
         mx.nd.clip(values, 0.0, self.margin.max_margin, out=values)
-
-    def set_optimizer(self, name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
-        """Choose how a head that updates itself does it. Once, before the first `update`.
-
-        Parameters
-        ----------
-        name : {"sgd", "nag", "adamw"}
-        momentum : float, default 0.0
-            Of sgd and nag.
-        wd : float, default 0.0
-            Weight decay of the centres. Biases and class margins are not decayed.
-        beta1, beta2, epsilon : float
-            Of adamw. Each class corrects its moments by its own number of updates.
-        """
-        self._own_rows("set_optimizer")
-        if name == "adamw":
-            options = {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
-        else:
-            options = {"momentum": momentum}
-        self.rows.set_rule(name, wd=wd, **options)
-
-    def update(self, lr, scale=1.0):
-        """Update the rows of the backward passes since the last update. No collective.
-
-        Parameters
-        ----------
-        lr : float
-            Learning rate.
-        scale : float, default 1.0
-            The gradients, summed by class over those passes, are multiplied by it.
-        """
-        self._own_rows("update")
-        self.rows.update(float(lr), float(scale))
-        self._before = None
-
-    def zero_grad(self):
-        """Drop the gradients that `update` would use."""
-        self._own_rows("zero_grad")
-        self.rows.drop()
-
-    def gradient_square_sum(self):
-        """Return the sum of squares of the gradients that `update` would use, NDArray (1,).
-
-        Of this rank's classes; not finite if one of them is not. Waits for the backward pass.
-        """
-        self._own_rows("gradient_square_sum")
-        return mx.nd.array([self.rows.square_sum()], ctx=self.ctx)
-
-    def discard(self):
-        """Undo what the forward passes since the last update have changed, as if they had not been.
-
-        For a step that is skipped: call it on every rank. Gradients of a head that updates itself
-        are dropped, and what the margin learned of the batches is taken back.
-        """
-        if self.rows is not None:
-            self.rows.drop()
-        if self._before is not None:
-            self.margin.state, self._before = self._before, None
-
-    def _own_rows(self, what):
-        if self.rows is None:
-            raise InputError(
-                f"{what} is for heads that update themselves (sample_rate below 1, or centers on "
-                "host or disk); this one's parameters are for a gluon.Trainer"
-            )
 
     def stats(self):
         """Return figures of the last forward, over the samples of all ranks.

@@ -1,7 +1,8 @@
 """Where the processes of a job meet: the launcher's server, who came there, and who did not.
 
 Horovod's own client waits without end for a program that took the port and does not speak HTTP,
-and ends a process that waited too long for another one without saying which.
+and ends a process that waited too long for another one without saying which. Its check of stalled
+collectives says nothing under Gloo, so who waits is told by way of the same server.
 """
 
 import contextlib
@@ -14,11 +15,58 @@ import threading
 
 from ..errors import GluonfaceError
 
-__all__ = ["meeting", "require_rendezvous"]
+__all__ = ["Board", "meeting", "require_rendezvous"]
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 30.0  # seconds; Horovod's default of HOROVOD_GLOO_TIMEOUT_SECONDS
-PLACE = "/gluonface.here/"
+
+
+class Board:
+    """Notes of the ranks, one for each, on the server that `horovodrun` with Gloo starts.
+
+    Parameters
+    ----------
+    topic : str
+    environ : dict of str to str, optional
+        Where the server's address is; default: that of this process. Under MPI there is none.
+    timeout : float, optional
+        Seconds; default: HOROVOD_GLOO_TIMEOUT_SECONDS, or 30.
+
+    Raises
+    ------
+    OSError, ValueError, http.client.HTTPException
+        From every method, when the server cannot be reached.
+    """
+
+    def __init__(self, topic, environ=os.environ, timeout=None):
+        self.topic, self.timeout = topic, timeout or waiting_time(environ)
+        self.host = environ.get("HOROVOD_GLOO_RENDEZVOUS_ADDR")
+        self.port = environ.get("HOROVOD_GLOO_RENDEZVOUS_PORT")
+
+    def write(self, rank, note):
+        """Put a rank's note (bytes) there."""
+        self._ask("PUT", rank, note)
+
+    def read(self, rank):
+        """Return a rank's note, or None."""
+        return self._ask("GET", rank)
+
+    def wipe(self, rank):
+        """Take a rank's note away."""
+        self._ask("DELETE", rank)
+
+    def blank(self, size):
+        """Return the ranks of 0..size-1 without a note."""
+        return [rank for rank in range(size) if self.read(rank) is None]
+
+    def _ask(self, method, rank, note=None):
+        connection = http.client.HTTPConnection(self.host, int(self.port), timeout=self.timeout)
+        try:
+            connection.request(method, f"/gluonface.{self.topic}/{rank}", note)
+            response = connection.getresponse()
+            return response.read() if response.status == 200 else None
+        finally:
+            connection.close()
 
 
 @contextlib.contextmanager
@@ -31,9 +79,8 @@ def meeting():
         As `require_rendezvous`.
     """
     require_rendezvous()
-    late = threading.Timer(
-        0.8 * _timeout(os.environ), _say_who_is_missing
-    )  # before Horovod ends it
+    # Before Horovod ends the process.
+    late = threading.Timer(0.8 * waiting_time(os.environ), _say_who_is_missing)
     late.daemon = True
     late.start()
     try:
@@ -45,8 +92,6 @@ def meeting():
 def require_rendezvous(environ=os.environ):
     """Raise unless the launcher's server is where the environment says, if it says.
 
-    `horovodrun` with Gloo gives each process the address; under MPI there is none.
-
     Parameters
     ----------
     environ : dict of str to str, optional
@@ -57,70 +102,55 @@ def require_rendezvous(environ=os.environ):
     GluonfaceError
         If nothing or another program answers there, within HOROVOD_GLOO_TIMEOUT_SECONDS (30).
     """
-    host, port = _address(environ)
-    if host is None:
+    board, rank = Board("here", environ), environ.get("HOROVOD_RANK", "0")
+    if board.host is None:
         return
-    rank, timeout = environ.get("HOROVOD_RANK", "0"), _timeout(environ)
     try:
-        value = secrets.token_hex(16).encode()
-        _ask(host, port, timeout, "PUT", rank, value)
-        same = _ask(host, port, timeout, "GET", rank) == value
-        reason = None if same else "another program has the port"
+        note = secrets.token_hex(16).encode()
+        board.write(rank, note)
+        reason = None if board.read(rank) == note else "another program has the port"
     except ConnectionRefusedError:
         reason = "nothing answers: the launcher has ended, or a firewall hides it"
     except socket.timeout:  # of which Python 3.9 makes no TimeoutError
-        reason = f"no answer in {timeout:g} s: another program has the port, or a firewall hides it"
+        reason = (
+            f"no answer in {board.timeout:g} s: another program has the port, or a firewall hides "
+            "it"
+        )
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = f"another program has the port, or it is no address ({error or type(error)})"
     if reason is not None:
         raise GluonfaceError(
-            f"rank {rank} cannot meet the other processes of the job at {host}:{port} "
+            f"rank {rank} cannot meet the other processes of the job at {board.host}:{board.port} "
             f"(HOROVOD_GLOO_RENDEZVOUS_ADDR, _PORT): {reason}. Start the job again with one "
             "horovodrun command, which takes a free port; on several machines name the network: "
             "--network-interfaces"
         )
 
 
-def _say_who_is_missing(environ=os.environ):
-    """Log which ranks have not called `require_rendezvous`."""
-    host, port = _address(environ)
-    rank, size = environ.get("HOROVOD_RANK", "0"), int(environ.get("HOROVOD_SIZE", 0))
-    if host is None or not size:
-        return
-    timeout, missing = _timeout(environ), None
-    with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
-        came = [_ask(host, port, timeout, "GET", other) for other in range(size)]
-        missing = ", ".join(str(other) for other, found in enumerate(came) if found is None)
-    if missing is None:
-        what = f"the launcher, which does not answer any more at {host}:{port}"
-    elif missing:
-        what = f"rank {missing} of {size} to start; what it wrote says why"
-    else:
-        what = "the others, which have all started: name the network with --network-interfaces"
-    logger.error(
-        "rank %s has waited %.0f s for %s. The job ends after HOROVOD_GLOO_TIMEOUT_SECONDS = %g; "
-        "a slow machine needs more",
-        rank,
-        0.8 * timeout,
-        what,
-        timeout,
-    )
-
-
-def _address(environ):
-    return environ.get("HOROVOD_GLOO_RENDEZVOUS_ADDR"), environ.get("HOROVOD_GLOO_RENDEZVOUS_PORT")
-
-
-def _timeout(environ):
+def waiting_time(environ):
+    """Return how long ranks wait for each other at the start, in seconds."""
     return float(environ.get("HOROVOD_GLOO_TIMEOUT_SECONDS", TIMEOUT))
 
 
-def _ask(host, port, timeout, method, rank, value=None):
-    """Return what the server has of a rank, or None, as also for what is no such server."""
-    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
+def _say_who_is_missing(environ=os.environ):
+    """Log which ranks have not called `require_rendezvous`."""
+    board, size = Board("here", environ), int(environ.get("HOROVOD_SIZE", 0))
+    if board.host is None or not size:
+        return
     try:
-        connection.request(method, f"{PLACE}{rank}", value)
-        response = connection.getresponse()
-        return response.read() if response.status == 200 else None
-    finally:
-        connection.close()
+        missing = board.blank(size)
+    except (OSError, ValueError, http.client.HTTPException):
+        whom = f"the launcher, which does not answer any more at {board.host}:{board.port}"
+    else:
+        whom = "the others, which have all started: name the network with --network-interfaces"
+        if missing:
+            missing = ", ".join(map(str, missing))
+            whom = f"rank {missing} of {size} to start; what it wrote says why"
+    logger.error(
+        "rank %s has waited %.0f s for %s. The job ends after HOROVOD_GLOO_TIMEOUT_SECONDS = %g; "
+        "a slow machine needs more",
+        environ.get("HOROVOD_RANK", "0"),
+        0.8 * board.timeout,
+        whom,
+        board.timeout,
+    )

@@ -78,7 +78,7 @@ def test_every_positive_takes_part_and_no_loss_is_clamped():
         head.load_rows("weight", 0, -np.tile(np.eye(SIZE, dtype="f"), (5, 1)))
         x = np.tile(np.eye(SIZE, dtype="f"), (4, 1))[:30]
         loss, _ = backward(head, x, labels)
-        assert set(labels) <= set(head.rows.pending[0].index)
+        assert set(labels) <= set(head.rows.gradients.pending[0].index)
         assert loss.min() > 80  # 64 (1 + 0.35) and more; -log(1e-30) is 69.08
 
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from gluonface.errors import GluonfaceError
-from gluonface.parallel.rendezvous import _say_who_is_missing, require_rendezvous
+from gluonface.parallel.rendezvous import Board, _say_who_is_missing, require_rendezvous
 
 
 def environ(port, timeout=30):
@@ -96,6 +96,15 @@ def server():
 def test_the_launchers_own_server(server):
     for _ in range(2):
         require_rendezvous(environ(server))
+
+
+def test_notes_of_ranks(server):
+    board = Board("test", environ(server))
+    board.write(1, b"here")
+    assert board.read(1) == b"here"
+    assert board.blank(3) == [0, 2]
+    board.wipe(1)
+    assert board.blank(3) == [0, 1, 2]
 
 
 def test_who_is_missing_is_known(server, caplog):

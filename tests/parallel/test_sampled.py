@@ -133,8 +133,8 @@ def by_ranks(sizes, name, steps=2, **kwargs):
             found = backward(head, x[rows], labels[rows], share=1.0 / sum(sizes))
             out[f"loss{t}"], out[f"grad{t}"] = found
             out[f"sample{t}"] = np.array([], int)
-            if head.rows.pending:
-                out[f"sample{t}"] = head.rows.pending[0].index + head.start
+            if head.rows.gradients.pending:
+                out[f"sample{t}"] = head.rows.gradients.pending[0].index + head.start
             head.update(0.02)
         return {**out, "weight": np.array(head.row_arrays()["weight"])}
 
@@ -211,9 +211,9 @@ def test_micro_batches_add_up_by_row(store):
     for rows in (slice(0, 5), slice(5, 8)):
         some = np.union1d(np.unique(labels[rows]), np.arange(rows.start, CLASSES, 2))
         backward(parts, x[rows], labels[rows], share=1.0, index=some)
-    first = parts.rows.pending[0].index
+    first = parts.rows.gradients.pending[0].index
     total = parts.gradient_square_sum().asscalar()
-    (merged,) = parts.rows.pending
+    (merged,) = parts.rows.gradients.pending
     assert len(merged.index) > len(first)
     close(total, np.square(gradient(parts)).sum(), 1e-6)
     # With all classes in both parts the sum is the whole batch's gradient.
@@ -353,7 +353,7 @@ def test_ranks_of_unlike_configuration_are_told_so_on_every_rank():
 
 
 def test_disk_leaves_nothing_behind_and_equals_memory(tmp_path, monkeypatch):
-    from gluonface.parallel._row_store import DiskStore
+    from gluonface.parallel._disk_store import DiskStore
 
     monkeypatch.setattr(DiskStore, "BUDGET", 1)  # let go of the pages at every chance
     results = []
@@ -379,7 +379,7 @@ def test_disk_that_is_no_folder_or_has_no_room(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(InputError, match=r"No space left.*room for weight and momentum"):
-        head_of(centers="disk", centers_path=tmp_path)
+        head_of(centers="disk", centers_path=tmp_path).set_optimizer("sgd")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

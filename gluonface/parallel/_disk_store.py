@@ -1,0 +1,159 @@
+"""The rows of the class centres and of their momentum in files, for more than there is memory."""
+
+import contextlib
+import mmap
+import os
+import pathlib
+
+import numpy as np
+
+from ..errors import InputError
+from ._host_store import HostStore
+
+__all__ = ["DiskStore"]
+
+PAGE = mmap.PAGESIZE
+
+
+class DiskStore(HostStore):
+    """Rows in memory-mapped files.
+
+    What a step reads and writes of a class lies side by side, its centre and then what the
+    optimizer keeps of it: a page of the disk holds few rows, and one row in a hundred takes part
+    in a step, so a step costs the disk one page for each row and not two or three.
+
+    The files are working space, not a checkpoint: they are made anew and, where the system
+    allows it, have no name any more once they are open, so that nothing is left behind however
+    the process ends, and nothing half-written can be taken for whole. One is made when its rows
+    are first asked for, with all arrays that were added till then.
+    """
+
+    BUDGET = 1 << 26  # bytes of pages touched until the mapping is told to let go of them
+    AROUND = 1 << 16  # what the system maps around a page that is touched, if it has it at hand
+
+    def __init__(self, classes, ctx, path, label):
+        super().__init__(classes, ctx)
+        if path is None:
+            raise InputError("centers='disk' needs centers_path, a folder on a fast disk")
+        self.path, self.label = pathlib.Path(path), label
+        self._planned = []
+        self._files, self._items, self._bytes = [], {}, 0
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"centers_path={path}: {error}; give a folder to write to") from error
+
+    @property
+    def arrays(self):
+        """All arrays by their names; makes the files of those that have none yet."""
+        if self._planned:
+            planned, self._planned = self._planned, []
+            self._make([each for each in planned if each[1] is not None])
+            for each in planned:
+                if each[1] is None:
+                    super().add(*each)
+                elif each[2] is not None:
+                    self.fill(each[0], each[2], each[3])
+        return self._arrays
+
+    @arrays.setter
+    def arrays(self, value):
+        self._arrays = value
+
+    def add(self, name, width=None, fill=None, start=0):
+        """As of `HostStore`; what is added before any of it is used shares a file."""
+        self._planned.append((name, width, fill, start))
+
+    def ready(self):
+        """Make the files."""
+        _ = self.arrays
+
+    def _make(self, planned):
+        """Make a file of the arrays (name, width, ...): a record for each class."""
+        record = sum(width for _, width, *_ in planned)
+        if not record or not self.classes:
+            for name, width, *_ in planned:
+                self._arrays[name] = self.allocate((self.classes, width))
+            return
+        mapped = self._map("+".join(name for name, *_ in planned), 4 * self.classes * record)
+        whole = np.frombuffer(mapped, np.float32).reshape(self.classes, record)
+        first = 0
+        for name, width, *_ in planned:
+            self._arrays[name] = whole[:, first : first + width]
+            item = np.dtype(
+                {
+                    "names": ["row"],
+                    "formats": [f"V{4 * width}"],
+                    "offsets": [4 * first],
+                    "itemsize": 4 * record,
+                }
+            )
+            self._items[name] = whole.view(item)["row"][:, 0]
+            first += width
+        self._files.append((mapped, 4 * record, {name for name, *_ in planned}))
+
+    def _map(self, name, size):
+        path = self.path / f".{self.label}-{name}-{os.getpid()}.scratch"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                os.posix_fallocate(handle, 0, size)  # a full disk is met here, not at a write
+                mapped = mmap.mmap(handle, size)
+            finally:
+                os.close(handle)
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+        except OSError as error:
+            raise InputError(
+                f"centers_path={self.path} cannot take {size / 2**30:.1f} GiB of {name}: "
+                f"{error.strerror}. Give a folder on a disk with room for weight and momentum."
+            ) from error
+        # One row in a hundred is read: what lies between would only wear out disk and memory.
+        mapped.madvise(mmap.MADV_RANDOM)
+        return mapped
+
+    def read(self, name, index, out=None):
+        """Return the rows of sorted local ids, written into `out` if it is given."""
+        array = self.arrays[name]
+        if name not in self._items:
+            return super().read(name, index, out)
+        found = self._items[name][index].view(np.float32).reshape(len(index), array.shape[1])
+        self.touched(found)
+        if out is None:
+            return found
+        out[...] = found
+        return out
+
+    def write(self, name, index, rows):
+        """Write the rows of sorted local ids."""
+        array = self.arrays[name]
+        if name not in self._items:
+            super().write(name, index, rows)
+            return
+        item = self._items[name].dtype
+        self._items[name][index] = np.ascontiguousarray(rows, array.dtype).view(item)[:, 0]
+        self.touched(rows)
+
+    def expect(self, names, index):
+        """Have the disk work on many pages at a time: one met by surprise is waited for alone."""
+        self.ready()
+        if 4 * len(index) > self.classes:  # nearly every page: nothing to be chosen
+            return
+        for mapped, row, held in self._files:
+            if held.isdisjoint(names):
+                continue
+            first, last = index * row // PAGE, ((index + 1) * row - 1) // PAGE + 1
+            fresh = np.flatnonzero(first[1:] > last[:-1]) + 1  # the others go on where one ended
+            starts = np.concatenate([first[:1], first[fresh]]) * PAGE
+            ends = np.concatenate([last[fresh - 1], last[-1:]]) * PAGE
+            for start, size in zip(starts.tolist(), (ends - starts).tolist()):
+                mapped.madvise(mmap.MADV_WILLNEED, start, size)
+
+    def touched(self, rows):
+        """Let go of the pages in memory before they are too many."""
+        if rows.ndim == 2:
+            self._bytes += len(rows) * max(self.AROUND, 4 * rows.shape[1])
+        if self._bytes > self.BUDGET:
+            self._bytes = 0
+            for mapped, *_ in self._files:  # frees memory; the file keeps what was written
+                mapped.madvise(mmap.MADV_DONTNEED)
