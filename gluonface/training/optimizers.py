@@ -1,5 +1,6 @@
 """Parameter updates: MXNet's optimizers over backbone and head, and their state as plain arrays."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -119,6 +120,7 @@ class Updates:
 
     def __init__(self, net, head, config, comm=None, auxiliary=None, accumulate=1):
         self._comm = comm if comm is not None and comm.size > 1 else None
+        self._waiting = contextlib.nullcontext if comm is None else comm.waiting
         self._clip = config.clip_norm
         self._wire_dtype = config.wire_dtype
         self._optimizer = config.name
@@ -188,7 +190,7 @@ class Updates:
             # All ranks compute the same norm: the backbone's gradients are summed already, and the
             # head's part is agreed. So they agree on whether it is finite, too.
             norm = self.gradient_norm() * abs(scale)
-            if check and not np.isfinite(norm.asscalar()):
+            if check and not np.isfinite(self._read(norm)):
                 return False
             if self._clip is not None:
                 factor = mx.nd.minimum(self._clip / (norm + 1e-12), 1.0) * scale
@@ -196,10 +198,14 @@ class Updates:
             self.scale_gradients(factor)
         if self._head is not None:  # while the backbone's gradients travel
             plain = isinstance(factor, float)
-            self._head.update(lr, scale=factor if plain else float(factor.asscalar()))
+            self._head.update(lr, scale=factor if plain else float(self._read(factor)))
         for _, trainer in self._groups.values():
             trainer.update(1)
         return True
+
+    def _read(self, norm):
+        with self._waiting("for the gradient's norm"):
+            return norm.asscalar()
 
     def gradient_norm(self):
         """Return the global norm of all gradients, on the first context (no wait)."""

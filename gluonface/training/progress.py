@@ -178,7 +178,8 @@ class Interval:
             extra = comm.allreduce(
                 mx.nd.array(extra, ctx=ctx), op="mean", name="training.auxiliary"
             )
-            extra = extra.asnumpy()
+            with comm.waiting("in the collective 'training.auxiliary'"):
+                extra = extra.asnumpy()
         record = LogRecord(
             loss=sums["loss"] / count,
             accuracy=sums["accuracy"] / count,

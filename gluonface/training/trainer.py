@@ -253,8 +253,9 @@ class Trainer:
         if self._pending is None:
             return
         (step, lr, loss, skipped, numbers), self._pending = self._pending, None
-        stats, extra = join_parts([*numbers, self._numbers()])
-        loss, *bad = (float(value) for value in loss.asnumpy().reshape(-1))
+        with self.comm.waiting(f"for the numbers of step {step}"):
+            stats, extra = join_parts([*numbers, self._numbers()])
+            loss, *bad = (float(value) for value in loss.asnumpy().reshape(-1))
         bad = tuple(rank for rank, flag in enumerate(bad) if flag)
         self.last_result = StepResult(step, lr, loss, stats, extra, skipped, bad)
         if not skipped:  # else its numbers may be no numbers; it has no part in the means

@@ -37,7 +37,8 @@ class StopSignals:
             from ..._compat import mx
 
             flag = comm.allreduce(mx.nd.array([float(received)]), op="max", name="training.stop")
-            received = bool(flag.asscalar())
+            with comm.waiting("in the collective 'training.stop'"):
+                received = bool(flag.asscalar())
         if received:
             trainer.request_stop(self._received or "a signal to another process")
 

@@ -111,7 +111,8 @@ class Verification:
             accuracy = float(np.mean([r["accuracy"] for r in results.values()] or [0.0]))
         if comm.size > 1:  # all ranks must agree on what is best
             shared = comm.broadcast(mx.nd.array([accuracy]), root=0, name="training.verification")
-            accuracy = float(shared.asscalar())
+            with comm.waiting("in the collective 'training.verification'"):
+                accuracy = float(shared.asscalar())
         trainer.evaluated(accuracy, results if comm.rank == 0 else {})
 
     def _verify(self, trainer, pack):
