@@ -74,22 +74,30 @@ class Parameter:
                 return value
         elif value is None and self.default is None:
             return None
-        elif isinstance(value, numbers.Real) and not isinstance(value, bool):
+        elif _is_finite_number(value):
             value = float(value)
             if (
-                math.isfinite(value)
-                and (self.above is None or value > self.above)
+                (self.above is None or value > self.above)
                 and (self.low is None or value >= self.low)
                 and (self.high is None or value <= self.high)
                 and (not self.whole or value == int(value))
             ):
                 return int(value) if self.whole else value
+        allowed = self.allowed
+        if not self.choices and not _is_finite_number(value):
+            allowed = f"a finite number, {allowed}"
         unit = f" {self.unit}" if self.unit else ""
         why = f": {self.why}" if self.why else ""
         raise InputError(
-            f"{owner}: {name}={value!r} is not allowed; it must be {self.allowed}{unit}{why}. "
+            f"{owner}: {name}={value!r} is not allowed; it must be {allowed}{unit}{why}. "
             f"The default is {self.default!r}."
         )
+
+
+def _is_finite_number(value):
+    """Return whether `value` is a real number, neither a truth value nor infinite nor nan."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and math.isfinite(value)
 
 
 def declare(**parameters):

@@ -8,7 +8,7 @@ import re
 
 from .errors import InputError
 
-__all__ = ["Registry", "import_modules"]
+__all__ = ["Registry", "import_modules", "unknown_name"]
 
 
 def import_modules(package, path):
@@ -89,12 +89,7 @@ class Registry:
         key = self._aliases.get(key, key)
         if key in self._entries:
             return key
-        known = [*self._entries, *self._aliases]
-        near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
-        raise InputError(
-            f"unknown {self.kind} {name!r}. {hint}Known: {', '.join(self.list()) or 'none'}."
-        )
+        raise unknown_name(name, self)
 
     def get(self, name):
         """Return the entry registered under `name` (any case) or under an alias."""
@@ -115,3 +110,17 @@ class Registry:
 
     def __len__(self):
         return len(self._entries)
+
+
+def unknown_name(name, *registries):
+    """Return the `InputError` for a name that none of the registries has: it suggests others."""
+    names, known = {}, {}
+    for registry in registries:
+        for key in registry.list():
+            names[key] = None
+            known.update(dict.fromkeys([key, *registry.aliases(key)]))
+    near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(repr(key) for key in near)}? " if near else ""
+    return InputError(
+        f"unknown {registries[0].kind} {name!r}. {hint}Known: {', '.join(names) or 'none'}."
+    )

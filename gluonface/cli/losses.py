@@ -21,14 +21,18 @@ def run(args):
     from ..errors import InputError
     from ..loss import LOSSES
     from ..loss.auxiliary import AUXILIARY
+    from ..registry import unknown_name
 
-    rows = [row for registry in (LOSSES, AUXILIARY) for row in _rows(registry, args.pattern)]
+    registries = (LOSSES, AUXILIARY)
+    rows = [row for registry in registries for row in _rows(registry, args.pattern)]
     if not rows and any(mark in args.pattern for mark in "*?["):
         known = [*LOSSES.list(), *AUXILIARY.list()]
         raise InputError(f"no loss matches {args.pattern!r}; known: {', '.join(known)}")
-    if not rows:  # an alias, or an error that suggests the nearest
-        registry = AUXILIARY if args.pattern in AUXILIARY else LOSSES
-        rows = _rows(registry, registry.resolve(args.pattern))
+    if not rows:  # an alias
+        holders = [registry for registry in registries if args.pattern in registry]
+        rows = [row for each in holders for row in _rows(each, each.resolve(args.pattern))]
+    if not rows:
+        raise unknown_name(args.pattern, *registries)
     if args.json == "-":
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0

@@ -7,6 +7,7 @@ A margin (`get_loss`) holds no weight. It becomes a loss in one of two ways, by 
 Importing this package does not import MXNet.
 """
 
+from ..errors import InputError
 from ..registry import import_modules
 from ._margin import LOSSES, Margin
 
@@ -40,6 +41,14 @@ def get_loss(name, **params):
     >>> get_loss("arcface", margin=0.3)
     ArcFace(margin=0.3, scale=64.0, policy='hard')
     """
+    if name not in LOSSES:
+        from .auxiliary import AUXILIARY
+
+        if name in AUXILIARY:
+            raise InputError(
+                f"{name!r} is an auxiliary loss; it is added to a head's loss, as in a recipe's "
+                f"loss: [arcface, {name}]"
+            )
     return LOSSES.get(name)(**params)
 
 

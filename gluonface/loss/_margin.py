@@ -4,11 +4,13 @@ A loss states its parameters in a table and overrides `Margin.target`. The table
 checks, the signature, `gluonface losses` and the pages of the docs.
 """
 
+import math
 import types
 
 from ..errors import InputError
 from ..parameters import Parameter, declare
 from ..registry import Registry
+from ._angle import POLICIES
 from ._loss import Loss
 
 __all__ = ["LOSSES", "Margin", "Parameter", "declare"]
@@ -223,3 +225,31 @@ class Margin(Loss):
 def scale_parameter(default=64.0):
     """Return the declaration of the scale s that nearly every loss has."""
     return Parameter(default, "factor s between cosines and logits", above=0.0, why=SCALE_WHY)
+
+
+def angle_parameter(default=0.5):
+    """Return the declaration of a margin that is added to the target's angle."""
+    return Parameter(
+        default,
+        "added to the target's angle",
+        "radians",
+        low=0.0,
+        high=math.pi,
+        why="angles end at pi; degrees must be multiplied by pi/180",
+    )
+
+
+def cosine_parameter(default=0.35):
+    """Return the declaration of a margin that is subtracted from the target's cosine."""
+    return Parameter(
+        default,
+        "subtracted from the target's cosine",
+        low=0.0,
+        high=2.0,
+        why="a negative margin rewards errors, and cosines are at most 2 apart",
+    )
+
+
+def policy_parameter():
+    """Return the declaration of the rule beyond pi; see `angular_target`."""
+    return Parameter("hard", "what happens where theta + m > pi", choices=POLICIES)

@@ -1,6 +1,6 @@
 """AM-Softmax: CosFace's formula with its own paper's values."""
 
-from ._margin import LOSSES, Parameter, declare, scale_parameter
+from ._margin import LOSSES, cosine_parameter, declare, scale_parameter
 from .cosface import CosFace
 
 __all__ = ["AMSoftmax"]
@@ -35,12 +35,6 @@ class AMSoftmax(CosFace):
     year = 2018
     arxiv = "1801.05599"
     parameters = declare(
-        margin=Parameter(
-            0.35,
-            "subtracted from the target's cosine",
-            low=0.0,
-            high=2.0,
-            why="a negative margin rewards errors, and cosines are at most 2 apart",
-        ),
+        margin=cosine_parameter(),
         scale=scale_parameter(30.0),
     )

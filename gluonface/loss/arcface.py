@@ -1,9 +1,7 @@
 """ArcFace: a margin added to the target's angle."""
 
-import math
-
-from ._angle import POLICIES, angular_target
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._angle import angular_target
+from ._margin import LOSSES, Margin, angle_parameter, declare, policy_parameter, scale_parameter
 
 __all__ = ["ArcFace"]
 
@@ -50,16 +48,9 @@ class ArcFace(Margin):
     arxiv = "1801.07698"
     formula_text = "z_y = s cos(theta_y + m)"
     parameters = declare(
-        margin=Parameter(
-            0.5,
-            "added to the target's angle",
-            "radians",
-            low=0.0,
-            high=math.pi,
-            why="angles end at pi; degrees must be multiplied by pi/180",
-        ),
+        margin=angle_parameter(),
         scale=scale_parameter(),
-        policy=Parameter("hard", "what happens where theta + m > pi", choices=POLICIES),
+        policy=policy_parameter(),
     )
 
     def target(self, F, cosine, strength):

@@ -1,9 +1,15 @@
 """ArcNegFace: negatives near the margined target weigh more, far ones less."""
 
-import math
-
-from ._angle import POLICIES, angular_target
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._angle import angular_target
+from ._margin import (
+    LOSSES,
+    Margin,
+    Parameter,
+    angle_parameter,
+    declare,
+    policy_parameter,
+    scale_parameter,
+)
 
 __all__ = ["ArcNegFace"]
 
@@ -49,18 +55,11 @@ class ArcNegFace(Margin):
     family = "hard-negative"
     formula_text = "z_j = s (t cos(theta_j) + t - 1), t = alpha exp(-(cos(theta_j) - a)^2/sigma)"
     parameters = declare(
-        margin=Parameter(
-            0.5,
-            "added to the target's angle",
-            "radians",
-            low=0.0,
-            high=math.pi,
-            why="angles end at pi; degrees must be multiplied by pi/180",
-        ),
+        margin=angle_parameter(),
         alpha=Parameter(1.2, "largest weight of a negative", above=0.0, why="it is a weight"),
         sigma=Parameter(2.0, "width of the bell", above=0.0, why="it divides"),
         scale=scale_parameter(),
-        policy=Parameter("hard", "what happens where theta + m > pi", choices=POLICIES),
+        policy=policy_parameter(),
     )
 
     def target(self, F, cosine, strength):

@@ -1,10 +1,16 @@
 """The combined margin: SphereFace's, ArcFace's and CosFace's margins in one formula."""
 
-import math
-
 from ..errors import InputError
 from ._angle import POLICIES, angular_target
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._margin import (
+    LOSSES,
+    Margin,
+    Parameter,
+    angle_parameter,
+    cosine_parameter,
+    declare,
+    scale_parameter,
+)
 
 __all__ = ["CombinedMargin"]
 
@@ -60,21 +66,8 @@ class CombinedMargin(Margin):
         m1=Parameter(
             1.0, "factor on the target's angle", low=0.1, high=5.0, why="as for SphereFace, up to 5"
         ),
-        m2=Parameter(
-            0.3,
-            "added to the target's angle",
-            "radians",
-            low=0.0,
-            high=math.pi,
-            why="angles end at pi; degrees must be multiplied by pi/180",
-        ),
-        m3=Parameter(
-            0.2,
-            "subtracted from the target's cosine",
-            low=0.0,
-            high=2.0,
-            why="a negative margin rewards errors, and cosines are at most 2 apart",
-        ),
+        m2=angle_parameter(0.3),
+        m3=cosine_parameter(0.2),
         scale=scale_parameter(),
         policy=Parameter(
             "auto", "what happens where m1 theta + m2 > pi", choices=("auto", *POLICIES)

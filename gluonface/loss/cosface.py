@@ -1,6 +1,6 @@
 """CosFace, also known as AM-Softmax: a margin subtracted from the target's cosine."""
 
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._margin import LOSSES, Margin, cosine_parameter, declare, scale_parameter
 
 __all__ = ["CosFace"]
 
@@ -35,13 +35,7 @@ class CosFace(Margin):
     arxiv = "1801.09414"
     formula_text = "z_y = s (cos(theta_y) - m)"
     parameters = declare(
-        margin=Parameter(
-            0.35,
-            "subtracted from the target's cosine",
-            low=0.0,
-            high=2.0,
-            why="a negative margin rewards errors, and cosines are at most 2 apart",
-        ),
+        margin=cosine_parameter(),
         scale=scale_parameter(),
     )
 

@@ -1,9 +1,15 @@
 """CurricularFace: hard negatives weigh more as training succeeds."""
 
-import math
-
-from ._angle import POLICIES, angular_target
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._angle import angular_target
+from ._margin import (
+    LOSSES,
+    Margin,
+    Parameter,
+    angle_parameter,
+    declare,
+    policy_parameter,
+    scale_parameter,
+)
 
 __all__ = ["CurricularFace"]
 
@@ -51,19 +57,12 @@ class CurricularFace(Margin):
     family = "hard-negative"
     formula_text = "z_j = s cos(theta_j) (t + cos(theta_j)) where cos(theta_j) > cos(theta_y + m)"
     parameters = declare(
-        margin=Parameter(
-            0.5,
-            "added to the target's angle",
-            "radians",
-            low=0.0,
-            high=math.pi,
-            why="angles end at pi; degrees must be multiplied by pi/180",
-        ),
+        margin=angle_parameter(),
         scale=scale_parameter(),
         share=Parameter(
             0.01, "of the batch in the running mean t", above=0.0, high=1.0, why="it is a share"
         ),
-        policy=Parameter("hard", "what happens where theta + m > pi", choices=POLICIES),
+        policy=policy_parameter(),
     )
     initial_state = declare(t=0.0)
     others_inputs = ("t",)

@@ -3,7 +3,7 @@
 import math
 
 from ._angle import safe_angle
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._margin import LOSSES, Margin, angle_parameter, declare, scale_parameter
 
 __all__ = ["LiArcFace"]
 
@@ -42,14 +42,7 @@ class LiArcFace(Margin):
     arxiv = "1907.12256"
     formula_text = "z_y = s (pi - 2 (theta_y + m)) / pi"
     parameters = declare(
-        margin=Parameter(
-            0.45,
-            "added to the target's angle",
-            "radians",
-            low=0.0,
-            high=math.pi,
-            why="angles end at pi; degrees must be multiplied by pi/180",
-        ),
+        margin=angle_parameter(0.45),
         scale=scale_parameter(),
     )
     plain_at_0 = False

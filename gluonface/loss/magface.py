@@ -3,8 +3,8 @@
 import math
 
 from ..errors import InputError
-from ._angle import POLICIES, angular_target
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._angle import angular_target
+from ._margin import LOSSES, Margin, Parameter, declare, policy_parameter, scale_parameter
 
 __all__ = ["MagFace"]
 
@@ -65,7 +65,7 @@ class MagFace(Margin):
         ),
         lambda_g=Parameter(35.0, "weight of the penalty", low=0.0, why="else norms shrink"),
         scale=scale_parameter(),
-        policy=Parameter("hard", "what happens where theta + m > pi", choices=POLICIES),
+        policy=policy_parameter(),
     )
     target_inputs = ("norm",)
     norm_gradient = True

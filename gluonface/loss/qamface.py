@@ -3,7 +3,7 @@
 import math
 
 from ._angle import safe_angle
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._margin import LOSSES, Margin, angle_parameter, declare, scale_parameter
 
 __all__ = ["QAMFace"]
 
@@ -41,14 +41,7 @@ class QAMFace(Margin):
     year = 2020
     formula_text = "z_y = s (2 pi - (theta_y + m))^2"
     parameters = declare(
-        margin=Parameter(
-            0.5,
-            "added to the target's angle",
-            "radians",
-            low=0.0,
-            high=math.pi,
-            why="angles end at pi; degrees must be multiplied by pi/180",
-        ),
+        margin=angle_parameter(),
         scale=scale_parameter(6.0),
     )
     plain_at_0 = False

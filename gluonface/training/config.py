@@ -314,11 +314,15 @@ def config_to_dict(config):
 
 def _move_label_smoothing(config):
     """Give the head the label smoothing that stands among the auxiliary losses."""
-    if "label_smoothing" not in config.loss.auxiliary:
+    auxiliary = config.loss.auxiliary
+    key = next((key for key in auxiliary if str(key).lower() == "label_smoothing"), None)
+    if key is None:
         return
-    value = config.loss.auxiliary.pop("label_smoothing")
-    if isinstance(value, dict):  # {} is the default of the loss
-        value = value.get("smoothing", 0.1)
+    value = auxiliary.pop(key)
+    if isinstance(value, dict):  # its parameters; {} is the defaults
+        from ..loss.auxiliary import get_auxiliary
+
+        value = get_auxiliary("label_smoothing", **value).smoothing
     if config.head.label_smoothing not in (0.0, value):
         raise InputError(
             f"loss.auxiliary.label_smoothing = {value!r} and head.label_smoothing = "

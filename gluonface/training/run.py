@@ -253,8 +253,10 @@ def _without_init(config):
 
 
 def check_auxiliary(config):
-    """Raise InputError if an auxiliary loss does not go with the head."""
-    if "focal" in config.loss.auxiliary and config.head.label_smoothing:
+    """Raise InputError if an auxiliary loss is misstated or does not go with the head."""
+    from ..loss.auxiliary._together import read_entries
+
+    if "focal" in read_entries(config.loss.auxiliary) and config.head.label_smoothing:
         raise InputError(
             f"head.label_smoothing = {config.head.label_smoothing:g} does not go with "
             "loss.auxiliary.focal: focal loss reads the target's probability off the loss, which "

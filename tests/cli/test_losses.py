@@ -24,6 +24,13 @@ def test_one_loss_comes_with_the_meaning_and_range_of_its_parameters(capsys):
     assert "arcface" not in out
 
 
+def test_an_alias_and_a_name_that_two_losses_have(capsys):
+    assert main(["losses", "Centre"]) == 0
+    assert "alpha = 0.5" in capsys.readouterr().out
+    assert main(["losses", "coco"]) == 0
+    assert "auxiliary" in capsys.readouterr().out
+
+
 def test_json(capsys, tmp_path):
     assert main(["losses", "*face", "--json", str(tmp_path / "l.json")]) == 0
     rows = json.loads((tmp_path / "l.json").read_text())
@@ -36,7 +43,12 @@ def test_json(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "words"), [("arcfase", "Did you mean 'arcface'"), ("x*", "no loss matches 'x*'")]
+    ("pattern", "words"),
+    [
+        ("arcfase", "Did you mean 'arcface'"),
+        ("tripplet", "Did you mean 'triplet'"),
+        ("x*", "no loss matches 'x*'"),
+    ],
 )
 def test_nothing_found(pattern, words, capsys):
     assert main(["losses", pattern]) == 2

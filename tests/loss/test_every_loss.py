@@ -256,3 +256,5 @@ def test_list_and_suggestion():
     assert {"arcface", "cosface", "normface"} < set(list_losses("*face"))
     with pytest.raises(InputError, match="arcface"):
         get_loss("arcfase")
+    with pytest.raises(InputError, match="'Centre' is an auxiliary loss"):
+        get_loss("Centre")

@@ -231,7 +231,7 @@ def test_every_parameter_is_checked(name):
 
 def test_whole_numbers_and_flags():
     assert get_auxiliary("range", k=3.0).k == 3
-    with pytest.raises(InputError, match="must be whole"):
+    with pytest.raises(InputError, match="must be a whole number"):
         get_auxiliary("range", k=2.5)
     with pytest.raises(InputError, match="true or false"):
         get_auxiliary("triplet", normalize=1)
@@ -242,6 +242,8 @@ def test_list_alias_and_suggestion():
     assert get_auxiliary("Centre").name == "center"
     with pytest.raises(InputError, match="'triplet'"):
         get_auxiliary("tripplet")
+    with pytest.raises(InputError, match="'cosface' is the loss of a head"):
+        get_auxiliary("cosface")
 
 
 def test_choosing_one_does_not_need_mxnet():

@@ -86,6 +86,8 @@ def test_mistakes_of_form(loss, words):
         ({"center": -1}, "weight=-1"),
         ({"triplet": {"margn": 1}}, "'margin'"),
         ({"focal": 2.0}, "gamma"),
+        ({"cosface": {}}, "loss of a head"),
+        ({"center": 0.1, "Centre": 0.1}, "given twice"),
     ],
 )
 def test_mistakes_are_named_before_training(tiny, noise_set, auxiliary, words):
@@ -98,13 +100,18 @@ def test_label_smoothing_goes_to_the_head(tiny, noise_set):
         config = config_from_dict({"loss": ["arcface", {"label_smoothing": value}]})
         assert config.head.label_smoothing == 0.2
         assert config.loss.auxiliary == {}
-    assert config_from_dict({"loss": ["arcface", "label_smoothing"]}).head.label_smoothing == 0.1
+    for entry in ("label_smoothing", {"Label_Smoothing": {}}):
+        assert config_from_dict({"loss": ["arcface", entry]}).head.label_smoothing == 0.1
+    with pytest.raises(InputError, match="no parameter 'smothing'"):
+        config_from_dict({"loss": ["arcface", {"label_smoothing": {"smothing": 0.2}}]})
     with pytest.raises(InputError, match="both given"):
         make(noise_set, {"label_smoothing": 0.1}, head={"label_smoothing": 0.2})
     with pytest.raises(InputError, match=r"at most 0\.9"):
         make(noise_set, {"label_smoothing": 1.5})
+    with pytest.raises(InputError, match=r"at most 0\.9"):
+        make(noise_set, {"label_smoothing": {"smoothing": 1.5}})
     with pytest.raises(InputError, match="focal"):
-        make(noise_set, {"focal": {}}, head={"label_smoothing": 0.2})
+        make(noise_set, {"Focal": {}}, head={"label_smoothing": 0.2})
 
 
 def weights(trainer):

@@ -16,7 +16,9 @@ In a recipe: ``loss: [arcface, {center: 0.01}]``. Importing this package does no
 
 import importlib
 
+from ...errors import InputError
 from ...registry import import_modules
+from .._margin import LOSSES
 from ._base import AUXILIARY, Auxiliary
 
 __all__ = [
@@ -55,7 +57,17 @@ def get_auxiliary(name, **params):
     >>> get_auxiliary("center", weight=0.003)
     Center(weight=0.003, alpha=0.5)
     """
-    return AUXILIARY.get(name)(**params)
+    return AUXILIARY.get(resolve_auxiliary(name))(**params)
+
+
+def resolve_auxiliary(name):
+    """Return the registered name for a name in any case or an alias; see `get_auxiliary`."""
+    if name not in AUXILIARY and name in LOSSES:
+        raise InputError(
+            f"{name!r} is the loss of a head, not an auxiliary loss; a run has one of them, which "
+            f"stands first: loss: [{name}, ...]"
+        )
+    return AUXILIARY.resolve(name)
 
 
 def list_auxiliary(pattern="*"):

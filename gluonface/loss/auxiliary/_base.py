@@ -5,20 +5,9 @@ from ...parameters import Parameter, declare
 from ...registry import Registry
 from .._loss import Loss
 
-__all__ = ["AUXILIARY", "Auxiliary", "Flag", "Whole", "declare", "weight_parameter"]
+__all__ = ["AUXILIARY", "Auxiliary", "Flag", "declare", "weight_parameter"]
 
 AUXILIARY = Registry("auxiliary loss")
-
-
-class Whole(Parameter):
-    """A parameter that is a whole number."""
-
-    def check(self, owner, name, value):
-        """Return `value` as int, or raise `InputError` saying what is allowed."""
-        value = super().check(owner, name, value)
-        if value != int(value):
-            raise InputError(f"{owner}: {name}={value!r} is not allowed; it must be whole")
-        return int(value)
 
 
 class Flag(Parameter):

@@ -3,11 +3,11 @@
 import numbers
 
 from ...errors import InputError
-from . import get_auxiliary
+from . import get_auxiliary, resolve_auxiliary
 from ._base import AUXILIARY
 from ._embedding import gather_batch
 
-__all__ = ["Auxiliaries", "read_entry"]
+__all__ = ["Auxiliaries", "read_entries", "read_entry"]
 
 
 class Auxiliaries:
@@ -29,17 +29,10 @@ class Auxiliaries:
     """
 
     def __init__(self, entries, num_classes, embedding_size, comm=None, ctx=None, seed=0):
-        self.members = {}
-        for key, value in entries.items():
-            name = AUXILIARY.resolve(key)
-            if name in self.members:
-                raise InputError(f"the auxiliary loss {name!r} is given twice")
-            if AUXILIARY.get(name).kind == "logits":
-                raise InputError(
-                    f"{name} is part of the head; set head.label_smoothing in place of it"
-                )
-            loss = get_auxiliary(name, **read_entry(name, value))
-            self.members[name] = loss.initialize(num_classes, embedding_size, comm, ctx, seed)
+        self.members = {
+            name: loss.initialize(num_classes, embedding_size, comm, ctx, seed)
+            for name, loss in read_entries(entries).items()
+        }
         self.comm, self.ctx = comm, ctx
         self.last = {}
 
@@ -132,6 +125,19 @@ class Auxiliaries:
 
     def __repr__(self):
         return f"Auxiliaries({', '.join(map(repr, self.members.values()))})"
+
+
+def read_entries(entries):
+    """Return {name: Auxiliary}, not yet initialised, of the entries that `Auxiliaries` takes."""
+    losses = {}
+    for key, value in entries.items():
+        name = resolve_auxiliary(key)
+        if name in losses:
+            raise InputError(f"the auxiliary loss {name!r} is given twice")
+        if AUXILIARY.get(name).kind == "logits":
+            raise InputError(f"{name} is part of the head; set head.label_smoothing in place of it")
+        losses[name] = get_auxiliary(name, **read_entry(name, value))
+    return losses
 
 
 def read_entry(name, value):

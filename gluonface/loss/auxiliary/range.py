@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._base import AUXILIARY, Flag, Parameter, Whole, declare, weight_parameter
+from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import pair_distances, root, squared
 
@@ -73,7 +73,13 @@ class Range(EmbeddingLoss):
         weight=weight_parameter(1.0),
         alpha=Parameter(5e-5, "factor of the distances within classes", low=0.0, why=WHY),
         beta=Parameter(1e-4, "factor of the distance between classes", low=0.0, why=WHY),
-        k=Whole(2, "how many distances of a class count", low=1, why="it takes the k largest"),
+        k=Parameter(
+            2,
+            "how many distances of a class count",
+            low=1,
+            whole=True,
+            why="it takes the k largest",
+        ),
         margin=Parameter(
             2e4,
             "distance from which class means are left alone",
