@@ -30,6 +30,10 @@ def add_arguments(parser):
                 "gluonface.cli.eval_identification",
                 "look for probes in a gallery: rank-k, mAP, TPIR at FPIR",
             ),
+            "nist": (
+                "gluonface.cli.eval_nist",
+                "NIST's error rates: FNMR at FMR, FNIR at FPIR, groups at one threshold",
+            ),
             "folder": (
                 "gluonface.cli.eval_folder",
                 "your own faces: a directory with a folder for each person",

@@ -2,6 +2,7 @@
 
 __all__ = [
     "add_arguments",
+    "add_fpirs",
     "add_model_arguments",
     "combined",
     "command",
@@ -10,6 +11,7 @@ __all__ = [
     "finish",
     "no_model",
     "open_model",
+    "pair_bar",
     "product_for",
     "search_entries",
 ]
@@ -49,8 +51,25 @@ def add_model_arguments(parser, images):
     )
 
 
-def add_arguments(parser, fars, bootstrap="people"):
-    """Add the options for rates and output."""
+def add_fpirs(group, default):
+    """Add the option for the rates of a search."""
+    group.add_argument(
+        "--fpirs",
+        type=float,
+        nargs="+",
+        default=list(default),
+        metavar="FPIR",
+        help="false-positive identification rates, as fractions, where some probes are of nobody "
+        f"in the gallery (default: {' '.join(f'{rate:g}' for rate in default)})",
+    )
+
+
+def add_arguments(parser, fars, bootstrap="people", rates=("--fars", "FAR", "false-accept rates")):
+    """Add the options for rates and output.
+
+    `fars` says what the default of the rates is; None: the protocol has no such option. `rates`
+    is that option, its metavar and what it is.
+    """
     group = parser.add_argument_group("figures and output")
     group.add_argument(
         "--flip",
@@ -59,13 +78,15 @@ def add_arguments(parser, fars, bootstrap="people"):
         help="sum: add the mirrored image's output before normalising; none: the image alone "
         "(default: sum where mirrored outputs are at hand)",
     )
-    group.add_argument(
-        "--fars",
-        type=float,
-        nargs="+",
-        metavar="FAR",
-        help=f"false-accept rates, as fractions (default: {fars})",
-    )
+    if fars is not None:
+        group.add_argument(
+            rates[0],
+            dest="fars",
+            type=float,
+            nargs="+",
+            metavar=rates[1],
+            help=f"{rates[2]}, as fractions (default: {fars})",
+        )
     group.add_argument(
         "--bootstrap",
         type=int,
@@ -112,7 +133,6 @@ def no_model(args, stored):
 def open_model(args):
     """Return (embedder, key of its files or None, communicator or None)."""
     import hashlib
-    import re
 
     from ..deploy import Embedder
     from ..deploy.sources import find_source
@@ -126,7 +146,7 @@ def open_model(args):
         from ..parallel import Horovod
 
         comm = Horovod()
-    ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
+    ctx = args.ctx
     if comm is not None and ctx is None:
         from .._compat import mx
 
@@ -176,22 +196,25 @@ def combined(args, e, f):
 def product_for(args):
     """Return the product function: on the GPU when --ctx names one, else NumPy's."""
     if not (args.ctx or "").startswith("gpu"):
+        if args.ctx and not args.ctx.startswith("cpu"):
+            from ..errors import InputError
+
+            raise InputError(f"--ctx is {args.ctx!r}; expected cpu, gpu0, gpu1, ...")
         from ..evaluation.features import multiply
 
         return multiply
-    import re
-
-    from .._compat import mx
+    from ..deploy import embedder
     from ..deploy.products import DeviceProduct
-    from ..errors import InputError
 
-    match = re.fullmatch(r"gpu[:(]?(\d*)\)?", args.ctx)
-    if match is None:
-        raise InputError(f"--ctx is {args.ctx!r}; expected cpu, gpu0, gpu1, ...")
-    number = int(match[1] or 0)
-    if number >= mx.context.num_gpus():
-        raise InputError(f"--ctx {args.ctx}: MXNet sees {mx.context.num_gpus()} GPUs")
-    return DeviceProduct(mx.gpu(number))
+    return DeviceProduct(embedder.context_of(args.ctx))
+
+
+def pair_bar(images):
+    """Return a progress bar over all unordered pairs of images."""
+    import tqdm
+
+    pairs = images * (images - 1) // 2
+    return tqdm.tqdm(total=pairs, unit="pair", unit_scale=True, desc="pairs", disable=None)
 
 
 def entries_of(names, pictures=None, word="image"):
@@ -254,7 +277,7 @@ def finish(args, outcomes, card=None, inputs=None, flip=None, entries=None):
             outcome,
             name=outcome.name or args.name,
             inputs={**outcome.inputs, **(inputs or {})},
-            flip=flip,
+            flip=outcome.flip or flip,
             model=card and card.get("source"),
             preprocessing=card and card.get("preprocessing"),
         )

@@ -1,13 +1,12 @@
 """`gluonface eval identification`: look for probes in a gallery, as TinyFace does."""
 
-from . import eval_common
+from . import eval_common, eval_faces
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "add_sides", "load_sides", "run"]
 
 
-def add_arguments(parser):
-    """Add the options of this command to `parser`."""
-    group = parser.add_argument_group("lists")
+def add_sides(group):
+    """Add the options that name the gallery and the probes."""
     group.add_argument(
         "--gallery",
         metavar="FILE",
@@ -16,62 +15,45 @@ def add_arguments(parser):
     group.add_argument(
         "--probes", metavar="FILE", help="the same; unknown people may be among them"
     )
+    for side in ("gallery", "probe"):
+        group.add_argument(
+            f"--{side}-embeddings",
+            metavar="FILE",
+            help="stored features: .npz with e or embedding (f of the mirrors, path), or .npy; "
+            "identities from the array identity, or from the list",
+        )
+
+
+def add_arguments(parser):
+    """Add the options of this command to `parser`."""
+    group = parser.add_argument_group("gallery and probes")
+    add_sides(group)
     group.add_argument(
         "--unique-gallery", action="store_true", help="an identity may be in the gallery once only"
     )
     group.add_argument(
         "--ranks", type=int, nargs="+", default=[1, 5, 10, 20], metavar="K", help="for rank-K"
     )
-    group.add_argument(
-        "--fpirs",
-        type=float,
-        nargs="+",
-        default=[0.001, 0.01, 0.1],
-        metavar="FPIR",
-        help="false-positive identification rates, when some probes are of nobody in the gallery",
-    )
+    eval_common.add_fpirs(group, (0.001, 0.01, 0.1))
     eval_common.add_model_arguments(parser, "aligned faces, by the paths of both lists")
-    stored = parser.add_argument_group("from stored features")
-    for side in ("gallery", "probe"):
-        stored.add_argument(
-            f"--{side}-embeddings",
-            metavar="FILE",
-            help=".npz with e or embedding (f of the mirrors, path), or .npy; identities from the "
-            "array identity, or from the list",
-        )
-    eval_common.add_arguments(parser, "not used here", "probe identities")
+    eval_common.add_arguments(parser, None, "probe identities")
 
 
 def run(args):
     """Search, print, write; return the exit status."""
     import numpy as np
 
-    from ..errors import InputError
     from ..evaluation import identification
-    from ..files import sha256
 
-    stored = eval_common.no_model(args, ("--gallery-embeddings", args.gallery_embeddings))
-    if stored and not args.probe_embeddings:
-        raise InputError("--probe-embeddings is missing")
-    if not stored and not (args.gallery and args.probes):
-        raise InputError("--gallery and --probes are needed: lists of image path and identity")
-    model = None if stored else eval_common.open_model(args)
-    inputs = {file: sha256(file) for file in (args.gallery, args.probes) if file}
-    sides = {}
-    for side, file, features in (
-        ("gallery", args.gallery, args.gallery_embeddings),
-        ("probes", args.probes, args.probe_embeddings),
-    ):
-        sides[side] = _side(args, model, side, file, features, inputs)
-    if sides["gallery"] is None:
+    held = load_sides(args)
+    if held is None:
         return 0  # a rank that only helped
-    gallery, gallery_ids, flip, of_gallery = sides["gallery"]
-    probes, probe_ids, _, of_probes = sides["probes"]
+    gallery, probes = held
     outcome = identification.evaluate(
-        probes,
-        gallery,
-        probe_ids,
-        gallery_ids,
+        probes.features,
+        gallery.features,
+        probes.identity,
+        gallery.identity,
         ranks=args.ranks,
         fpirs=args.fpirs,
         unique=args.unique_gallery,
@@ -79,39 +61,36 @@ def run(args):
         product=eval_common.product_for(args),
         dtype=np.dtype(args.precision).type,
     )
-    card = model and {**model[0].card, "source": args.model}
-    entries = eval_common.search_entries(of_probes, of_gallery)
-    return eval_common.finish(args, [outcome], card, inputs, flip, entries)
+    return finish(args, outcome, gallery, probes)
 
 
-def _side(args, model, side, file, features, inputs):
-    """Return features, identities, flip form and what a report shows of one side.
-
-    None on a helping rank.
-    """
+def load_sides(args):
+    """Return the `eval_faces.Faces` of gallery and probes, or None on a rank that only helps."""
     from ..errors import InputError
-    from ..evaluation.pictures import Pictures, read_list
-    from ..evaluation.stored import load_features
 
-    names = identity = None
-    if file:
-        names, identity = read_list(file, 2, "image path, identity")
-    if model is not None:
-        pictures = Pictures(args.images, names)
-        found = eval_common.embed(args, model, pictures, side)
-        if found is None:
-            return None
-        inputs[f"{side} (pixels)"] = found.sha256
-        features, flip = eval_common.combined(args, found.e, found.f)
-        return features, identity, flip, eval_common.entries_of(names, pictures)
-    held = load_features(features)
-    if names is not None:
-        held = held.arranged(names, file)
-    elif "identity" in held.arrays:
-        identity = held.arrays["identity"]
-    else:
-        raise InputError(f"{held.path} has no array identity, and there is no list for the {side}")
-    inputs[held.path.name] = held.sha256
-    features, flip = eval_common.combined(args, held.e, held.f)
-    word = "gallery entry" if side == "gallery" else "probe"
-    return features, identity, flip, eval_common.entries_of(held.names, word=word)
+    stored = eval_common.no_model(args, ("--gallery-embeddings", args.gallery_embeddings))
+    if stored and not args.probe_embeddings:
+        raise InputError("--probe-embeddings is missing")
+    if not stored and args.probe_embeddings:
+        raise InputError("--probe-embeddings goes with --gallery-embeddings, without a model")
+    if not stored and not (args.gallery and args.probes):
+        raise InputError("--gallery and --probes are needed: lists of image path and identity")
+    model = None if stored else eval_common.open_model(args)
+    gallery = eval_faces.load(args, model, args.gallery, args.gallery_embeddings, "gallery")
+    probes = eval_faces.load(args, model, args.probes, args.probe_embeddings, "probes")
+    if gallery is None:
+        return None
+    eval_faces.one_flip(gallery, probes)
+    return gallery, probes
+
+
+def finish(args, outcome, gallery, probes):
+    """Print and write the outcome of a search; return the exit status."""
+    return eval_common.finish(
+        args,
+        [outcome],
+        gallery.card,
+        {**gallery.inputs, **probes.inputs},
+        probes.flip,
+        eval_common.search_entries(probes.entry, gallery.entry),
+    )

@@ -1,6 +1,6 @@
 """`gluonface eval ifrt`: all-to-all verification within groups and of the whole set."""
 
-from . import eval_common
+from . import eval_common, eval_faces
 
 __all__ = ["add_arguments", "run"]
 
@@ -17,125 +17,95 @@ def add_arguments(parser):
     group.add_argument(
         "--mask",
         nargs=2,
-        metavar=("MASKED.npz", "PLAIN.npz"),
-        help="stored features with identity: each masked face against each unmasked one",
+        metavar=("MASKED", "PLAIN"),
+        help="each masked face against each unmasked one: two lists of image path and identity, "
+        "or with --embeddings two .npz of stored features with identity",
     )
-    eval_common.add_model_arguments(parser, "aligned faces, by the paths of the list")
+    group.add_argument(
+        "--children",
+        metavar="FILE",
+        help="all pairs of the children's set: a list of image path and identity, or with "
+        "--embeddings a .npz of stored features with identity",
+    )
+    eval_common.add_model_arguments(parser, "aligned faces, by the paths of all lists")
     stored = parser.add_argument_group("from stored features")
     stored.add_argument(
         "--embeddings",
         metavar="FILE",
         help=".npz with e or embedding (f of the mirrors, identity, group, path), or .npy",
     )
-    eval_common.add_arguments(parser, "1e-6 1e-5 1e-4")
+    eval_common.add_arguments(parser, "1e-6 1e-5 1e-4; 1e-4 of --mask and --children")
 
 
 def run(args):
     """Compare all pairs, print, write; return the exit status."""
     import numpy as np
 
-    from ..errors import InputError
     from ..evaluation import ifrt
-    from ..files import sha256
 
     stored = eval_common.no_model(args, ("--embeddings", args.embeddings))
-    if not stored and not args.list:
-        raise InputError("--list is missing: it says who is on the images, and their group")
-    held = _stored(args) if stored else _embedded(args)
-    if held is None:
+    model = None if stored else eval_common.open_model(args)
+    sets = _load(args, model)
+    if any(side is None for sides in sets.values() for side in sides):
         return 0  # a rank that only helped
-    e, f, identity, group, card, inputs, entry = held
-    if args.list:
-        inputs[args.list] = sha256(args.list)
-    features, flip = eval_common.combined(args, e, f)
-    dtype = np.dtype(args.precision).type
-    product = eval_common.product_for(args)
-    with _bar(len(features)) as bar:
+    (faces,) = sets["ALL"]
+    options = {
+        "draws": args.bootstrap,
+        "dtype": np.dtype(args.precision).type,
+        "product": eval_common.product_for(args),
+    }
+    with eval_common.pair_bar(len(faces.features)) as bar:
         whole = ifrt.evaluate(
-            features,
-            identity,
-            group,
+            faces.features,
+            faces.identity,
+            faces.group,
             fars=args.fars or ifrt.DEFAULT_FARS,
-            draws=args.bootstrap,
-            product=product,
-            dtype=dtype,
             progress=bar.update,
+            **options,
         )
     outcomes = [whole]
     if args.mask:
-        outcomes.append(_mask(args, whole, dtype, product, inputs))
-    masked = eval_common.entries_of(None, word="masked face")
-    plain = eval_common.entries_of(None, word="plain face")
+        masked, plain = sets["Mask"]
+        outcome = ifrt.evaluate_mask(
+            masked.features, masked.identity, plain.features, plain.identity, **options
+        )
+        outcomes.append(ifrt.with_ranking_score(outcome, whole))
+    if args.children:
+        (children,) = sets["Children"]
+        outcomes.append(ifrt.evaluate_children(children.features, children.identity, **options))
+    inputs = {}
+    for sides in sets.values():
+        for side in sides:
+            inputs.update(side.inputs)
 
     def entries(outcome, hard):
-        one, other = (masked, plain) if outcome.name == "Mask" else (entry, entry)
-        return one(hard.a), other(hard.b)
+        sides = sets.get(outcome.name, sets["ALL"])
+        return sides[0].entry(hard.a), sides[-1].entry(hard.b)
 
-    return eval_common.finish(args, outcomes, card, inputs, flip, entries)
-
-
-def _bar(images):
-    import tqdm
-
-    return tqdm.tqdm(
-        total=images * (images - 1) // 2, unit="pair", unit_scale=True, desc="pairs", disable=None
-    )
+    return eval_common.finish(args, outcomes, faces.card, inputs, faces.flip, entries)
 
 
-def _embedded(args):
-    from ..evaluation.pictures import Pictures, read_list
-
-    names, identity, group = read_list(args.list, 3, "image path, identity, group")
-    pictures = Pictures(args.images, names)
-    model = eval_common.open_model(args)
-    found = eval_common.embed(args, model, pictures)
-    if found is None:
-        return None
-    card = {**model[0].card, "source": args.model}
-    entry = eval_common.entries_of(names, pictures)
-    return found.e, found.f, identity, group, card, {"images (pixels)": found.sha256}, entry
-
-
-def _stored(args):
-    from ..evaluation.pictures import read_list
-    from ..evaluation.stored import load_features
-
-    held = load_features(args.embeddings)
-    if args.list:
-        names, identity, group = read_list(args.list, 3, "image path, identity, group")
-        held = held.arranged(names, args.list)
-    else:
-        identity, group = _labels(held, ("identity", "group"))
-    entry = eval_common.entries_of(held.names)
-    return held.e, held.f, identity, group, None, {held.path.name: held.sha256}, entry
+def _load(args, model):
+    """Return the `eval_faces.Faces` of each test by its name, a side or two."""
+    wanted = {"ALL": [("images", args.list, args.embeddings, "must")]}
+    if args.mask:
+        sides = zip(("masked faces", "plain faces"), args.mask)
+        wanted["Mask"] = [_either(model, what, file) for what, file in sides]
+    if args.children:
+        wanted["Children"] = [_either(model, "children", args.children)]
+    found = {
+        name: [
+            eval_faces.load(args, model, file, stored, what, group)
+            for what, file, stored, group in sides
+        ]
+        for name, sides in wanted.items()
+    }
+    every = [side for sides in found.values() for side in sides if side is not None]
+    if every:
+        eval_faces.one_flip(*every)
+    return found
 
 
-def _labels(held, names):
-    from ..errors import InputError
-
-    missing = [name for name in names if name not in held.arrays]
-    if missing:
-        raise InputError(f"{held.path} has no array {' and no array '.join(missing)}")
-    return [held.arrays[name] for name in names]
-
-
-def _mask(args, whole, dtype, product, inputs):
-    """Return the outcome of the mask test, with IFRT's figure for ranking where it exists."""
-    import dataclasses
-
-    from ..evaluation import ifrt
-    from ..evaluation.stored import load_features
-
-    sides = []
-    for path in args.mask:
-        held = load_features(path)
-        inputs[held.path.name] = held.sha256
-        features, _ = eval_common.combined(args, held.e, held.f)
-        sides += [features, *_labels(held, ("identity",))]
-    outcome = ifrt.evaluate_mask(*sides, dtype=dtype, product=product)
-    strict = {p.target: p for p in whole.points if p.convention == "strict"}
-    if 1e-6 in strict:
-        score = ifrt.ranking_score(outcome.points[0], strict[1e-6])
-        measures = {**outcome.measures, "0.25 Mask + 0.75 ALL": score}
-        outcome = dataclasses.replace(outcome, measures=measures)
-    return outcome
+def _either(model, what, file):
+    """Return a list's or a feature file's place among the arguments of `eval_faces.load`."""
+    return (what, None, file, "no") if model is None else (what, file, None, "no")

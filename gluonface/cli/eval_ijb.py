@@ -36,14 +36,7 @@ def add_arguments(parser):
         action="store_true",
         help="1:N also as the older ijb_1n.py has it, for comparing with its tables alone",
     )
-    group.add_argument(
-        "--fpirs",
-        type=float,
-        nargs="+",
-        default=[0.01, 0.1],
-        metavar="FPIR",
-        help="false-positive identification rates of 1:N",
-    )
+    eval_common.add_fpirs(group, (0.01, 0.1))
     eval_common.add_model_arguments(
         parser, "the loose crops; they are aligned with the five points of the lists"
     )
@@ -182,7 +175,7 @@ def _search(args, ids, units, probe_file, product, inputs):
         )
     ]
     if args.joint:
-        found.append(ijb.identify_jointly(ids, units, probes, galleries))
+        found.append(ijb.identify_jointly(ids, units, probes, galleries, product=product))
     return found
 
 

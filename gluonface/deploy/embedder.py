@@ -81,9 +81,9 @@ class Embedder:
         if found.kind == "onnx":
             runner, card = _load_onnx(found, ctx, engine)
         elif found.kind == "symbol":
-            runner, card = _load_symbol(found, _context(ctx), engine)
+            runner, card = _load_symbol(found, context_of(ctx), engine)
         else:
-            runner, card = _load_zoo(found, _context(ctx), engine)
+            runner, card = _load_zoo(found, context_of(ctx), engine)
         model = cls(runner, card)
         logger.info(
             "%s (%d-d) runs with %s, %d threads; %s",
@@ -221,8 +221,8 @@ def _check_images(images, size):
     return images
 
 
-def _context(ctx):
-    """Return an mx.Context for what the user said."""
+def context_of(ctx):
+    """Return an mx.Context for what the user said: cpu, gpu, gpu0, gpu(1), a context, or None."""
     if ctx is None:
         return mx.gpu(0) if mx.context.num_gpus() else mx.cpu()
     if isinstance(ctx, mx.Context):
@@ -230,7 +230,7 @@ def _context(ctx):
     else:
         match = re.fullmatch(r"(cpu|gpu)[:(]?(\d*)\)?", str(ctx))
         if match is None:
-            raise InputError(f"ctx is {ctx!r}; expected cpu, gpu or gpu(NUMBER)")
+            raise InputError(f"ctx is {ctx!r}; expected cpu, gpu or gpu(NUMBER), such as gpu0")
         kind, rest = match.groups()
         number = int(rest or 0)
     if kind == "gpu" and number >= mx.context.num_gpus():

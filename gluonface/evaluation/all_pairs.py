@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from ..errors import InputError
-from . import collected
+from . import bootstrap, collected
 from .collected import Pairs, finish
 from .features import (
     COLLAPSED,
@@ -65,6 +65,7 @@ def compare_all(
     fars : sequence of float
     reference : str, optional
         The group whose strict thresholds all are judged at in ``errors``. Default: all together.
+        Intervals of FNMR there hold the threshold fixed.
     draws : int, default 0
         Bootstrap draws of identities.
     product, dtype
@@ -144,8 +145,11 @@ def compare_all(
     if groups.size:
         setting = (found if reference is None else parts[reference]).points
         limits = {p.target: p.threshold for p in setting if p.convention == "strict"}
-        again = _Again(product, units, person, failed)
+        again = _Again(product, units, person, failed, owner, draws)
         errors = {None: _errors_at(limits, None, whole, edges, again)}
+        if reference is None:  # its own threshold: that it is drawn too is in the interval
+            own_points = [p for p in found.points if p.convention == "strict"]
+            errors[None] = tuple(of_point(p, dtype) for p in own_points)
         for number, name in enumerate(map(str, groups)):
             inside = [edge for edge in edges if own[edge[0]] == number]
             errors[name] = _errors_at(limits, name, collectors[number], inside, again)
@@ -162,6 +166,8 @@ class _Again:
     units: object
     person: np.ndarray
     failed: object
+    owner: np.ndarray
+    draws: int
 
     def count_above(self, limits, edges):
         """Count the different pairs above each of `limits` in the upper triangle of `edges`."""
@@ -179,7 +185,7 @@ class _Again:
 
 def _errors_at(thresholds, name, pairs, edges, again):
     """Return the `nist.ErrorRate` of one group at given strict thresholds, by target."""
-    genuine = pairs.same()[0]
+    genuine, rows, _ = pairs.same()
     if not len(genuine) or not pairs.different or not thresholds:
         return ()
     limits = np.array(list(thresholds.values()))
@@ -188,8 +194,12 @@ def _errors_at(thresholds, name, pairs, edges, again):
         wrong = [int(np.count_nonzero(scores > limit)) for limit in limits]
     else:  # worse than what set the threshold: its scores have to be counted again
         wrong = again.count_above(limits, edges)
+    spans = [(None, None)] * len(limits)
+    if again.draws:
+        hits, mate = genuine[:, None] > limits, again.owner[rows]
+        spans = bootstrap.share_intervals(hits, mate, int(again.owner.max()) + 1, again.draws)
     errors = []
-    for target, limit, number in zip(thresholds, limits, wrong):
+    for target, limit, number, (low, high) in zip(thresholds, limits, wrong, spans):
         point = OperatingPoint(
             target=target,
             tar=float(np.mean(genuine > limit)),
@@ -200,6 +210,8 @@ def _errors_at(thresholds, name, pairs, edges, again):
             same=len(genuine),
             different=pairs.different,
             convention="strict",
+            low=low,
+            high=high,
         )
         errors.append(of_point(point, genuine.dtype.type, name))
     return tuple(errors)

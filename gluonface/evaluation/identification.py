@@ -65,6 +65,7 @@ def assess(
     fpirs=DEFAULT_FPIRS,
     depth=1,
     unique=False,
+    lost=0.0,
     draws=0,
     product=multiply,
     dtype=np.float32,
@@ -87,6 +88,8 @@ def assess(
         For TPIR the mate has to be among so many best.
     unique : bool, default False
         Whether a gallery with two entries of one identity is an error, as it is for IJB.
+    lost : float, default 0
+        Best score of a non-mated probe that is a zero vector.
     draws : int, default 0
         Bootstrap draws of probe identities for 95 % intervals; 0 for none.
     product, dtype
@@ -134,6 +137,7 @@ def assess(
     found = search(probes, gallery, *numbers, product=product)
     failed = ~probes.any(axis=1)
     found.ahead[failed], found.precision[failed] = _NEVER, 0  # a failure finds nobody
+    found.other[failed] = lost
     if not found.mated.any():
         raise InputError("no probe has its identity in the gallery: nothing can be found")
     rates, searches = rank_rates(found, ranks), search_rates(found, fpirs, depth)

@@ -13,9 +13,19 @@ from .all_pairs import compare_all, compare_cross
 from .features import multiply
 from .operating import OperatingPoint
 
-__all__ = ["DEFAULT_FARS", "MASK_FAR", "evaluate", "evaluate_mask", "ranking_score"]
+__all__ = [
+    "ALL_FAR",
+    "DEFAULT_FARS",
+    "MASK_FAR",
+    "evaluate",
+    "evaluate_children",
+    "evaluate_mask",
+    "ranking_score",
+    "with_ranking_score",
+]
 
 DEFAULT_FARS = (1e-6, 1e-5, 1e-4)
+ALL_FAR = 1e-6
 MASK_FAR = 1e-4  # also of the children's test
 
 
@@ -90,7 +100,45 @@ def ranking_score(mask, everything):
     return 0.25 * mask.tar + 0.75 * everything.tar
 
 
+def with_ranking_score(mask, whole):
+    """Return the outcome of the mask test with the `ranking_score` among its measures.
+
+    That needs the strict TAR of `whole` at 1e-6; without it the outcome stays as it is.
+    """
+    strict = {p.target: p for p in whole.points if p.convention == "strict"}
+    own = {p.target: p for p in mask.points if p.convention == "strict"}
+    if ALL_FAR not in strict or MASK_FAR not in own:
+        return mask
+    score = ranking_score(own[MASK_FAR], strict[ALL_FAR])
+    return dataclasses.replace(mask, measures={**mask.measures, "0.25 Mask + 0.75 ALL": score})
+
+
 def evaluate_mask(masked, masked_identity, plain, plain_identity, *, fars=(MASK_FAR,), **kwargs):
-    """Verify each masked face against each unmasked one."""
+    """Verify each masked face against each unmasked one.
+
+    Parameters
+    ----------
+    masked, plain : array_like, shape (n, D) and (m, D)
+    masked_identity, plain_identity : array_like
+    fars, **kwargs
+        As for `all_pairs.compare_cross`.
+
+    Returns
+    -------
+    Outcome
+        Named "Mask".
+    """
     outcome = compare_cross(masked, masked_identity, plain, plain_identity, fars=fars, **kwargs)
-    return dataclasses.replace(outcome, protocol="IFRT", name="Mask")
+    counts = dict(outcome.counts)
+    counts = {"masked": counts.pop("one"), "plain": counts.pop("other"), **counts}
+    return dataclasses.replace(
+        outcome, protocol="IFRT", name="Mask", counts=counts, settings={"pairs": "masked x plain"}
+    )
+
+
+def evaluate_children(features, identity, *, fars=(MASK_FAR,), **kwargs):
+    """Verify all unordered pairs of the children's set; see `all_pairs.compare_all`."""
+    outcome, _ = compare_all(features, identity, fars=fars, **kwargs)
+    return dataclasses.replace(
+        outcome, protocol="IFRT", name="Children", settings={"pairs": "unordered"}
+    )

@@ -168,7 +168,9 @@ def identify(
     )
 
 
-def identify_jointly(ids, units, probes, galleries, *, ranks=(1, 5, 10), shares=(1e-2, 1e-1)):
+def identify_jointly(
+    ids, units, probes, galleries, *, ranks=(1, 5, 10), shares=(1e-2, 1e-1), product=multiply
+):
     """Search in all galleries together as InsightFace's older ``ijb_1n.py`` does.
 
     Its "FAR" is no rate of false accepts: for a share f the threshold is the ceil(probes x f) -th
@@ -185,14 +187,14 @@ def identify_jointly(ids, units, probes, galleries, *, ranks=(1, 5, 10), shares=
     at = places(ids, templates, "the galleries", "entry")
     outcome, _ = assess(
         units[probe_at], units[at], probes[1], subjects, ranks=ranks, unique=True,
-        dtype=units.dtype.type, protocol="IJB 1:N, galleries joined (ijb_1n.py)",
+        product=product, dtype=units.dtype.type, protocol="IJB 1:N, galleries joined (ijb_1n.py)",
     )  # fmt: skip
     budget = [max(1, math.ceil(len(probe_at) * share)) for share in shares]
     tail = Tail(max(budget), units.dtype)
     mates = []
     for start in range(0, len(probe_at), 512):
         rows = probe_at[start : start + 512]
-        tile = units[rows] @ units[at].T
+        tile = np.array(product(units[rows], units[at]))
         mate = probes[1][start : start + 512][:, None] == subjects
         mates.append(tile[mate])
         tail.add(np.where(mate, -np.inf, tile), count=tile.size - np.count_nonzero(mate))

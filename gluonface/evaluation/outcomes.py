@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 
+_ROUNDING = 1e-3
+
+
 @dataclasses.dataclass(frozen=True)
 class RankRate:
     """Share of probes whose mate is among the `rank` best.
@@ -201,7 +204,7 @@ class Outcome:
 
 
 def count_scores(genuine, impostor, sample=None, share=1.0, bins=200):
-    """Return the `Histogram` of cosines; minus infinity, a failure, is left out.
+    """Return the `Histogram` of scores; minus infinity, a failure, is left out.
 
     Parameters
     ----------
@@ -211,14 +214,21 @@ def count_scores(genuine, impostor, sample=None, share=1.0, bins=200):
     sample : tails.Sample, optional
         Counts of a `share` of the different pairs, in the same bins.
     """
-    edges = np.linspace(-1, 1, bins + 1)
     own = genuine[np.isfinite(genuine)]
-    same = np.histogram(np.clip(own, -1, 1), edges)[0]
     if sample is not None:
+        same = np.histogram(np.clip(own, -1, 1), sample.edges)[0]
         return Histogram(sample.edges, same, sample.counts, float(share))
+    others = impostor[np.isfinite(impostor)]
+    ends = [own.min(initial=np.inf), own.max(initial=-np.inf), *others[:1], *others[-1:]]
+    ends = [float(end) for end in ends if np.isfinite(end)]
+    low, high = min(ends, default=0.0), max(ends, default=0.0)
+    if low > -1 - _ROUNDING and high < 1 + _ROUNDING:
+        low, high = -1.0, 1.0  # cosines; scores of another kind have a range of their own
+    edges = np.linspace(low, high, bins + 1)
+    same = np.histogram(np.clip(own, low, high), edges)[0]
     inner = edges[1:-1].astype(impostor.dtype)
-    above = len(impostor) - np.searchsorted(impostor[::-1], inner, side="left")
-    above = np.concatenate([[len(impostor)], above, [0]])
+    above = len(others) - np.searchsorted(others[::-1], inner, side="left")
+    above = np.concatenate([[len(others)], above, [0]])
     return Histogram(edges, same, above[:-1] - above[1:])
 
 

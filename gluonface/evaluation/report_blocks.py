@@ -110,7 +110,9 @@ def rank_table(ranks):
 
 def error_rate_table(errors):
     """Return the table of NIST's error rates."""
-    return _page.table(nist.error_rows(errors), 1, "Error rates as NIST states them")
+    rows = nist.error_rows(errors)
+    words = 1 + ("group" in rows[0])
+    return _page.table(rows, words, "Error rates as NIST states them")
 
 
 def group_table(outcome):
@@ -266,13 +268,15 @@ def jpeg(image):
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def verdict(hard, points):
+def verdict(hard, points, rate="FAR"):
     """Say at which rates one of the worst pairs is an error.
 
     Parameters
     ----------
     hard : outcomes.Hard
     points : sequence of operating.OperatingPoint
+    rate : str, default "FAR"
+        What the rate is called.
 
     Returns
     -------
@@ -283,13 +287,13 @@ def verdict(hard, points):
     if hard.kind == "highest different":
         wrong = [p.target for p in strict if hard.score > p.threshold]
         if wrong:
-            return f"A false accept from FAR {rate_text(min(wrong))} on.", True
-        return "Accepted at none of the FARs.", False
+            return f"A false accept from {rate} {rate_text(min(wrong))} on.", True
+        return f"Accepted at none of the {rate}s.", False
     if hard.kind == "lowest same":
         wrong = [p.target for p in strict if not hard.score > p.threshold]
         if wrong:
-            return f"A false reject up to FAR {rate_text(max(wrong))}.", True
-        return "Accepted at every FAR.", False
+            return f"A false reject up to {rate} {rate_text(max(wrong))}.", True
+        return f"Accepted at every {rate}.", False
     lead = hard.score - hard.mate_score
     if lead > 0:
         return f"A wrong entry scores {lead:.3f} above the right one, {hard.mate_score:.3f}.", True

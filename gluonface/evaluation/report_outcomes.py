@@ -165,7 +165,9 @@ def _errors(outcome, entries):
         known += [(hard.name_mate, hard.mate)] if hard.mate is not None else []
         names = [name or f"entry {place}" for name, place in known]
         names[: len(shown)] = [entry.name for entry in shown]
-        sentence, wrong = report_blocks.verdict(hard, outcome.points)
+        sentence, wrong = report_blocks.verdict(
+            hard, outcome.points, "FMR" if outcome.errors else "FAR"
+        )
         if hard.mate is None:
             sides, small = None, " and ".join(names)
         else:

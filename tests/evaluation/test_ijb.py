@@ -4,7 +4,14 @@ from reference import ijb as twin
 from reference import verification as pairs_twin
 
 from gluonface.errors import DataError, InputError
-from gluonface.evaluation import identification, ijb, ijb_files, listed_pairs, templates
+from gluonface.evaluation import (
+    bootstrap,
+    identification,
+    ijb,
+    ijb_files,
+    listed_pairs,
+    templates,
+)
 
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 MODES = ("N0D0F0", "N0D0F1", "N0D1F0", "N0D1F1", "N1D0F0", "N1D0F1", "N1D1F0", "N1D1F1")
@@ -420,3 +427,71 @@ def test_gallery_lists(tmp_path):
             ijb_files.read_template_subjects(write(tmp_path / "g.csv", text))
     with pytest.raises(InputError, match="there is no file"):
         ijb_files.read_template_subjects(tmp_path / "none.csv")
+
+
+# ------------------------------------------------------------ intervals of the mean over galleries
+
+
+def two_galleries(seed, people=24, probes=120):
+    rng = np.random.default_rng(seed)
+    centre = rng.normal(size=(people, 6))
+    subjects = rng.integers(0, people, probes)
+    units = np.concatenate(
+        [
+            centre[subjects] + 0.7 * rng.normal(size=(probes, 6)),
+            centre + 0.5 * rng.normal(size=(people, 6)),
+        ]
+    )
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    enrolled = np.arange(people)
+    galleries = {
+        "G1": (probes + enrolled[: people // 2], enrolled[: people // 2]),
+        "G2": (probes + enrolled[people // 2 :], enrolled[people // 2 :]),
+    }
+    return np.arange(len(units)), units, (np.arange(probes), subjects), galleries
+
+
+def test_the_interval_of_the_mean_over_galleries_equals_the_loops():
+    """Subjects are drawn once for both galleries: each draw gives one mean."""
+    ids, units, probes, galleries = two_galleries(0)
+    ranks, fpirs, draws = (1, 5), (0.1, 0.3), 40
+    outcome = ijb.identify(ids, units, probes, galleries, ranks=ranks, fpirs=fpirs, draws=draws)
+    people, person = np.unique(probes[1], return_inverse=True)
+    rank_rates, tpirs = [], []
+    for drawn in bootstrap.draw(len(people), draws):
+        times = np.repeat(np.arange(len(person)), drawn[person])  # each search as often as drawn
+        hits, mated, found = dict.fromkeys(ranks, 0), 0, []
+        for templates_, subjects in galleries.values():
+            score = units[probes[0][times]] @ units[templates_].T
+            own = probes[1][times][:, None] == subjects
+            known = own.any(axis=1)
+            mate = np.where(own, score, -np.inf).max(axis=1)
+            ahead = (np.where(own, -np.inf, score) >= mate[:, None]).sum(axis=1)
+            best = np.where(own, -np.inf, score).max(axis=1)
+            mated += known.sum()
+            for rank in ranks:
+                hits[rank] += (ahead[known] < rank).sum()
+            rates = []
+            for fpir in fpirs:
+                limit = twin.strict_threshold(best[~known].tolist(), fpir)
+                rates.append((known & (ahead == 0) & (mate > limit)).sum() / known.sum())
+            found.append(rates)
+        rank_rates.append([hits[rank] / mated for rank in ranks])
+        tpirs.append(np.mean(found, axis=0))
+    for figures, replicates in (
+        (outcome.ranks, rank_rates),
+        ([s for s in outcome.searches if s.convention == "strict"], tpirs),
+    ):
+        known = np.quantile(replicates, [0.025, 0.975], axis=0)
+        np.testing.assert_allclose([(f.low, f.high) for f in figures], known.T, rtol=0, atol=1e-12)
+    assert all(s.low is None for s in outcome.searches if s.convention == "reference")
+    assert outcome.ranks[0].low < outcome.ranks[0].rate < outcome.ranks[0].high
+
+
+def test_the_mean_is_surer_than_one_gallery():
+    ids, units, probes, galleries = two_galleries(1, people=60, probes=600)
+    outcome = ijb.identify(ids, units, probes, galleries, draws=100)
+    for part in outcome.parts:
+        wide = part.searches[1].high - part.searches[1].low
+        assert outcome.searches[1].high - outcome.searches[1].low < wide
+    assert "95 % interval" in outcome.table()

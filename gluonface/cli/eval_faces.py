@@ -1,0 +1,129 @@
+"""Faces with their labels for `gluonface eval`: embedded from a list of images, or stored."""
+
+import dataclasses
+
+from . import eval_common
+
+__all__ = ["Faces", "load", "one_flip"]
+
+_COLUMNS = ("image path", "identity", "group")
+
+
+@dataclasses.dataclass
+class Faces:
+    """The faces of one list.
+
+    Attributes
+    ----------
+    features : numpy.ndarray, shape (n, D)
+    identity : sequence, of length n
+    group : sequence, of length n, or None
+    flip : str
+        How both views were combined.
+    card : dict or None
+        Of the model.
+    inputs : dict of str to str
+        SHA-256 of what was read.
+    entry : function
+        From a row to the `report_outcomes.Entry` of its image.
+    """
+
+    features: object
+    identity: object
+    group: object
+    flip: str
+    card: object
+    inputs: dict
+    entry: object
+
+
+def load(args, model, file, stored, what="images", group="no"):
+    """Return the `Faces` of a list, or None on a rank that only helps.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    model : tuple or None
+        As `eval_common.open_model` returns it; None for stored features.
+    file : str or None
+        The list: image path, identity and group. Stored features do without if they have the
+        arrays ``identity`` and ``group``.
+    stored : str or None
+        The file of stored features.
+    what : str
+        What they are called.
+    group : {"no", "may", "must"}
+        Whether there are groups.
+    """
+    from ..errors import InputError
+    from ..evaluation.pictures import Pictures
+    from ..evaluation.stored import load_features
+    from ..files import sha256
+
+    if model is not None and not file:
+        raise InputError("--list is missing: it says who is on the images")
+    names, labels = None, {}
+    inputs = {}
+    if file:
+        names, labels = _read(file, group)
+        inputs[file] = sha256(file)
+    if model is not None:
+        pictures = Pictures(args.images, names)
+        found = eval_common.embed(args, model, pictures, what)
+        if found is None:
+            return None
+        inputs[f"{what} (pixels)"] = found.sha256
+        card, e, f = {**model[0].card, "source": args.model}, found.e, found.f
+        entry = eval_common.entries_of(names, pictures)
+    else:
+        held = load_features(stored)
+        inputs[held.path.name] = held.sha256
+        if names is not None:
+            held = held.arranged(names, file)
+        else:
+            labels = _arrays(held, group)
+        card, e, f = None, held.e, held.f
+        entry = eval_common.entries_of(held.names, word=what.rstrip("s"))
+    features, flip = eval_common.combined(args, e, f)
+    return Faces(features, labels["identity"], labels.get("group"), flip, card, inputs, entry)
+
+
+def one_flip(*sides):
+    """Return the flip form of faces that are compared with each other; it must be one."""
+    from ..errors import InputError
+
+    flips = {side.flip for side in sides}
+    if len(flips) > 1:
+        raise InputError(
+            "some features have mirrored outputs (f) and those they are compared with have none: "
+            "give --flip none"
+        )
+    return flips.pop()
+
+
+def _read(file, group):
+    """Return the names of a list and its labels by column."""
+    from ..evaluation.pictures import read_list
+    from ..evaluation.text_tables import read_lines
+
+    columns = 2 if group == "no" else 3
+    if group == "may":  # its first line tells
+        lines = (line for _, line in read_lines(file, "a list of images") if line[0] != "#")
+        first = next(lines, "")
+        columns = min(max(len(first.split("\t" if "\t" in first else None)), 2), 3)
+    names, *labels = read_list(file, columns, ", ".join(_COLUMNS[:columns]))
+    return names, dict(zip(_COLUMNS[1:], labels))
+
+
+def _arrays(held, group):
+    from ..errors import InputError
+
+    needed = ["identity", *(["group"] if group == "must" else [])]
+    missing = [name for name in needed if name not in held.arrays]
+    if missing:
+        raise InputError(
+            f"{held.path} has no array {' and no array '.join(missing)}, and there is no list "
+            "of them"
+        )
+    wanted = [*needed, *(["group"] if group == "may" else [])]
+    return {name: held.arrays[name] for name in wanted if name in held.arrays}
