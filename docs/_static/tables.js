@@ -49,15 +49,22 @@
     field.className = "explore";
     field.placeholder = "Search this table";
     field.setAttribute("aria-label", "Search this table");
+    var found = document.createElement("span"); // read out by screen readers as it changes
+    found.className = "explore";
+    found.setAttribute("role", "status");
     field.addEventListener("input", function () {
       var words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      var shown = 0;
       Array.prototype.forEach.call(body.rows, function (row) {
         var content = row.textContent.toLowerCase();
         row.hidden = !words.every(function (word) { return content.includes(word); });
+        if (!row.hidden) shown += 1;
       });
+      found.textContent = words.length ? shown + " of " + body.rows.length + " rows" : "";
     });
     var place = table.closest(".table-wrapper") || table;
     place.parentNode.insertBefore(field, place);
+    place.parentNode.insertBefore(found, place);
   }
 
   document.addEventListener("DOMContentLoaded", function () {
