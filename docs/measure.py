@@ -41,12 +41,14 @@ def write(name, headings, rows):
 
 
 def backbone(args, scratch):
-    """Images/s of the forms of PReLU."""
+    """Images/s of the forms of PReLU in training, and of the engines in inference."""
     rows = []
     for threads in (1, 2):
         file = scratch / f"backbone{threads}.json"
-        gluonface("bench", "backbone", "--threads", threads, "--json", file)
-        for form in json.loads(file.read_text())["forms"]:
+        rest = ["--inference-batches"] if threads == 1 else []  # of engines: two threads only
+        gluonface("bench", "backbone", "--threads", threads, "--json", file, *rest)
+        found = json.loads(file.read_text())
+        for form in found["forms"]:
             rows.append(
                 [
                     threads,
@@ -59,6 +61,11 @@ def backbone(args, scratch):
             )
     headings = ["Threads", "PReLU", "Training, images/s", "times plain"]
     write("backbone", [*headings, "Inference, images/s", "times plain"], rows)
+    rows = [
+        [g["batch_size"], g["form"], f"{g['best']:.0f}", f"{g['to_onnxruntime']:.2f}"]
+        for g in found["graphs"]
+    ]
+    write("inference", ["Batch", "Form", "Images/s", "times onnxruntime"], rows)
 
 
 def data(args, scratch):
@@ -281,7 +288,7 @@ def _backbone_speed(name):
     arrays = {k: p.data().asnumpy() for k, p in net._collect_params_with_prefix().items()}
     row = {"size_mb": f"{len(params_bytes(arrays)) / 1e6:.1f}"}
     del net, arrays
-    embedder = Embedder.load(f"{name}:untrained", engine="mxnet")
+    embedder = Embedder.load(f"{name}:untrained", ctx="cpu")
     images = np.random.RandomState(0).randint(0, 256, (32, 112, 112, 3)).astype(np.uint8)
     for size in (1, 32):
         batch, times = images[:size], []

@@ -17,7 +17,7 @@ extra=${EXTRA:-cpu}
 
 python=$(find_python)
 step "1/4  Install into .venv with $($python --version) (a minute or two the first time)"
-make_environment .venv "$python" ".[$extra,onnx]"
+make_environment .venv "$python" ".[$extra,onnx,openvino]"
 PATH="$PWD/.venv/bin:$PATH"
 started=$SECONDS
 
