@@ -75,7 +75,7 @@ class DiskStore(HostStore):
             for name, width, *_ in planned:
                 self._arrays[name] = self.allocate((self.classes, width))
             return
-        mapped = self._map("+".join(name for name, *_ in planned), 4 * self.classes * record)
+        mapped, file = self._map("+".join(name for name, *_ in planned), 4 * self.classes * record)
         whole = np.frombuffer(mapped, np.float32).reshape(self.classes, record)
         first = 0
         for name, width, *_ in planned:
@@ -90,17 +90,16 @@ class DiskStore(HostStore):
             )
             self._items[name] = whole.view(item)["row"][:, 0]
             first += width
-        self._files.append((mapped, 4 * record, {name for name, *_ in planned}))
+        self._files.append((mapped, file, 4 * record, {name for name, *_ in planned}))
 
     def _map(self, name, size):
         path = self.path / f".{self.label}-{name}-{os.getpid()}.scratch"
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "r+b")
             try:
-                os.posix_fallocate(handle, 0, size)  # a full disk is met here, not at a write
-                mapped = mmap.mmap(handle, size)
+                os.posix_fallocate(file.fileno(), 0, size)  # a full disk is met here, not later
+                mapped = mmap.mmap(file.fileno(), size)
             finally:
-                os.close(handle)
                 with contextlib.suppress(OSError):
                     os.unlink(path)
         except OSError as error:
@@ -110,7 +109,7 @@ class DiskStore(HostStore):
             ) from error
         # One row in a hundred is read: what lies between would only wear out disk and memory.
         mapped.madvise(mmap.MADV_RANDOM)
-        return mapped
+        return mapped, file
 
     def read(self, name, index, out=None):
         """Return the rows of sorted local ids, written into `out` if it is given."""
@@ -135,11 +134,11 @@ class DiskStore(HostStore):
         self.touched(rows)
 
     def expect(self, names, index):
-        """Have the disk work on many pages at a time: one met by surprise is waited for alone."""
+        """Have the disk fetch many pages at a time: one met by surprise is waited for alone."""
         self.ready()
-        if 4 * len(index) > self.classes:  # nearly every page: nothing to be chosen
+        if not len(index) or 4 * len(index) > self.classes:  # nearly every page: no choice
             return
-        for mapped, row, held in self._files:
+        for _, file, row, held in self._files:
             if held.isdisjoint(names):
                 continue
             first, last = index * row // PAGE, ((index + 1) * row - 1) // PAGE + 1
@@ -147,7 +146,8 @@ class DiskStore(HostStore):
             starts = np.concatenate([first[:1], first[fresh]]) * PAGE
             ends = np.concatenate([last[fresh - 1], last[-1:]]) * PAGE
             for start, size in zip(starts.tolist(), (ends - starts).tolist()):
-                mapped.madvise(mmap.MADV_WILLNEED, start, size)
+                # As madvise of the mapping, but other threads go on meanwhile.
+                os.posix_fadvise(file.fileno(), start, size, os.POSIX_FADV_WILLNEED)
 
     def touched(self, rows):
         """Let go of the pages in memory before they are too many."""

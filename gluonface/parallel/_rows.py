@@ -39,7 +39,8 @@ class SampledRows:
         self.size, self.width = head.stop - head.start, head.width
         self.rule = self.missed = self.last = self.count = None
         self.updates = self.sampled = 0  # updates done; classes in the last step
-        self.draws = HashDraws(head.start, head.stop, head.sample_rate, head.seed)
+        shard = (head.start, head.stop, head.sample_rate, head.seed)
+        self.draws = HashDraws(*shard, then=self._expect)
         label = f"{head.name}-{head.comm.rank}"
         self.store = make_store(place, head.ctx, self.size, path, label)
 
@@ -74,12 +75,14 @@ class SampledRows:
     def take(self, labels, index=None):
         """Return the shard (or None) that a step on the samples of all ranks uses."""
         explicit = index is not None
+        self.store.ready()  # before the thread of the draws uses it
         index, positives = self.sample(labels, index)
         self.sampled = len(index)
         if not len(index):
             return None
         head, store, m = self.head, self.store, len(index)
-        store.expect(("weight", *(self.rule.slots if self.rule else ())), index)
+        ahead = self.draws.ahead and not explicit and self.sampler == "hash"
+        self._expect(positives if ahead else index)
         weight = store.buffer(m, self.width)
         squares = np.empty(m * self.margin.subcenters, np.float32)
         known = isinstance(weight, np.ndarray) and self.margin.unit_weight
@@ -101,6 +104,10 @@ class SampledRows:
         if self.unbiased:
             shard.shift = nd.array(self._shift(index, positives, explicit), ctx=head.ctx)
         return shard
+
+    def _expect(self, index):
+        """Have the store fetch what a step needs of these rows; runs in a thread, too."""
+        self.store.expect(("weight", *(self.rule.slots if self.rule else ())), index)
 
     def _read(self, name, index):
         rows = self.store.read(name, index)

@@ -10,6 +10,7 @@ import itertools
 import logging
 
 from .._compat import mx
+from ..errors import GluonfaceError
 
 __all__ = ["record"]
 
@@ -67,8 +68,11 @@ def record(inputs, output, backward):
                 for i in range(gradients)
             ]
             backward(arrays[0], targets)
-        except Exception:  # an exception cannot pass through C; False makes MXNet raise its own
-            logger.exception("the gradient of the classifier failed")
+        except Exception as error:  # it cannot pass through C; 0 makes MXNet raise its own
+            known = isinstance(error, (base.MXNetError, GluonfaceError))  # often another rank's end
+            reason = (str(error).strip().splitlines() or [repr(error)])[-1]
+            logger.error("the gradient of the classifier failed: %s", reason, exc_info=not known)
+            logger.debug("where it failed", exc_info=known)
             return 0
         return 1
 

@@ -141,10 +141,17 @@ class HashDraws:
     start, stop : int
     rate : float
     seed : int
+    then : callable, optional
+        Called with what a thread has drawn, in that thread.
+
+    Attributes
+    ----------
+    ahead : bool
+        Whether the last draw asked for had been made ahead.
     """
 
-    def __init__(self, start, stop, rate, seed):
-        self._shard = (start, stop, rate, seed)
+    def __init__(self, start, stop, rate, seed, then=None):
+        self._shard, self._then, self.ahead = (start, stop, rate, seed), then, False
         self._worth = stop - start >= THREAD_FROM and rate < 1.0
         self._thread, self._drawn = None, {}  # step -> what it draws: of the last step and the next
 
@@ -154,7 +161,8 @@ class HashDraws:
             self._thread.join()
             self._thread = None
         drawn = self._drawn.get(step)
-        if drawn is None:
+        self.ahead = drawn is not None
+        if not self.ahead:
             drawn = _draw(*self._shard, step)
         self._drawn = {each: ids for each, ids in self._drawn.items() if each == step + 1}
         if self._worth:
@@ -165,7 +173,9 @@ class HashDraws:
         return _union(drawn, np.asarray(positives, np.int64))
 
     def _prepare(self, step):
-        self._drawn[step] = _draw(*self._shard, step)
+        self._drawn[step] = drawn = _draw(*self._shard, step)
+        if self._then is not None:
+            self._then(drawn)
 
 
 def _union(chosen, positives):
