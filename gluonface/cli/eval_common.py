@@ -14,6 +14,7 @@ __all__ = [
     "pair_bar",
     "product_for",
     "search_entries",
+    "writable",
 ]
 
 FLIPS = ("sum", "none")
@@ -120,8 +121,14 @@ def no_model(args, stored):
 
     `stored` is the pair (option, value) of the stored features.
     """
+    import pathlib
+
     from ..errors import InputError
 
+    if args.json:  # what cannot be written is said before the long part
+        writable(args.json)
+    if args.report:
+        writable(pathlib.Path(args.report) / "index.html")
     option, value = stored
     if bool(value) == bool(args.model or args.images):
         raise InputError(f"give either --model and --images, or {option}")
@@ -250,6 +257,20 @@ def search_entries(of_probes, of_gallery):
     return entries
 
 
+def writable(path):
+    """Return `path` with its folder made."""
+    import pathlib
+
+    from ..errors import InputError
+
+    path = pathlib.Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}") from error
+    return path
+
+
 def command(args):
     """Return the name of the command that runs, such as ``gluonface eval ijb``."""
     return f"gluonface eval {args.run.__module__.rpartition('_')[2]}"
@@ -262,10 +283,8 @@ def finish(args, outcomes, card=None, inputs=None, flip=None, entries=None):
     """
     import dataclasses
     import logging
-    import pathlib
     import sys
 
-    from ..errors import InputError
     from ..evaluation.outcomes import outcome_document
     from ..evaluation.report_outcomes import name_errors, write_outcomes
     from ..files import write_json
@@ -290,12 +309,7 @@ def finish(args, outcomes, card=None, inputs=None, flip=None, entries=None):
                 logging.getLogger(__name__).warning("%s: %s", title, note)
     sys.stdout.write("\n\n".join(outcome.table() for outcome in outcomes) + "\n")
     if args.json:
-        path = pathlib.Path(args.json)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error}") from error
-        write_json(path, outcome_document(outcomes, card))
+        write_json(writable(args.json), outcome_document(outcomes, card))
     if args.report:
         write_outcomes(args.report, outcomes, card, entries, command(args))
     return 0

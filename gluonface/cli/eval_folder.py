@@ -33,28 +33,33 @@ def add_arguments(parser):
 
 def run(args):
     """Compare, print, write; return the exit status."""
+    import dataclasses
+
     import numpy as np
 
     from ..evaluation import folder
-    from ..files import sha256
 
     held = _features(args)
     if held is None:
         return 0  # a rank that only helped
-    e, f, names, people, card, inputs, pictures = held
+    e, f, names, people, card, inputs, pictures, pairs = held
     features, flip = eval_common.combined(args, e, f)
-    if args.pairs:
-        pairs = folder.read_pairs(args.pairs, names)
-        result = folder.evaluate_listed(features, names, pairs, args.folds, fars=args.fars)
-        return _listed(args, result, flip, card, sha256(args.pairs), (pairs, names, pictures))
-    outcome = folder.evaluate(
-        features,
-        people,
-        fars=args.fars,
-        draws=args.bootstrap,
-        product=eval_common.product_for(args),
-        dtype=np.dtype(args.precision).type,
-    )
+    if pairs:
+        result = folder.evaluate_listed(
+            features, names, pairs, args.folds, fars=args.fars, draws=args.bootstrap
+        )
+        result = dataclasses.replace(result, inputs=inputs, flip=flip)
+        return _listed(args, result, card, (pairs, names, pictures))
+    with eval_common.pair_bar(len(features)) as bar:
+        outcome = folder.evaluate(
+            features,
+            people,
+            fars=args.fars,
+            draws=args.bootstrap,
+            product=eval_common.product_for(args),
+            dtype=np.dtype(args.precision).type,
+            progress=bar.update,
+        )
     entry = eval_common.entries_of(names, pictures)
     return eval_common.finish(
         args, [outcome], card, inputs, flip, lambda _, hard: (entry(hard.a), entry(hard.b))
@@ -62,8 +67,9 @@ def run(args):
 
 
 def _features(args):
-    """Return e, f, names, people, card, inputs and pictures, or None on a helping rank."""
+    """Return e, f, names, people, card, inputs, pictures and pairs, or None on a helping rank."""
     from ..errors import InputError
+    from ..evaluation import folder
     from ..evaluation.pictures import Pictures, people_of
     from ..evaluation.stored import load_features
 
@@ -76,8 +82,10 @@ def _features(args):
         if loose:
             raise InputError(f"{held.path}: {loose[0]} is in no person's folder")
         people = [name.split("/")[0] for name in names]
-        return held.e, held.f, names, people, None, {held.path.name: held.sha256}, None
+        pairs = args.pairs and folder.read_pairs(args.pairs, names)
+        return held.e, held.f, names, people, None, {held.path.name: held.sha256}, None, pairs
     names, people = people_of(args.images)
+    pairs = args.pairs and folder.read_pairs(args.pairs, names)  # a wrong line costs no time here
     pictures = Pictures(args.images, names, resize=args.resize)
     model = eval_common.open_model(args)
     found = eval_common.embed(args, model, pictures)
@@ -85,7 +93,7 @@ def _features(args):
         return None
     card = {**model[0].card, "source": args.model}
     inputs = {"images (pixels)": found.sha256}
-    return found.e, found.f, names, people, card, inputs, pictures
+    return found.e, found.f, names, people, card, inputs, pictures, pairs
 
 
 class _ListedPictures:
@@ -102,7 +110,7 @@ class _ListedPictures:
         return np.stack([self._pictures.read(self._row[side[number]]) for side in self._pairs[:2]])
 
 
-def _listed(args, result, flip, card, digest, listed):
+def _listed(args, result, card, listed):
     """Print and write the result of listed pairs, as `gluonface eval verification` does."""
     import dataclasses
     import logging
@@ -110,17 +118,17 @@ def _listed(args, result, flip, card, digest, listed):
     import sys
 
     from ..evaluation.results import document, table
-    from ..files import write_json
+    from ..files import sha256, write_json
 
     name = args.name or pathlib.Path(args.pairs).stem
     result = dataclasses.replace(
-        result, pack=name, pack_sha256=digest, flip=flip, model=card and card["source"]
+        result, pack=name, pack_sha256=sha256(args.pairs), model=card and card["source"]
     )
     for note in result.notes:
         logging.getLogger(__name__).warning("%s: %s", name, note)
     sys.stdout.write(table([result]) + "\n")
     if args.json:
-        write_json(args.json, document([result], card))
+        write_json(eval_common.writable(args.json), document([result], card))
     if args.report:
         from ..evaluation.report import write_report
 

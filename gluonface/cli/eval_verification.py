@@ -3,6 +3,8 @@
 import argparse
 import re
 
+from . import eval_common
+
 __all__ = ["add_arguments", "run"]
 
 FLIPS = {
@@ -59,6 +61,13 @@ vectors, averaged over the folds. Each pack and form is evaluated on its own."""
     parser.add_argument(
         "--ctx", metavar="DEVICE", help="cpu, gpu0, gpu1, ... (default: a GPU if there is one)"
     )
+    parser.add_argument(
+        "--bootstrap",
+        type=int,
+        default=0,
+        metavar="N",
+        help="95 %% confidence intervals of accuracy and TAR from N draws of pairs",
+    )
     parser.add_argument("--json", metavar="FILE", help="write all figures as JSON")
     parser.add_argument(
         "--report",
@@ -94,7 +103,7 @@ def run(args):
         from ..files import write_json
 
         one = cards[0] if cards and len(cards) == 1 else cards
-        write_json(_writable(args.json), named.document(results, one))
+        write_json(eval_common.writable(args.json), named.document(results, one))
     if args.report:
         _report(args.report, results, packs, cards)
     return 0
@@ -143,6 +152,7 @@ def _evaluate(args):
                 progress=True,
                 folds=args.folds,
                 fars=args.fars,
+                draws=args.bootstrap,
             )
             results += [dataclasses.replace(one, model=source) for one in found.values()]
     cards = [{**embedder.card, "source": source} for source, embedder in embedders.items()]
@@ -152,6 +162,7 @@ def _evaluate(args):
 def _stored(args):
     """Evaluate stored outputs."""
     import dataclasses
+    import pathlib
 
     from ..evaluation import verification
 
@@ -168,9 +179,15 @@ def _stored(args):
             FLIPS[flip],
             args.folds,
             fars=args.fars,
+            draws=args.bootstrap,
         )
         results += [
-            dataclasses.replace(result, pack=name, pack_sha256=stored["sha256"])
+            dataclasses.replace(
+                result,
+                pack=name,
+                pack_sha256=stored["sha256"],
+                inputs={pathlib.Path(path).name: stored["file"]},
+            )
             for result in found.values()
         ]
     return results
@@ -182,17 +199,3 @@ def _unused(name, taken):
     while free in taken:
         free, number = f"{name}-{number}", number + 1
     return free
-
-
-def _writable(path):
-    """Return `path` with its folder made."""
-    import pathlib
-
-    from ..errors import InputError
-
-    path = pathlib.Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error}") from error
-    return path

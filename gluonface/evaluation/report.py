@@ -115,10 +115,11 @@ def _section(folder, name, results, pack):
     if any(result.auc is not None for result in results):
         plots.roc(results, folder / f"{stem}-roc.png", title=f"ROC  {name}")
     first, forms = results[0], [result.flip or "none" for result in results]
+    inputs = {**({name: first.pack_sha256} if first.pack_sha256 else {}), **first.inputs}
     parts = [
         f"<h2>{_page.text(name)}</h2>",
         f'<p class="soft">{first.n_same} same and {first.n_different} different pairs</p>',
-        report_blocks.inputs_table({name: first.pack_sha256}) if first.pack_sha256 else "",
+        report_blocks.inputs_table(inputs) if inputs else "",
         *_notes(results, forms),
     ]
     limits = {

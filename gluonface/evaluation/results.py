@@ -80,6 +80,8 @@ class VerificationResult:
     ----------
     accuracy, accuracy_std : float
         Mean and population standard deviation over the folds.
+    accuracy_low, accuracy_high : float or None
+        Bootstrap confidence interval of the accuracy, where one was asked for.
     fold_accuracies, thresholds : tuple of float
         Of each held-out fold: its accuracy, and the squared distance below which it accepted.
     val, val_std, far : float or None
@@ -96,6 +98,8 @@ class VerificationResult:
         All embeddings are the same: the model tells nobody apart.
     model, pack, pack_sha256, flip : str or None
         What was evaluated.
+    inputs : dict of str to str
+        SHA-256 of other files that were read, by their names.
     xnorm : float or None
         Mean length of all un-normalised outputs, mirrored ones included.
     notes : tuple of str
@@ -132,6 +136,9 @@ class VerificationResult:
     pack_sha256: Optional[str] = None
     flip: Optional[str] = None
     xnorm: Optional[float] = None
+    accuracy_low: Optional[float] = None
+    accuracy_high: Optional[float] = None
+    inputs: dict = dataclasses.field(default_factory=dict)
 
     @property
     def n_pairs(self):
@@ -154,6 +161,7 @@ class VerificationResult:
             "model": self.model,
             "pack": self.pack,
             "pack_sha256": self.pack_sha256,
+            "inputs": dict(self.inputs),
             "flip": self.flip,
             "n_pairs": self.n_pairs,
             "n_same": self.n_same,
@@ -162,6 +170,8 @@ class VerificationResult:
             "embedding_size": self.embedding_size,
             "accuracy": self.accuracy,
             "accuracy_std": self.accuracy_std,
+            "accuracy_low": self.accuracy_low,
+            "accuracy_high": self.accuracy_high,
             "fold_accuracies": list(self.fold_accuracies),
             "thresholds": list(self.thresholds),
             "threshold": self.threshold,
@@ -255,6 +265,7 @@ def columns(results):
         "flip",
         "pairs",
         "accuracy",
+        *(["95 % interval"] if _with_intervals(results) else []),
         f"val@{far:g}",
         "(far)",
         *(f"TAR@{far:g}" for far in _fars(results)),
@@ -272,9 +283,10 @@ def cells(result, results):
         result.flip or "-",
         str(result.n_pairs),
         f"{result.accuracy:.4f} ± {result.accuracy_std:.4f}",
+        *([_span(result.accuracy_low, result.accuracy_high)] if _with_intervals(results) else []),
         _number(result.val),
         "-" if result.far is None else f"({result.far:.4f})",
-        *(_number((result.tar or {}).get(far)) for far in _fars(results)),
+        *(_rate(result, far) for far in _fars(results)),
         _number(result.auc),
         _number(result.eer),
         f"{result.threshold:.3f}",
@@ -321,6 +333,23 @@ def versions():
 
 def _fars(results):
     return sorted({far for result in results for far in result.tar or {}}, reverse=True)
+
+
+def _with_intervals(results):
+    return any(result.accuracy_low is not None for result in results)
+
+
+def _rate(result, far):
+    """Return the strict TAR at a FAR, with its interval where there is one."""
+    for point in result.operating_points:
+        if point.convention == "strict" and point.target == far:
+            span = "" if point.low is None else f" ({_span(point.low, point.high)})"
+            return f"{point.tar:.4f}{span}"
+    return "-"
+
+
+def _span(low, high):
+    return "-" if low is None else f"{low:.4f}-{high:.4f}"
 
 
 def _number(value):

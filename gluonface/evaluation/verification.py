@@ -12,10 +12,11 @@ import zipfile
 import numpy as np
 
 from ..errors import DataError, InputError
+from ..files import sha256
+from . import bootstrap, metrics, pairs, roc
 from . import folds as fold_metrics
-from . import metrics, pairs, roc
 from .results import VerificationResult
-from .summary import few_accepts
+from .summary import few_accepts, with_spans
 
 __all__ = [
     "DEFAULT_FARS",
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 
 
-def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3):
+def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3, draws=0):
     """Evaluate the embeddings of image pairs.
 
     Embeddings are L2-normalised here, in float64; a zero vector stays zero. The grids and rules
@@ -51,6 +52,10 @@ def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3):
         1e-4 that allow at least one of the different pairs.
     far_target : float, default 1e-3
         What val@far aims at.
+    draws : int, default 0
+        Bootstrap draws of pairs for 95 % intervals of the accuracy, at the folds' thresholds, and
+        of the strict TARs. Pairs that share a person depend on each other, of which a pack says
+        nothing: the interval is too narrow then.
 
     Returns
     -------
@@ -71,6 +76,8 @@ def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3):
         curve = metrics.roc_curve(compared.score, issame)
         auc, eer = roc.curve_area(curve), roc.curve_eer(curve)
         points, rate_notes = _operating_points(compared.score, issame, different, fars)
+        if draws:
+            points = _with_intervals(points, compared.score, issame, draws)
         notes += rate_notes
     else:
         auc = eer = None
@@ -84,9 +91,17 @@ def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3):
     val, val_note = _val(compared, issame, far_target, folds)
     if val_note and same and different:
         notes.append(val_note)
+    edges = fold_metrics.fold_edges(len(issame), folds)
+    span = (None, None)
+    if draws:
+        accepted = compared.distance < np.repeat(accuracy.thresholds, np.diff(edges))
+        right = (accepted == issame)[:, None]
+        (span,) = bootstrap.share_intervals(right, np.arange(len(right)), len(right), draws)
     return VerificationResult(
         accuracy=accuracy.accuracy,
         accuracy_std=accuracy.std,
+        accuracy_low=span[0],
+        accuracy_high=span[1],
         fold_accuracies=tuple(accuracy.accuracies.tolist()),
         thresholds=tuple(accuracy.thresholds.tolist()),
         val=val and val.val,
@@ -107,7 +122,7 @@ def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3):
         distance=compared.distance,
         score=compared.score,
         issame=issame,
-        fold_edges=tuple(fold_metrics.fold_edges(len(issame), folds).tolist()),
+        fold_edges=tuple(edges.tolist()),
     )
 
 
@@ -265,7 +280,8 @@ def load_outputs(path):
     Returns
     -------
     dict
-        With the keys e, f, issame, name, sha256; None for an absent optional one.
+        With the keys e, f, issame, name, sha256; None for an absent optional one. ``file`` is the
+        SHA-256 of the file itself.
 
     Raises
     ------
@@ -298,6 +314,7 @@ def load_outputs(path):
             pairs.require_finite(found[name], f"{path}: {name}", error=DataError)
     texts = {name: str(found[name]) if name in found else None for name in ("name", "sha256")}
     return {
+        "file": sha256(path),
         "e": found["e"],
         "f": found.get("f"),
         "issame": found["issame"],
@@ -327,6 +344,25 @@ def _operating_points(score, issame, different, fars):
         for point in metrics.tar_at_far(score, issame, fars, convention)
     ]
     return tuple(points), few_accepts(points, f"{different} different pairs")
+
+
+def _with_intervals(points, score, issame, draws):
+    """Return operating points with the intervals of the strict ones, from draws of pairs."""
+    targets = [p.target for p in points if p.convention == "strict"]
+    same, different = np.flatnonzero(issame), np.flatnonzero(~issame)
+    different = different[np.argsort(-score[different], kind="stable")]
+    spans = bootstrap.tar_intervals(
+        (score[same], lambda drawn: drawn[same]),
+        (
+            score[different],
+            lambda drawn: drawn[different],
+            lambda drawn: drawn[different].sum(),
+        ),
+        len(score),
+        targets,
+        draws,
+    )
+    return with_spans(points, dict(zip(targets, spans)))
 
 
 def _val(compared, issame, target, folds):

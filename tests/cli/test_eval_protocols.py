@@ -98,11 +98,15 @@ def test_own_folders_with_listed_pairs_and_stored_embeddings(people, tmp_path, c
     (tmp_path / "pairs.txt").write_text("".join(lines))
     status, out, _ = run(
         capsys, "folder", "--model", "x", "--images", people, "--pairs", tmp_path / "pairs.txt",
-        "--json", tmp_path / "p.json", "--fars", 0.1,
+        "--json", tmp_path / "new" / "p.json", "--fars", 0.1, "--bootstrap", 20,
     )  # fmt: skip
     assert status == 0
     assert out.split("\n")[1].split()[:3] == ["pairs", "sum", "276"]
-    assert json.loads((tmp_path / "p.json").read_text())["results"][0]["n_same"] == 36
+    (result,) = json.loads((tmp_path / "new" / "p.json").read_text())["results"]
+    assert result["n_same"] == 36
+    assert len(result["inputs"]["images (pixels)"]) == len(result["pack_sha256"]) == 64
+    assert result["accuracy_low"] <= result["accuracy"] <= result["accuracy_high"]
+    assert result["operating_points"][0]["low"] is not None
     images = np.stack([cv2.imread(str(people / name))[:, :, ::-1] for name in names])
     e, f = StandIn().embed_views(images, 24)
     np.savez(tmp_path / "e.npz", e=e, f=f, path=names)
@@ -115,6 +119,14 @@ def test_own_folders_with_listed_pairs_and_stored_embeddings(people, tmp_path, c
     )
     assert status == 1
     assert "line 277: there is no image p9/1.png" in err
+    (tmp_path / "file").write_text("in the way")
+    before = StandIn.seen
+    status, _, err = run(
+        capsys, "folder", "--model", "x", "--images", people, "--no-cache", "--report",
+        tmp_path / "file" / "report",
+    )  # fmt: skip
+    assert (status, "cannot be written" in err) == (2, True)
+    assert StandIn.seen == before  # it is said before the work, not after it
 
 
 def test_groups(people, tmp_path, capsys):
@@ -141,9 +153,118 @@ def test_groups(people, tmp_path, capsys):
     assert status == 0
     assert "IFRT Mask" in stored_out
     assert "0.25 Mask + 0.75 ALL" in stored_out
+    np.savez(tmp_path / "m.npz", e=e, identity=identity)
+    status, _, err = run(capsys, "ifrt", "--embeddings", tmp_path / "e.npz", "--children",
+                         tmp_path / "m.npz")  # fmt: skip
+    assert (status, "give --flip none" in err) == (2, True)
     np.savez(tmp_path / "n.npz", e=e)
     status, _, err = run(capsys, "ifrt", "--embeddings", tmp_path / "n.npz")
     assert (status, "has no array identity and no array group" in err) == (2, True)
+
+
+def written(file, names, group=False):
+    """Write a list of images, their people and groups; return its path."""
+    with open(file, "w") as out:
+        for name in names:
+            side = "even" if int(name[1]) % 2 == 0 else "odd"
+            out.write("\t".join([name, name[:2], *([side] if group else [])]) + "\n")
+    return file
+
+
+def outputs(people, names):
+    """Return the stand-in's outputs for images and their mirrors."""
+    return StandIn().embed_views(
+        np.stack([cv2.imread(str(people / name))[:, :, ::-1] for name in names]), 99
+    )
+
+
+def test_masked_and_childrens_sets_from_images_and_from_stored(people, tmp_path, capsys):
+    names = sorted(str(p.relative_to(people)) for p in people.rglob("*.png"))
+    sides = {"masked": names[::2], "plain": names[1::2], "children": names[:12]}
+    lists = {name: written(tmp_path / f"{name}.txt", chosen) for name, chosen in sides.items()}
+    command = ["ifrt", "--fars", 1e-6, 0.1, "--list", written(tmp_path / "l.txt", names, True)]
+    model = ["--model", "x", "--images", people, "--json", tmp_path / "r.json"]
+    tests = ["--mask", lists["masked"], lists["plain"], "--children", lists["children"]]
+    status, out, _ = run(capsys, *command, *model, *tests, "--bootstrap", 20)
+    assert status == 0
+    for said in (
+        "IFRT Mask\nmasked 12, plain 12, same 24, different 120",
+        "IFRT Children\nimages 12, identities 3, same 18, different 48",
+        "0.25 Mask + 0.75 ALL",
+    ):
+        assert said in out
+    results = {r["name"]: r for r in json.loads((tmp_path / "r.json").read_text())["results"]}
+    for name in ("Mask", "Children"):
+        (point, _) = results[name]["operating_points"]
+        assert (point["target"], point["convention"]) == (1e-4, "strict")
+        assert point["low"] is not None
+    worst = results["Mask"]["hardest"][0]
+    assert worst["name_a"] in sides["masked"]
+    assert worst["name_b"] in sides["plain"]
+    assert {str(file) for file in lists.values()} <= set(results["Mask"]["inputs"])
+    assert "masked faces (pixels)" in results["Mask"]["inputs"]
+    files = {}
+    for name, chosen in (*sides.items(), ("all", names)):
+        e, f = outputs(people, chosen)
+        files[name] = tmp_path / f"{name}.npz"
+        np.savez(files[name], e=e, f=f, identity=[n[:2] for n in chosen], path=chosen)
+    stored_tests = ["--mask", files["masked"], files["plain"], "--children", files["children"]]
+    status, again, _ = run(
+        capsys, *command, "--embeddings", files["all"], *stored_tests, "--bootstrap", 20
+    )
+    assert (status, again) == (0, out)
+
+
+def test_nist_rates_from_images_stored_outputs_and_scores(people, tmp_path, capsys):
+    names = sorted(str(p.relative_to(people)) for p in people.rglob("*.png"))
+    file = written(tmp_path / "l.txt", names, True)
+    model = ["--model", "x", "--images", people]
+    common = ["nist", "--fmrs", 0.1, "--reference-group", "odd", "--json", tmp_path / "r.json"]
+    status, out, _ = run(capsys, *common, *model, "--list", file)
+    assert status == 0
+    assert "threshold of group odd" in out
+    (result,) = json.loads((tmp_path / "r.json").read_text())["results"]
+    assert [e["group"] for e in result["error_rates"]] == [None, "even", "odd"]
+    assert len(result["inputs"]["images (pixels)"]) == 64
+    assert result["preprocessing"] == "inside"
+    assert {p["convention"] for p in result["operating_points"]} == {"strict", "reference"}
+    e, f = outputs(people, names)
+    labels = {"identity": [n[:2] for n in names],
+              "group": ["even" if int(n[1]) % 2 == 0 else "odd" for n in names]}  # fmt: skip
+    np.savez(tmp_path / "e.npz", e=e, f=f, **labels)
+    assert run(capsys, *common, "--embeddings", tmp_path / "e.npz")[1] == out
+    score, rows = (e + f) / np.linalg.norm(e + f, axis=1, keepdims=True), []
+    for i in range(24):
+        for j in range(i):
+            same, own = int(names[i][:2] == names[j][:2]), labels["group"]
+            side = own[i] if own[i] == own[j] else "both"
+            rows.append(f"{score[i] @ score[j]} {same} {side}\n")
+    (tmp_path / "s.txt").write_text("".join(rows))
+    status, from_scores, _ = run(capsys, *common, "--scores", tmp_path / "s.txt")
+    assert status == 0
+    wanted = [line.split() for line in out.splitlines() if line.startswith("0.1 ")]
+    found = [line.split() for line in from_scores.splitlines() if line.startswith("0.1 ")]
+    assert found[:3] == wanted[:3]  # all, even, odd; those across groups have no mated ones
+    plain = written(tmp_path / "no_group.txt", names)
+    status, out, _ = run(capsys, "nist", "--fmrs", 0.1, *model, "--list", plain)
+    assert (status, "group" in out) == (0, False)
+
+
+def test_nist_rates_of_a_search(people, tmp_path, capsys):
+    names = sorted(str(p.relative_to(people)) for p in people.rglob("*.png"))
+    enrolled = [name for name in names if name < "p4"][::4]
+    rest = [name for name in names if name not in enrolled]
+    lists = [written(tmp_path / f, chosen) for f, chosen in (("g", enrolled), ("p", rest))]
+    status, out, _ = run(
+        capsys, "nist", "--model", "x", "--images", people, "--gallery", lists[0], "--probes",
+        lists[1], "--fpirs", 0.5, "--depth", 2, "--report", tmp_path / "rep", "--bootstrap", 9,
+    )  # fmt: skip
+    assert status == 0
+    assert out.startswith("NIST 1:N\nprobes 20, mated 12, nonmated 8, gallery 4")
+    assert "R 2" in out
+    page = (tmp_path / "rep" / "index.html").read_text()
+    assert "DET: FNIR over FPIR" in page
+    assert "TPIR over FPIR" not in page
 
 
 def test_search(people, tmp_path, capsys):
@@ -291,6 +412,11 @@ def test_megaface_from_images_bins_and_packed(tmp_path, capsys):
         (["identification", "--gallery-embeddings", "g.npz"], "--probe-embeddings is missing"),
         (["identification", "--model", "x", "--images", "y"], "--gallery and --probes are needed"),
         (["ifrt", "--model", "x", "--images", "y"], "--list is missing"),
+        (["nist"], "give one of: --scores; --list or --embeddings (1:1)"),
+        (["nist", "--scores", "s", "--embeddings", "e"], "give one of"),
+        (["nist", "--scores", "s", "--model", "x"], "leave out --model and --images"),
+        (["nist", "--list", "l"], "give either --model and --images, or --embeddings"),
+        (["identification", "--fars", "1"], "unrecognized arguments"),
         (
             ["megaface", "--probe-list", "p", "--distractor-list", "d", "--probe-features", "f"],
             "distractors are missing",
@@ -306,7 +432,7 @@ def test_wrong_use_is_said(args, said, capsys):
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from gluonface.cli import main\n"
-        "for name in ('ijb', 'megaface', 'ifrt', 'identification', 'folder'):\n"
+        "for name in ('ijb', 'megaface', 'ifrt', 'identification', 'folder', 'nist'):\n"
         "    assert main(['eval', name, '--help']) == 0\n"
         "assert not {'numpy', 'mxnet', 'cv2'} & set(sys.modules)"
     )

@@ -6,7 +6,7 @@ import pytest
 from reference import verification as twin
 
 from gluonface.errors import DataError, InputError
-from gluonface.evaluation import evaluate, folds, pairs, verification
+from gluonface.evaluation import bootstrap, evaluate, folds, pairs, verification
 from gluonface.evaluation.results import document, table
 
 FORMS = tuple(pairs.VARIANTS)
@@ -466,6 +466,30 @@ def test_broken_stored_outputs(tmp_path, noisy_pairs):
 
 LOWEST_SAME = {"lfw_small": (0.5829, 0.5742), "att_test": (0.4246, 0.4326)}
 HIGHEST_DIFFERENT = {"att_test": (0.3754, 0.3425)}
+
+
+def test_intervals_equal_the_loops(noisy_pairs):
+    e, _, issame = noisy_pairs(200, 3)
+    fars, draws = (0.02, 0.1), 30
+    result = verification.evaluate(e[::2], e[1::2], issame, 10, fars=fars, draws=draws)
+    right = np.array([not call.error for call in result.calls()])
+    accuracies, tars = [], []
+    for drawn in bootstrap.draw(200, draws):
+        times = np.repeat(np.arange(200), drawn)
+        accuracies.append(right[times].mean())
+        score, same = result.score[times], issame[times]
+        tars.append([twin.tar_strict(score, same, far)[0] for far in fars])
+    ends = [0.025, 0.975]
+    assert (result.accuracy_low, result.accuracy_high) == pytest.approx(
+        np.quantile(accuracies, ends), abs=1e-12
+    )
+    strict = [p for p in result.operating_points if p.convention == "strict"]
+    np.testing.assert_allclose(
+        [(p.low, p.high) for p in strict], np.quantile(tars, ends, axis=0).T, rtol=0, atol=1e-12
+    )
+    low, high = result.accuracy_low, result.accuracy_high
+    assert f"{low:.4f}-{high:.4f}" in result.table()
+    assert "95 % interval" not in verification.evaluate(e[::2], e[1::2], issame).table()
 
 
 @pytest.mark.parametrize(
