@@ -5,6 +5,7 @@ what the numbers mean. Beside the public programs' times, measured once elsewher
 against the same rule written the way those programs have it, in the same run.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -19,7 +20,7 @@ __all__ = ["PARTS", "Row", "add_arguments", "measure", "run"]
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("folds", "pooling", "ijb", "megaface")
+PARTS = ("folds", "pooling", "ijb", "megaface", "ifrt")
 
 # Seconds of the public programs on one core of an AMD EPYC, Python 3.10, NumPy 1.23.5.
 PUBLIC = {
@@ -27,12 +28,16 @@ PUBLIC = {
     "pooling": (4.8, "ijb_11.py, extrapolated"),
     "ijb": (38.0, "ijb_11.py and roc_curve"),
     "megaface": (137.0, "FaceX-Zoo, 10 ranks, extrapolated"),
+    "ifrt": (None, "none: its service was not"),
 }
 # Least ratio to the public time, and megabytes above the inputs.
 GOALS = {"folds": (50, 300), "pooling": (10, 300), "ijb": (8, 300), "megaface": (None, 200)}
 
+
 IMAGES, TEMPLATES, GALLERY, PAIRS, SAME = 469_375, 23_124, 3_531, 15_658_489, 19_557
 PROBES, PEOPLE = 3_530, 80
+FACES, FACES_EACH, ALL_FACES = 1_000_000, 6.7, 1_624_305  # of IFRT, and of its set ALL
+SECONDS = 15.0  # a million faces make 5e11 pairs: so long is compared, the rest is extrapolated
 
 
 @dataclasses.dataclass
@@ -46,13 +51,13 @@ class Row:
         Of the fastest turn.
     peak_mb : float or None
         Memory above the inputs at its peak; None where the system does not tell.
-    public, source : float, str
+    public, source : float or None, str
         Seconds of the public program, and which it is.
     reference : float or None
         CPU seconds of the same rule in the public program's form, in this run; for MegaFace of the
-        bare product.
+        bare product, for IFRT of as many pairs.
     check : str
-        How both results agree.
+        How both results agree, and what else there is to say.
     """
 
     part: str
@@ -95,7 +100,13 @@ def measure(parts=PARTS, reference=True, repeats=3, seed=0, scale=1.0):
         raise InputError(f"the scale is {scale}; expected more than 0, up to 1")
     if repeats < 1:
         raise InputError(f"the number of repeats is {repeats}; expected at least 1")
-    makers = {"folds": _folds, "pooling": _pooling, "ijb": _ijb, "megaface": _megaface}
+    makers = {
+        "folds": _folds,
+        "pooling": _pooling,
+        "ijb": _ijb,
+        "megaface": _megaface,
+        "ifrt": _ifrt,
+    }
     rows = []
     for part in parts:
         rows.append(makers[part](reference, repeats, seed, scale))
@@ -127,15 +138,17 @@ def table(rows, threads, repeats, scale=1.0):
         f"evaluation at {'full size' if scale == 1 else f'{scale:g} of full size'}, {threads} "
         f"thread{'s' if threads > 1 else ''}, CPU seconds of the fastest of {repeats} turns",
         "public: the public program's time as measured once on an AMD EPYC core; "
-        "same run: its form (MegaFace: the bare product), timed here",
+        "same run: its form (MegaFace, IFRT: the bare product), timed here",
     ]
     cells = [["", "s", "wall", "public s", "x", "same run s", "x", "MB above inputs", "goal"]]
     for row in rows:
-        least, most = GOALS[row.part]
-        goal = f"{least}x, {most} MB" if least else f"1.3 products, {most} MB"
+        least, most = GOALS.get(row.part, (None, None))
+        goal = f"{least}x, {most} MB" if least else f"1.3 products, {most} MB" if most else "-"
         same = "-" if row.reference is None else f"{row.reference:.3f}"
         ratio = "-" if row.reference is None else f"{row.reference / row.cpu:.2f}"
-        public = [f"{row.public:.1f}", f"{row.public / row.cpu:.1f}"] if scale == 1 else ["-", "-"]
+        public = ["-", "-"]
+        if scale == 1 and row.public:
+            public = [f"{row.public:.1f}", f"{row.public / row.cpu:.1f}"]
         peak = "-" if row.peak_mb is None else f"{row.peak_mb:.0f}"
         cells.append(
             [row.what, f"{row.cpu:.4f}", f"{row.seconds:.4f}", *public, same, ratio, peak, goal]
@@ -322,3 +335,64 @@ def _megaface(reference, repeats, seed, scale):
     if reference:
         check += f", {measured[2] / seconds:.3f} times the bare product"
     return _row("megaface", f"MegaFace, {n} distractors", measured, seconds, check)
+
+
+class _Enough(Exception):
+    """The time of the measurement is over."""
+
+
+def _ifrt(reference, repeats, seed, scale):
+    """Time the first of all pairs, for `SECONDS`; every later block costs the same or less."""
+    import numpy as np
+
+    from ..evaluation import all_pairs, collected, ifrt
+
+    n = max(200, int(FACES * scale))
+    rng = np.random.default_rng(seed)
+    identity = np.sort(rng.integers(0, int(n / FACES_EACH), n))
+    group = identity % 4
+    features = _normal(rng, n, 512)
+    centres = _normal(rng, identity[-1] + 1, 512)
+    for start in range(0, n, 1 << 14):
+        features[start : start + (1 << 14)] += centres[identity[start : start + (1 << 14)]]
+    del centres
+    order = rng.permutation(n)
+    identity, group = identity[order], group[order]
+    every, done, began = n * (n - 1) // 2, 0, []
+
+    def progress(pairs):
+        nonlocal done
+        done += pairs
+        began.append(time.process_time())
+        if time.perf_counter() > limit:
+            raise _Enough
+
+    def ours():
+        with contextlib.suppress(_Enough):
+            ifrt.evaluate(features, identity, group, progress=progress)
+
+    limit = time.perf_counter() + SECONDS
+    start = time.process_time()
+    measured = _best(ours, 1)
+    preparing = began[0] - start
+    rate = done / measured[2] if len(began) < 2 else done / (began[-1] - start)
+    hours = [pairs / rate / 3600 for pairs in (every, ALL_FACES**2 / 2)]
+    held = collected.room([every, *np.bincount(group).astype(object) ** 2 // 2], ifrt.DEFAULT_FARS)
+    check = (
+        f"{done / every:.2%} of {every:.2e} pairs, {rate:.2e} a second (first block after "
+        f"{preparing:.1f} s): all in {hours[0]:.2f} h, {ALL_FACES} faces in {hours[1]:.1f} h; "
+        f"scores kept take at most {held / 1e6:.0f} MB"
+    )
+    seconds = None
+    if reference:
+        side = all_pairs.BLOCK
+        a, b = _normal(rng, side, 512), _normal(rng, side, 512)  # a @ a.T would take half
+        out = np.empty((side, side), np.float32)
+
+        def bare():
+            for _ in range(max(1, round(done / side**2))):
+                np.matmul(a, b.T, out=out)
+
+        seconds = _best(bare, 1)[2]
+        check += f"; {measured[2] / seconds:.3f} times the bare product"
+    return _row("ifrt", f"IFRT, {n} faces, the first pairs", measured, seconds, check)

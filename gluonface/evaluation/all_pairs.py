@@ -24,9 +24,9 @@ from .nist import of_point
 from .operating import OperatingPoint
 from .tails import find
 
-__all__ = ["compare_all", "compare_cross", "count_pairs"]
+__all__ = ["BLOCK", "compare_all", "compare_cross", "count_pairs"]
 
-_BLOCK = 2048  # rows and columns of a tile: 16 MB
+BLOCK = 2048  # rows and columns of a tile: 16 MB
 _COPY = 1 << 30  # features of up to so many bytes are normalised once, larger ones in each block
 
 
@@ -110,7 +110,7 @@ def compare_all(
         collectors.append(Pairs(count_pairs(person[own == number])[1], fars, dtype))
     edges = _edges(own)
     failed = zero if zero.any() and not collapsed else None
-    buffer = np.empty(_BLOCK * _BLOCK, dtype)
+    buffer = np.empty(BLOCK * BLOCK, dtype)
     for i, (r0, r1) in enumerate(edges):
         a = units(r0, r1)
         for c0, c1 in edges[i:]:
@@ -281,11 +281,11 @@ def compare_cross(
     if not same or not different:
         raise InputError(f"there are {same} same and {different} different pairs; both are needed")
     pairs = Pairs(different, fars, dtype)
-    buffer = np.empty(_BLOCK * _BLOCK, dtype)
-    for r0 in range(0, len(one), _BLOCK):
-        rows = np.arange(r0, min(r0 + _BLOCK, len(one)))
-        for c0 in range(0, len(other), _BLOCK):
-            cols = np.arange(c0, min(c0 + _BLOCK, len(other)))
+    buffer = np.empty(BLOCK * BLOCK, dtype)
+    for r0 in range(0, len(one), BLOCK):
+        rows = np.arange(r0, min(r0 + BLOCK, len(one)))
+        for c0 in range(0, len(other), BLOCK):
+            cols = np.arange(c0, min(c0 + BLOCK, len(other)))
             a, b = units[0][rows], units[1][cols]
             tile = product(a, b, buffer[: len(a) * len(b)].reshape(len(a), len(b)))
             lost = failed[0][rows][:, None] | failed[1][cols]
@@ -342,14 +342,14 @@ def _prepare(features, order, dtype):
             ready[:] = 0
         return (lambda start, stop: ready[start:stop]), ~ready.any(axis=1), collapsed
     norms = row_norms(features, "features")
-    sample = unit_block(features[: _BLOCK * 2], "features", dtype=dtype)[0]
+    sample = unit_block(features[: BLOCK * 2], "features", dtype=dtype)[0]
     if is_collapsed(sample):  # rare: only then is it worth while to look at all of them
         blocks = (
-            unit_block(features[start : start + _BLOCK], "features", start, dtype=dtype)[0]
-            for start in range(0, len(features), _BLOCK)
+            unit_block(features[start : start + BLOCK], "features", start, dtype=dtype)[0]
+            for start in range(0, len(features), BLOCK)
         )
         if all(is_collapsed(sample[:1], block) for block in blocks):
-            nothing = np.zeros((_BLOCK, features.shape[1]), dtype)
+            nothing = np.zeros((BLOCK, features.shape[1]), dtype)
             return (lambda start, stop: nothing[: stop - start]), norms >= 0, True
 
     def units(start, stop):
@@ -362,9 +362,9 @@ def _edges(own):
     """Cut the sorted rows at group borders and into blocks; return (start, stop) of each."""
     borders = np.concatenate([[0], np.flatnonzero(np.diff(own)) + 1, [len(own)]])
     return [
-        (start, min(start + _BLOCK, stop))
+        (start, min(start + BLOCK, stop))
         for first, stop in zip(borders[:-1], borders[1:])
-        for start in range(first, stop, _BLOCK)
+        for start in range(first, stop, BLOCK)
     ]
 
 

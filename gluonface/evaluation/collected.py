@@ -9,7 +9,7 @@ from .outcomes import Hard
 from .summary import summarize, with_spans
 from .tails import Sample, Tail, keep_for
 
-__all__ = ["WHOLE", "Pairs", "finish"]
+__all__ = ["WHOLE", "Pairs", "finish", "room"]
 
 WHOLE = 2_000_000  # up to so many different pairs all are kept: then there is an area and an EER
 _KEEP = 20_000_000  # a target that needs more scores than this is left out
@@ -45,6 +45,19 @@ class Pairs:
         if not self._same:
             return np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32)
         return tuple(np.concatenate(parts) for parts in zip(*self._same))
+
+
+def room(different, fars, dtype=np.float32):
+    """Return how many bytes the kept scores of groups take at most.
+
+    Parameters
+    ----------
+    different : sequence of int
+        Different pairs of each group.
+    fars, dtype
+        As for `Pairs`.
+    """
+    return sum(Pairs(number, fars, dtype).tail.nbytes for number in different)
 
 
 def finish(pairs, notes=(), owner=None, everything=None, draws=0):

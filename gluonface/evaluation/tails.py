@@ -120,6 +120,11 @@ class Tail:
         self.floor = self._scores[: self.keep].min()
 
     @property
+    def nbytes(self):
+        """How much memory the scores and their places may take."""
+        return self._scores.nbytes + (0 if self._places is None else self._places.nbytes)
+
+    @property
     def complete(self):
         """Whether every score that was added is still here."""
         return self._size == self.count

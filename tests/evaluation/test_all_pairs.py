@@ -40,7 +40,7 @@ def made(seed, images=48, people=12, size=6):
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("copy", [True, False])
 def test_every_figure_equals_the_loops(seed, copy, monkeypatch):
-    monkeypatch.setattr(all_pairs, "_BLOCK", 5)
+    monkeypatch.setattr(all_pairs, "BLOCK", 5)
     if not copy:
         monkeypatch.setattr(all_pairs, "_COPY", 0)
     features, person, group = made(seed, images=26, people=8)
@@ -60,7 +60,7 @@ def test_the_threshold_of_all_in_each_group(whole, monkeypatch):
     if not whole:
         monkeypatch.setattr(collected, "WHOLE", 0)
         monkeypatch.setattr(collected, "keep_for", lambda fars, n: min(4, n))
-        monkeypatch.setattr(all_pairs, "_BLOCK", 5)
+        monkeypatch.setattr(all_pairs, "BLOCK", 5)
     features, person, group = made(2)
     features[group == "z"] += 2  # all alike
     target = 0.001 if not whole else 0.05
@@ -83,7 +83,7 @@ def test_a_kept_tail_gives_the_figures_of_the_whole(monkeypatch):
     fars = (1e-3, 1e-2)
     known = ifrt.evaluate(features, person, group, fars=fars)
     monkeypatch.setattr(collected, "WHOLE", 0)
-    monkeypatch.setattr(all_pairs, "_BLOCK", 64)
+    monkeypatch.setattr(all_pairs, "BLOCK", 64)
     found = ifrt.evaluate(features, person, group, fars=fars)
     for one, other in zip((known, *known.parts), (found, *found.parts)):
         assert one.tar() == other.tar()

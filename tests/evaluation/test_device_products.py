@@ -108,7 +108,7 @@ PROTOCOLS = [of_ijb, of_megaface, of_ifrt, of_identification]
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Cut into blocks whose edges fall inside the sets, and keep the tails alone."""
-    monkeypatch.setattr(all_pairs, "_BLOCK", 7)
+    monkeypatch.setattr(all_pairs, "BLOCK", 7)
     monkeypatch.setattr(megaface, "_BLOCK", 9)
     monkeypatch.setattr(megaface, "_TILE", 45)
     monkeypatch.setattr(search, "_TILE", 1)
