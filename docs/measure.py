@@ -317,8 +317,46 @@ def checks(args, scratch):
     _checks.check(path, names, scratch)
 
 
+# The smallest of each family in `profiles`, and these, whose blocks others have not.
+OTHER_BLOCKS = (
+    *(f"mobilefacenet_{kind}" for kind in ("se", "eca", "cbam", "gct")),
+    *("gluonfr_mobilefacenet_re_se", "shufflemixfacenet_xs", "ir_se_50", "attentionnet_irse_56"),
+)
+
+
+def profiles(args, scratch):
+    """Shares of time in the inference of one backbone of every family, by MXNet's profiler."""
+    from gluonface.bench.profile import CONVOLUTIONS, profile
+    from gluonface.model_zoo import BACKBONES, list_models
+
+    smallest = {}
+    for name in sorted(list_models(), key=lambda name: -BACKBONES.get(name)[0].macs):
+        smallest[BACKBONES.get(name)[1].__module__] = name
+    rows = []
+    for name in list_models():
+        if name not in (*smallest.values(), *OTHER_BLOCKS):
+            continue
+        shares = dict(profile(name, batch_size=8, repeats=3))
+        layers = sum(shares.pop(operator, 0) for operator in CONVOLUTIONS)
+        most = "; ".join(f"{op} {100 * share:.0f} %" for op, share in list(shares.items())[:2])
+        rows.append([name, f"{100 * layers:.0f} %", most])
+        sys.stderr.write(f"{rows[-1]}\n")
+    write("profiles", ["Name", "Convolutions, linear layers", "Then"], rows)
+
+
 PHOTOGRAPHS = (flip, sources, finetune)  # need --faces
-EVERYTHING = (backbone, data, synthetic, quickstart, log, *PHOTOGRAPHS, readme, zoo, checks)
+EVERYTHING = (
+    backbone,
+    data,
+    synthetic,
+    quickstart,
+    log,
+    *PHOTOGRAPHS,
+    readme,
+    zoo,
+    profiles,
+    checks,
+)
 MEASUREMENTS = {made.__name__: made for made in EVERYTHING}
 
 
