@@ -32,6 +32,11 @@ def add_arguments(parser):
         help="noisy distractors: left out, or a score of 0 that stays in the count (FaceX-Zoo)",
     )
     group.add_argument(
+        "--probe-pairs",
+        action="store_true",
+        help="count pairs of probes of two people as different pairs too, as some tools do",
+    )
+    group.add_argument(
         "--ranks",
         type=int,
         nargs="+",
@@ -109,6 +114,7 @@ def run(args):
                     noisy_distractors=noise["distractor_noise"]
                     and megaface_files.mark_distractors(names, noise["distractor_noise"]),
                     removed=args.removed,
+                    probe_pairs=args.probe_pairs,
                     ranks=args.ranks,
                     fars=args.fars or megaface.DEFAULT_FARS,
                     draws=args.bootstrap,
@@ -132,9 +138,15 @@ def run(args):
         },
     }
 
+    sizes = {_title(args, file): len(names) for file, names in lists.items()}
+
     def entries(outcome, hard):
-        other = outcome.name if hard.kind == "highest different" else "probes"
-        return shown["probes"](hard.a), shown[other](hard.b)
+        of_probes, listed = shown["probes"], sizes[outcome.name]
+        if hard.kind == "lowest same":
+            return of_probes(hard.a), of_probes(hard.b)
+        if hard.b >= listed:  # a pair of probes
+            return of_probes(hard.a), of_probes(hard.b - listed)
+        return of_probes(hard.a), shown[outcome.name](hard.b)
 
     return eval_common.finish(args, outcomes, card, inputs, flip, entries)
 

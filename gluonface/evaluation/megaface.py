@@ -40,6 +40,7 @@ def evaluate(
     noisy_probes=None,
     noisy_distractors=None,
     removed="drop",
+    probe_pairs=False,
     ranks=DEFAULT_RANKS,
     fars=DEFAULT_FARS,
     draws=0,
@@ -63,6 +64,10 @@ def evaluate(
     removed : {"drop", "zero"}, default "drop"
         What happens to noisy distractors: left out, or a score of 0, which stays in the count of
         different pairs, as in FaceX-Zoo.
+    probe_pairs : bool, default False
+        Count the unordered pairs of probes of two people as different pairs as well, which some
+        tools do: 6 million beside 3.5 billion. Among the worst errors, `b` of such a pair is the
+        number of distractors plus the probe's.
     ranks : sequence of int
     fars : sequence of float
     draws : int, default 0
@@ -101,7 +106,9 @@ def evaluate(
     kept = len(distractors) - (np.count_nonzero(noisy) if removed == "drop" else 0)
     if not kept:
         raise InputError("all distractors are noisy: none is left to compare with")
-    different = len(units) * kept
+    images = np.bincount(person)
+    crossed = (len(units) ** 2 - int((images**2).sum())) // 2 if probe_pairs else 0
+    different = len(units) * kept + crossed
     wanted = [far for far in fars if keep_for([far], different) <= _KEEP]
     if len(wanted) < len(fars):
         left = ", ".join(f"{far:g}" for far in fars if far not in wanted)
@@ -123,6 +130,8 @@ def evaluate(
             tail.add(tile, highest, np.arange(start, start + len(part)), numbers)
         if progress is not None:
             progress(len(block))
+    if probe_pairs:
+        _add_probe_pairs(tail, units, person, len(distractors), product)
     ahead = (top.sorted()[query] >= genuine[:, None]).sum(axis=1)
     failed = ~units.any(axis=1)
     lost = failed[enrolled] | failed[query]
@@ -137,8 +146,11 @@ def evaluate(
     ]
     points = outcome.points
     if draws:
+        probe = columns - len(distractors)
+        other = np.where(probe < 0, -1, person[np.maximum(probe, 0)])
+        sides, counted = (person[rows], other), (images, kept, probe_pairs)
         rates, points = _intervals(
-            outcome, rates, ahead, genuine, scores, person[query], person[rows], person, kept, draws
+            outcome, rates, ahead, genuine, scores, person[query], sides, counted, draws
         )
     return dataclasses.replace(
         outcome,
@@ -152,6 +164,7 @@ def evaluate(
             "distractors": kept,
             "same": len(genuine),
             "different": different,
+            **({"probe pairs": crossed} if probe_pairs else {}),
             "noisy probes": 0 if noisy_probes is None else int(noisy_probes.sum()),
             "noisy distractors": int(np.count_nonzero(noisy)),
         },
@@ -237,17 +250,43 @@ def _blocks(distractors, noisy, removed, dtype):
             yield numbers, units
 
 
-def _intervals(outcome, rates, ahead, genuine, scores, owner, row_owner, person, kept, draws):
-    people = int(person.max()) + 1
+def _add_probe_pairs(tail, units, person, offset, product):
+    """Add the scores of unordered pairs of probes of two people; columns count from `offset`."""
+    step = max(1, _TILE // len(units))
+    for start in range(0, len(units), step):
+        rows = np.arange(start, min(start + step, len(units)))
+        tile = np.array(product(units[rows], units))
+        left_out = person[rows][:, None] == person
+        left_out |= rows[:, None] >= np.arange(len(units))
+        tile[left_out] = -np.inf
+        count = tile.size - int(np.count_nonzero(left_out))
+        tail.add(tile, None, rows, offset + np.arange(len(units)), count)
+
+
+def _intervals(outcome, rates, ahead, genuine, scores, owner, sides, counted, draws):
+    """Return rank rates and points with intervals, from draws of probe identities.
+
+    `sides` are the people of the highest different pairs, -1 for a distractor; `counted` are the
+    images of each person, the number of distractors, and whether pairs of probes count.
+    """
+    (one, other), (images, kept, probe_pairs) = sides, counted
     hits = np.stack([ahead < r.rank for r in rates], axis=1)
-    spans = bootstrap.share_intervals(hits, owner, people, draws)
+    spans = bootstrap.share_intervals(hits, owner, len(images), draws)
     rates = [dataclasses.replace(r, low=low, high=high) for r, (low, high) in zip(rates, spans)]
     targets = [p.target for p in outcome.points if p.convention == "strict"]
-    number = np.bincount(person)
+
+    def weigh(drawn):
+        return drawn[one] * np.where(other < 0, 1, drawn[other])
+
+    def everything(drawn):
+        weight = drawn * images
+        crossed = (int(weight.sum()) ** 2 - int((weight**2).sum())) // 2 if probe_pairs else 0
+        return int(weight.sum()) * kept + crossed
+
     spans = bootstrap.tar_intervals(
         (genuine, lambda drawn: drawn[owner]),
-        (scores, lambda drawn: drawn[row_owner], lambda drawn: int(drawn @ number) * kept),
-        people,
+        (scores, weigh, everything),
+        len(images),
         targets,
         draws,
     )

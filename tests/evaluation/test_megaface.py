@@ -125,7 +125,8 @@ def made(seed, probes=17, distractors=60, ties=False, size=6):
 
 @pytest.mark.parametrize(("seed", "ties"), [(0, False), (1, False), (2, True)])
 @pytest.mark.parametrize("removed", ["drop", "zero"])
-def test_every_figure_equals_the_loops(seed, ties, removed, monkeypatch):
+@pytest.mark.parametrize("crossed", [False, True])
+def test_every_figure_equals_the_loops(seed, ties, removed, crossed, monkeypatch):
     monkeypatch.setattr(megaface, "_BLOCK", 7)
     monkeypatch.setattr(megaface, "_TILE", 35)
     p, person, d = made(seed, ties=ties)
@@ -134,9 +135,9 @@ def test_every_figure_equals_the_loops(seed, ties, removed, monkeypatch):
     ranks, fars = (1, 2, 3, 5, 8), (0.0, 0.01, 0.29, 1.0)
     outcome = megaface.evaluate(
         p, person, d, noisy_distractors=noisy, removed=removed, ranks=ranks, fars=fars,
-        dtype=np.float64, product=exact,
+        dtype=np.float64, product=exact, probe_pairs=crossed,
     )  # fmt: skip
-    rates, tar = twin.evaluate(p, person, d, ranks, fars, np.flatnonzero(noisy), removed)
+    rates, tar = twin.evaluate(p, person, d, ranks, fars, np.flatnonzero(noisy), removed, crossed)
     assert outcome.rank() == rates
     found = {p.target: (p.tar, p.false_accepts) for p in outcome.points if p.convention == "strict"}
     assert found == tar
@@ -181,6 +182,18 @@ def test_a_collapsed_model_finds_nobody():
     assert set(outcome.rank().values()) == {0.0}
     assert outcome.tar()[0.1] == outcome.tar("reference")[0.1] == 0
     assert any("COLLAPSED" in note for note in outcome.notes)
+
+
+def test_pairs_of_probes_are_named_and_drawn():
+    p, person, d = made(5, probes=40)
+    twin_of = int(np.flatnonzero(person != person[1])[-1])
+    p[1] = p[twin_of]  # two people look the same
+    outcome = megaface.evaluate(p, person, d, fars=(0.01,), probe_pairs=True, draws=30)
+    assert outcome.counts["different"] == 40 * 60 + outcome.counts["probe pairs"]
+    worst = outcome.hardest[0]
+    assert worst.score == pytest.approx(1, abs=1e-6)
+    assert (worst.a, worst.b - len(d)) == (1, twin_of)
+    assert outcome.points[0].low <= outcome.points[0].tar <= outcome.points[0].high
 
 
 def test_zero_vectors_match_nobody():

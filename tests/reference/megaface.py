@@ -9,7 +9,7 @@ def mates(probes, identities):
     return [(a, b) for a in range(n) for b in range(n) if a != b and identities[a] == identities[b]]
 
 
-def evaluate(probes, identities, distractors, ranks, fars, noisy=(), removed="drop"):
+def evaluate(probes, identities, distractors, ranks, fars, noisy=(), removed="drop", crossed=False):
     """Return ({rank: rate}, {far: (strict TAR, false accepts)})."""
     probes = [unit(map_row(p)) for p in probes]
     kept = []
@@ -28,6 +28,11 @@ def evaluate(probes, identities, distractors, ranks, fars, noisy=(), removed="dr
             hits += rank > len(better) or s > better[rank - 1]
         rates[rank] = hits / len(genuine)
     impostor = [s for row in scores for s in row]
+    if crossed:
+        for a, one in enumerate(identities):
+            for b, other in enumerate(identities[:a]):
+                if one != other:
+                    impostor.append(dot(probes[a], probes[b]))
     tar = {}
     for far in fars:
         threshold = strict_threshold(impostor, far)
