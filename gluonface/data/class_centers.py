@@ -3,11 +3,11 @@
 import json
 import pathlib
 import re
-import zipfile
 
 import numpy as np
 
 from ..errors import DataError, InputError
+from .arrays import load_arrays
 
 __all__ = ["load_centers", "load_embeddings"]
 
@@ -34,7 +34,7 @@ def load_embeddings(path, labels=None):
         A file that cannot be read or holds no such array.
     """
     path = pathlib.Path(path)
-    found = _load(path, mapped=True)
+    found = load_arrays(path, mapped=True)
     if not isinstance(found, dict):
         return _numbers(found, path, (2,))
     if "embedding" not in found:
@@ -76,7 +76,7 @@ def load_centers(path):
     """
     path = pathlib.Path(path)
     if not path.is_dir():
-        found = _load(path, mapped=False)
+        found = load_arrays(path)
         if isinstance(found, dict):
             raise InputError(f"{path} is a .npz file; a run folder or a .npy file was expected")
         found = _numbers(found, path, (2, 3))
@@ -104,7 +104,7 @@ def _join_blocks(folder, blocks):
         raise DataError(f"{folder} is not a whole checkpoint: manifest.json: {error}") from error
     parts, end = [], 0
     for path in blocks:
-        rows = _numbers(_load(path, mapped=True), path, (2,))
+        rows = _numbers(load_arrays(path, mapped=True), path, (2,))
         if int(path.stem.rsplit("-", 1)[1]) != end or rows.shape[1] % size:
             raise DataError(
                 f"{path} holds {rows.shape} numbers; centres of the classes from {end} on, of "
@@ -127,7 +127,7 @@ def _join_shards(folder, shards):
         path = folder / f"head-{rank:04d}-of-{size:04d}.npz"
         if not path.is_file():
             raise DataError(f"{folder} lacks {path.name}; copy the whole checkpoint")
-        state = _load(path, mapped=False)
+        state = load_arrays(path)
         try:
             start, stop = (int(value) for value in state["range"])
             weight = state["head/weight"]
@@ -148,21 +148,6 @@ def _join_shards(folder, shards):
     if end != shape[0]:
         raise DataError(f"{folder} has centres of {end} classes, {shape[0]} were expected")
     return np.concatenate(parts).reshape(shape[0], -1, shape[1])
-
-
-def _load(path, mapped):
-    """Return the array of a .npy file or the dict of a .npz file; never a pickle."""
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-    try:
-        mode = "r" if mapped and path.suffix == ".npy" else None
-        found = np.load(path, mmap_mode=mode, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
-            return {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as arrays of NumPy: {error}") from error
 
 
 def _numbers(array, path, dimensions):

@@ -3,8 +3,11 @@
 import json
 import os
 import pathlib
+import zlib
 
-__all__ = ["Journal", "file_stamp"]
+from ..files import atomic_write
+
+__all__ = ["Journal", "file_stamp", "read_note", "write_note"]
 
 
 def file_stamp(path):
@@ -13,13 +16,44 @@ def file_stamp(path):
     return [status.st_size, status.st_mtime_ns]
 
 
+def write_note(path, value):
+    """Write `value`, as JSON can hold it, in a line with its checksum, whole or not at all."""
+    with atomic_write(path, "w", encoding="utf-8") as file:
+        file.write(_line(value))
+
+
+def read_note(path):
+    """Return what `write_note` wrote, or None when it is not there or not what it was."""
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return _parse(text.rstrip("\n"))
+
+
+def _line(value):
+    text = json.dumps(value)
+    return f"{zlib.crc32(text.encode()):08x} {text}\n"
+
+
+def _parse(line):
+    """Return what is in a line, or None when its checksum is another."""
+    head, _, text = line.partition(" ")
+    if head != f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}":
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
 class Journal:
-    """Results by key, one JSON line each, on disk as soon as they are known.
+    """Results by key, one JSON line each with its checksum, on disk as soon as they are known.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The journal. A line that a kill cut short is left out, and done again.
+        The journal. A line that is damaged is left out, and so are those behind it.
     settings : dict
         What the results depend on beside their key, as JSON can hold it. With other settings the
         journal begins anew.
@@ -62,14 +96,13 @@ class Journal:
             return []
         lines = []
         for line in text.split("\n")[:-1]:  # after the last newline: nothing, or half a line
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                break
+            lines.append(_parse(line))
+            if lines[-1] is None:
+                return lines[:-1]
         return lines
 
     def _write(self, value):
-        self._file.write(json.dumps(value) + "\n")
+        self._file.write(_line(value))
 
     def __contains__(self, key):
         return key in self._results

@@ -259,6 +259,8 @@ def _drawn(labels, keep, limit, seed):
 def read_identities(path):
     """Read whole numbers, one per line; what follows a comma or blank on a line is passed over.
 
+    So is a heading that begins with ``identity`` or ``record``, as in our own reports.
+
     Raises
     ------
     DataError
@@ -266,6 +268,8 @@ def read_identities(path):
     """
     numbers = []
     for number, line in _lines(path):
+        if number == 1 and line.lower().startswith(("identity", "record")):
+            continue
         word = line.replace(",", " ").split()[0]
         if not word.isdigit():
             raise DataError(f"{path}: line {number} is {line[:60]!r}; a whole number was expected")

@@ -14,8 +14,7 @@ from tqdm import tqdm
 
 from .._compat import usable_cores
 from ..errors import DataError, InputError
-from ..files import write_json
-from .journal import file_stamp
+from .journal import file_stamp, read_note, write_note
 from .record_writer import EXACT, RecordWriter
 from .text_files import write_table
 
@@ -105,7 +104,7 @@ def write_set(
 
     def note():
         value = {"settings": settings, "next": done, "left_out": left_out}
-        write_json(notes, {**value, "writer": writer.state()})
+        write_note(notes, {**value, "writer": writer.state()})
 
     try:
         saved = time.monotonic()
@@ -191,18 +190,15 @@ def _open_writer(out, num_classes, plain, state):
     if state is not None:
         try:
             return RecordWriter(out, num_classes, plain=plain, resume=state["writer"]), state
-        except DataError as error:
+        except (DataError, InputError) as error:
             logger.warning("the work begins anew: %s", error)
     return RecordWriter(out, num_classes, plain=plain), None
 
 
 def _read_notes(path, settings):
     """Return the notes of earlier work if it was this work, else None."""
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return state if state.get("settings") == settings else None
+    state = read_note(path)
+    return state if state is not None and state["settings"] == settings else None
 
 
 def _loaded(load, first, count, workers):

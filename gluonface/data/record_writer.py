@@ -6,7 +6,7 @@ import pathlib
 
 from ..errors import DataError, InputError
 from . import images
-from .framing import HEADER, frame, pack
+from .framing import HEADER, frame, pack, seal
 from .record_index import scan_records
 
 __all__ = ["EXACT", "RecordWriter"]
@@ -85,7 +85,9 @@ class RecordWriter:
                 f"{self._part} has {max(size, 0)} bytes, {position} were expected; remove it and "
                 "begin again"
             )
-        for at, _, head in scan_records(self._part, position):
+        for at, length, head in scan_records(self._part, position):
+            if length < HEADER.size:
+                raise DataError(f"{self._part}: the record at byte {at} has {length} bytes")
             if self._offsets or self.plain:
                 self._note(int(HEADER.unpack_from(head)[1]), len(self._offsets))
             self._offsets.append(at)
@@ -161,7 +163,7 @@ class RecordWriter:
             )
         key = len(self._offsets)
         self._note(number, key)
-        self._put(pack(float(number), key, image))
+        self._put(seal(pack(float(number), key, image)))
 
     def _note(self, number, key):
         """Note that record `key` is an image of identity `number`."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import DataError, InputError
 from . import images
-from .framing import HEADER, MAGIC, first_label, unpack
+from .framing import HEADER, MAGIC, first_label, framed_size, intact, unpack
 from .record_file import RecordFile
 from .record_writer import EXACT, RecordWriter
 
@@ -290,6 +290,10 @@ class RecordDataset:
         keys = self._records.keys[self._positions]
         return np.setdiff1d(np.arange(1, self._image_end), keys).tolist()
 
+    def first_byte(self):
+        """Return where the first record of the file begins: 0, unless the index lacks some."""
+        return int(self._records.offsets.min())
+
     def record(self, index):
         """Return (label, encoded image) of image `index`: int and bytes, not decoded.
 
@@ -301,6 +305,31 @@ class RecordDataset:
         position = self._position(index)
         flag, label, data = self._unpack(position)
         return self._label(position, label if flag == 0 else label[0]), data
+
+    def inspect(self, index):
+        """Return (label, encoded image, sealed) of image `index`, and check what can be checked.
+
+        sealed says whether its header has a checksum.
+
+        Raises
+        ------
+        DataError
+            As `record`; and when the record is not what its checksum says, or does not fill its
+            place in the file.
+        """
+        position = self._position(index)
+        payload, (flag, label, data) = self._unpack(position, lambda p: (p, unpack(p)))
+        label = self._label(position, label if flag == 0 else label[0])
+        start, end = self._records.extent(position)
+        wrong, size = None, framed_size(payload)
+        sealed = intact(payload)
+        if sealed is False:
+            wrong = "is not what its checksum says"
+        elif start + size != end:
+            wrong = f"has {size} bytes, but the index has the next one {end - start} bytes on"
+        if wrong:
+            raise DataError(f"{self.path}: record {self._records.key(position)} {wrong}. {_AGAIN}")
+        return label, data, sealed is not None
 
     def read(self, index):
         """Return the encoded image `index` as bytes."""

@@ -6,9 +6,10 @@ and position can go on from there, on any number of ranks that divides the batch
 
 import numpy as np
 
-from ..errors import DataError, InputError
+from ..errors import InputError
 from ..parameters import Declared, Parameter, declare
 from ..registry import Registry
+from .arrays import load_arrays
 from .augment import hash64
 
 __all__ = [
@@ -249,19 +250,16 @@ class ClassWeighted(_ByIdentity):
 
 def _read_weights(weights):
     """Return weights as float64 (C,), from an array or a .npy file."""
+    where = "sampler.weights"
     if isinstance(weights, str):
-        try:
-            weights = np.load(weights, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"sampler.weights: {weights} cannot be read: {error}") from error
+        where = f"sampler.weights: {weights}"
+        weights = load_arrays(weights)
     try:
         values = np.asarray(weights, np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"sampler.weights = {weights!r}: numbers or a .npy file were expected"
-        ) from error
+        raise InputError(f"{where}: numbers or a .npy file of them were expected") from error
     if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any():
-        raise InputError("sampler.weights must be one finite number, 0 or more, for each identity")
+        raise InputError(f"{where}: one finite number, 0 or more, for each identity was expected")
     return values
 
 

@@ -7,14 +7,14 @@ import json
 import logging
 import pathlib
 import shutil
-import zipfile
 
 import numpy as np
 from tqdm import tqdm
 
 from .._compat import usable_cores
-from ..errors import DataError
+from ..errors import DataError, GluonfaceError
 from ..files import atomic_write
+from .arrays import load_arrays
 from .catalog import recognise
 from .journal import file_stamp
 from .packs import VerificationPack
@@ -63,6 +63,7 @@ def survey_records(path, progress=True, notes=None):
         "sizes": np.zeros(count, np.int64),
         "hashes": np.zeros(count, np.uint64),
         "grey": np.zeros(count, bool),
+        "sealed": np.zeros(count, bool),
     }
     broken = []
     kept = _Notes(notes, dataset) if notes is not None and count > PART else None
@@ -94,7 +95,7 @@ def _look(dataset, found, start, stop):
     wrong = []
     for i in range(start, stop):
         try:
-            found["labels"][i], data = dataset.record(i)
+            found["labels"][i], data, found["sealed"][i] = dataset.inspect(i)
             found["sizes"][i] = len(data)
             digest = hashlib.blake2b(data, digest_size=8).digest()
             found["hashes"][i] = int.from_bytes(digest, "little")
@@ -122,12 +123,11 @@ class _Notes:
     def load(self, rows, found):
         """Fill in the images `rows`; return what is wrong with them, or None if it is not known."""
         try:
-            with np.load(self._file(rows), allow_pickle=False) as archive:
-                part = {name: archive[name] for name in (*found, "wrong")}
+            part = load_arrays(self._file(rows))
             for name, values in found.items():
                 values[rows] = part[name]
             return [tuple(item) for item in json.loads(str(part["wrong"]))]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (GluonfaceError, KeyError, ValueError):
             return None
 
     def save(self, rows, found, wrong):
@@ -146,7 +146,7 @@ class _Notes:
             shutil.rmtree(self.folder)
 
 
-def _report(dataset, labels, sizes, hashes, grey, broken):
+def _report(dataset, labels, sizes, hashes, grey, sealed, broken):
     problems = [reason for _, reason in broken]
     good = labels[labels >= 0]
     each = np.bincount(good) if len(good) else np.zeros(1, int)
@@ -163,6 +163,18 @@ def _report(dataset, labels, sizes, hashes, grey, broken):
         classes = None
         if str(error) not in problems:
             problems.append(str(error))
+    bare = np.flatnonzero(~sealed & (sizes > 0))
+    if sealed.any() and len(bare):
+        problems.append(
+            f"{dataset.path}: {len(bare)} records have no checksum and {sealed.sum()} have one; "
+            f"record {dataset.key(bare[0])} is damaged or not of this set"
+        )
+    first = dataset.first_byte()
+    if first:
+        problems.append(
+            f"{dataset.path.with_suffix('.idx')}: the first record begins at byte {first}; what is "
+            f"before it is lost. {how_to_rebuild(dataset.path)}"
+        )
     missing = dataset.missing_keys()
     if missing:
         problems.append(
@@ -191,6 +203,7 @@ def _report(dataset, labels, sizes, hashes, grey, broken):
         "duplicate_groups": groups,
         "known": [entry.title for entry in known],
         "identities_with": {int(n): int(c) for n, c in zip(*np.unique(each, return_counts=True))},
+        "checksums": int(sealed.sum()),
         "broken": [dataset.key(i) for i, _ in broken],
         "problems": problems,
     }

@@ -36,6 +36,7 @@ from ._face_hair import model_head
 from ._face_pairs import FOLDS, check_pairs, plan_pairs, raw_pixel_accuracy
 from ._face_traits import conditions, traits
 from ._making import PART, beside
+from .journal import read_note, write_note
 from .packs import VerificationPack
 from .record_job import SAVE_EVERY
 from .records import RecordWriter
@@ -287,12 +288,12 @@ def _open_writer(folder, settings):
 
     The identities that are there are whole.
     """
-    try:
-        drawn = json.loads((folder / DRAWN).read_text(encoding="utf-8"))
-        if drawn["settings"] == settings:
+    drawn = read_note(folder / DRAWN)
+    if drawn is not None and drawn["settings"] == settings:
+        try:
             return RecordWriter(folder, settings["identities"], resume=drawn["writer"])
-    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
-        logger.debug("nothing to go on with: %s", error)
+        except (DataError, InputError) as error:
+            logger.warning("the work begins anew: %s", error)
     return RecordWriter(folder, settings["identities"])
 
 
@@ -316,7 +317,7 @@ def _make(folder, settings, workers):
     test, noted = {}, time.monotonic()
 
     def note():
-        write_json(folder / DRAWN, {"settings": settings, "writer": writer.state()})
+        write_note(folder / DRAWN, {"settings": settings, "writer": writer.state()})
 
     bar = tqdm(total=total, initial=done * count, unit="image", desc="drawing faces", disable=None)
     with bar:

@@ -5,6 +5,7 @@ bytes, numbers and NumPy arrays need, and even these lead to the small stand-ins
 NumPy's own restoring code: a damaged file can reach nothing that trusts it.
 """
 
+import hashlib
 import io
 import math
 import pickle
@@ -170,7 +171,14 @@ def load_pair(data):
     DataError
         When it names anything else (the message says what), is damaged, or is no pair.
     """
-    value = StrictUnpickler(io.BytesIO(data), encoding="bytes").read_one()
+    stream = io.BytesIO(data)
+    value = StrictUnpickler(stream, encoding="bytes").read_one()
+    end = stream.tell()
+    if data[end:] not in (b"", _sum_line(data[:end])):
+        raise DataError(
+            f"it is not what its checksum says, or {len(data) - end} bytes follow its end: "
+            "fetch or write it again"
+        )
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise DataError(f"it holds {describe(value)}; a pair (bins, issame) was expected")
     return tuple(
@@ -180,8 +188,16 @@ def load_pair(data):
 
 
 def dump_pair(bins, issame):
-    """Return the pickle of (list of bytes, list of bool), protocol 4: all that a pack may hold."""
-    return pickle.dumps((bins, issame), protocol=4)
+    """Return the pickle of (list of bytes, list of bool), protocol 4: all that a pack may hold.
+
+    Behind its end, where readers stop, is its SHA-256.
+    """
+    data = pickle.dumps((bins, issame), protocol=4)
+    return data + _sum_line(data)
+
+
+def _sum_line(data):
+    return b"\nsha256 " + hashlib.sha256(data).hexdigest().encode() + b"\n"
 
 
 def _restored(value):

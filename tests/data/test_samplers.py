@@ -174,13 +174,14 @@ def test_class_weights_of_a_file(tmp_path):
     drawn = np.concatenate([labels[sampler.order(epoch)] for epoch in range(100)])
     assert set(drawn.tolist()) == {2, 5}
     assert abs((drawn == 5).mean() - 0.75) < 0.03
+    (tmp_path / "text.npy").write_text("no array")
     for wrong, error, message in (
         (np.ones(11), InputError, r"has the shape \(11,\); the data set has 12 identities"),
         (-weights, InputError, "one finite number, 0 or more"),
         (np.zeros(12), InputError, "leaves no identity"),
-        (str(tmp_path / "none.npy"), DataError, "cannot be read"),
-        ("abc", DataError, "abc cannot be read"),
-        ({"a": 1}, InputError, "numbers or a .npy file were expected"),
+        (str(tmp_path / "none.npy"), InputError, r"there is no file .*none\.npy"),
+        (str(tmp_path / "text.npy"), DataError, r"text\.npy cannot be read"),
+        ({"a": 1}, InputError, "numbers or a .npy file of them were expected"),
     ):
         with pytest.raises(error, match=message):
             bound({"class_weighted": {"weights": wrong}})

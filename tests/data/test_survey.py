@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gluonface.cli import main
-from gluonface.data import VerificationPack, images, survey
+from gluonface.data import RecordWriter, VerificationPack, images, record_writer, survey
 from gluonface.data.framing import frame, pack
 from gluonface.data.record_index import read_index
 from gluonface.data.survey import survey_pack, survey_records
@@ -60,7 +60,41 @@ def test_the_plot_of_identities(tmp_path, counts):
     assert (image != image[0, 0]).any()
 
 
-def test_every_broken_record_is_named(made):
+@pytest.fixture
+def without_checksums(monkeypatch):
+    """Sets as others write them."""
+    monkeypatch.setattr(record_writer, "seal", lambda payload: payload)
+
+
+def test_a_checksum_tells_what_nothing_else_does(made):
+    faces = made(people=6, each=5, quality=95)
+    assert survey_records(faces.folder, progress=False)["checksums"] == 30
+    damage(faces, 7, b"\x55", skip=250)  # in the middle of a JPEG, where any byte is an image
+    found = survey_records(faces.folder, progress=False)
+    assert found["broken"] == [7]
+    assert "record 7 is not what its checksum says" in found["problems"][0]
+    faces = made(people=6, each=5)
+    damage(faces, 4, bytes(20), skip=12)  # label 0, and no checksum among records with one
+    (problem,) = survey_records(faces.folder, progress=False)["problems"]
+    assert "1 records have no checksum and 29 have one; record 4 is damaged" in problem
+
+
+def test_what_the_index_of_a_plain_file_lacks(tmp_path, without_checksums):
+    with RecordWriter(tmp_path, plain=True) as writer:
+        for n in range(5):
+            writer.add(images.encode(np.full((16, 16, 3), 40 * n, np.uint8), 101), n % 3)
+    assert survey_records(tmp_path, progress=False)["problems"] == []
+    lines = (tmp_path / "train.idx").read_text().splitlines(keepends=True)
+    for gone, named in ((2, 1), (4, 3)):
+        (tmp_path / "train.idx").write_text("".join(lines[:gone] + lines[gone + 1 :]))
+        (problem,) = survey_records(tmp_path, progress=False)["problems"]
+        assert f"record {named} has " in problem
+    (tmp_path / "train.idx").write_text("".join(lines[1:]))
+    (problem,) = survey_records(tmp_path, progress=False)["problems"]
+    assert "begins at byte" in problem
+
+
+def test_every_broken_record_is_named(made, without_checksums):
     faces = made(people=40, each=10)
     damage(faces, 7)
     damage(faces, 333)
