@@ -24,6 +24,7 @@ SETTINGS = (
     "log.curves=false",
     "checkpoint.every=3",
 )
+SAMPLED = ("head.sample_rate=0.5",)
 
 
 def launch(processes, run, data, *more, point="none:0", settings=(), timeout=400):
@@ -66,3 +67,9 @@ def stored(run):
     with np.load(folder / "backbone.npz", allow_pickle=False) as file:
         found.update({f"optimizer/{name}": file[name] for name in file.files})
     return found
+
+
+def assert_close(got, want, atol):
+    """Compare what `stored` gave."""
+    for name, value in want.items():
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=atol, err_msg=name)

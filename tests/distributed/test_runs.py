@@ -12,22 +12,15 @@ import pytest
 HERE = pathlib.Path(__file__).parent
 sys.path += [str(HERE), str(HERE.parent / "training")]
 import training_fixtures  # noqa: E402
-from runs import finish, launch, losses, stored  # noqa: E402
+from runs import SAMPLED, assert_close, finish, launch, losses, stored  # noqa: E402
 
 pytestmark = pytest.mark.slow
 noise_set = training_fixtures.noise_set
-
-SAMPLED = ("head.sample_rate=0.5",)
 
 
 @pytest.fixture(scope="module")
 def data(noise_set):
     return noise_set.data
-
-
-def assert_close(got, want, atol):
-    for name, value in want.items():
-        np.testing.assert_allclose(got[name], value, rtol=0, atol=atol, err_msg=name)
 
 
 def test_two_processes_are_one(tmp_path, data):
