@@ -38,7 +38,7 @@ from gluonface.data.samplers import _read_weights
 from gluonface.data.survey import survey_pack, survey_records
 from gluonface.errors import GluonfaceError
 
-ROUNDS = 1000
+ROUNDS = 1000  # in all, of each reader
 POINTS = " ".join(str(5 * n) for n in range(10))
 
 
@@ -348,7 +348,8 @@ if __name__ == "__main__":
     # The decoders' own words, thousands of them.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     results = {}
-    for place, reader in enumerate(sys.argv[2:]):
+    ROUNDS = int(sys.argv[2])
+    for place, reader in enumerate(sys.argv[3:]):
         folder = pathlib.Path(sys.argv[1]) / str(place)
         folder.mkdir(parents=True)
         results[reader] = run(reader, folder)

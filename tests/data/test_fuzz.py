@@ -1,4 +1,4 @@
-"""A thousand damaged files for each reader: none crashes, hangs, or passes without a word."""
+"""Damaged files, in the slow tier 1,000 for each reader: none crashes, hangs, or passes silently."""
 
 import json
 import os
@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-# As many as keep two workers busy alike: 5 to 8 s of CPU each.
 GROUPS = (
     ["records", "plain", "pack", "property", "index"],
     ["records without checksums", "plain without checksums", "packs of others", "journal"],
@@ -18,16 +17,17 @@ GROUPS = (
 )
 
 
+@pytest.mark.parametrize("rounds", [300, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("readers", GROUPS, ids=lambda readers: readers[0])
-def test_damaged_files(tmp_path, readers):
+def test_damaged_files(tmp_path, readers, rounds):
     # In a process of its own: a crash of the interpreter would take the other tests with it.
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "fuzz.py", tmp_path / "x", *readers],
+        [sys.executable, "-X", "faulthandler", "fuzz.py", tmp_path / "x", str(rounds), *readers],
         cwd=pathlib.Path(__file__).parent,
         env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=400,  # it takes 10 s; other work on the machine may hold it up
+        timeout=400,  # it takes 3 to 10 s; other work on the machine may hold it up
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -35,8 +35,8 @@ def test_damaged_files(tmp_path, readers):
     assert list(results) == readers
     for reader, (outcomes, wrong) in results.items():
         assert wrong == [], reader
-        assert sum(outcomes.values()) == 1000
-        assert outcomes["refused"] > 140, reader  # the damage does damage
+        assert sum(outcomes.values()) == rounds
+        assert outcomes["refused"] > 0.14 * rounds, reader  # the damage does damage
 
 
 def test_every_reader_is_in_a_group():
