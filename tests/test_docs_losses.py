@@ -2,6 +2,7 @@
 
 import importlib
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -32,6 +33,12 @@ def registered():
     return [("", n, LOSSES.get(n)) for n in LOSSES.list()] + [
         ("auxiliary/", n, AUXILIARY.get(n)) for n in AUXILIARY.list()
     ]
+
+
+def test_formulas_are_such_as_docutils_sets_right(pages):
+    r"""It makes 12 over the next sign of \frac12 x, and puts the i of \hat x_i below the x."""
+    for name, text in pages.items():
+        assert not re.search(r"frac(?!\{)|\\(hat|bar|tilde|vec)\s*\{?\w\}?_", text), name
 
 
 def test_each_loss_has_a_page_that_says_all_of_it(pages):

@@ -13,7 +13,7 @@ class AdaCos(Margin):
 
     .. math:: z_j = s \cos\theta_j, \quad s_0 = \sqrt 2 \log(C - 1), \quad
               s \leftarrow \frac{\log B}{\cos\min(\pi/4, \theta_{med})}, \;
-              B = \frac1N \sum_i \sum_{j \ne y_i} e^{s \cos\theta_{ij}}
+              B = \frac{1}{N} \sum_i \sum_{j \ne y_i} e^{s \cos\theta_{ij}}
 
     B and the median of the targets' angles are over the global batch; for an even count the
     lower median. The scale is state that checkpoints keep. `strength` has no effect.

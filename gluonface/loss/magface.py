@@ -15,7 +15,7 @@ class MagFace(Margin):
 
     .. math:: z_y = s \cos(\theta_y + m(a)), \quad a = [\|x\|]_{l_a}^{u_a}, \quad
               m(a) = l_m + \frac{u_m - l_m}{u_a - l_a} (a - l_a), \quad
-              L = CE + \lambda_g \left( \frac{a}{u_a^2} + \frac1a \right)
+              L = CE + \lambda_g \left( \frac{a}{u_a^2} + \frac{1}{a} \right)
 
     Longer embeddings bear a larger margin, and the last term, which falls up to u_a, makes
     embeddings long where they can afford it: the norm becomes a measure of quality. The gradient

@@ -10,7 +10,7 @@ __all__ = ["SubcenterArcFace"]
 class SubcenterArcFace(ArcFace):
     r"""ArcFace over the nearest of K centres of each class.
 
-    .. math:: \cos\theta_j = \max_k \hat W_{jk} \cdot \hat x, \quad
+    .. math:: \cos\theta_j = \max_k \cos(W_{jk}, x), \quad
               z_y = s \cos(\theta_y + m), \quad z_j = s \cos\theta_j
 
     Mislabelled and hard images gather at other centres than the clean ones, whose centre

@@ -11,7 +11,7 @@ __all__ = ["Center"]
 class Center(CenterTracker):
     r"""Half the squared distance between an embedding and its class's centre.
 
-    .. math:: L_i = \tfrac12 \lVert x_i - c_{y_i} \rVert^2, \qquad
+    .. math:: L_i = \tfrac{1}{2} \lVert x_i - c_{y_i} \rVert^2, \qquad
               c_j \leftarrow c_j - \alpha \frac{\sum_{y_i = j} (c_j - x_i)}{1 + n_j}
 
     with :math:`n_j` the batch's samples of class j. The centres move by this rule of the paper

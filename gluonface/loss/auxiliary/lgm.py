@@ -14,8 +14,8 @@ class LGM(LearnedPerClass):
 
     .. math::
 
-       d_k &= \tfrac12 \sum_t \frac{(x_t - \mu_{kt})^2}{\sigma^2_{kt}}, \qquad
-       v_k = \tfrac12 \sum_t \log \sigma^2_{kt} \\
+       d_k &= \tfrac{1}{2} \sum_t \frac{(x_t - \mu_{kt})^2}{\sigma^2_{kt}}, \qquad
+       v_k = \tfrac{1}{2} \sum_t \log \sigma^2_{kt} \\
        L &= \mathrm{CE}(z, y) + \lambda (d_y + v_y), \qquad
        z_k = -(1 + \alpha [k = y])\, d_k - v_k
 

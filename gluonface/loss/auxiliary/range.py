@@ -19,10 +19,10 @@ class Range(EmbeddingLoss):
     .. math::
 
        L = \alpha \sum_c \frac{k}{\sum_{t=1}^k 1/D_{ct}} + \beta \left[ m - \min_{a \neq b}
-           D(\bar x_a, \bar x_b) \right]_+
+           D(\mu_a, \mu_b) \right]_+
 
     with :math:`D_{c1} \ge D_{c2} \ge \ldots` the distances between the batch's samples of class c
-    and :math:`\bar x_c` their mean. D is the squared distance.
+    and :math:`\mu_c` their mean. D is the squared distance.
 
     Parameters
     ----------

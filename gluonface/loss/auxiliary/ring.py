@@ -13,7 +13,7 @@ __all__ = ["Ring"]
 class Ring(LearnedLoss):
     r"""Half the squared difference between an embedding's length and a learned radius.
 
-    .. math:: L_i = \tfrac12 (\lVert x_i \rVert - R)^2
+    .. math:: L_i = \tfrac{1}{2} (\lVert x_i \rVert - R)^2
 
     R is a parameter that the optimizer trains. It begins as the mean length of the first batch,
     of all processes.
