@@ -1,4 +1,4 @@
-"""Damaged files, in the slow tier 1,000 for each reader: none crashes, hangs, or passes silently."""
+"""Damaged files, in the slow tier 1,000 a reader: none crashes, hangs, or passes silently."""
 
 import json
 import os
