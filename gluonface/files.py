@@ -7,7 +7,9 @@ import os
 import pathlib
 import tempfile
 
-__all__ = ["atomic_write", "sha256", "write_json"]
+from .errors import DataError
+
+__all__ = ["atomic_write", "require_content", "sha256", "write_json"]
 
 
 @contextlib.contextmanager
@@ -27,18 +29,29 @@ def atomic_write(path, mode="wb", **kwargs):
         When the block raises, the temporary file is removed and `path` is as it was.
     """
     path = pathlib.Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    with _named(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, mode, **kwargs) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files; these are ordinary ones
-        os.replace(name, path)
+        with _named(path):
+            os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+@contextlib.contextmanager
+def _named(path):
+    """Let an OSError name the file that was meant and not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _umask():
@@ -54,6 +67,31 @@ def sha256(path):
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+STAND_INS = {
+    b"version https://git-lfs.github.com": "a pointer of Git LFS, not the file itself: "
+    "`git lfs pull` fetches that",
+    b"<!doctype html": "a web page: the download gave a message or a login instead",
+    b"<html": "a web page: the download gave a message or a login instead",
+}
+
+
+def require_content(path):
+    """Raise DataError if a downloaded file is empty, or something else in its place.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A file of weights.
+    """
+    with open(path, "rb") as file:
+        start = file.read(64).lstrip().lower()
+    if not start:
+        raise DataError(f"{path} is empty; fetch or write it again")
+    for sign, what in STAND_INS.items():
+        if start.startswith(sign):
+            raise DataError(f"{path} is {what}")
 
 
 def write_json(path, value):

@@ -101,7 +101,7 @@ class Registry:
 
     def list(self, pattern="*"):
         """Return the registered names that match a shell wildcard, in natural order."""
-        names = fnmatch.filter(self._entries, (pattern or "*").lower())
+        names = fnmatch.filter(self._entries, str(pattern or "*").lower())
         return sorted(names, key=_natural_key)
 
     def __contains__(self, name):

@@ -3,7 +3,8 @@ import stat
 
 import pytest
 
-from gluonface.files import atomic_write, sha256, write_json
+from gluonface.errors import DataError
+from gluonface.files import atomic_write, require_content, sha256, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -36,3 +37,33 @@ def test_sha256_and_json(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1
     assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_errors_name_the_file_that_was_meant(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path, kind in (
+        (tmp_path / "none" / "a.json", FileNotFoundError),
+        (tmp_path / "folder", IsADirectoryError),
+    ):
+        with pytest.raises(kind) as caught:
+            write_json(path, {})
+        assert caught.value.filename == str(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4ab1\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b"<HTML><body>404", "a web page"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_download(tmp_path, content, message):
+    path = tmp_path / "w.onnx"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"w\.onnx is .*{message}|w\.onnx {message}"):
+        require_content(path)
+    path.write_bytes(b"\x08\x08" + content)
+    require_content(path)

@@ -39,6 +39,8 @@ def run(args):
     out = pathlib.Path(args.out).expanduser()
     if out.suffix != ".params":
         raise InputError(f"--out is {args.out!r}; expected a file name that ends in .params")
+    if out.is_dir():
+        raise InputError(f"--out is {args.out!r}, which is a folder; name a file in it")
     if not out.parent.is_dir():
         raise InputError(f"--out is {args.out!r}, but there is no folder {out.parent}")
 

@@ -8,6 +8,7 @@ import pathlib
 import re
 
 from ..errors import DataError, InputError
+from ..files import require_content
 from .card import read_card
 from .params import epoch_file
 
@@ -49,7 +50,7 @@ class Source:
 
 
 def find_source(source):
-    """Find the files of a model.
+    """Find the files of a model and look whether something is in them.
 
     Parameters
     ----------
@@ -66,8 +67,20 @@ def find_source(source):
     ------
     InputError
         If nothing is there; the message lists what was looked for.
+    DataError
+        If a file is empty, a pointer of Git LFS or a web page.
     """
+    found = _find(source)
+    for path in (found.path, found.params):
+        if path is not None:
+            require_content(path)
+    return found
+
+
+def _find(source):
     text = epoch_file(source)
+    if not text.strip():
+        raise InputError(f"no model is named. {FORMS}")
     path = pathlib.Path(text).expanduser()
     if path.is_dir():
         return _run_folder(path)

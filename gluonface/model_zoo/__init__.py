@@ -1,6 +1,8 @@
 """Backbones: aligned face images in, embeddings out. One file per family."""
 
 import dataclasses
+import math
+import numbers
 
 from .._compat import mx
 from ..errors import InputError
@@ -83,25 +85,33 @@ def get_model(
     Raises
     ------
     InputError
-        For an unknown name, an embedding size that is not a positive integer, or an unknown form.
+        For an unknown name or form, an embedding size that is not a positive integer, a mean or
+        scale that is no number, or something else than contexts.
     """
     cfg, build = BACKBONES.get(name)
     if embedding_size is not None:
-        if (
-            isinstance(embedding_size, bool)
-            or int(embedding_size) != embedding_size
-            or not 1 <= embedding_size <= MAX_EMBEDDING
-        ):
+        whole = isinstance(embedding_size, numbers.Real) and not isinstance(embedding_size, bool)
+        if not whole or not 1 <= embedding_size <= MAX_EMBEDDING or embedding_size % 1:
             raise InputError(
                 f"embedding_size is {embedding_size!r}; expected a whole number "
                 f"from 1 to {MAX_EMBEDDING}"
             )
         cfg = cfg.resized(int(embedding_size))
-    changes = {k: float(v) for k, v in (("mean", mean), ("scale", scale)) if v is not None}
-    cfg = dataclasses.replace(cfg, **changes)
+    changes = {k: v for k, v in (("mean", mean), ("scale", scale)) if v is not None}
+    for key, value in changes.items():
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        real = real and math.isfinite(value)
+        if not real or (key == "scale" and value == 0):
+            raise InputError(
+                f"{key} is {value!r}; expected one number for all colours"
+                + (" that is not 0" if key == "scale" else "")
+            )
+    cfg = dataclasses.replace(cfg, **{key: float(value) for key, value in changes.items()})
     if prelu not in ("auto", *FORMS):
         raise InputError(f"prelu is {prelu!r}; expected one of auto, {', '.join(FORMS)}")
-    contexts = ctx if isinstance(ctx, (list, tuple)) else [ctx or mx.cpu()]
+    contexts = ctx if isinstance(ctx, (list, tuple)) else [mx.cpu() if ctx is None else ctx]
+    if not contexts or not all(isinstance(context, mx.Context) for context in contexts):
+        raise InputError(f"ctx is {ctx!r}; expected an mxnet.Context such as mx.cpu(), or several")
     if prelu == "auto":
         on_cpu = all(context.device_type.startswith("cpu") for context in contexts)
         prelu = "fast" if on_cpu else "elementwise"

@@ -89,7 +89,9 @@ def read_onnx(path):
     try:
         model = onnx.load_model(str(path), load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:
-        raise DataError(f"{path} is no ONNX file: {error}") from None
+        raise DataError(
+            f"{path} is no ONNX file, or cut short or damaged: {error}; fetch it again"
+        ) from None
     if not model.graph.node:
         raise DataError(f"{path} is no ONNX file: it holds no operators")
     return _Reader(onnx, model.graph, path).read()

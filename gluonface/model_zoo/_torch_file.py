@@ -234,7 +234,9 @@ def read_torch(path):
         }
     except DataError as error:
         raise DataError(f"{path} cannot be read as PyTorch weights: {error}") from None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path} is cut short or damaged: {error}; fetch it again") from None
+    except (OSError, NotImplementedError, RuntimeError, EOFError) as error:
         raise DataError(f"{path} is damaged or no file of PyTorch's: {error}") from None
     return bare(tensors)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import DataError, InputError
-from ..files import sha256
+from ..files import require_content, sha256
 from ._graph import read_graph
 from ._onnx_file import fold, read_onnx
 from ._safetensors_file import read_safetensors
@@ -30,6 +30,10 @@ SHOWN = 6  # names in a message
 # What PyTorch's files are called, and Lightning's; and state dicts as safetensors.
 TORCH = (".pth", ".pt", ".ckpt", ".safetensors")
 ONNX = ".onnx"
+EXPECTED = (
+    f"a file whose name ends in .params, {ONNX}, {', '.join(TORCH)}, or a prefix x of both "
+    "x-symbol.json and x-0000.params"
+)
 LINEAR = ("Convolution", "FullyConnected")  # into which an exporter folds the BatchNorm after them
 
 
@@ -56,13 +60,17 @@ def find_checkpoint(source):
     """
     from ..deploy.params import epoch_file
 
+    if not str(source).strip():
+        raise InputError(f"no source is named; expected {EXPECTED}")
     path = pathlib.Path(epoch_file(source)).expanduser()
     if path.is_dir():
         symbols = sorted(path.glob("*-symbol.json"))
         if len(symbols) != 1:
+            others = [file.name for file in path.iterdir() if file.suffix in (*TORCH, ONNX)]
+            hint = f" (there is {_list(others)})" if others else ""
             raise InputError(
                 f"{path} holds {len(symbols)} files *-symbol.json; expected one. "
-                "Name the prefix of a checkpoint or a .params file"
+                f"Name the prefix of a checkpoint or a file of weights{hint}"
             )
         path = symbols[0]
     if path.name.endswith("-symbol.json"):
@@ -80,8 +88,8 @@ def find_checkpoint(source):
     epochs = {int(m["epoch"]): f for f in found for m in [EPOCH.match(f.name)] if m}
     if not symbol.is_file() or not epochs:
         raise InputError(
-            f"no weights at {path}: expected a .params file, or a prefix with both "
-            f"{symbol.name} and {path.name}-0000.params in {path.parent}"
+            f"no weights at {path}: expected {EXPECTED}, here {symbol.name} and "
+            f"{path.name}-0000.params in {path.parent}"
         )
     return epochs[0] if 0 in epochs else epochs[max(epochs)], symbol
 
@@ -94,6 +102,8 @@ def _literal(name):
 def _read(source):
     """Return the arrays of a source (float32, by plain name), its graph or None, and its files."""
     params, symbol = find_checkpoint(source)
+    if params.is_file():
+        require_content(params)
     arrays, graph = {}, None
     if params.suffix == ONNX:
         nodes, content = read_onnx(params)

@@ -133,6 +133,8 @@ def test_nothing_is_written_after_an_error(own, tmp_path, capsys, monkeypatch):
     garbage = tmp_path / "in" / "garbage.params"
     garbage.parent.mkdir()
     garbage.write_bytes(b"\x12\x01\0\0\0\0\0\0garbage")
+    pointer = garbage.with_name("pointer.onnx")
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\n")
     other = garbage.with_name("other.params")
     other.write_bytes(params_bytes({"x": np.ones(24, "float32")}))
     for arguments, status, message in (
@@ -140,6 +142,10 @@ def test_nothing_is_written_after_an_error(own, tmp_path, capsys, monkeypatch):
         (command(model="mobilefacenett"), 2, "Did you mean 'mobilefacenet'"),
         (command(out=tmp_path / "m.bin"), 2, "ends in .params"),
         (command(out=tmp_path / "none" / "m.params"), 2, "no folder"),
+        (command(source=""), 2, "no source is named"),
+        (command(source=garbage.parent), 2, "(there is pointer.onnx)"),
+        (command(out=tmp_path), 2, "ends in .params"),
+        (command(source=pointer), 1, "pointer of Git LFS"),
         (command(source=garbage), 1, "garbage.params"),
         (command(source=other), 1, "not in the model: x"),
     ):

@@ -95,6 +95,12 @@ def test_name_and_params(tmp_path, images):
         Embedder.load(f"mobilfacenet:{file}")
     with pytest.raises(InputError, match=r"no file .*none\.params \(in the model"):
         Embedder.load(f"mobilefacenet:{tmp_path / 'none.params'}")
+    pointer = tmp_path / "p.params"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(DataError, match=r"p\.params is a pointer of Git LFS"):
+        Embedder.load(f"mobilefacenet:{pointer}")
+    with pytest.raises(InputError, match="no model is named"):
+        find_source("")
     with pytest.raises(InputError, match="holds weights alone; say which model"):
         Embedder.load(file)
 
@@ -137,7 +143,9 @@ def test_two_models_in_a_folder(prefix):
 @pytest.mark.parametrize("content", [b"", b"\x00" * 4096, b"PK\x03\x04" + b"x" * 500])
 def test_garbage_params_never_reach_mxnet(prefix, content):
     params_file(prefix).write_bytes(content)
-    with pytest.raises(DataError, match="is not an MXNet parameter file"):
+    with pytest.raises(
+        DataError, match="is not an MXNet parameter file" if content else "is empty"
+    ):
         Embedder.load(prefix)
 
 
@@ -151,7 +159,8 @@ def test_params_cut_short(prefix):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"nodes": []}', '{"nodes": 3, "heads": []}'])
 def test_garbage_symbol(prefix, text):
     prefix.with_name("small-symbol.json").write_text(text)
-    with pytest.raises(DataError, match=r"small-symbol\.json is not an MXNet symbol"):
+    what = "not an MXNet symbol" if text else "empty"
+    with pytest.raises(DataError, match=rf"small-symbol\.json is {what}"):
         Embedder.load(prefix)
 
 

@@ -308,10 +308,16 @@ def test_exported_graph(case, close, folder, monkeypatch):
 
 
 def test_wrong_arguments():
-    for size in (0, -3, 1.5, True, "128"):
+    for size in (0, -3, 1.5, True, "128", "x", float("nan"), [128], 1 << 40):
         with pytest.raises(InputError, match="embedding_size is"):
             get_model("mobilefacenet", embedding_size=size)
     with pytest.raises(InputError, match="mobilefacenet"):
         get_model("mobilefacenett")
-    with pytest.raises(InputError, match="prelu is 'slow'"):
-        get_model("mobilefacenet", prelu="slow")
+    for option, value in (
+        *(("mean", value) for value in ("x", float("inf"), (1, 2, 3), True)),
+        *(("scale", value) for value in (0, "1/128", float("nan"))),
+        *(("ctx", value) for value in ("gpu", 3, [], ["cpu"])),
+        *(("prelu", value) for value in ("slow", None)),
+    ):
+        with pytest.raises(InputError, match=rf"{option} is "):
+            get_model("mobilefacenet", **{option: value})

@@ -184,7 +184,7 @@ def test_places(foreign, tmp_path):
     (tmp_path / "n-symbol.json").write_bytes(b"x")
     with pytest.raises(InputError, match="2 files"):
         find_checkpoint(tmp_path)
-    with pytest.raises(InputError, match=r"no weights at .*expected a \.params file"):
+    with pytest.raises(InputError, match=r"no weights at .*whose name ends in \.params"):
         find_checkpoint(tmp_path / "none")
     with pytest.raises(InputError, match=r"no file .*none\.params"):
         find_checkpoint(tmp_path / "none.params")
