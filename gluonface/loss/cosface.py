@@ -21,6 +21,11 @@ class CosFace(Margin):
     scale : float, default 64.0
         The factor s > 0.
 
+    Notes
+    -----
+    gluon-face's ``get_loss`` cannot find its CosFace: it is registered as ``cosLoss``, and the
+    name asked for is put in lower case.
+
     References
     ----------
     Wang et al.: CosFace: Large Margin Cosine Loss for Deep Face Recognition, 2018,

@@ -42,8 +42,9 @@ class Triplet(EmbeddingLoss):
     -----
     `formula` takes given triplets: anchors, positives and negatives, each (N, D).
 
-    Batches need several images per identity, which the loader does not see to. The selection has
-    no gradient; of equal distances the first counts.
+    Batches need several images per identity; in a recipe ``data: {sampler: identity_balanced}``
+    sees to that. The selection has no gradient; of equal distances the first counts. gluon-face
+    computes the same of given triplets, with a margin of 1 by default.
 
     References
     ----------
