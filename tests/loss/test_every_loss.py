@@ -178,6 +178,26 @@ def test_state_is_learnt_in_training_only_and_comes_back(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("path", [plain, sharded])
+def test_only_the_target_column_goes_through_arccos_and_cos(name, path, monkeypatch):
+    shapes = []
+    for function in ("arccos", "cos"):
+
+        def spy(x, *args, original=getattr(nd, function), **kwargs):
+            shapes.append(x.shape)
+            return original(x, *args, **kwargs)
+
+        monkeypatch.setattr(nd, function, spy)
+    margin = get_loss(name)
+    x, w, labels, extra = batch_of(margin, n=3)
+    path(margin, x, w, labels, **extra)
+    if name == "arcface":
+        assert shapes
+    if name not in ("li_arcface", "qamface"):  # whose formulas take the angle of every class
+        assert set(shapes) <= {(3,)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("path", [plain, sharded])
 def test_finite_at_the_ends_of_the_cosine(name, path):
     # Own centre, its opposite, a right angle, and a cosine that rounding may put above 1.
     margin = get_loss(name)
