@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ._host_store import HostStore
+from .plan import MAPPED
 
 __all__ = ["DiskStore"]
 
@@ -28,7 +29,7 @@ class DiskStore(HostStore):
     are first asked for, with all arrays that were added till then.
     """
 
-    BUDGET = 1 << 26  # bytes of pages touched until the mapping is told to let go of them
+    BUDGET = MAPPED
     AROUND = 1 << 16  # what the system maps around a page that is touched, if it has it at hand
 
     def __init__(self, classes, ctx, path, label):
@@ -111,13 +112,31 @@ class DiskStore(HostStore):
         mapped.madvise(mmap.MADV_RANDOM)
         return mapped, file
 
+    def put(self, name, first, rows):
+        """Write the rows from `first` on."""
+        self._let_go(len(rows), len(rows))
+        super().put(name, first, rows)
+
+    def _let_go(self, span, rows):
+        """Before some of a span of rows are used: unmap the pages, if too many are mapped.
+
+        Not after it: what is read of a block is written next. The file keeps what was written.
+        """
+        record = max((row for _, _, row, _ in self._files), default=0)
+        self._bytes += min(span * record, rows * max(self.AROUND, record))
+        if self._bytes > self.BUDGET:
+            self._bytes = 0
+            for mapped, *_ in self._files:
+                mapped.madvise(mmap.MADV_DONTNEED)
+
     def read(self, name, index, out=None):
         """Return the rows of sorted local ids, written into `out` if it is given."""
         array = self.arrays[name]
         if name not in self._items:
             return super().read(name, index, out)
+        if len(index):
+            self._let_go(index[-1] - index[0] + 1, len(index))
         found = self._items[name][index].view(np.float32).reshape(len(index), array.shape[1])
-        self.touched(found)
         if out is None:
             return found
         out[...] = found
@@ -131,7 +150,6 @@ class DiskStore(HostStore):
             return
         item = self._items[name].dtype
         self._items[name][index] = np.ascontiguousarray(rows, array.dtype).view(item)[:, 0]
-        self.touched(rows)
 
     def expect(self, names, index):
         """Have the disk fetch many pages at a time: one met by surprise is waited for alone."""
@@ -148,12 +166,3 @@ class DiskStore(HostStore):
             for start, size in zip(starts.tolist(), (ends - starts).tolist()):
                 # As madvise of the mapping, but other threads go on meanwhile.
                 os.posix_fadvise(file.fileno(), start, size, os.POSIX_FADV_WILLNEED)
-
-    def touched(self, rows):
-        """Let go of the pages in memory before they are too many."""
-        if rows.ndim == 2:
-            self._bytes += len(rows) * max(self.AROUND, 4 * rows.shape[1])
-        if self._bytes > self.BUDGET:
-            self._bytes = 0
-            for mapped, *_ in self._files:  # frees memory; the file keeps what was written
-                mapped.madvise(mmap.MADV_DONTNEED)

@@ -52,7 +52,6 @@ class HostStore:
     def put(self, name, first, rows):
         """Write the rows from `first` on."""
         self.arrays[name][first : first + len(rows)] = rows
-        self.touched(rows)
 
     def slab(self, name, first, last):
         """Return the rows of a range as NumPy, the store's own memory where it can be had."""
@@ -64,9 +63,7 @@ class HostStore:
 
     def read(self, name, index, out=None):
         """Return the rows of sorted local ids, written into `out` if it is given."""
-        found = np.take(self.arrays[name], index, axis=0, out=out, mode="clip")
-        self.touched(found)
-        return found
+        return np.take(self.arrays[name], index, axis=0, out=out, mode="clip")
 
     def write(self, name, index, rows):
         """Write the rows of sorted local ids."""
@@ -76,10 +73,6 @@ class HostStore:
         else:  # a row as one item: twice as fast as assigning to array[index]
             item = np.dtype((np.void, array.strides[0]))
             np.put(array.view(item), index, np.ascontiguousarray(rows).view(item), mode="clip")
-        self.touched(rows)
-
-    def touched(self, rows):
-        """Take note that these rows have been read or written."""
 
     def expect(self, names, index):
         """Take note that the rows of sorted local ids will be read soon."""

@@ -4,11 +4,16 @@ import dataclasses
 
 from ..errors import InputError
 
-__all__ = ["HeadPlan", "plan_head"]
+__all__ = ["MAPPED", "HeadPlan", "plan_head"]
 
 SLOTS = {"sgd": 1, "nag": 1, "adamw": 2}
-# What a process takes beside the head's arrays: Python, MXNet's libraries, Horovod's buffers.
-PROCESS = 300 << 20
+# What a process takes beside the head's arrays: Python, MXNet, Horovod (161 MiB as measured with
+# MXNet 1.9.1 on Linux), and what MXNet's threads and operators take with their first use.
+PROCESS = 200 << 20
+NUMBERS = 80  # bytes for each class of a step: ids of this and the next, lengths, factors
+MAPPED = 64 << 20  # bytes of centres on disk that are mapped until all are let go of
+DRAWING = 12 << 20  # the thread that draws the next step's classes
+SPARE = 1 / 64  # room for a few more rows, see `HostStore.buffer`
 
 
 @dataclasses.dataclass
@@ -27,6 +32,10 @@ class HeadPlan:
         Of all samples to the sampled classes.
     embeddings : int
         Gathered embeddings and their gradients.
+    numbers : int
+        Ids and lengths of the sampled classes, how they are drawn, and spare room.
+    mapped : int
+        Pages of files on disk that are in memory as part of the process.
     on_disk : bool
         Whether `weight` and `state` are on disk instead of in memory.
     wire : dict of str to int
@@ -40,6 +49,8 @@ class HeadPlan:
     copies: int
     logits: int
     embeddings: int
+    numbers: int
+    mapped: int
     on_disk: bool
     wire: dict
 
@@ -51,7 +62,8 @@ class HeadPlan:
     @property
     def memory(self):
         """Memory of the process at its peak, nothing but the head in it."""
-        return PROCESS + self.floor + self.logits + self.embeddings
+        more = self.logits + self.embeddings + self.numbers + self.mapped
+        return PROCESS + self.floor + more
 
     @property
     def sent(self):
@@ -130,6 +142,10 @@ def plan_head(
         copies=sampled * row * copies,
         logits=4 * batch * min(sampled, chunk or sampled) * subcenters,
         embeddings=4 * 4 * batch * embedding_size,
+        numbers=NUMBERS * sampled
+        + round(SPARE * copies * sampled * row if own else 0)
+        + (DRAWING if sample_rate < 1.0 else 0),
+        mapped=min(MAPPED, rows * row * (1 + SLOTS[optimizer])) if centers == "disk" else 0,
         on_disk=centers == "disk",
         wire=wire if ranks > 1 else dict.fromkeys(wire, 0),
     )

@@ -1,8 +1,14 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from gluonface.errors import GluonfaceError, InputError
 from gluonface.parallel import launch
-from gluonface.parallel.plan import PROCESS, plan_head
+from gluonface.parallel.plan import MAPPED, PROCESS, plan_head
 
 
 def test_sizes_by_hand():
@@ -12,7 +18,9 @@ def test_sizes_by_hand():
     assert plan.copies == 2 * 50_000 * 2048
     assert plan.floor == 2 * 500_001 * 2048 + 2 * 50_000 * 2048
     assert plan.logits == 128 * 50_000 * 4
-    assert plan.memory == PROCESS + plan.floor + plan.logits + plan.embeddings
+    rest = plan.logits + plan.embeddings + plan.numbers
+    assert plan.memory == PROCESS + plan.floor + rest
+    assert 0 < plan.numbers < 0.05 * plan.floor
     # Of two ranks each sends its half of the embeddings once, and as much of the gradient.
     assert plan.wire["x"] == plan.wire["gx"] == 64 * 512 * 2
     assert plan.sent == sum(plan.wire.values())
@@ -25,6 +33,8 @@ def test_what_the_options_change():
     assert plan_head(10_000, 64, 32, optimizer="adamw").state == 2 * plain.state
     disk = plan_head(10_000, 64, 32, sample_rate=0.1, centers="disk")
     assert disk.floor == disk.copies
+    assert disk.mapped == 10_000 * 256 * 2
+    assert plan_head(10**6, 64, 32, sample_rate=0.1, centers="disk").mapped == MAPPED
     assert plan_head(10_000, 64, 32, chunk=100).logits == 32 * 100 * 4
     wire = [plan_head(10_000, 64, 32, ranks=k).wire["x"] for k in (2, 4, 8)]
     assert wire == [32 * 64 * 4 * (k - 1) // k for k in (2, 4, 8)]
@@ -37,6 +47,35 @@ def test_what_the_options_change():
 def test_refused(arguments, words):
     with pytest.raises(InputError, match=words):
         plan_head(*arguments)
+
+
+COMMAND = "import sys; from gluonface.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [128, 512])
+@pytest.mark.parametrize("rate", [1.0, 0.1])
+@pytest.mark.parametrize("centers", ["memory", "host", "disk"])
+def test_memory_as_planned(centers, rate, size, tmp_path):
+    """On one rank; docs/partial_fc.rst has the sizes measured on two, and the traffic."""
+    classes = 300_000 if rate == 1.0 else 600_000
+    found = tmp_path / "found.json"
+    options = ["--classes", str(classes), "--embedding-size", str(size), "--steps", "2"]
+    options += ["--sample-rate", str(rate), "--batch-size", "128", "--json", str(found)]
+    if centers != "memory":
+        options += ["--centers", centers]
+    if centers == "disk":
+        options += ["--centers-path", str(tmp_path)]
+    root = str(pathlib.Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", COMMAND, "bench", "head", *options]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    (step,) = json.loads(found.read_text())["steps"]
+    assert step["planned"] == pytest.approx(step["peak"], rel=0.1)
+    # As the arithmetic goes, and not by a lucky constant.
+    plan = plan_head(classes, size, 128, 1, rate, centers=centers)
+    own = step["peak"] - step["process"]
+    assert own == pytest.approx(plan.memory - PROCESS + (39 << 20), abs=60 << 20)
 
 
 @pytest.mark.parametrize(
