@@ -340,6 +340,31 @@ def test_the_command_prints_the_table_of_the_zoo_page(capsys):
     assert printed == page
 
 
+def test_reports_of_the_checks_of_backbones():
+    """`python docs/measure.py checks` reads pytest's reports; the table has a row for most."""
+    from xml.etree import ElementTree
+
+    from gluonface.model_zoo import list_models
+
+    module = generator("_checks")
+    properties = {
+        **{"gradients": 9, "hybrid batch 3": 1e-7, "hybrid batch 1": 2e-7, "ONNX batch 1": 0.0},
+        "static gradients, of the tolerance": 0.25,
+    }
+    entries = "".join(f'<property name="{k}" value="{v}"/>' for k, v in properties.items())
+    report = f"""<testsuites><testsuite>
+      <testcase name="test_a[mbf]"><properties>{entries}</properties></testcase>
+      <testcase name="test_b[mbf]"><failure/></testcase>
+      <testcase name="test_c[mbf]"><skipped/></testcase>
+    </testsuite></testsuites>"""
+    cells = module._outcome(ElementTree.fromstring(report))
+    text = "1 passed; test_b: failure; test_c: skipped"
+    assert cells == [text, "9", "2.0e-07", "", "", "2.5e-01", "", "", "0"]
+    rows = module.read(DOCS / "results" / "zoo_checks.csv")
+    assert set(rows) <= set(list_models())
+    assert {row[1] for row in rows.values()} == {"11 passed"}
+
+
 def test_figures_of_the_readme_are_those_of_the_pages():
     """Run `python docs/measure.py readme` when this fails after a new measurement."""
     assert generator("measure").readme_table() in (ROOT / "README.rst").read_text(encoding="utf-8")
