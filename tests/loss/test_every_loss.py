@@ -72,6 +72,20 @@ def test_all_paths_agree_with_the_twin(name, params):
         assert got == pytest.approx(want.get("state", {}), rel=1e-5)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if get_loss(name).uses_norm])
+@pytest.mark.parametrize("factor", [1e-5, 100.0])
+def test_very_short_and_very_long_embeddings(name, factor):
+    margin = get_loss(name)
+    x, w, labels, extra = batch_of(margin)
+    x = x * factor
+    want = twin_of(name).run(x, w, labels, **extra)
+    for path in (plain, sharded):
+        got = path(margin, x, w, labels, **extra)
+        for key, array in zip(twin_keys(extra), got):
+            close(array, want[key], 2e-5 if key == "loss" else 1e-4)
+        assert states(margin) == pytest.approx(want.get("state", {}), rel=1e-5)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_sharded_equals_plain_to_the_last_bits(name):
     margin = get_loss(name)
@@ -180,13 +194,12 @@ def test_state_is_learnt_in_training_only_and_comes_back(name):
 @pytest.mark.parametrize("path", [plain, sharded])
 def test_only_the_target_column_goes_through_arccos_and_cos(name, path, monkeypatch):
     shapes = []
+
+    def spy(original):
+        return lambda x, *args, **kwargs: shapes.append(x.shape) or original(x, *args, **kwargs)
+
     for function in ("arccos", "cos"):
-
-        def spy(x, *args, original=getattr(nd, function), **kwargs):
-            shapes.append(x.shape)
-            return original(x, *args, **kwargs)
-
-        monkeypatch.setattr(nd, function, spy)
+        monkeypatch.setattr(nd, function, spy(getattr(nd, function)))
     margin = get_loss(name)
     x, w, labels, extra = batch_of(margin, n=3)
     path(margin, x, w, labels, **extra)
