@@ -43,8 +43,11 @@ def check(path, names, scratch):
 
     rows = read(path)
     for number, name in enumerate(names, 1):
-        rows[name] = _row(name, scratch)
-        sys.stderr.write(f"{number} of {len(names)}: {' '.join(rows[name])}\n")
+        row = _row(name, scratch)
+        if row is None:
+            continue
+        rows[name] = row
+        sys.stderr.write(f"{number} of {len(names)}: {' '.join(row)}\n")
         with open(path, "w", encoding="utf-8", newline="") as file:
             lines = [HEADINGS, *(rows[one] for one in list_models() if one in rows)]
             csv.writer(file, lineterminator="\n").writerows(lines)
@@ -59,6 +62,7 @@ def read(path):
 
 
 def _row(name, scratch):
+    """Return the row of a backbone, None if its tests did not come to an end."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short=7", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ).stdout.strip()
@@ -67,7 +71,9 @@ def _row(name, scratch):
     command += ["-k", f"[{name}]", f"--junitxml={report}", *TESTS]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if done.returncode not in (0, 1):  # MXNet can end the process
-        return [name, f"process ended with {done.returncode}", *[""] * (len(FIGURES) + 1), commit]
+        tail = "\n".join(done.stdout.splitlines()[-20:])
+        sys.stderr.write(f"{name}: pytest ended with {done.returncode}\n{tail}\n")
+        return None
     return [name, *_outcome(ET.parse(report).getroot()), commit]
 
 
