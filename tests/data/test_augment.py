@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reference import augment as twin
 
-from gluonface.data import images
+from gluonface.data import Loader, images
 from gluonface.data.augment import (
     AUGMENTATIONS,
     FLIP,
@@ -222,6 +222,44 @@ def test_color_jitter_leaves_a_grey_grey_and_white_noise_of_hue_its_luma():
     for sample in range(5):
         before, after = (twin.luma(x.astype(float)) for x in (middle, run(op, middle, sample)))
         assert np.abs(before - after).max() < 1.2
+
+
+def test_every_augmentation_has_a_twin():
+    apart = {"jpeg", "rand_augment", "mixup", "cutmix"}  # with tests of their own
+    assert sorted(AUGMENTATIONS.list()) == sorted({*CASES, *apart})
+
+
+class Pictures:
+    """A data set in memory."""
+
+    image_size = SHAPE
+    labels = np.arange(48) % 5
+
+    def __len__(self):
+        return 48
+
+    def load(self, index, out, flip=False, change=None):
+        image = smooth(index)
+        image = image[:, ::-1] if flip else image
+        image = image if change is None else change(np.array(image, order="C"))
+        out[...] = image.transpose(2, 0, 1)
+        return int(self.labels[index])
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS.list())
+def test_the_same_on_any_number_of_workers_and_ranks_and_after_a_resume(name):
+    options = {"seed": 2, "augment": [{name: {"p": 0.7}}]}
+    whole = [batch.images for batch in Loader(Pictures(), 12, workers=1, **options).epoch(3)]
+    plain = [batch.images for batch in Loader(Pictures(), 12, seed=2, flip=False).epoch(3)]
+    assert any((one != other).any() for one, other in zip(whole, plain))
+    parts = [
+        [batch.images for batch in Loader(Pictures(), 4, rank=r, size=3, **options).epoch(3)]
+        for r in range(3)
+    ]
+    for step, expected in enumerate(whole):
+        np.testing.assert_array_equal(np.concatenate([part[step] for part in parts]), expected)
+    resumed = [batch.images for batch in Loader(Pictures(), 12, workers=4, **options).epoch(3, 2)]
+    np.testing.assert_array_equal(resumed, whole[2:])
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS.list())
