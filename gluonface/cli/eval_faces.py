@@ -37,7 +37,7 @@ class Faces:
     entry: object
 
 
-def load(args, model, file, stored, what="images", group="no"):
+def load(args, model, file, stored, what="images", group="no", unique=False):
     """Return the `Faces` of a list, or None on a rank that only helps.
 
     Parameters
@@ -54,6 +54,8 @@ def load(args, model, file, stored, what="images", group="no"):
         What they are called.
     group : {"no", "may", "must"}
         Whether there are groups.
+    unique : bool, default False
+        Whether a list may hold an identity once only.
     """
     from ..errors import InputError
     from ..evaluation.pictures import Pictures
@@ -66,6 +68,8 @@ def load(args, model, file, stored, what="images", group="no"):
     inputs = {}
     if file:
         names, labels = _read(file, group)
+        if unique:
+            _require_unique(file, labels["identity"])
         inputs[file] = sha256(file)
     if model is not None:
         pictures = Pictures(args.images, names)
@@ -113,6 +117,21 @@ def _read(file, group):
         columns = min(max(len(first.split("\t" if "\t" in first else None)), 2), 3)
     names, *labels = read_list(file, columns, ", ".join(_COLUMNS[:columns]))
     return names, dict(zip(_COLUMNS[1:], labels))
+
+
+def _require_unique(file, identity):
+    from ..errors import DataError
+    from ..evaluation.text_tables import read_lines
+
+    numbers = [n for n, line in read_lines(file, "a list of images") if line[0] != "#"]
+    seen = {}
+    for number, one in zip(numbers, identity):
+        if one in seen:
+            raise DataError(
+                f"{file}, line {number}: {one} is in the gallery already, with line {seen[one]}; "
+                "with --unique-gallery an identity is enrolled once"
+            )
+        seen[one] = number
 
 
 def _arrays(held, group):

@@ -76,7 +76,10 @@ def load_sides(args):
     if not stored and not (args.gallery and args.probes):
         raise InputError("--gallery and --probes are needed: lists of image path and identity")
     model = None if stored else eval_common.open_model(args)
-    gallery = eval_faces.load(args, model, args.gallery, args.gallery_embeddings, "gallery")
+    unique = getattr(args, "unique_gallery", False)
+    gallery = eval_faces.load(
+        args, model, args.gallery, args.gallery_embeddings, "gallery", unique=unique
+    )
     probes = eval_faces.load(args, model, args.probes, args.probe_embeddings, "probes")
     if gallery is None:
         return None

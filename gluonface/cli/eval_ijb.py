@@ -71,6 +71,10 @@ def run(args):
     if pair_file is None and probe_file is None:
         raise InputError(f"{args.meta} holds neither a list of pairs nor lists of 1:N")
     pairs = pair_file and ijb_files.read_pairs(pair_file)
+    known = np.unique(images.template)  # a list that does not fit is named before the long part
+    if pairs is not None:
+        ijb.find_pairs(known, pairs)
+    lists = _lists(args.meta, probe_file, known)
     e, f, card, inputs, pictures = _outputs(args, images, stored)
     if e is None:
         return 0  # a rank that only helped
@@ -107,26 +111,28 @@ def run(args):
             )
         )
     if probe_file is not None:
-        outcomes += _search(args, ids, units, probe_file, product, inputs)
+        probes, galleries, digests = lists
+        inputs.update(digests)
+        options = {"product": product, "fpirs": args.fpirs, "draws": args.bootstrap}
+        outcomes.append(ijb.identify(ids, units, probes, galleries, **options))
+        if args.joint:
+            outcomes.append(ijb.identify_jointly(ids, units, probes, galleries, product=product))
     outcomes = [
         dataclasses.replace(outcome, settings={**settings, **outcome.settings})
         for outcome in outcomes
     ]
-    entries = _entries(images, pictures, probe_file, args.meta)
+    entries = _entries(images, pictures, lists)
     return eval_common.finish(args, outcomes, card, inputs, flip, entries)
 
 
-def _entries(images, pictures, probe_file, meta):
+def _entries(images, pictures, lists):
     """Return the function that names and shows the templates of the worst errors."""
     import numpy as np
 
-    from ..evaluation import ijb_files
     from ..evaluation.report_outcomes import Entry
 
-    probes = galleries = None
-    if probe_file is not None:
-        probes = ijb_files.read_template_subjects(probe_file)[0]
-        galleries = _galleries(meta)
+    if lists is not None:
+        (probes, _), galleries, _ = lists
 
     def entry(template):
         rows = np.flatnonzero(images.template == template)[:4]
@@ -148,35 +154,28 @@ def _entries(images, pictures, probe_file, meta):
     return entries
 
 
-def _galleries(meta):
-    """Return templates and subjects of each gallery by its name."""
-    from ..evaluation import ijb_files
+def _lists(meta, probe_file, known):
+    """Return probes, galleries by name, and the SHA-256 of their lists; None without probes.
 
-    return {
-        file.stem.split("_")[-1]: ijb_files.read_template_subjects(file)
-        for file in ijb_files.find(meta, "galleries")
-    }
-
-
-def _search(args, ids, units, probe_file, product, inputs):
+    `known` are the templates that have images.
+    """
     from ..errors import InputError
-    from ..evaluation import ijb, ijb_files
+    from ..evaluation import ijb_files
     from ..files import sha256
 
-    galleries = _galleries(args.meta)
-    inputs.update({file.name: sha256(file) for file in ijb_files.find(args.meta, "galleries")})
-    if not galleries:
-        raise InputError(f"{args.meta} holds no gallery list beside {probe_file.name}")
-    inputs[probe_file.name] = sha256(probe_file)
+    if probe_file is None:
+        return None
+    files = ijb_files.find(meta, "galleries")
+    if not files:
+        raise InputError(f"{meta} holds no gallery list beside {probe_file.name}")
     probes = ijb_files.read_template_subjects(probe_file)
-    found = [
-        ijb.identify(
-            ids, units, probes, galleries, fpirs=args.fpirs, draws=args.bootstrap, product=product
-        )
-    ]
-    if args.joint:
-        found.append(ijb.identify_jointly(ids, units, probes, galleries, product=product))
-    return found
+    ijb_files.check_templates(probe_file, *probes, known)
+    galleries = {}
+    for file in files:
+        gallery = ijb_files.read_template_subjects(file)
+        ijb_files.check_templates(file, *gallery, known, unique=True)
+        galleries[file.stem.split("_")[-1]] = gallery
+    return probes, galleries, {file.name: sha256(file) for file in (probe_file, *files)}
 
 
 def _outputs(args, images, stored):

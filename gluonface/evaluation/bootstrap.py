@@ -58,6 +58,7 @@ def tar_replicates(genuine, impostor, units, targets, replicates, seed=_SEED):
     numpy.ndarray, shape (replicates, targets)
         NaN in a draw without a same or without a different pair.
     """
+    check_draws(replicates)
     order = np.argsort(-genuine[0], kind="stable")
     scores = -genuine[0][order]  # ascending, for searchsorted
     top, weigh, total = impostor
@@ -101,6 +102,7 @@ def share_replicates(hits, unit, units, replicates, seed=_SEED):
     weights : numpy.ndarray, shape (replicates,)
         Rows drawn.
     """
+    check_draws(replicates)
     sums, weights = np.zeros((replicates, hits.shape[1])), np.zeros(replicates)
     for place, drawn in enumerate(draw(units, replicates, seed)):
         weight = drawn[unit].astype(np.float64)

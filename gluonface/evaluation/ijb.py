@@ -23,7 +23,7 @@ from .outcomes import Hard, Outcome, RankRate
 from .summary import summarize, with_spans
 from .tails import Tail, keep_for
 
-__all__ = ["DEFAULT_FARS", "identify", "identify_jointly", "verify"]
+__all__ = ["DEFAULT_FARS", "find_pairs", "identify", "identify_jointly", "verify"]
 
 DEFAULT_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
@@ -61,8 +61,7 @@ def verify(
         A pair of a template without image.
     """
     units = check_matrix(units, "template features", len(ids))
-    first = places(ids, pairs.first, pairs.path, "pair")
-    second = places(ids, pairs.second, pairs.path, "pair")
+    first, second = find_pairs(ids, pairs)
     notes = []
     if is_collapsed(units):
         units = np.zeros_like(units)
@@ -99,6 +98,11 @@ def verify(
         inputs=dict(pairs.sha256),
         hardest=_hardest(score, pairs, impostor, genuine),
     )
+
+
+def find_pairs(ids, pairs):
+    """Return the rows of both templates of each pair; DataError names a line of another one."""
+    return [places(ids, side, pairs.path, line=pairs.line) for side in (pairs.first, pairs.second)]
 
 
 def identify(

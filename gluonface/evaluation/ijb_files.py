@@ -7,9 +7,23 @@ import numpy as np
 
 from ..errors import DataError, InputError
 from ..files import sha256
-from .text_tables import read_integers, read_lines, read_template_subjects
+from .text_tables import (
+    line_of_row,
+    line_of_template,
+    read_integers,
+    read_lines,
+    read_template_subjects,
+)
 
-__all__ = ["Images", "Pairs", "find", "read_images", "read_pairs", "read_template_subjects"]
+__all__ = [
+    "Images",
+    "Pairs",
+    "check_templates",
+    "find",
+    "read_images",
+    "read_pairs",
+    "read_template_subjects",
+]
 
 # What each file is called behind "ijbb_" or "ijbc_".
 FILES = {
@@ -61,6 +75,10 @@ class Pairs:
 
     def __len__(self):
         return len(self.first)
+
+    def line(self, row):
+        """Return the number of the line with pair `row` (from 0)."""
+        return line_of_row(self.path, row) if pathlib.Path(self.path).is_file() else row + 1
 
 
 def find(folder, kind, optional=False):
@@ -151,9 +169,45 @@ def read_pairs(path):
     first, second, label = read_integers(path, 3, "template id, template id, label 1 or 0")
     if label.max() > 1:
         at = int(np.argmax(label > 1))
-        raise DataError(f"{path}, pair {at + 1}: the label is {label[at]}; expected 1 or 0")
+        line = line_of_row(path, at)
+        raise DataError(f"{path}, line {line}: the label is {label[at]}; expected 1 or 0")
     same = label.astype(bool)
     if same.all() or not same.any():
         kind = "same" if same.all() else "different"
         raise DataError(f"{path}: all {len(same)} pairs are {kind} pairs; both kinds are needed")
     return Pairs(first, second, same, str(path), {pathlib.Path(path).name: sha256(path)})
+
+
+def check_templates(path, templates, subjects, known, unique=False):
+    """Check a list of 1:N.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    templates, subjects : numpy.ndarray of int, shape (n,)
+        As `read_template_subjects` returns them.
+    known : numpy.ndarray of int
+        Templates that have images.
+    unique : bool, default False
+        Whether a subject may be listed with one template only, as in a gallery.
+
+    Raises
+    ------
+    DataError
+        A template without image, or a second template of a subject; the line is named.
+    """
+    missing = templates[~np.isin(templates, known)]
+    if len(missing):
+        raise DataError(
+            f"{path}, line {line_of_template(path, missing[0])}: template {missing[0]} has no "
+            f"image ({len(missing)} templates of this list have none)"
+        )
+    values, number = np.unique(subjects, return_counts=True)
+    if unique and (number > 1).any():
+        double = values[np.argmax(number > 1)]
+        one, other = templates[subjects == double][:2]
+        raise DataError(
+            f"{path}, line {line_of_template(path, other)}: subject {double} is enrolled with "
+            f"template {other} here and with {one} in line {line_of_template(path, one)}; a "
+            "gallery holds a subject once"
+        )

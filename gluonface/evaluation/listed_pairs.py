@@ -17,15 +17,25 @@ _CHUNK = 1 << 20  # pairs looked up together
 _DIRECT = 40  # one pair on its own costs as much as this many entries of a product
 
 
-def places(ids, wanted, name, lines="line"):
+def places(ids, wanted, name, word="line", line=None):
     """Return the position in `ids` (sorted, unique) of each of `wanted`, as small integers.
+
+    Parameters
+    ----------
+    ids, wanted : array_like of int
+    name : str
+        Of the list of `wanted`.
+    word : str
+        What its entries are called.
+    line : function, optional
+        From the place of an entry, from 0, to the number that an error names.
 
     Raises
     ------
     DataError
-        An id of `wanted` is not among `ids`; it is named with its place in the list, from 1.
+        An id of `wanted` is not among `ids`; it is named with its place in the list.
     """
-    wanted = np.asarray(wanted)
+    wanted, line = np.asarray(wanted), line or (lambda row: row + 1)
     low, high = int(ids[0]), int(ids[-1])
     found = np.empty(len(wanted), np.uint16 if len(ids) < 1 << 16 else np.int32)
     table = None
@@ -45,7 +55,7 @@ def places(ids, wanted, name, lines="line"):
             at = int(np.argmin(place))
             missing = len(np.setdiff1d(wanted, ids))
             raise DataError(
-                f"{name}, {lines} {start + at + 1}: template {part[at]} has no image "
+                f"{name}, {word} {line(start + at)}: template {part[at]} has no image "
                 f"({missing} ids of this list have none)"
             )
     return found

@@ -8,7 +8,15 @@ import numpy as np
 
 from ..errors import DataError, InputError
 
-__all__ = ["existing", "read_integers", "read_json", "read_lines", "read_template_subjects"]
+__all__ = [
+    "existing",
+    "line_of_row",
+    "line_of_template",
+    "read_integers",
+    "read_json",
+    "read_lines",
+    "read_template_subjects",
+]
 
 _BYTES = 1 << 24  # read at a time
 
@@ -29,6 +37,16 @@ def read_lines(path, what):
         raise DataError(f"{path} is not a text file (UTF-8): {error}") from error
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     return [(number, line) for number, line in lines if line]
+
+
+def line_of_row(path, row):
+    """Return the number of the line with row `row` (from 0) of a table; blank lines hold none."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            row -= bool(line.strip())
+            if row < 0:
+                return number
+    raise IndexError(f"{path} has fewer rows")
 
 
 def read_json(path, what):
@@ -161,3 +179,10 @@ def read_template_subjects(path):
     if not found:
         raise DataError(f"{path} lists no template")
     return np.array(list(found), np.int64), np.array(list(found.values()), np.int64)
+
+
+def line_of_template(path, template):
+    """Return the number of the first line about a template in such a list."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = enumerate(csv.reader(file), 1)
+        return next(n for n, row in rows if n > 1 and row and int(row[0]) == template)

@@ -280,6 +280,13 @@ def test_search(people, tmp_path, capsys):
     assert status == 0
     assert "probes 19, mated 15, nonmated 4, gallery 5, identities 5" in out
     assert "TPIR" in out
+    with open(tmp_path / "g.txt", "a") as file:
+        file.write(f"\n{rest[0]}\t{rest[0][:2]}\n")
+    status, _, err = run(
+        capsys, "identification", "--model", "x", "--images", people, "--gallery",
+        tmp_path / "g.txt", "--probes", tmp_path / "p.txt", "--unique-gallery",
+    )  # fmt: skip
+    assert (status, "g.txt, line 7: p0 is in the gallery already, with line 1" in err) == (1, True)
     sides = {}
     for side, chosen in (("g", enrolled), ("p", rest)):
         images = np.stack([cv2.imread(str(people / name))[:, :, ::-1] for name in chosen])
@@ -347,7 +354,7 @@ def test_janus_from_images_and_from_stored_outputs(janus, tmp_path, capsys):
     assert (status, "holds 70 features" in err) == (2, True)
     (meta / "ijbc_template_pair_label.txt").write_text("100 108 1\n100 999 0\n")
     status, _, err = run(capsys, "ijb", "--meta", meta, "--embeddings", tmp_path / "e.npz")
-    assert (status, "pair 2: template 999 has no image" in err) == (1, True)
+    assert (status, "line 2: template 999 has no image" in err) == (1, True)
 
 
 def test_megaface_from_images_bins_and_packed(tmp_path, capsys):

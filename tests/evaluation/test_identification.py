@@ -107,6 +107,7 @@ def test_intervals():
         ({"fpirs": (1.5,)}, "identification rate is 1.5; expected a fraction in 0..1"),
         ({"unique": True}, "twice, at entries"),
         ({"draws": 1}, "bootstrap is 1"),
+        ({"draws": -5}, "bootstrap is -5"),
         ({"probes": np.full((25, 6), np.nan)}, "probes row 0 is not finite"),
     ],
 )

@@ -272,8 +272,32 @@ def test_a_pair_of_an_unknown_template_is_named():
     second = pairs.second.copy()
     second[7] = 4321
     broken = ijb_files.Pairs(pairs.first, second, pairs.same, "pairs.txt", {})
-    with pytest.raises(DataError, match=r"pairs.txt, pair 8: template 4321 has no image \(1 ids"):
+    with pytest.raises(DataError, match=r"pairs.txt, line 8: template 4321 has no image \(1 ids"):
         ijb.verify(ids, units, broken)
+
+
+def test_lines_are_counted_in_the_file(tmp_path):
+    """Blank lines are none of the list and yet lines."""
+    file = write(tmp_path / "pairs.txt", "3 3 1\n\n3 9 0\n3 5 0\n")
+    pairs = ijb_files.read_pairs(file)
+    with pytest.raises(DataError, match=r"pairs.txt, line 3: template 9 has no image"):
+        ijb.find_pairs(np.array([3, 5]), pairs)
+    file = write(tmp_path / "pairs.txt", "\n3 3 1\n\n3 9 2\n")
+    with pytest.raises(DataError, match=r"pairs.txt, line 4: the label is 2"):
+        ijb_files.read_pairs(file)
+
+
+def test_galleries_name_the_line(tmp_path):
+    file = write(tmp_path / "G1.csv", "T,S\n3,8,a\n3,8,b\n5,9,a\n\n7,8,a\n")
+    lists = ijb_files.read_template_subjects(file)
+    with pytest.raises(DataError, match=r"G1.csv, line 4: template 5 has no image \(2 templates"):
+        ijb_files.check_templates(file, *lists, np.array([3]))
+    known = np.array([3, 5, 7])
+    ijb_files.check_templates(file, *lists, known)
+    with pytest.raises(
+        DataError, match=r"line 6: subject 8 is enrolled with template 7 here and with 3 in line 2"
+    ):
+        ijb_files.check_templates(file, *lists, known, unique=True)
 
 
 def test_sparse_ids_are_found_as_dense_ones():
@@ -366,7 +390,7 @@ def test_lists_are_read(tmp_path):
         ("1 2 1 3\n4 0\n", "line 1"),
         ("1 2\n1 1 2\n1\n", "line 1"),
         ("1 2 1\n99999999999 4 0\n", "line 2"),
-        ("1 2 1\n3 4 2\n", "pair 2: the label is 2"),
+        ("1 2 1\n3 4 2\n", "line 2: the label is 2"),
         ("", "is empty"),
         ("1 2 1\n3 4 1\n", "all 2 pairs are same pairs"),
     ],
