@@ -65,7 +65,8 @@ def read_onnx(path):
     -------
     graph : dict
         As the JSON of an MXNet symbol. Operators that MXNet's graphs of backbones have not keep
-        their ONNX names. ``unused`` names the tensors that no operator takes.
+        their ONNX names. ``unused`` names the tensors that no operator takes; ``files`` are the
+        paths of others beside this one that hold numbers of it.
     arrays : dict of str to numpy.ndarray
         Parameters in MXNet's shapes.
 
@@ -76,7 +77,8 @@ def read_onnx(path):
     InputError
         If there is no such file.
     DataError
-        If it is no ONNX file with one input and one output, or its weights lie elsewhere.
+        If it is no ONNX file with one input and one output, is damaged, or names a file of
+        another folder.
     """
     try:
         import onnx
@@ -106,6 +108,7 @@ class _Reader:
         self.nodes, self.where, self.arrays = [], {}, {}
         self.aside = set()  # what is computed from constants alone: shapes
         self.pixels = set()  # nodes of the pixels, before any layer
+        self.files = set()  # where numbers lie that are not in this one
 
     def read(self):
         inputs = [i.name for i in self.graph.input if i.name not in self.constants]
@@ -123,7 +126,8 @@ class _Reader:
         output = self.graph.output[0].name
         if output not in self.where:
             raise DataError(f"{self.path} is damaged: nothing computes its output {output!r}")
-        graph = {"nodes": self.nodes, "heads": [[self.where[output], 0, 0]], "unused": unused}
+        graph = {"nodes": self.nodes, "heads": [[self.where[output], 0, 0]]}
+        graph.update(unused=unused, files=sorted(self.files))
         return graph, self.arrays
 
     def add(self, op, name, inputs=(), attrs=None):
@@ -138,14 +142,34 @@ class _Reader:
         if tensor is None or isinstance(tensor, np.ndarray):
             return tensor
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
-            raise DataError(
-                f"the tensor {name!r} of {self.path} lies in another file; "
-                "save the model as one file first"
-            )
+            tensor = self.external(name, tensor)
         try:
             return self.onnx.numpy_helper.to_array(tensor)
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"the tensor {name!r} of {self.path} is damaged: {error}") from None
+
+    def external(self, name, tensor):
+        """Return a tensor with its numbers, which lie in a file beside the model's."""
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        place = entries.get("location", "")
+        file = self.path.parent / place
+        if pathlib.PurePath(place).name != place or not file.is_file() or file.is_symlink():
+            raise DataError(
+                f"the tensor {name!r} of {self.path} is said to lie in {place!r}; "
+                "expected the name of a file beside it"
+            )
+        self.files.add(file)
+        try:
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
+        except ValueError:
+            offset = -1
+        with open(file, "rb") as content:
+            content.seek(max(offset, 0))
+            raw = content.read(length)
+        if offset < 0 or 0 <= length != len(raw):
+            raise DataError(f"the tensor {name!r} of {self.path} is not whole in {file}")
+        numbers = {"data_type": tensor.data_type, "dims": tensor.dims, "raw_data": raw}
+        return self.onnx.TensorProto(name=tensor.name, **numbers)
 
     def parameter(self, name, array):
         """Return the node of a parameter; `array` is its value in MXNet's shape."""

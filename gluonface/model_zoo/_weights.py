@@ -104,9 +104,10 @@ def _read(source):
     params, symbol = find_checkpoint(source)
     if params.is_file():
         require_content(params)
-    arrays, graph = {}, None
+    arrays, graph, others = {}, None, []
     if params.suffix == ONNX:
         nodes, content = read_onnx(params)
+        others = nodes.pop("files")
         graph = read_graph(json.dumps(nodes), str(params), output="")
         if not graph.inside:
             graph.mean, graph.scale = 127.5, TORCH_SCALE
@@ -125,7 +126,7 @@ def _read(source):
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{symbol} cannot be read: {error}") from None
         graph = read_graph(text, str(symbol))
-    return arrays, graph, {path.name: sha256(path) for path in (params, symbol) if path}
+    return arrays, graph, {path.name: sha256(path) for path in (params, symbol, *others) if path}
 
 
 def _reader(path):
