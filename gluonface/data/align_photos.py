@@ -116,7 +116,7 @@ def align_photos(
         waiting = iter(names)
         while True:
             for name in itertools.islice(waiting, 4 * workers - len(open_tasks)):
-                key = [name, *file_stamp(photos / name)]
+                key = [name, *_stamp(photos / name)]
                 done = journal.get(str(key))
                 if done is not None and all((out / crop).is_file() for crop in done["crops"]):
                     open_tasks.append((key, done, None))
@@ -146,6 +146,14 @@ def align_photos(
 _RESULTS = (
     "aligned", "several", "skipped", "no face", "no landmarks", "broken", "passed over"
 )  # fmt: skip
+
+
+def _stamp(path):
+    """Return `file_stamp`, and nothing of a link to nowhere, which the report then has."""
+    try:
+        return file_stamp(path)
+    except OSError:
+        return []
 
 
 def _row(name, result="", detail=""):

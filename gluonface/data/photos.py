@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pathlib
 import re
 
@@ -18,24 +19,22 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 def find_photos(root):
     """Return the photographs below a folder, as sorted POSIX paths relative to it.
 
-    Hidden files and folders are passed over.
+    Hidden files and folders are passed over; links to folders are followed.
 
     Raises
     ------
     InputError
         If the folder is not there or has none.
+    OSError
+        If a folder in it cannot be read.
     """
     root = pathlib.Path(root)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; one with photographs was expected")
-    found = sorted(
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path, root)
-    )
+    found = [name for _, _, files in _walk(root) for name in files if _is_photo(name)]
     if not found:
         raise InputError(f"{root} has no photographs ({', '.join(SUFFIXES)}), in folders or not")
-    return found
+    return sorted(found)
 
 
 def find_others(root):
@@ -47,22 +46,38 @@ def find_others(root):
         Sorted POSIX paths of files with other suffixes and of empty folders, and the reason.
         Hidden ones, and files beside the folders, such as a report, are not among them.
     """
-    root = pathlib.Path(root)
     found = []
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root)
-        if _hidden(path, root):
+    for folder, folders, files in _walk(pathlib.Path(root)):
+        if not folder:
             continue
-        if path.is_dir():
-            if not any(path.iterdir()):
-                found.append((name.as_posix(), "it is an empty folder"))
-        elif len(name.parts) > 1 and path.suffix.lower() not in SUFFIXES:
-            found.append((name.as_posix(), f"it is none of {', '.join(SUFFIXES)}; convert it"))
-    return found
+        if not folders and not files:
+            found.append((folder, "it is an empty folder"))
+        reason = f"it is none of {', '.join(SUFFIXES)}; convert it"
+        found += [(name, reason) for name in files if not _is_photo(name)]
+    return sorted(found)
 
 
-def _hidden(path, root):
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _is_photo(name):
+    return name.lower().endswith(SUFFIXES)
+
+
+def _walk(root):
+    """Yield each folder, its folders and its files, as POSIX paths relative to `root`."""
+
+    def fail(error):
+        raise error
+
+    for path, folders, files in os.walk(root, onerror=fail, followlinks=True):
+        place = pathlib.Path(path)
+        here = place.relative_to(root).as_posix() if place != root else ""
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if os.path.islink(path) and os.path.realpath(path) in (
+            os.path.realpath(parent) for parent in place.parents
+        ):
+            folders[:], files = [], []  # a link to a folder that it is in: a circle
+        below = f"{here}/" if here else ""
+        files = [below + name for name in files if not name.startswith(".")]
+        yield here, [below + name for name in folders], files
 
 
 def read_landmarks(path):

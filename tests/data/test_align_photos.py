@@ -140,6 +140,17 @@ def test_no_two_photographs_share_a_crop(tmp_path):
     assert {p.name for p in (tmp_path / "o").glob("*.jpg")} == set(written)
 
 
+def test_links_are_followed_and_circles_are_not(photos, tmp_path):
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "ann").symlink_to(photos / "ann")
+    (tmp_path / "linked" / "bob").mkdir()
+    (tmp_path / "linked" / "bob" / "circle").symlink_to(tmp_path / "linked")
+    (tmp_path / "linked" / "bob" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    counts = align_photos(tmp_path / "linked", tmp_path / "o", detector=Detector(), progress=False)
+    assert (counts["photos"], counts["crops"], counts["broken"]) == (3, 2, 1)
+    assert "No such file" in rows(tmp_path / "o")["bob/gone.jpg"]["detail"]
+
+
 def test_a_full_disk_is_no_broken_photograph(photos, tmp_path, monkeypatch):
     from gluonface.data import align_photos as module
 
