@@ -159,9 +159,8 @@ class Horovod:
             yield
         except mx.base.MXNetError as error:
             raise GluonfaceError(
-                f"rank {self.rank} lost the other ranks {what}: "
-                f"{str(error).strip().splitlines()[0]} The first error that a rank printed is the "
-                "cause; the launcher names the process that ended first."
+                f"rank {self.rank} lost the other ranks {what}. The first error that a rank "
+                "printed is the cause; the launcher names the process that ended first."
             ) from error
         finally:
             self._watchdog.end(wait)

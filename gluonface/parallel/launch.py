@@ -44,10 +44,10 @@ def _ended_first(message):
         how = f"was killed by signal {number} ({names.get(number, 'unknown')})"
         if number == signal.SIGKILL:
             how += ", as the system does when memory runs out"
-    return (
-        f"rank {rank} {how}, and the other ranks were ended. Its own messages above say why. "
-        "Training goes on from its last checkpoint with --resume."
-    )
+    text = f"rank {rank} {how}, and the other ranks were ended. Its own messages above say why."
+    if status != 2:  # else it was used in a wrong way
+        text += " Training goes on from its last checkpoint with --resume."
+    return text
 
 
 if __name__ == "__main__":  # Horovod starts helper processes that import this file again

@@ -10,7 +10,7 @@ _LAZY = {
     "Config": "config",
     "Progress": "progress",
     "Trainer": "trainer",
-    "Updates": "optimizers",
+    "Updates": "updates",
     "list_recipes": "recipes",
     "load_config": "recipes",
     "train": "run",

@@ -1,5 +1,6 @@
 """What a run computes on: its processes and their devices."""
 
+import os
 import re
 
 from .._compat import mx
@@ -8,11 +9,29 @@ from ..errors import InputError
 __all__ = ["communicator", "contexts"]
 
 
+STARTED = ("HOROVOD_SIZE", "OMPI_COMM_WORLD_SIZE")  # by horovodrun, mpirun
+
+
 def communicator(parallel):
-    """Return the communicator of ``train.parallel``."""
+    """Return the communicator of ``train.parallel``.
+
+    Raises
+    ------
+    InputError
+        If this is one of several processes of a job, and is not to work with the others.
+    """
     from ..parallel import Horovod, Local
 
-    return Horovod() if parallel == "horovod" else Local()
+    if parallel == "horovod":
+        return Horovod()
+    for name in STARTED:
+        size = os.environ.get(name, "")
+        if size.isdigit() and int(size) > 1:
+            raise InputError(
+                f"this is one of {size} processes ({name}), and each of them would train the same "
+                "run alone; add --parallel horovod"
+            )
+    return Local()
 
 
 def contexts(text, comm=None):

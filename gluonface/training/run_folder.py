@@ -9,8 +9,9 @@ import platform
 import shlex
 import subprocess
 import sys
+import time
 
-from ..errors import InputError
+from ..errors import InputError, TrainingError
 from ..files import write_json
 from .recipes import save_config
 
@@ -55,6 +56,17 @@ class RunFolder:
                 f"--run {self.path} already holds a run. Add --resume to go on with it, "
                 "or choose another folder"
             )
+
+    def require_begun(self, wait=5.0):
+        """Raise TrainingError if what `begin` wrote on another rank is not to be seen here."""
+        until = time.monotonic() + wait
+        while not self.config.is_file():  # a network's file system may need a moment
+            if time.monotonic() > until:
+                raise TrainingError(
+                    f"{self.config}, which rank 0 has written, is not here: the run folder must "
+                    "be on a file system that all machines share, under the same path"
+                )
+            time.sleep(0.1)
 
     def begin(self, config, argv):
         """Write config.yaml, command.txt and env.json, and log to train.log from now on.

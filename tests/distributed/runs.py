@@ -27,15 +27,29 @@ SETTINGS = (
 SAMPLED = ("head.sample_rate=0.5",)
 
 
-def launch(processes, run, data, *more, point="none:0", settings=(), timeout=400):
+# Runs tiny.py, on rank 1 with the arguments after --rank-1.
+DISAGREE = """
+import os, runpy, sys
+at = sys.argv.index("--rank-1")
+own = sys.argv[at + 1 :] if os.environ["HOROVOD_RANK"] == "1" else []
+sys.argv[:] = sys.argv[1:at] + own
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def launch(processes, run, data, *more, point="none:0", settings=(), rank_1=(), timeout=400):
     """Run ``gluonface train`` on some processes and return it when it has ended.
+
+    Rank 1 gets further arguments, which the others do not.
 
     Skips the test when Horovod is not installed, or lacks MXNet or Gloo.
     """
-    command = [sys.executable, "-W", "ignore", str(TINY), point, "train"]
+    start = ("-c", DISAGREE) if rank_1 else ()
+    command = [sys.executable, "-W", "ignore", *start, str(TINY), point, "train"]
     command += ["--run", str(run), "--data", str(data), "--parallel", "horovod"]
     for setting in (*SETTINGS, *settings):
         command += ["--set", setting]
+    more = (*more, "--rank-1", *rank_1) if rank_1 else more
     return two_processes.launch(processes, *command, *more, timeout=timeout)
 
 

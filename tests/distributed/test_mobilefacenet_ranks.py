@@ -38,12 +38,15 @@ def curves(tmp_path, faces, point):
 
 
 def test_with_frozen_statistics_the_curves_are_one(tmp_path, faces):
-    """BatchNorm with fixed statistics: nothing depends on how a batch is split."""
+    """BatchNorm with fixed statistics: nothing depends on how a batch is split.
+
+    So what is left is the order in which float32 sums are added. It was seen to change the loss by
+    at most 2.4e-7 of it in 16 steps, two units in the last place. The band of the test below is
+    that of the statistics alone.
+    """
     one, two = curves(tmp_path, faces, "frozen:0")
     assert one[-4:].mean() < one[:4].mean()
-    # Sums of float32 in another order grow with each of the 16 updates.
-    np.testing.assert_allclose(two, one, rtol=2e-3)
-    np.testing.assert_allclose(two[:4], one[:4], rtol=2e-5)
+    np.testing.assert_allclose(two, one, rtol=1e-5)
 
 
 def test_with_batch_statistics_they_stay_near(tmp_path, faces):

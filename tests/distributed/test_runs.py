@@ -9,6 +9,8 @@ import time
 import numpy as np
 import pytest
 
+from gluonface.data import RecordWriter, images
+
 HERE = pathlib.Path(__file__).parent
 sys.path += [str(HERE), str(HERE.parent / "training")]
 import training_fixtures  # noqa: E402
@@ -144,3 +146,44 @@ def test_a_mistake_of_one_process_is_an_error_of_all(tmp_path, data):
     done = launch(5, tmp_path / "run", data)  # 24 images over 5
     assert done.returncode != 0
     assert "cannot be divided over 5 processes" in done.stderr
+
+
+def said_by_both(done):
+    """Return the errors of rank 0 and rank 1 of a job that failed."""
+    assert done.returncode != 0
+    found = dict(re.findall(r"\[([01])\]<stderr>:gluonface train: error: (.*)", done.stderr))
+    assert sorted(found) == ["0", "1"], done.stderr
+    return found["0"], found["1"]
+
+
+def test_processes_that_do_not_agree_are_told_what_and_who(tmp_path, data):
+    run = tmp_path / "run"
+    with RecordWriter(tmp_path / "more") as writer:  # of 8 people instead of 6
+        for number, image in enumerate(training_fixtures.noise(48, 0)):
+            writer.add(images.encode(image, 101), number // 6)
+    for wrong, words in (
+        (("--data", str(tmp_path / "more")), "number of classes is 6 on rank 0; 8 on rank 1"),
+        (("--set", "optimizer.lr=0.5"), "optimizer.lr is 0.05 on rank 0; 0.5 on rank 1"),
+    ):
+        said = said_by_both(launch(2, run, data, rank_1=wrong))
+        assert words in said[0]
+        assert said[0] == said[1]
+    said = said_by_both(launch(2, run, data, rank_1=("--run", str(tmp_path / "elsewhere"))))
+    for text in said:
+        assert "the run folder must be on a file system that all machines share" in text
+    said = said_by_both(launch(2, run, data))  # it has begun
+    assert "already holds a run" in said[0]
+    assert said[1] == f"rank 0 failed: {said[0]}"
+
+
+def test_a_process_that_stands_still_is_named(tmp_path, data, monkeypatch):
+    """And the collective is, though Python waits for its outcome elsewhere."""
+    monkeypatch.setenv("HOROVOD_STALL_CHECK_TIME_SECONDS", "4")
+    monkeypatch.setenv("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", "8")
+    done = launch(2, tmp_path / "run", data, point="hang:5@1")
+    assert done.returncode != 0
+    late = r"rank 0 has waited \d+ s for the numbers of step 5 \(sent before: .*'training.loss'.*\)"
+    assert re.search(late + " for rank 1\n", done.stderr), done.stderr
+    assert "rank 1 has waited" not in done.stderr
+    assert "rank 0 gives up and ends the job" in done.stderr
+    assert losses(tmp_path / "run").size == 4

@@ -8,11 +8,11 @@ from training_fixtures import StopAt
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
+from gluonface.training.build import build
 from gluonface.training.callbacks import ConsoleLog, CsvFiles, TensorBoard
 from gluonface.training.checkpoint import load_state, save_state
 from gluonface.training.config import config_from_dict
 from gluonface.training.precision import LossScale
-from gluonface.training.run import build
 
 STATEFUL = ("curricularface", "adacos", "adaface", "sphereface")
 

@@ -4,7 +4,7 @@ import pytest
 from gluonface._compat import mx
 from gluonface.errors import InputError, TrainingError
 from gluonface.training.config import OptimizerConfig
-from gluonface.training.optimizers import Updates
+from gluonface.training.updates import Updates
 
 WD = 0.1
 

@@ -8,14 +8,14 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.errors import InputError, TrainingError
+from gluonface.training.build import build
 from gluonface.training.callbacks import NanGuard, SaveCheckpoints
 from gluonface.training.checkpoint import Checkpoints, load_state
 from gluonface.training.config import config_from_dict
 from gluonface.training.devices import contexts
-from gluonface.training.optimizers import Updates
 from gluonface.training.precision import LossScale, _cpu_has_bfloat16
-from gluonface.training.run import build
 from gluonface.training.trainer import EVENTS
+from gluonface.training.updates import Updates
 
 
 def make(noise_set, callbacks=(), **sections):

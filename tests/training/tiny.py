@@ -122,17 +122,19 @@ def freeze(owner):
 def arm(point, number):
     import numpy as np
 
-    from gluonface.training import checkpoint, head_files, optimizers, trainer
+    from gluonface.training import checkpoint, head_files, trainer, updates
     from gluonface.training.callbacks import csv_files
 
     if point == "step":  # between two steps
         bomb(trainer.Trainer, "step", number, point)
     elif point == "backward":  # in the middle of a step, the others wait for what does not come
-        bomb(optimizers.Updates, "apply", number, point)
+        bomb(updates.Updates, "apply", number, point)
     elif point == "frozen":  # no statistics of batches, which depend on how they are split
         freeze(trainer.Trainer)
     elif point == "nan":  # a weight of this rank alone
         poison(trainer.Trainer, number)
+    elif point == "hang":  # before a collective that nobody waits for at once
+        bomb(trainer.Trainer, "_share_loss", number, point, signal.SIGSTOP)
     elif point == "sigterm":
         bomb(trainer.Trainer, "step", number, point, signal.SIGTERM)
     elif point == "rows":  # its files of class centres made, not yet filled
