@@ -106,13 +106,13 @@ def check(data):
     if data[:2] == b"\xff\xd8":
         if data[-2:] != b"\xff\xd9" and data.rfind(b"\xff\xd9") < 0:
             return "it is a JPEG that ends early"
-        if len(data) < 16384:  # a JPEG this short cannot hold an image that hurts
-            return None
     elif data[:8] == _PNG:
         reason = _check_png(data)
         if reason is not None:
             return reason
     shape = size(data)
+    if shape is None and data[:2] == b"\xff\xd8":
+        return "it is a JPEG whose header is damaged"
     if shape is None:
         return f"it is not a JPEG, PNG, WebP or BMP image (it starts with {bytes(data[:8])!r})"
     if shape[0] * shape[1] > MAX_PIXELS:

@@ -20,6 +20,14 @@ def resized_png(width, height):
     return bytes(data)
 
 
+def resized_jpeg(width, height):
+    """A JPEG of 900 bytes that says it has other pixels: OpenCV would make room for them all."""
+    data = bytearray(images.encode(picture(), 95))
+    at = data.find(b"\xff\xc0")
+    data[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
 def test_images_that_are_none(tmp_path):
     jpeg = images.encode(picture(), 95)
     changed = bytearray(png())
@@ -36,7 +44,9 @@ def test_images_that_are_none(tmp_path):
         (bytes(changed), "b'IDAT' chunk does not have the checksum"),
         (resized_png(20000, 20000), "20000 x 20000 pixels, more than"),
         (resized_png(8000, 8000), "too few for 8000 x 8000 pixels"),
-        (b"\xff\xd8 nothing \xff\xd9", "OpenCV cannot decode it"),
+        (resized_jpeg(20000, 20000), "20000 x 20000 pixels, more than"),
+        (jpeg.replace(b"\xff\xc0", b"\xff\xc4", 1), "a JPEG whose header is damaged"),
+        (b"\xff\xd8 nothing \xff\xd9", "a JPEG whose header is damaged"),
     ]
     payloads = [pack(0.0, 0, png())] + [pack(0.0, i + 1, data) for i, (data, _) in enumerate(cases)]
     dataset = RecordDataset(write(tmp_path / "set", payloads))

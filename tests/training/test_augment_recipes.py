@@ -53,6 +53,6 @@ def test_each_recipe_trains(faces, tmp_path, row):
         losses = np.array([float(line["loss"]) for line in csv.DictReader(file)])
     assert len(losses) == STEPS
     assert np.isfinite(losses).all()
-    # Noise from step to step is about 2; the fall of the means is 4 or more for each row.
+    # Single steps scatter by up to 5, so means of six by 2; they fall by 4 (CutMix) to 16.
     assert losses[-6:].mean() < losses[:6].mean() - 1, losses.round(1)
     assert (tmp_path / "run" / "export" / "model-0000.params").exists()
