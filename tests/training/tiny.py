@@ -21,50 +21,32 @@ CFG = ModelCfg(
 
 
 class Tiny(Backbone):
-    def __init__(self, cfg, **kwargs):
+    """`plain` leaves out what works in another way when a batch is split: BatchNorm and dropout."""
+
+    def __init__(self, cfg, plain=False, **kwargs):
         super().__init__(cfg, **kwargs)
         nn = mx.gluon.nn
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
-            self.features.add(
-                nn.Conv2D(8, 7, strides=7, in_channels=3),
-                nn.BatchNorm(in_channels=8),
-                nn.PReLU(in_channels=8),
-                nn.Dropout(0.2),
-                nn.Conv2D(cfg.embedding_size, 16, in_channels=8),
-                nn.Flatten(),
-            )
+            self.features.add(nn.Conv2D(8, 7, strides=7, in_channels=3))
+            if not plain:
+                self.features.add(nn.BatchNorm(in_channels=8))
+            self.features.add(nn.PReLU(in_channels=8))
+            if not plain:
+                self.features.add(nn.Dropout(0.2))
+            self.features.add(nn.Conv2D(cfg.embedding_size, 16, in_channels=8), nn.Flatten())
 
     def embed(self, F, x):
         return self.features(x)
 
 
-if "tiny" not in BACKBONES:
-    BACKBONES.register("tiny")((CFG, lambda cfg, prelu="plain", **kwargs: Tiny(cfg, **kwargs)))
+for NAME in ("tiny", "tiny-plain"):
+    if NAME not in BACKBONES:
 
+        def make(cfg, prelu="plain", plain=NAME == "tiny-plain", **kwargs):
+            return Tiny(cfg, plain, **kwargs)
 
-class Plain(Backbone):
-    """Without BatchNorm and dropout, whose work depends on how a batch is split."""
-
-    def __init__(self, cfg, **kwargs):
-        super().__init__(cfg, **kwargs)
-        nn = mx.gluon.nn
-        with self.name_scope():
-            self.features = nn.HybridSequential(prefix="")
-            self.features.add(
-                nn.Conv2D(8, 7, strides=7, in_channels=3),
-                nn.PReLU(in_channels=8),
-                nn.Conv2D(cfg.embedding_size, 16, in_channels=8),
-                nn.Flatten(),
-            )
-
-    def embed(self, F, x):
-        return self.features(x)
-
-
-if "tiny-plain" not in BACKBONES:
-    PLAIN = dataclasses.replace(CFG, name="tiny-plain")
-    BACKBONES.register("tiny-plain")((PLAIN, lambda cfg, prelu="plain", **kw: Plain(cfg, **kw)))
+        BACKBONES.register(NAME)((dataclasses.replace(CFG, name=NAME), make))
 
 
 def bomb(owner, name, number, point, signum=signal.SIGKILL):
