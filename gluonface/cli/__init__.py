@@ -56,6 +56,8 @@ def main(argv=None):
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
+    if hasattr(sys.stdout, "reconfigure"):  # a file name may be what no terminal can show
+        sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(
         level=getattr(logging, args.log_level.upper()),
         format="%(asctime)s %(levelname)s %(message)s",

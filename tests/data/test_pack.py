@@ -352,6 +352,26 @@ def test_lines_of_pairs_are_named(tmp_path):
     assert read_pairs(tmp_path / "pairs.txt") == [(3, "a.png", "b.png", False)]
 
 
+def test_names_that_are_no_text(people, tmp_path):
+    import subprocess
+    import sys
+
+    odd = people / b"odd \xff\n\xc3\xa9".decode("utf-8", "surrogateescape")
+    odd.mkdir()
+    (odd / "1.png").write_bytes(face(3))
+    (odd / "2.png").write_bytes(b"")
+    code = "import sys; from gluonface.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["data", "pack", str(people), str(tmp_path / "set"), "--size", str(SIZE)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--json", str(tmp_path / "j")], capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"2.png: it is empty" in done.stdout
+    written = (tmp_path / "set" / "identities.csv").read_bytes()
+    assert b'"odd \xff\n\xc3\xa9"' in written  # the bytes that it was
+    assert json.loads((tmp_path / "j").read_text())["images"] == 9
+
+
 def test_the_commands(people, tmp_path, capsys):
     at = {name: str(tmp_path / name) for name in ("s", "u", "h", "m", "sub", "r.json")}
     size = ["--size", str(SIZE)]
