@@ -16,7 +16,7 @@ QUICK = ("mobilefacenet_cbam", "mobilenetv3", "ghostnet", "mixfacenet_xs", "rexn
 def state(monkeypatch, tmp_path):
     """Return a dict that `load_weights` reads instead of a file, and the file's name."""
     content, path = {}, tmp_path / "a.pth"
-    path.write_bytes(b"")
+    path.write_bytes(b"read_torch is replaced")
     monkeypatch.setattr(_weights, "read_torch", lambda _: dict(content))
     return content, path
 
