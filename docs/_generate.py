@@ -34,6 +34,7 @@ def write_all(folder):
         "loss_parameters.inc": loss_parameters(),
         "config.inc": config_tables(),
         "recipes.inc": recipes(),
+        "catalog.inc": catalog(),
         "commands.inc": command_help(),
         **results(),
         **_api.pages(),
@@ -260,6 +261,24 @@ def recipes():
             "   :language: yaml\n",
         ]
     return "\n".join(parts)
+
+
+def catalog():
+    """Return the table of the public sets, from the catalogue."""
+    from gluonface.data.catalog import CATALOG
+
+    entries = [CATALOG.get(name) for name in CATALOG.list()]
+    entries.sort(key=lambda entry: ("training", "pairs", "protocol").index(entry.kind))
+    rows = [
+        (
+            f"`{entry.title} <{entry.page}>`__",
+            literal(entry.name),
+            *("" if n is None else f"{n:,}" for n in (entry.identities, entry.images, entry.pairs)),
+            entry.license,
+        )
+        for entry in entries
+    ]
+    return list_table(("Set", "Name", "Identities", "Images", "Pairs", "Licence"), rows)
 
 
 # --- commands ----------------------------------------------------------------------------------
