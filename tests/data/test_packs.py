@@ -297,3 +297,24 @@ def test_unpickler_imports_nothing(monkeypatch):
     assert (bins[0].tolist(), issame) == ([0, 0, 0], [True])
     with pytest.raises(DataError, match="StringIO"):
         unpickle.load_pair(evil)
+
+
+def test_a_checksum_stands_where_other_readers_stop(tmp_path):
+    shades = (np.full((16, 16, 3), 50 * n, np.uint8) for n in range(4))
+    bins = [images.encode(shade, 101) for shade in shades]
+    VerificationPack(bins, [True, False]).save(tmp_path / "x.bin")
+    with open(tmp_path / "x.bin", "rb") as file:
+        found, issame = pickle.load(file)  # as InsightFace's programs read it
+    assert (found, issame) == (bins, [True, False])
+    data = (tmp_path / "x.bin").read_bytes()
+    at = data.index(bins[1])
+    for changed in (
+        data[: at + 9] + bytes([data[at + 9] ^ 1]) + data[at + 10 :],
+        data + b"\n",
+        data[:-9],
+    ):
+        (tmp_path / "y.bin").write_bytes(changed)
+        with pytest.raises(DataError, match=r"y\.bin .*not what its checksum says"):
+            VerificationPack.load(tmp_path / "y.bin")
+    (tmp_path / "y.bin").write_bytes(data[: data.rindex(b"\nsha256")])  # as others write it
+    assert len(VerificationPack.load(tmp_path / "y.bin")) == 2
