@@ -1,14 +1,12 @@
 """The stored cases of Partial FC on 1, 2 and 4 real processes, and what is said of a dead one."""
 
-import importlib.util
-import os
 import pathlib
-import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
+from two_processes import launch
 
 HERE = pathlib.Path(__file__).parent
 DYING = """
@@ -29,23 +27,6 @@ for step in range(10**6):
 """
 
 pytestmark = pytest.mark.slow
-
-
-def launch(ranks, *command):
-    if importlib.util.find_spec("horovod") is None:
-        pytest.skip("needs Horovod: scripts/install-horovod.sh builds it")
-    return subprocess.run(
-        [sys.executable, "-m", "gluonface.parallel.launch", "-np", str(ranks), "--gloo", *command],
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": f"{HERE.parents[1]}:{os.environ.get('PYTHONPATH', '')}",
-        },
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
 
 
 def close(got, want, rtol):
