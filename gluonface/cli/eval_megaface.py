@@ -4,6 +4,8 @@ from . import eval_common
 
 __all__ = ["add_arguments", "run"]
 
+STORED = "as stored"  # of .bin files nobody says how they were made
+
 
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
@@ -92,17 +94,20 @@ def run(args):
         for file in (args.probe_list, args.probe_noise, args.distractor_noise)
         if file
     }
-    probes, flip, digest = _features(args, model, args.probe_features, args.images, paths, "probes")
+    probes, flip, of_probes = _features(
+        args, model, args.probe_features, args.images, paths, "probes"
+    )
     outcomes, card = [], None
     for file, names in lists.items():
-        distractors, _, own = _features(
+        distractors, own_flip, of_distractors = _features(
             args, model, args.distractor_features, args.distractor_images, names, "distractors"
         )
         if distractors is None:
             continue  # a rank that only helped
-        inputs.update(
-            {_name(file): sha256(file), f"distractors of {_name(file)}": own, "probes": digest}
-        )
+        if own_flip != flip and STORED not in (flip, own_flip):
+            raise InputError(
+                f"probes are of the flip form {flip} and distractors {own_flip}: give --flip none"
+            )
         with _bar(len(names), _name(file)) as bar:
             outcomes.append(
                 megaface.evaluate(
@@ -124,6 +129,8 @@ def run(args):
                     progress=bar.update,
                 )
             )
+        digests = {"probes": of_probes(), f"distractors of {_name(file)}": of_distractors()}
+        inputs.update({_name(file): sha256(file), **digests})
     if not outcomes:
         return 0
     if model is not None:
@@ -170,10 +177,10 @@ def _bar(total, name):
 
 
 def _features(args, model, stored, folder, names, what):
-    """Return features (None on a helping rank), the flip form and a SHA-256 of the input."""
-    import hashlib
+    """Return features (None on a helping rank), the flip form, and what gives their SHA-256."""
     import pathlib
 
+    from ..errors import InputError
     from ..evaluation.pictures import Pictures
     from ..evaluation.stored import BinFolder, load_features
 
@@ -181,12 +188,11 @@ def _features(args, model, stored, folder, names, what):
         found = eval_common.embed(args, model, Pictures(folder, names), what)
         if found is None:
             return None, None, None
-        return (*eval_common.combined(args, found.e, found.f), found.sha256)
+        return (*eval_common.combined(args, found.e, found.f), lambda: found.sha256)
     if pathlib.Path(stored).is_dir():
-        # A million files are read once, while they are compared; their names identify them here.
-        digest = hashlib.sha256("\n".join([stored, args.suffix, *names]).encode()).hexdigest()
-        return BinFolder(stored, names, args.suffix), None, f"names {digest}"
+        if args.flip:
+            raise InputError(f"{stored}: a .bin holds one feature an image; leave out --flip")
+        features = BinFolder(stored, names, args.suffix)
+        return features, STORED, lambda: features.sha256  # read once, while they are compared
     held = load_features(stored).arranged(names, what)
-    if held.f is None:
-        return held.e, None, held.sha256
-    return (*eval_common.combined(args, held.e, held.f), held.sha256)
+    return (*eval_common.combined(args, held.e, held.f), lambda: held.sha256)

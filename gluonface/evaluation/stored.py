@@ -1,6 +1,7 @@
 """Stored features: packed arrays (.npy, .npz), and MegaFace's one small .bin file an image."""
 
 import dataclasses
+import hashlib
 import pathlib
 import struct
 import zipfile
@@ -173,6 +174,8 @@ def write_bin(path, feature):
 class BinFolder:
     """Features that lie one a file below a folder, read a slice at a time.
 
+    A million files take long to read: their SHA-256 is made while a first pass reads them.
+
     Parameters
     ----------
     folder : str or pathlib.Path
@@ -191,6 +194,14 @@ class BinFolder:
         self.shape = (len(self.names), len(read_bin(self._file(0))))
         self.dtype = np.dtype(np.float32)
         self.ndim = 2
+        self._digest, self._hashed = hashlib.sha256(), 0
+
+    @property
+    def sha256(self):
+        """SHA-256 of all features in order; reads those that no pass from the start has read."""
+        while self._hashed < len(self):
+            self[self._hashed : self._hashed + 4096]
+        return self._digest.hexdigest()
 
     def _file(self, number):
         return self.folder / (self.names[number] + self.suffix)
@@ -205,4 +216,7 @@ class BinFolder:
         block = np.empty((len(numbers), self.shape[1]), np.float32)
         for row, number in zip(block, numbers):
             row[:] = read_bin(self._file(number), self.shape[1])
+        if len(numbers) and numbers.step == 1 and numbers[0] == self._hashed:
+            self._digest.update(block.tobytes())
+            self._hashed = numbers[-1] + 1
         return block

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -212,6 +214,31 @@ def stored(tmp_path, monkeypatch):
 MEGAFACE = "megaface --probe-list a.json --probe-features a.npz --distractor-list b.json "
 
 
+NAMES = {
+    "operating_points": {"far", "tar", "false_accepts", "same", "different"},
+    "searches": {"fpir", "tpir", "false_positives", "mated", "nonmated"},
+}
+
+
+def check_complete(document):
+    """Every rate carries convention, target, realised rate, threshold, k and both counts."""
+    assert document["convention"]
+    rates = 0
+    for result in document["results"]:
+        assert result["flip"] in ("none", "sum")
+        assert result["inputs"]
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in result["inputs"].values())
+        for one in (result, *result["parts"]):
+            for kind, names in NAMES.items():
+                for rate in one[kind]:
+                    wanted = names | {"target", "convention", "threshold", "allowed"}
+                    assert {name for name, value in rate.items() if value is not None} >= wanted
+                    rates += 1
+                conventions = [rate["convention"] for rate in one[kind]]
+                assert conventions.count("strict") == conventions.count("reference")
+    assert rates
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -228,6 +255,7 @@ def test_a_gpu_context_reaches_the_products(words, stored, monkeypatch, capsys):
     command = ["eval", *words.split(), "--json", "out.json"]
     assert main(command) == 0
     known = capsys.readouterr().out
+    check_complete(json.loads(pathlib.Path("out.json").read_text()))
     assert main([*command, "--ctx", "gpu0"]) == 2
     said = capsys.readouterr().err
     assert "ctx is gpu(0), but MXNet sees 0 GPUs" in said

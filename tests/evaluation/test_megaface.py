@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -307,6 +308,12 @@ def test_a_folder_of_feature_files(tmp_path):
     source = stored.BinFolder(tmp_path, names, "_x.bin")
     known = megaface.evaluate(p, person, d.astype(np.float32), fars=(0.01,))
     assert megaface.evaluate(p, person, source, fars=(0.01,)).ranks == known.ranks
+    digest = hashlib.sha256(d.astype("<f4").tobytes()).hexdigest()
+    assert source._hashed == len(d), "hashed while it was compared"
+    assert source.sha256 == digest
+    other = stored.BinFolder(tmp_path, names, "_x.bin")
+    assert len(other[5:9]) == 4
+    assert other.sha256 == digest
     stored.write_bin(tmp_path / "d9.jpg_x.bin", np.ones(5))
     with pytest.raises(DataError, match=r"d9.jpg_x.bin holds 5 values; the others hold 6"):
         megaface.evaluate(p, person, source)
