@@ -218,7 +218,9 @@ def count_scores(genuine, impostor, sample=None, share=1.0, bins=200):
     if sample is not None:
         same = np.histogram(np.clip(own, -1, 1), sample.edges)[0]
         return Histogram(sample.edges, same, sample.counts, float(share))
-    others = impostor[: len(impostor) - np.searchsorted(impostor[::-1], -np.inf, side="right")]
+    others = impostor
+    if len(impostor) and not np.isfinite(impostor[-1]):
+        others = impostor[: np.count_nonzero(impostor > -np.inf)]
     ends = [own.min(initial=np.inf), own.max(initial=-np.inf), *others[:1], *others[-1:]]
     ends = [float(end) for end in ends if np.isfinite(end)]
     low, high = min(ends, default=0.0), max(ends, default=0.0)
