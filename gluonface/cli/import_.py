@@ -111,7 +111,7 @@ def _difference(net, params, symbol):
         graph = internals["fc1_output"]
     arrays = mx.nd.load(str(params))
     images = mx.nd.random.uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
-    wanted = {k.split(":", 1)[1]: v for k, v in arrays.items()}
+    wanted = {k.split(":", 1)[-1]: v for k, v in arrays.items()}  # some have no "arg:"
     if any(array.dtype.__name__ == "float16" for array in wanted.values()):
         return None, "MXNet computes in half precision on GPUs alone"
     names, auxiliary = graph.list_arguments(), graph.list_auxiliary_states()

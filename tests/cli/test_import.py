@@ -7,7 +7,7 @@ import pytest
 from gluonface._compat import mx
 from gluonface.cli import import_, main
 from gluonface.deploy import Embedder, export_model
-from gluonface.deploy.params import params_bytes
+from gluonface.deploy.params import params_bytes, read_params
 from gluonface.files import sha256
 from gluonface.model_zoo import get_model, load_weights
 
@@ -51,6 +51,14 @@ def test_import_writes_weights_and_card(own, tmp_path, capsys):
     assert second["licence"] == "MIT"
     assert second["imported_from"]["sha256"] == {"m.params": sha256(out)}
     assert second["imported_from"]["before"] == card["imported_from"]
+
+    # A checkpoint whose names do not say what is auxiliary, by its epoch.
+    bare = {name.split(":")[1]: array for name, array in read_params(params).items()}
+    (tmp_path / "bare-0007.params").write_bytes(params_bytes(bare))
+    (tmp_path / "bare-symbol.json").write_bytes(own.with_name("model-symbol.json").read_bytes())
+    assert main([*command[:2], f"{tmp_path / 'bare'},7", *command[3:-1], str(again)]) == 0
+    assert "embeddings equal" in capsys.readouterr().out
+    assert again.read_bytes() == out.read_bytes()
 
     out.with_suffix(".json").unlink()
     assert main([*command[:2], str(out), *command[3:-1], str(again)]) == 0
