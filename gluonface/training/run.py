@@ -102,7 +102,7 @@ def _lost(error, roll_call, comm, step):
 
 
 def export(config, run, trainer, checkpoints):
-    """Export the chosen weights to RUN/export/model-*."""
+    """Export the chosen weights to ``RUN/export/model-*``."""
     from ..deploy import export_model
 
     best = checkpoints.path("best") if config.export.checkpoint == "best" else None
