@@ -24,6 +24,7 @@ __all__ = [
     "host",
     "inverse_norms",
     "on_host",
+    "pieces",
     "scale_both",
     "scale_columns",
     "shared",
@@ -92,11 +93,13 @@ def _row_max(matrix):
     return nd.reshape(pooled, shape=(-1,))
 
 
-def _pieces(matrix):
-    """Yield slices of rows of a matrix that stay in the cache."""
-    step = max(1, CACHED // max(1, matrix.shape[1]))
+def pieces(matrix):
+    """Yield slices of rows of a matrix that stay in the cache, or on a GPU keep it busy."""
+    row = max(1, int(np.prod(matrix.shape[1:])))
+    numbers = CACHED if isinstance(matrix, np.ndarray) or on_host(matrix) else 32 * CACHED
+    step = max(1, numbers // row)
     for first in range(0, matrix.shape[0], step):
-        yield slice(first, first + step)
+        yield slice(first, min(matrix.shape[0], first + step))
 
 
 def exponentials(logits, scale, columns=None, shift=None, own=None, targets=None):
@@ -138,7 +141,7 @@ def exponentials(logits, scale, columns=None, shift=None, own=None, targets=None
     targets = None if own is None else targets.asnumpy()
     values = host(logits)
     tops, sums = (np.empty(values.shape[0], np.float32) for _ in range(2))
-    for piece in _pieces(values):
+    for piece in pieces(values):
         part = values[piece]
         part *= factor
         if shift is not None:
@@ -159,7 +162,7 @@ def scale_columns(matrix, columns):
         nd.broadcast_mul(matrix, nd.expand_dims(columns, axis=0), out=matrix)
         return
     factors, values = columns.asnumpy(), host(matrix)
-    for piece in _pieces(values):
+    for piece in pieces(values):
         values[piece] *= factors
 
 
@@ -187,7 +190,7 @@ def scale_both(matrix, rows, columns=None, slopes=None, less=None, own=None, tar
     places, targets = (None, None) if own is None else ((places, numbers), targets.asnumpy())
     slopes = None if slopes is None else host(slopes)
     values = host(matrix)
-    for piece in _pieces(values):
+    for piece in pieces(values):
         part = values[piece]
         part *= factors[piece]
         if less is not None:
@@ -274,6 +277,6 @@ def subtract_radial(gradient, rows, inverse):
         return
     squares = np.square(inverse.asnumpy())
     gradient, rows = host(gradient), host(rows)
-    for piece in _pieces(rows):
+    for piece in pieces(rows):
         along = np.einsum("ij,ij->i", gradient[piece], rows[piece]) * squares[piece]
         gradient[piece] -= rows[piece] * along[:, None]

@@ -1,7 +1,7 @@
 """The margin softmax on some classes of a shard: what one process computes without asking others.
 
-One (N, n) array is alive between forward and backward for the margins that leave the other
-classes' cosines alone, two or three for the rest.
+One (N, n) array is alive for the margins that leave the other classes' cosines alone, two for the
+rest and for the filter, k + 1 with k centres for each class.
 """
 
 import numpy as np
@@ -15,6 +15,8 @@ from ._operators import (
     dense_gradients,
     exponentials,
     inverse_norms,
+    on_host,
+    pieces,
     scale_both,
     scale_columns,
     subtract_radial,
@@ -109,7 +111,7 @@ class Part:
 
     def forget(self):
         """Drop the large arrays."""
-        self.scores = self.p = self.full = self.nearest = self.slopes = self.allowed = None
+        self.scores = self.p = self.nearest = self.slopes = self.allowed = None
 
     def compute(self):
         """Compute the scores (N, n), and those of the samples' own classes.
@@ -131,16 +133,25 @@ class Part:
             else:  # scaling N x n products is cheaper than normalising n x D centres
                 scale_columns(scores, self.inverse)
         if k > 1:
-            self.full = nd.reshape(scores, shape=(0, -1, k))
-            scores = class_max(self.full)
-            # Only the nearest centre of a class takes part.
-            self.nearest = nd.broadcast_equal(self.full, nd.expand_dims(scores, axis=2))
-            self.full = None
+            scores = self._keep_nearest(scores.reshape((0, -1, k)))
         if self.own is not None:
             self.cosine = nd.gather_nd(scores, self.own)
             if self.late is not None:
                 self.cosine = self.cosine * nd.take(self.late, self.columns)
         self.scores = scores
+
+    def _keep_nearest(self, each):
+        """Return the scores (N, n) of the nearest of k centres, and keep which it is, in place."""
+        scores = nd.empty(each.shape[:2], ctx=self.ctx)
+        for piece in pieces(each):
+            some = each[piece]
+            top = class_max(some)
+            scores[piece] = top
+            each[piece] = nd.broadcast_equal(some, nd.expand_dims(top, axis=2))
+            if on_host(each):  # its arrays are freed before the next ones are made
+                each.wait_to_read()
+        self.nearest = each
+        return scores
 
     def spread_out(self, values, total):
         """Return `values` of this part's own rows in their places among all, 0 elsewhere."""
@@ -170,11 +181,13 @@ class Part:
             if self.own is not None:
                 write(self.allowed, self.own, nd.ones_like(self.cosine))
         if self.margin.changes_others:
-            logits = self._others(logits, known)
+            self._others(logits, known)
         target = None if self.own is None else self._target(self.cosine) * scale
         more = self._sums(logits, target, total) if head.label_smoothing else ()
         if self.allowed is not None:
-            logits = nd.where(self.allowed, logits, nd.full(logits.shape, NEVER, ctx=self.ctx))
+            for piece in pieces(logits):
+                never = nd.full(logits[piece].shape, NEVER, ctx=self.ctx)
+                logits[piece] = nd.where(self.allowed[piece], logits[piece], never)
         target, cosine = self.spread_out(target, total), self.spread_out(self.cosine, total)
         own = None if self.own is None else nd.take(target, self.rows)
         self.top, spread = exponentials(logits, scale, self.late, self.shift, self.own, own)
@@ -194,9 +207,9 @@ class Part:
         return sums, count
 
     def _others(self, cosine, known):
-        """Return the logits of the other classes by the margin, and keep their slopes."""
+        """Make of the cosines the logits by the margin, and keep their slopes."""
         margin, step, total = self.margin, self.step, cosine.shape[0]
-        logits, self.slopes = _slopes.others(
+        self.slopes = _slopes.others(
             margin,
             cosine,
             step.strength,
@@ -204,7 +217,6 @@ class Part:
             step.inputs(margin.others_inputs, total, step.norms),
             step.inputs(margin.target_inputs, total, step.norms),
         )
-        return logits
 
     def _target(self, cosine):
         """Return the margined targets of this part's own rows, and keep their slopes."""
@@ -237,8 +249,10 @@ class Part:
         if bias_target is not None:
             give(self._cut(bias_target), weighted_columns(p, grad) / self.step.scale)
         if k > 1:
-            p = nd.broadcast_mul(nd.expand_dims(p, axis=2), self.nearest)
-            p = nd.reshape(p, shape=(0, -1))
+            nearest = self.nearest
+            for piece in pieces(nearest):
+                nearest[piece] = nd.broadcast_mul(nd.expand_dims(p[piece], axis=2), nearest[piece])
+            p = nearest.reshape((0, -1))
             if inverse is not None:
                 scale_columns(p, inverse)
         self.forget()

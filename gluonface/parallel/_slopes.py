@@ -5,6 +5,7 @@ The step that uses them writes its backward by hand, so it needs each slope as a
 
 from .._compat import mx
 from ..loss._block import state_array
+from ._operators import on_host, pieces
 
 __all__ = ["class_penalty", "norm_terms", "others", "row_inputs", "target"]
 
@@ -49,13 +50,15 @@ def target(margin, cosine, strength, inputs, wanted=()):
 
 
 def others(margin, cosine, strength, known, inputs, target_inputs):
-    """Return the other classes' logits over the scale (N, n), and their slopes by the cosine.
+    """Make of cosines the other classes' logits over the scale; return the slopes, (N, n).
+
+    Some rows at a time, in place: a formula has up to a dozen intermediate arrays.
 
     Parameters
     ----------
     margin : Margin
     cosine : NDArray (N, n)
-        Kept, not changed.
+        Overwritten.
     strength : float
     known : NDArray (N,) or None
         The target's cosine, for hard-negative losses.
@@ -68,12 +71,18 @@ def others(margin, cosine, strength, known, inputs, target_inputs):
         columns += [known, margin.target(nd, known, strength, **target_inputs)]
     columns = [nd.expand_dims(column, axis=1) for column in columns]
     inputs = {name: nd.expand_dims(value, axis=1) for name, value in inputs.items()}
-    cosine = cosine.detach()
-    cosine.attach_grad()
-    with mx.autograd.record():
-        logits = margin.others(nd, cosine, *[*columns, None, None][:3], **inputs)
-    logits.backward()
-    return logits.detach(), cosine.grad
+    slopes = nd.empty(cosine.shape, ctx=cosine.context)
+    for piece in pieces(cosine):
+        part = cosine[piece].copy()
+        part.attach_grad()
+        given = [*(column[piece] for column in columns), None, None][:3]
+        with mx.autograd.record():
+            logits = margin.others(nd, part, *given, **{n: v[piece] for n, v in inputs.items()})
+        logits.backward()
+        cosine[piece], slopes[piece] = logits.detach(), part.grad
+        if on_host(cosine):  # else the next pieces' arrays pile up before this one's are freed
+            slopes.wait_to_read()
+    return slopes
 
 
 def norm_terms(margin, strength, norm, target_cosine, by_target):

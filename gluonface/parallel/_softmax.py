@@ -13,7 +13,7 @@ import numpy as np
 from .._compat import mx
 from ..loss._block import log_sum
 from . import _slopes, _tape
-from ._operators import inverse_norms, write
+from ._operators import inverse_norms, on_host, pieces, write
 from ._part import NEVER, give
 from .communicator import Local
 
@@ -172,10 +172,15 @@ class ShardedSoftmax:
         own = nd.zeros_like(part.scores)
         if part.own is not None:
             write(own, part.own, nd.ones_like(part.cosine))
-        exponents = self.margin.exponents(nd, part.scores)
-        if part.shift is not None:
-            exponents = nd.broadcast_add(exponents, nd.expand_dims(part.shift, axis=0))
-        return log_sum(exponents, own)
+        found = []
+        for piece in pieces(own):
+            exponents = self.margin.exponents(nd, part.scores[piece])
+            if part.shift is not None:
+                exponents = nd.broadcast_add(exponents, nd.expand_dims(part.shift, axis=0))
+            found.append(log_sum(exponents, own[piece]))
+            if on_host(own):  # its arrays are freed before the next ones are made
+                found[-1].wait_to_read()
+        return _log_of_sum(found, self.head.ctx)
 
     def _update(self, target_cosine, log_sums):
         """Update the margin's state by the global batch, alike on all ranks."""

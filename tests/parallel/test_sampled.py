@@ -9,7 +9,7 @@ from simulated_ranks import on_ranks
 from gluonface._compat import mx
 from gluonface.errors import InputError
 from gluonface.loss import LOSSES, get_loss
-from gluonface.parallel import PartialFC, _row_rules, _rows
+from gluonface.parallel import PartialFC, _operators, _row_rules, _rows
 from gluonface.parallel._row_store import DeviceStore, make_store
 
 nd = mx.nd
@@ -177,6 +177,16 @@ def test_chunks_do_not_change_the_step(name, smoothing):
     options = {"label_smoothing": smoothing, "sample_rate": 0.5}
     want, _ = by_ranks((4, 4), name, steps=1, **options)
     got, _ = by_ranks((4, 4), name, steps=1, chunk=3, **options)
+    for key in want:
+        close(got[key], want[key], 1e-5)
+
+
+@pytest.mark.parametrize("name", ["circleloss", "curricularface", "adacos", "subcenter_arcface"])
+def test_rows_at_a_time_do_not_change_the_step(name, monkeypatch):
+    options = {"filter_above": None if name == "circleloss" else 0.3, "sample_rate": 0.5}
+    want, _ = by_ranks((6, 3), name, **options)
+    monkeypatch.setattr(_operators, "CACHED", 2 * CLASSES)  # two rows, and one of sub-centres
+    got, _ = by_ranks((6, 3), name, **options)
     for key in want:
         close(got[key], want[key], 1e-5)
 
@@ -357,14 +367,19 @@ def test_disk_leaves_nothing_behind_and_equals_memory(tmp_path, monkeypatch):
 
     monkeypatch.setattr(DiskStore, "BUDGET", 1)  # let go of the pages at every chance
     results = []
-    for options in ({}, {"centers": "disk", "centers_path": tmp_path / "new" / "folder"}):
+    disk = {"centers": "disk", "centers_path": tmp_path / "new" / "folder"}
+    for options, early in (({}, False), (disk, False), (disk, True)):
         head = PartialFC("cosface", 5000, SIZE, sample_rate=0.1, **options)
+        if early:  # the centres' file is made, and momentum gets one of its own
+            head.set_centers(head.get_centers())
         head.set_optimizer("sgd", momentum=0.9, wd=0.01)
         for t in range(3):
             backward(head, *batch(seed=t, classes=5000))
             head.update(0.1)
-        results.append(np.array(head.row_arrays()["weight"]))
-    np.testing.assert_array_equal(*results)
+        results.append({k: np.array(v) for k, v in head.row_arrays().items()})
+    for name in ("weight", "momentum"):
+        np.testing.assert_array_equal(results[1][name], results[0][name])
+        np.testing.assert_array_equal(results[2][name], results[0][name])
     assert list((tmp_path / "new" / "folder").iterdir()) == []
 
 
