@@ -373,13 +373,12 @@ def _ifrt(reference, repeats, seed, scale):
             ifrt.evaluate(features, identity, group, progress=progress)
 
     limit = time.perf_counter() + SECONDS
-    measured = _best(ours, 1)
+    measured, seconds = _best(ours, 1), None
     # The highest scores are gathered at first and rarely change later: the second half tells.
     done = marks[-1][0]
     half = next(mark for mark in marks[1:] if 2 * mark[0] >= done or mark == marks[-1])
-    rate = done / measured[2]
-    if marks[-1][0] > half[0]:
-        rate = (done - half[0]) / (marks[-1][1] - half[1])
+    rest = (done - half[0], marks[-1][1] - half[1])
+    rate = rest[0] / rest[1] if rest[0] else done / measured[2]
     hours = [(measured[2] + (pairs - done) / rate) / 3600 for pairs in (every, ALL_FACES**2 / 2)]
     held = collected.room([every, *np.bincount(group).astype(object) ** 2 // 2], ifrt.DEFAULT_FARS)
     check = (
@@ -387,7 +386,6 @@ def _ifrt(reference, repeats, seed, scale):
         f"in {hours[0]:.2f} h, {ALL_FACES} faces in {hours[1]:.1f} h; scores kept take at most "
         f"{held / 1e6:.0f} MB"
     )
-    seconds = None
     if reference:
         side = all_pairs.BLOCK
         a, b = _normal(rng, side, 512), _normal(rng, side, 512)  # a @ a.T would take half

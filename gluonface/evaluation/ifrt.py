@@ -6,11 +6,8 @@ for same and different alike (the published numbers count the different ones twi
 
 import dataclasses
 
-import numpy as np
-
 from ..errors import InputError
 from .all_pairs import compare_all, compare_cross
-from .features import multiply
 from .operating import OperatingPoint
 
 __all__ = [
@@ -29,17 +26,7 @@ ALL_FAR = 1e-6
 MASK_FAR = 1e-4  # also of the children's test
 
 
-def evaluate(
-    features,
-    identity,
-    group,
-    *,
-    fars=DEFAULT_FARS,
-    draws=0,
-    product=multiply,
-    dtype=np.float32,
-    progress=None,
-):
+def evaluate(features, identity, group, *, fars=DEFAULT_FARS, **options):
     """Verify all pairs within each group, and all pairs of the whole set.
 
     Two answers for each group: its TAR at a threshold of its own (as IFRT has it), and what the
@@ -47,7 +34,7 @@ def evaluate(
 
     Parameters
     ----------
-    features, identity, group, fars, draws, product, dtype, progress
+    features, identity, group, fars, **options
         As for `all_pairs.compare_all`.
 
     Returns
@@ -55,16 +42,7 @@ def evaluate(
     Outcome
         Named "ALL"; ``parts`` are the groups.
     """
-    whole, parts = compare_all(
-        features,
-        identity,
-        group,
-        fars=fars,
-        draws=draws,
-        product=product,
-        dtype=dtype,
-        progress=progress,
-    )
+    whole, parts = compare_all(features, identity, group, fars=fars, **options)
     return dataclasses.replace(
         whole,
         protocol="IFRT",

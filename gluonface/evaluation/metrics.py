@@ -108,17 +108,8 @@ def area_under_curve(score, issame):
 def equal_error_rate(score, issame):
     """Error rate where as many different pairs are accepted as same pairs are rejected, as shares.
 
-    The ROC is joined by straight lines, so that ties and small samples give one answer.
-
-    Parameters
-    ----------
-    score, issame
-        As for `roc_curve`.
-
-    Returns
-    -------
-    float
-        0..1; 0 when the two kinds are separated.
+    The ROC is joined by straight lines, so that ties and small samples give one answer, 0..1; 0
+    when the two kinds are separated. Parameters as for `roc_curve`.
     """
     return curve_eer(roc_curve(score, issame))
 

@@ -11,7 +11,6 @@ import numpy as np
 from ..errors import DataError, InputError
 from . import bootstrap, identification
 from .all_pairs import compare_all
-from .features import multiply
 from .nist import fnmr_at_fmr, of_point
 from .operating import OperatingPoint
 from .summary import summarize, with_spans
@@ -39,16 +38,14 @@ def compare(
     *,
     fmrs=DEFAULT_FMRS,
     reference=None,
-    draws=0,
-    product=multiply,
     dtype=np.float32,
-    progress=None,
+    **options,
 ):
     """Return FNMR at FMR of all unordered pairs of images (1:1).
 
     Parameters
     ----------
-    features, identity, group, reference, draws, product, dtype, progress
+    features, identity, group, reference, dtype, **options
         As for `all_pairs.compare_all`.
     fmrs : sequence of float
         False match rates.
@@ -60,15 +57,7 @@ def compare(
         threshold of its own.
     """
     whole, parts = compare_all(
-        features,
-        identity,
-        group,
-        fars=fmrs,
-        reference=reference,
-        draws=draws,
-        product=product,
-        dtype=dtype,
-        progress=progress,
+        features, identity, group, fars=fmrs, reference=reference, dtype=dtype, **options
     )
     errors = _in_order([whole, *parts.values()], fmrs) if parts else _own(whole, dtype)
     return _outcome(whole, errors, parts, reference, dtype)
