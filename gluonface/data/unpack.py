@@ -15,7 +15,7 @@ __all__ = ["unpack_pack", "unpack_records"]
 def unpack_records(source, out, progress=True):
     """Write the images of a training set as ``OUT/IDENTITY/KEY.jpg``, their bytes as they are.
 
-    Files that are there already with the same size are not written again, so interrupted work
+    Files that are there already with the same bytes are not written again, so interrupted work
     goes on. `pack` makes the same set of the folder again.
 
     Parameters
@@ -86,7 +86,7 @@ def _suffix(data):
 
 
 def _write(path, data):
-    if path.exists() and path.stat().st_size == len(data):
+    if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data)

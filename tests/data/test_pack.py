@@ -224,6 +224,18 @@ def test_unpacked_and_packed_again(made, tmp_path):
     assert content(tmp_path / "again") == content(made)
 
 
+def test_unpacking_again_writes_what_is_missing_or_another(made, tmp_path):
+    unpack_records(made, tmp_path / "files", **QUIET)
+    first, second, third = sorted((tmp_path / "files").rglob("*.png"))[:3]
+    whole = second.read_bytes()
+    second.write_bytes(whole[:-9] + b"otherend!")
+    third.unlink()
+    before = first.stat().st_mtime_ns
+    unpack_records(made, tmp_path / "files", **QUIET)
+    assert (second.read_bytes(), third.exists()) == (whole, True)
+    assert first.stat().st_mtime_ns == before
+
+
 def test_subset_by_identity_and_number_of_images(made, tmp_path):
     found = subset(made, tmp_path / "a", identities=[2, 0], **QUIET)
     assert (found["images"], found["identities"]) == (5, 2)
