@@ -104,8 +104,8 @@ def copy_from_mirror(entry, mirror, out, progress=True):
     names, known = {entry.name, *CATALOG.aliases(entry.name)}, _known(entry)
     if not own:  # other sets may lie beside it
         files = [path for path in files if path.name in known or path.stem.lower() in names]
-    if own and entry.sums:
-        files = [path for path in files if path.name in known]
+    if own:  # a set has other forms than the one whose sums are known
+        files = [path for path in files if path.name in known] or files
     if not files:
         raise InputError(
             f"{mirror} has no files of {entry.title}, neither in it nor in {entry.name}/ below it"

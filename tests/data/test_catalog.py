@@ -101,6 +101,11 @@ def test_files_come_from_a_local_mirror(tmp_path, monkeypatch, capsys):
     (mirror / "calfw.bin").write_bytes(b"another")
     assert main(["data", "catalog", "lfw", "--mirror", str(mirror), "--out", str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ["lfw.bin", "train.idx"]
+    (mirror / "vggface2").mkdir()  # as RecordIO; known are the sums of the photographs' archives
+    (mirror / "vggface2" / "train.rec").write_bytes(b"records")
+    words = ["data", "catalog", "vggface2", "--mirror", str(mirror), "--out", str(out / "vgg")]
+    assert main(words) == 0
+    assert [path.name for path in (out / "vgg").iterdir()] == ["train.rec"]
     assert main(["data", "catalog", "lfw", "--mirror", str(mirror)]) == 2
     assert main(["data", "catalog", "lfw", "--mirror", str(out / "x"), "--out", "y"]) == 2
 
