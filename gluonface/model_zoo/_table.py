@@ -14,13 +14,7 @@ __all__ = ["HEADINGS", "MEASURED", "SPEED", "cells", "short", "table"]
 
 FOLDER = pathlib.Path(__file__).parent
 SPEED = FOLDER / "speed.csv"
-# Columns of that file: kind of the numbers.
-MEASURED = {
-    "size_mb": float,
-    "images_per_s_batch1": float,
-    "images_per_s_batch32": float,
-    "graph": str,  # which of the engine's ran: fused, rewritten or plain
-}
+MEASURED = ("size_mb", "images_per_s_batch1", "images_per_s_batch32")  # its columns
 
 # What the command and the page show of a row; `cells` gives their texts.
 HEADINGS = (
@@ -59,8 +53,8 @@ def table(names=None):
     for name in BACKBONES.list() if names is None else names:
         measured = speed.get(name, [{}])[0]
         figures = {
-            column: kind(measured[column]) if measured.get(column) else None
-            for column, kind in MEASURED.items()
+            column: float(measured[column]) if measured.get(column) else None
+            for column in MEASURED
         }
         rows.append(
             {
@@ -74,11 +68,7 @@ def table(names=None):
 
 
 def cells(row):
-    """Return the texts of a row of `table` under `HEADINGS`; the paper's is its address.
-
-    A speed with a star is of the plain graph, see the documentation's page of the zoo.
-    """
-    star = " *" if row["graph"] == "plain" else ""
+    """Return the texts of a row of `table` under `HEADINGS`; the paper's is its address."""
     theirs = [r["ijbc"] for r in row["published"] if r["ijbc"]]
     speeds = (row["images_per_s_batch1"], row["images_per_s_batch32"])
     return [
@@ -87,7 +77,7 @@ def cells(row):
         f"{row['macs'] / 1e6:,.1f}",
         str(row["embedding_size"]),
         "" if row["size_mb"] is None else f"{row['size_mb']:,.4g}",
-        *("" if speed is None else f"{speed:,.4g}{star}" for speed in speeds),
+        *("" if speed is None else f"{speed:,.4g}" for speed in speeds),
         theirs[0] if theirs else "",
         row["paper"],
     ]
