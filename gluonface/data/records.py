@@ -1,7 +1,6 @@
 """Training records: face crops with identities, in InsightFace's layout or a plain file."""
 
 import pathlib
-import re
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from ..errors import DataError, InputError
 from . import images
 from .framing import HEADER, MAGIC, first_label, framed_size, intact, unpack
 from .record_file import RecordFile
+from .record_set import find_rec, read_property
 from .record_writer import EXACT, RecordWriter
 
 __all__ = ["RecordDataset", "RecordWriter", "read_property"]
@@ -25,51 +25,6 @@ _IDENTITY_FIELDS = np.dtype(
     ]
 )
 _IDENTITY = _IDENTITY_FIELDS.itemsize  # bytes of an identity record
-
-
-def read_property(path):
-    """Read a ``property`` file: "num_classes,height,width".
-
-    Returns
-    -------
-    tuple of int, or None
-        (num_classes, height, width); None when there is no such file.
-
-    Raises
-    ------
-    DataError
-        When it holds anything but three whole numbers above 0.
-    """
-    try:
-        text = pathlib.Path(path).read_bytes()[:200].decode("utf-8-sig", "replace")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    numbers = re.split(r"[\s,;]+", text.strip())
-    if len(numbers) != 3 or not all(re.fullmatch("[0-9]{1,9}", n) and int(n) for n in numbers):
-        raise DataError(
-            f"{path} holds {text[:60]!r}; num_classes,height,width was expected, such as "
-            "85742,112,112. Correct it, or remove it to take the number of classes from the labels"
-        )
-    return tuple(int(n) for n in numbers)
-
-
-def _find_rec(path):
-    if path.suffix == ".rec":
-        return path
-    if not path.is_dir():
-        raise InputError(f"{path} is not there; a .rec file or a folder with one was expected")
-    if (path / "train.rec").exists():
-        return path / "train.rec"
-    found = sorted(path.glob("*.rec"))
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(rec.name for rec in found[:5])
-    raise InputError(
-        f"{path} has {'no .rec file' if not found else f'several .rec files ({names})'}; "
-        "a folder with train.rec or a path of one .rec file was expected"
-    )
 
 
 def _whole(values):
@@ -122,7 +77,7 @@ class RecordDataset:
     """
 
     def __init__(self, path, image_size=None, cache=1 << 28):
-        self.path = _find_rec(pathlib.Path(path))
+        self.path = find_rec(pathlib.Path(path))
         self._records = RecordFile(self.path)
         self._property = read_property(self.path.with_name("property"))
         self._ranges = None  # identity records: int64 (k, 2), first image key and end
