@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from reference import ifrt as twin
@@ -159,7 +161,9 @@ def test_masked_against_plain_faces():
         limit = falling[int(far * len(falling))]
         assert outcome.tar()[far] == (score[same] > limit).mean()
     whole = outcome.points[0]
-    assert ifrt.ranking_score(whole, whole) == pytest.approx(whole.tar)
+    better = dataclasses.replace(whole, tar=1.0)
+    known = 0.25 * whole.tar + 0.75
+    assert ifrt.ranking_score(whole, better) == pytest.approx(known, abs=1e-15)
     with pytest.raises(InputError, match="strict OperatingPoint"):
         ifrt.ranking_score(outcome.points[-1], whole)
     same = np.ones((len(person), 3))

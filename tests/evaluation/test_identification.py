@@ -34,6 +34,22 @@ def test_ranks_and_precision_equal_the_loops(seed, ties, many, monkeypatch):
     assert outcome.counts["nonmated"] == (~np.isin(probe_ids, gallery_ids)).sum() > 0
 
 
+def test_the_right_mate_beside_the_wrong_hit_is_the_best_one():
+    """Of several entries of an identity the one that scores highest is shown."""
+    p, g, probe_ids, gallery_ids = made(7)
+    outcome = identification.evaluate(p, g, probe_ids, gallery_ids, dtype=np.float64)
+    units = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (p, g)]
+    assert len(outcome.hardest) > 3
+    for hard in outcome.hardest:
+        score = units[1] @ units[0][hard.a]
+        mates = gallery_ids == probe_ids[hard.a]
+        assert hard.mate == np.flatnonzero(mates)[np.argmax(score[mates])]
+        assert hard.mate_score == pytest.approx(score[mates].max(), abs=1e-12)
+        assert hard.b == np.flatnonzero(~mates)[np.argmax(score[~mates])]
+        assert hard.score == pytest.approx(score[~mates].max(), abs=1e-12)
+    assert any((gallery_ids == probe_ids[h.a]).sum() > 1 for h in outcome.hardest)
+
+
 def test_order_names_and_scale_change_nothing():
     p, g, probe_ids, gallery_ids = made(3)
     known = identification.evaluate(p, g, probe_ids, gallery_ids, dtype=np.float64)
