@@ -1,7 +1,7 @@
 """The margin softmax on some classes of a shard: what one process computes without asking others.
 
 One (N, n) array is alive for the margins that leave the other classes' cosines alone, two for the
-rest and for the filter, k + 1 with k centres for each class.
+rest, three with the filter, k + 2 with k centres for each class.
 """
 
 import numpy as np

@@ -40,7 +40,7 @@ SMOOTH = {"label_smoothing": 0.1}
         ("curricularface", 2, {}),
         ("circleloss", 2, SMOOTH),
         ("adacos", 2, {}),
-        ("subcenter_arcface", 4, {}),  # three centres for each class
+        ("subcenter_arcface", 5, {}),  # three centres for each class
     ],
 )
 def test_arrays_of_logits(name, most, options):
