@@ -57,8 +57,8 @@ _TERMS = {
     },
     ("search", True): {
         "short": "FPIR",
-        "far": "False positive identification rate (FPIR)",
-        "frr": "False negative identification rate (FNIR)",
+        "far": "FPIR",
+        "frr": "FNIR",
         "det": "DET: FNIR over FPIR",
     },
 }
