@@ -7,8 +7,8 @@ __all__ = ["add_arguments", "run"]
 
 NOTE = (
     "MMACs: millions of multiply-accumulates for one image. D: length of the embedding. MB: its "
-    "float32 parameters.\nImages/s: inference at batch 1 and 32 with OpenVINO on the machine of the "
-    "documentation.\nIJB-C, theirs: true accept rate, per cent, at a false accept rate of 1e-4, as "
+    "float32 parameters.\nImages/s: inference at batch 1 and 32 by OpenVINO on the documentation's "
+    "machine.\nIJB-C, theirs: true accept rate, per cent, at a false accept rate of 1e-4, as "
     "published by others of networks\nthat they trained; more of it with --json."
 )
 

@@ -53,8 +53,7 @@ def table(names=None):
     for name in BACKBONES.list() if names is None else names:
         measured = speed.get(name, [{}])[0]
         figures = {
-            column: float(measured[column]) if measured.get(column) else None
-            for column in MEASURED
+            column: float(measured[column]) if measured.get(column) else None for column in MEASURED
         }
         rows.append(
             {
