@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from gluonface.errors import GluonfaceError, InputError
-from gluonface.parallel import launch
+from gluonface.errors import InputError
 from gluonface.parallel.plan import MAPPED, PROCESS, plan_head
 
 
@@ -76,18 +75,3 @@ def test_memory_as_planned(centers, rate, size, tmp_path):
     plan = plan_head(classes, size, 128, 1, rate, centers=centers)
     own = step["peak"] - step["process"]
     assert own == pytest.approx(plan.memory - PROCESS + (39 << 20), abs=60 << 20)
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [("137", r"rank 3 was killed by signal 9 \(SIGKILL\)"), ("-9", "SIGKILL"), ("2", "status 2")],
-)
-def test_a_job_that_failed_names_the_rank(monkeypatch, status, words):
-    def failed(*args, **kwargs):
-        raise RuntimeError(f"Horovod detected ...:\nProcess name: 3\nExit code: {status}\n")
-
-    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: True)
-    monkeypatch.setattr(launch.runpy, "run_module", failed)
-    monkeypatch.setattr(launch.sys, "argv", ["launch"])
-    with pytest.raises(GluonfaceError, match=words):
-        launch.main()
