@@ -1,9 +1,12 @@
 """Draws _static/partial_fc.svg and writes results/partial_fc_plan.csv. Run it by hand from docs/.
 
-The sizes are those of `gluonface bench head --plan C D N RANKS R`; nothing is measured.
+The sizes are those of `gluonface bench head --plan C D N RANKS R`; nothing is measured. Given files
+that `gluonface bench head --sample-rate R ... --json FILE` wrote, it writes
+results/partial_fc_measured.csv of them instead: what was measured, and what is predicted.
 """
 
 import csv
+import json
 import pathlib
 import sys
 
@@ -146,7 +149,41 @@ def draw(path):
     return path
 
 
+def measured_rows(paths):
+    """Return the header and the rows of the table of predicted and measured sizes."""
+    from gluonface.parallel.plan import plan_head
+
+    rows = [("centres", "classes", "D", "rate", "optimizer", "predicted", "measured", "", "sent")]
+    for path in paths:
+        (r,) = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["steps"]
+        sizes = (r["classes"], r["embedding_size"], r["batch_size"] * r["ranks"], r["ranks"])
+        options = (r["sample_rate"], r["optimizer"], r["centers"], r["wire_dtype"])
+        plan = plan_head(*sizes, *options)
+        rows.append(
+            (
+                r["centers"],
+                f"{r['classes']:,}",
+                r["embedding_size"],
+                f"{r['sample_rate']:g}",
+                r["optimizer"],
+                f"{plan.memory / 2**30:.2f} GiB",
+                f"{r['peak'] / 2**30:.2f} GiB",
+                f"{100 * (plan.memory / r['peak'] - 1):+.1f} %",
+                f"{plan.sent / 1024:.1f} KiB, {r['sent'] / 1024:.1f}",
+            )
+        )
+    return rows
+
+
+def write(name, rows):
+    """Write a table of docs/results."""
+    with open(HERE / "results" / name, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
 if __name__ == "__main__":
-    draw(HERE / "_static/partial_fc.svg")
-    with open(HERE / "results/partial_fc_plan.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(plan_rows())
+    if sys.argv[1:]:
+        write("partial_fc_measured.csv", measured_rows(sys.argv[1:]))
+    else:
+        draw(HERE / "_static/partial_fc.svg")
+        write("partial_fc_plan.csv", plan_rows())
