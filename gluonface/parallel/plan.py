@@ -62,8 +62,12 @@ class HeadPlan:
     @property
     def memory(self):
         """Memory of the process at its peak, nothing but the head in it."""
-        more = self.logits + self.embeddings + self.numbers + self.mapped
-        return PROCESS + self.floor + more
+        return PROCESS + self.own
+
+    @property
+    def own(self):
+        """What of it is the head's."""
+        return self.floor + self.logits + self.embeddings + self.numbers + self.mapped
 
     @property
     def sent(self):

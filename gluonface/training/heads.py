@@ -107,7 +107,7 @@ def _say_memory(config, margin, num_classes, embedding_size, ranks):
     logger.info(
         "the head will take about %s on each process for %d of %d classes (centres and their "
         "state %s%s, %d sampled rows %s, logits %s), and send %s a step",
-        _size(plan.floor + plan.logits + plan.embeddings),
+        _size(plan.own),
         plan.rows,
         num_classes,
         _size(plan.weight + plan.state),

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from gluonface.errors import InputError
+from gluonface.parallel import PartialFC
 from gluonface.parallel.plan import MAPPED, PROCESS, plan_head
 
 
@@ -75,3 +76,10 @@ def test_memory_as_planned(centers, rate, size, tmp_path):
     plan = plan_head(classes, size, 128, 1, rate, centers=centers)
     own = step["peak"] - step["process"]
     assert own == pytest.approx(plan.memory - PROCESS + (39 << 20), abs=60 << 20)
+
+
+def test_sampling_few_classes_is_warned_of(caplog):
+    for classes, rate, warned in ((400_000, 0.01, 1), (500_000, 0.01, 0), (400, 1.0, 0)):
+        caplog.clear()
+        PartialFC("cosface", classes, 2, sample_rate=rate)
+        assert sum("costs accuracy for no speed" in text for text in caplog.messages) == warned
