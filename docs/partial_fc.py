@@ -32,7 +32,8 @@ def plan_rows():
     """Return the header and the rows of the table of predicted sizes."""
     from gluonface.parallel.plan import plan_head
 
-    rows = [("set", "classes", "ranks", "images", "rate", "stored", "in a step", "memory", "sent")]
+    sizes = ("stored, GiB", "in a step, GiB", "memory, GiB", "sent, MiB")
+    rows = [("set", "classes", "ranks", "images", "rate", *sizes)]
     for what, classes, size, images, ranks, rate, options in SIZES:
         plan = plan_head(classes, size, images, ranks, rate, **options)
         where = " (disk)" if plan.on_disk else ""
@@ -44,10 +45,10 @@ def plan_rows():
                 ranks,
                 images,
                 f"{rate:g}",
-                f"{(plan.weight + plan.state) / 2**30:.2f} GiB{where}",
-                f"{(plan.copies + plan.logits) / 2**30:.2f} GiB",
-                f"{plan.memory / 2**30:.2f} GiB",
-                f"{plan.sent / 2**20:.1f} MiB{wire}",
+                f"{(plan.weight + plan.state) / 2**30:.2f}{where}",
+                f"{(plan.copies + plan.logits) / 2**30:.2f}",
+                f"{plan.memory / 2**30:.2f}",
+                f"{plan.sent / 2**20:.1f}{wire}",
             )
         )
     return rows
@@ -109,7 +110,7 @@ def draw(path):
         axes.text(
             14.75,
             base + 1.3,
-            "logits to\nthe sampled\nclasses",
+            "logits to\nsampled\nclasses",
             ha="center",
             va="center",
             fontsize=8,
@@ -153,7 +154,8 @@ def measured_rows(paths):
     """Return the header and the rows of the table of predicted and measured sizes."""
     from gluonface.parallel.plan import plan_head
 
-    rows = [("centres", "classes", "D", "rate", "optimizer", "predicted", "measured", "", "sent")]
+    sizes = ("predicted, GiB", "measured, GiB", "off by", "sent, KiB: predicted, counted")
+    rows = [("centres", "classes", "D", "rate", "optimizer", *sizes)]
     for path in paths:
         (r,) = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["steps"]
         sizes = (r["classes"], r["embedding_size"], r["batch_size"] * r["ranks"], r["ranks"])
@@ -166,10 +168,10 @@ def measured_rows(paths):
                 r["embedding_size"],
                 f"{r['sample_rate']:g}",
                 r["optimizer"],
-                f"{plan.memory / 2**30:.2f} GiB",
-                f"{r['peak'] / 2**30:.2f} GiB",
+                f"{plan.memory / 2**30:.2f}",
+                f"{r['peak'] / 2**30:.2f}",
                 f"{100 * (plan.memory / r['peak'] - 1):+.1f} %",
-                f"{plan.sent / 1024:.1f} KiB, {r['sent'] / 1024:.1f}",
+                f"{plan.sent / 1024:.1f}, {r['sent'] / 1024:.1f}",
             )
         )
     return rows
