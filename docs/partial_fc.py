@@ -154,7 +154,7 @@ def measured_rows(paths):
     """Return the header and the rows of the table of predicted and measured sizes."""
     from gluonface.parallel.plan import plan_head
 
-    sizes = ("predicted, GiB", "measured, GiB", "off by", "sent, KiB: predicted, counted")
+    sizes = ("predicted, GiB", "measured, GiB", "off by, %", "sent, KiB: predicted, counted")
     rows = [("centres", "classes", "D", "rate", "optimizer", *sizes)]
     for path in paths:
         (r,) = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["steps"]
@@ -170,7 +170,7 @@ def measured_rows(paths):
                 r["optimizer"],
                 f"{plan.memory / 2**30:.2f}",
                 f"{r['peak'] / 2**30:.2f}",
-                f"{100 * (plan.memory / r['peak'] - 1):+.1f} %",
+                f"{100 * (plan.memory / r['peak'] - 1):+.1f}",
                 f"{plan.sent / 1024:.1f}, {r['sent'] / 1024:.1f}",
             )
         )
