@@ -1,7 +1,6 @@
 """Packing faces into a training set: from folders of people, a list file, or another set."""
 
 import contextlib
-import csv
 import hashlib
 import pathlib
 import re
@@ -14,7 +13,7 @@ from .journal import file_stamp
 from .photos import find_others, find_photos
 from .record_job import check_free, write_identities, write_set
 from .records import RecordDataset
-from .text_files import read_text
+from .text_files import comma_fields, read_text
 
 __all__ = ["pack", "read_list"]
 
@@ -211,7 +210,7 @@ def _fields(line):
     if "\t" in line:
         return [field.strip() for field in line.rstrip("\r\n").split("\t")]
     if "," in line:
-        return [field.strip() for field in next(csv.reader([line]))]
+        return [field.strip() for field in comma_fields(line)]
     words = line.split()
     if len(words) > 2 and all(_label(word) is not None for word in words[:2]):
         return words  # im2rec's

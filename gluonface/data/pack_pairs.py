@@ -1,6 +1,5 @@
 """Verification packs from a list of pairs and a folder of images."""
 
-import csv
 import pathlib
 
 from tqdm import tqdm
@@ -9,7 +8,7 @@ from ..errors import DataError, InputError
 from . import images
 from .packs import VerificationPack
 from .photos import SUFFIXES
-from .text_files import read_text
+from .text_files import comma_fields, read_text
 
 __all__ = ["pack_pairs", "read_pairs"]
 
@@ -137,7 +136,7 @@ def _lfw_image(name, number):
 
 def _plain_pair(line):
     if "," in line:
-        fields = next(csv.reader([line]))
+        fields = comma_fields(line)
     else:
         fields = line.split("\t") if "\t" in line else line.split()
     fields = [field.strip() for field in fields]

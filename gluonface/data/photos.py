@@ -1,6 +1,5 @@
 """Photographs in folders: finding them, and the landmarks that somebody wrote down for them."""
 
-import csv
 import json
 import os
 import pathlib
@@ -9,7 +8,7 @@ import re
 import numpy as np
 
 from ..errors import DataError, InputError
-from .text_files import read_text
+from .text_files import comma_fields, read_text
 
 __all__ = ["SUFFIXES", "find_others", "find_photos", "read_landmarks"]
 
@@ -127,7 +126,7 @@ def read_landmarks(path):
 def _landmarks(line):
     """Return (photograph, points or None) of a line."""
     if "\t" in line or "," in line:
-        name, *fields = line.split("\t") if "\t" in line else next(csv.reader([line]))
+        name, *fields = line.split("\t") if "\t" in line else comma_fields(line)
         return name.strip(), _points(fields)
     # Names may hold blanks; they end with the suffix of an image.
     for end in re.finditer(rf"({'|'.join(map(re.escape, SUFFIXES))})(?=\s)", line, re.IGNORECASE):

@@ -4,14 +4,12 @@ The encoded images are copied as they are. Long work shows its progress and, int
 where it was when it is asked for again.
 """
 
-import csv
-
 import numpy as np
 
 from ..errors import DataError, InputError
 from .record_job import digest, set_stamp, write_identities, write_set
 from .records import RecordDataset
-from .text_files import read_text
+from .text_files import comma_fields, read_text
 
 __all__ = ["merge", "read_identities", "read_identity_map", "shuffle", "subset"]
 
@@ -300,7 +298,7 @@ def read_identity_map(path):
     for number, line in _lines(path):
         if number == 1 and line.lower().startswith("set"):
             continue
-        fields = [field.strip() for field in next(csv.reader([line]))]
+        fields = [field.strip() for field in comma_fields(line)]
         if len(fields) not in (4, 5) or not all(field.isdigit() for field in fields[:4]):
             raise DataError(
                 f"{path}: line {number} is {line[:60]!r}; set,identity,set,identity was expected"

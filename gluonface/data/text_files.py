@@ -6,7 +6,7 @@ import pathlib
 from ..errors import DataError, InputError
 from ..files import atomic_write
 
-__all__ = ["read_text", "write_table"]
+__all__ = ["comma_fields", "read_text", "write_table"]
 
 
 def read_text(path):
@@ -20,11 +20,23 @@ def read_text(path):
         If it is not text.
     """
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8-sig")
+        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not a text file ({error.reason})") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path} is not a text file (line {line} holds a zero byte)")
+    return text
+
+
+def comma_fields(line):
+    """Return the fields of a line of CSV, or the whole line where it is none."""
+    try:
+        return next(csv.reader([line]))
+    except csv.Error:  # longer than 128 KiB
+        return [line]
 
 
 def write_table(path, head, rows):
