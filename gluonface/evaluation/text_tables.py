@@ -160,22 +160,21 @@ def read_template_subjects(path):
     """
     path = existing(path, "a CSV list of template and subject ids")
     found = {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            if number == 1 or not row:
-                continue
-            try:
-                template, subject = int(row[0]), int(row[1])
-            except (ValueError, IndexError):
-                raise DataError(
-                    f"{path}, line {number}: {','.join(row)[:80]!r}; expected template id, "
-                    "subject id, and anything after them"
-                ) from None
-            if found.setdefault(template, subject) != subject:
-                raise DataError(
-                    f"{path}, line {number}: template {template} belongs to subject {subject} here "
-                    f"and to {found[template]} above"
-                )
+    for number, row in _rows(path):
+        if number == 1 or not row:
+            continue
+        try:
+            template, subject = int(row[0]), int(row[1])
+        except (ValueError, IndexError):
+            raise DataError(
+                f"{path}, line {number}: {','.join(row)[:80]!r}; expected template id, "
+                "subject id, and anything after them"
+            ) from None
+        if found.setdefault(template, subject) != subject:
+            raise DataError(
+                f"{path}, line {number}: template {template} belongs to subject {subject} here "
+                f"and to {found[template]} above"
+            )
     if not found:
         raise DataError(f"{path} lists no template")
     return np.array(list(found), np.int64), np.array(list(found.values()), np.int64)
@@ -183,6 +182,15 @@ def read_template_subjects(path):
 
 def line_of_template(path, template):
     """Return the number of the first line about a template in such a list."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = enumerate(csv.reader(file), 1)
-        return next(n for n, row in rows if n > 1 and row and int(row[0]) == template)
+    return next(n for n, row in _rows(path) if n > 1 and row and int(row[0]) == template)
+
+
+def _rows(path):
+    """Yield the number of each line of a CSV file, and its fields."""
+    number = 0
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.reader(file), 1):
+                yield number, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}, line {number + 1}: not a line of CSV ({error})") from error

@@ -287,6 +287,13 @@ def test_lines_are_counted_in_the_file(tmp_path):
         ijb_files.read_pairs(file)
 
 
+@pytest.mark.parametrize("line", [b"5,\xff", b"5,\0", b"5," + 200_000 * b"9"])
+def test_galleries_that_are_no_text(tmp_path, line):
+    (tmp_path / "G1.csv").write_bytes(b"T,S\n3,8\n" + line + b"\n")
+    with pytest.raises(DataError, match=r"G1\.csv, line [13]: "):  # text is decoded in blocks
+        ijb_files.read_template_subjects(tmp_path / "G1.csv")
+
+
 def test_galleries_name_the_line(tmp_path):
     file = write(tmp_path / "G1.csv", "T,S\n3,8,a\n3,8,b\n5,9,a\n\n7,8,a\n")
     lists = ijb_files.read_template_subjects(file)
