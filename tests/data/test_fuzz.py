@@ -17,7 +17,7 @@ GROUPS = (
 )
 
 
-@pytest.mark.parametrize("rounds", [300, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("readers", GROUPS, ids=lambda readers: readers[0])
 def test_damaged_files(tmp_path, readers, rounds):
     # In a process of its own: a crash of the interpreter would take the other tests with it.
