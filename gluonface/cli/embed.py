@@ -2,8 +2,6 @@
 
 __all__ = ["add_arguments", "run"]
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-
 
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
@@ -119,9 +117,11 @@ def _open(path):
         raise InputError(
             f"--input {path}: there is no such folder of pictures, .rec file or .bin pack"
         )
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+    from ..data.photos import SUFFIXES
+
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
-        raise InputError(f"--input {path}: no picture in it ({', '.join(ENDINGS)})")
+        raise InputError(f"--input {path}: no picture in it ({', '.join(SUFFIXES)})")
     names = np.array([str(file.relative_to(path)) for file in files])
     return len(files), lambda number: _read(files[number]), {"path": names}
 

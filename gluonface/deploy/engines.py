@@ -13,7 +13,14 @@ from .graph import Graph
 from .params import split_params
 from .rewrite import fuse, rewrite
 
-__all__ = ["AGREE", "OnnxEngine", "OpenVinoEngine", "SymbolEngine", "largest_difference"]
+__all__ = [
+    "AGREE",
+    "OnnxEngine",
+    "OpenVinoEngine",
+    "SymbolEngine",
+    "has_cuda",
+    "largest_difference",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +200,13 @@ def _check_shapes(symbol, args, auxs, size, source):
         raise DataError(f"{source} does not fit the symbol: {reason}") from None
 
 
+def has_cuda():
+    """Return whether onnxruntime, which is installed, has a GPU."""
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
 class OnnxEngine:
     """Run an ONNX file with onnxruntime.
 
@@ -220,7 +234,7 @@ class OnnxEngine:
             import onnxruntime
         except ImportError as error:
             raise MissingExtraError("onnxruntime", "onnx", f"to run {path.name}") from error
-        cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+        cuda = has_cuda()
         if gpu and not cuda:
             raise InputError(
                 "the installed onnxruntime has no CUDA provider; use ctx='cpu' or install "

@@ -5,60 +5,27 @@ import pathlib
 
 import numpy as np
 
+from ..data.photos import SUFFIXES
 from ..errors import DataError, InputError
 from .text_tables import read_lines
 
-__all__ = ["ENDINGS", "Pictures", "align", "people_of", "read_list"]
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-
-# Where the five points of a face lie in an aligned crop of 112 x 112: eyes, nose, mouth.
-TARGET = np.array(
-    [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
-    ]
-)
+__all__ = ["Pictures", "align", "people_of", "read_list"]
 
 
 def align(image, points, size=112):
-    """Warp a face so that its five points come to lie where networks expect them.
-
-    The least-squares similarity (rotation, scale, shift, no reflection), bilinear, black border.
-
-    Parameters
-    ----------
-    image : numpy.ndarray
-        uint8 (H, W, 3).
-    points : numpy.ndarray, shape (5, 2)
-        x, y in pixels: left and right eye, nose, left and right corner of the mouth.
-    size : int, default 112
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (size, size, 3).
+    """Return the crop that `gluonface.data.alignment.align_face` cuts out of an image.
 
     Raises
     ------
     DataError
-        The points lie all in one place.
+        The points, which come from a file, lie all in one place or are no numbers.
     """
-    from .._compat import cv2
+    from ..data.alignment import align_face
 
-    # As complex numbers a similarity is w = turn * z + shift, and least squares is a division.
-    z = points[:, 0] + 1j * points[:, 1]
-    w = (TARGET[:, 0] + 1j * TARGET[:, 1]) * (size / 112)
-    spread = np.sum(np.abs(z - z.mean()) ** 2)
-    if not spread > 0:
-        raise DataError("its five points lie in one place")
-    turn = np.sum((w - w.mean()) * np.conj(z - z.mean())) / spread
-    shift = w.mean() - turn * z.mean()
-    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    return cv2.warpAffine(image, matrix, (size, size), borderValue=0.0)
+    try:
+        return align_face(image, points, size)
+    except InputError as error:
+        raise DataError(f"its five points lie in one place or are no numbers: {error}") from error
 
 
 class Pictures:
@@ -139,13 +106,13 @@ def people_of(folder):
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; one with a folder a person was expected")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     names = [file.relative_to(folder) for file in files]
     loose = [name for name in names if len(name.parts) < 2]
     if loose:
         raise InputError(f"{folder / loose[0]} lies in no person's folder; expected PERSON/IMAGE")
     if not names:
-        raise InputError(f"{folder} holds no images ({', '.join(ENDINGS)})")
+        raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
     return [name.as_posix() for name in names], [name.parts[0] for name in names]
 
 

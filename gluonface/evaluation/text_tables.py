@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from ..data.text_files import read_text
 from ..errors import DataError, InputError
 
 __all__ = [
@@ -31,10 +32,7 @@ def existing(path, what):
 
 def read_lines(path, what):
     """Return the non-blank lines of a text file as (line number, text)."""
-    try:
-        text = existing(path, what).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file (UTF-8): {error}") from error
+    text = read_text(existing(path, what))
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     return [(number, line) for number, line in lines if line]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gluonface._compat import cv2
+from gluonface.data.alignment import TEMPLATE
 from gluonface.errors import DataError, InputError
 from gluonface.evaluation import cache, pictures, stored
 
@@ -152,12 +153,12 @@ def test_an_output_that_is_not_finite_names_its_image(faces):
 def test_alignment_is_the_least_squares_similarity():
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 256, (200, 180, 3)).astype(np.uint8), (0, 0), 4)
-    points = pictures.TARGET * 1.3 @ np.array([[0.9, 0.3], [-0.3, 0.9]]) + [20, 5]
+    points = TEMPLATE * 1.3 @ np.array([[0.9, 0.3], [-0.3, 0.9]]) + [20, 5]
     points = points + rng.normal(size=(5, 2))
     aligned = pictures.align(image, points)
     assert aligned.shape == (112, 112, 3)
     # Least squares solved the long way: a x - b y + c, b x + a y + d.
-    rows, wanted = [], pictures.TARGET.ravel()
+    rows, wanted = [], TEMPLATE.ravel()
     for x, y in points:
         rows += [[x, -y, 1, 0], [y, x, 0, 1]]
     a, b, c, d = np.linalg.lstsq(np.array(rows), wanted, rcond=None)[0]
