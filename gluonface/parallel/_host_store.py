@@ -53,10 +53,6 @@ class HostStore:
         """Write the rows from `first` on."""
         self.arrays[name][first : first + len(rows)] = rows
 
-    def slab(self, name, first, last):
-        """Return the rows of a range as NumPy, the store's own memory where it can be had."""
-        return self.arrays[name][first:last]
-
     def export(self, name):
         """Return an array-like of all rows."""
         return self.arrays[name]

@@ -38,10 +38,6 @@ class DeviceStore:
         """Write the rows from `first` on."""
         self.arrays[name][first : first + len(rows)] = nd.array(rows, ctx=self.ctx)
 
-    def slab(self, name, first, last):
-        """Return the rows of a range as NumPy."""
-        return self.arrays[name][first:last].asnumpy()
-
     def export(self, name):
         """Return an array-like of all rows."""
         return self.arrays[name].asnumpy()
