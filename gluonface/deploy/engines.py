@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 
 import numpy as np
@@ -300,7 +301,7 @@ class OpenVinoEngine:
             # Left alone it computes in bfloat16 where the CPU can, with two or three digits.
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        core = openvino.Core()
+        core = _openvino_core()
         try:
             network = core.read_model(str(path)) if model is None else core.read_model(model, b"")
             shapes = [
@@ -324,6 +325,20 @@ class OpenVinoEngine:
         # The result is a view of a buffer of OpenVINO's, which the next run writes again.
         rows = self._request.infer({0: images}, share_inputs=True)[self._output]
         return rows.astype(np.float32, copy=True)
+
+
+@functools.cache
+def _openvino_core():
+    """Return the one core of this process.
+
+    While there is a core, the thread that made it has a stack for signals of OpenVINO's; when the
+    core goes, the thread gets its former one back. Of two cores that go in the order in which
+    they came, the second one puts back the first one's stack, which is unmapped by then, and the
+    next signal, such as Ctrl-C, ends the process with a segmentation fault (OpenVINO 2025.3).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _openvino_shape(port):

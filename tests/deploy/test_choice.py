@@ -1,6 +1,7 @@
 """Which engine runs a network, and that all of them give the same embeddings."""
 
 import importlib.util
+import subprocess
 import sys
 
 import numpy as np
@@ -113,6 +114,29 @@ def test_files_that_are_not_networks(installed, tmp_path, engine):
     path.write_bytes(b"not a network")
     with pytest.raises(DataError, match=r"cannot load .*x\.onnx"):
         Embedder.load(path, engine=engine)
+
+
+SIGNALLED = """
+import pathlib, signal, sys
+from gluonface.deploy.engines import OpenVinoEngine
+engines = [OpenVinoEngine(pathlib.Path(sys.argv[1])) for _ in range(2)]
+engines.pop(0)
+engines.pop(0)
+signal.signal(signal.SIGINT, lambda number, frame: sys.stdout.write("heard"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_signals_are_heard_after_engines_are_gone(installed, exported):
+    # With a core of OpenVINO's for each engine, this process ends with a segmentation fault.
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", SIGNALLED, exported["onnx"]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "heard"), done.stderr
 
 
 def test_gpus_run_mxnet(small_prefix):
