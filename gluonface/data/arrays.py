@@ -39,4 +39,4 @@ def load_arrays(path, mapped=False):
         Exception
     ) as error:  # damaged headers end in nearly any error of NumPy, zipfile, tokenize
         text = f"{type(error).__name__}: {str(error)[:120]}"
-        raise DataError(f"{path} cannot be read as arrays of NumPy ({text})") from error
+        raise DataError(f"{path} cannot be read as plain arrays of NumPy ({text})") from error

@@ -4,10 +4,10 @@ import dataclasses
 import hashlib
 import pathlib
 import struct
-import zipfile
 
 import numpy as np
 
+from ..data.arrays import load_arrays
 from ..errors import DataError, InputError
 from ..files import sha256
 from .features import check_matrix, row_norms
@@ -92,14 +92,12 @@ def load_features(path):
         raise InputError(f"there is no file {path}; stored features (.npy or .npz) were expected")
     if path.suffix not in (".npy", ".npz"):
         raise InputError(f"{path}: expected features in a .npy or .npz file")
-    try:
-        if path.suffix == ".npy":
-            arrays = {"e": np.load(path, mmap_mode="r", allow_pickle=False)}
-        else:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise DataError(f"{path} cannot be read as plain arrays: {error}") from error
+    arrays = load_arrays(path, mapped=True)
+    single = isinstance(arrays, np.ndarray)
+    if single != (path.suffix == ".npy"):
+        raise DataError(f"{path} cannot be read as plain arrays: its content is not {path.suffix}")
+    if single:
+        arrays = {"e": arrays}
     name = next((name for name in _NAMES if name in arrays), None)
     if name is None:
         raise DataError(
