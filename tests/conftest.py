@@ -18,3 +18,32 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip(f"needs the reference data in {SHARED}, which is not part of the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def our_operators():
+    """Have `gluonface.native`'s operators; skip where they cannot be compiled."""
+    from gluonface import native
+    from gluonface.native.build import NativeError, library
+
+    if not native.ready():
+        try:
+            library()
+        except NativeError as error:
+            pytest.skip(f"needs gluonface's own operators: {error}")
+        pytest.skip("needs gluonface's own operators, which GLUONFACE_NATIVE=0 switches off")
+
+
+@pytest.fixture
+def no_operators(monkeypatch):
+    """Do without `gluonface.native`'s operators, as where they cannot be compiled."""
+    from gluonface import native
+
+    monkeypatch.setattr(native, "ready", lambda: False)
+
+
+@pytest.fixture(params=["ours", "composed"])
+def ours(request):
+    """Run a test with our operators, and without them. Whether they are there."""
+    request.getfixturevalue("our_operators" if request.param == "ours" else "no_operators")
+    return request.param == "ours"

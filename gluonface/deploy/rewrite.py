@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..nn.activations import has_onednn
+from .. import native
+from ..nn.forms import has_onednn
 from ._fold import drop_idle, fold_batch_norms, linear_to_conv, widen_batch_norm
-from ._gates import cheapen
+from ._gates import cheapen, take_ours
 from ._prelu import fuse_prelu, split_prelu
 from .graph import Graph
 
@@ -46,6 +47,8 @@ def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
         fold_batch_norms(graph, values)
         if onednn:
             linear_to_conv(graph, values, shapes)
+            if native.ready():  # with two images, a factor of each differs from one for both
+                take_ours(graph, infer_shapes(graph.to_symbol(), values, input_size, batch=2))
             cheapen(graph, values, shapes)
         for node in graph.nodes():
             if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":
@@ -74,11 +77,11 @@ def _result(graph, values):
     return symbol, {name: values[name] for name in wanted if name in values}
 
 
-def infer_shapes(symbol, values, input_size):
-    """Return the shapes by the nodes' names, for a batch of one."""
+def infer_shapes(symbol, values, input_size, batch=1):
+    """Return the shapes by the nodes' names, for a batch of one or more."""
     internals = symbol.get_internals()
     known = {n: values[n].shape for n in symbol.list_arguments() if n in values}
-    _, shapes, _ = internals.infer_shape(data=(1, 3, *input_size), **known)
+    _, shapes, _ = internals.infer_shape(data=(batch, 3, *input_size), **known)
     shapes = zip(internals.list_outputs(), shapes)
     return {name[:-7] if name.endswith("_output") else name: shape for name, shape in shapes}
 

@@ -6,7 +6,7 @@ import numbers
 
 from .._compat import mx
 from ..errors import InputError
-from ..nn.activations import FORMS
+from ..nn import FORMS
 from . import (  # noqa: F401  (importing a family registers it)
     attention_net,
     densenet,

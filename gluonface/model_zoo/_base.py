@@ -4,7 +4,7 @@ import dataclasses
 
 from .._compat import mx
 from ..errors import InputError
-from ..nn import prelu_form, without_onednn
+from ..nn import computing_on, prelu_form
 from ..registry import Registry
 from ._count import count
 
@@ -127,9 +127,8 @@ class Backbone(mx.gluon.HybridBlock):
                     f"{self.cfg.name} got {x.dtype.__name__} pixels; "
                     "expected floating point 0..255: use images.astype('float32')"
                 )
-            if x.context.device_type == "gpu":
-                with without_onednn():
-                    return super().forward(x, *args)
+            with computing_on(x):
+                return super().forward(x, *args)
         return super().forward(x, *args)
 
     def hybrid_forward(self, F, x):
@@ -156,6 +155,32 @@ class Backbone(mx.gluon.HybridBlock):
             For another convention.
         """
         return count(self, convention)
+
+    def export(self, path, epoch=0, remove_amp_cast=True):
+        """Write symbol and parameters as Gluon's blocks do, in MXNet's own operators.
+
+        What a hybridized network runs may hold operators that no other program has.
+        `gluonface.deploy.export_model` also writes ONNX and a model card.
+
+        Parameters
+        ----------
+        path : str
+            Written are ``PATH-symbol.json`` and ``PATH-0000.params``, by `epoch`.
+        epoch : int, default 0
+        remove_amp_cast : bool, default True
+
+        Raises
+        ------
+        RuntimeError
+            If the network was not hybridized, or has not run yet.
+        """
+        in_use = self._cached_graph
+        if in_use:  # else Gluon says what to do first
+            self._cached_graph = [mx.sym.var("data")], self.to_symbol()
+        try:
+            super().export(path, epoch, remove_amp_cast)
+        finally:
+            self._cached_graph = in_use
 
     def to_symbol(self, form="plain"):
         """Return the network as a Symbol of the input ``data``.

@@ -1,18 +1,9 @@
 """Blocks that several backbone families share."""
 
-from .activations import (
-    FORMS,
-    PReLU,
-    ReLU6,
-    Swish,
-    bn_prelu_conv,
-    is_export,
-    prelu_form,
-    set_prelu_form,
-    without_onednn,
-)
-from .attention import CBAM, ECA, GCT, SE
+from .activations import PReLU, ReLU6, Swish, bn_prelu_conv, set_prelu_form
+from .attention import CBAM, ECA, GCT, SE, gate
 from .chain import Chain, ConvBN, MobileHead
+from .forms import FORMS, computing_on, is_export, our_operators, prelu_form, without_onednn
 from .heads import GDC, FCHead, FlatBatchNorm
 
 __all__ = [
@@ -31,7 +22,10 @@ __all__ = [
     "ReLU6",
     "Swish",
     "bn_prelu_conv",
+    "computing_on",
+    "gate",
     "is_export",
+    "our_operators",
     "prelu_form",
     "set_prelu_form",
     "without_onednn",

@@ -11,87 +11,35 @@ tools understand, but not what to train with:
   leaves oneDNN's blocked layout.
 
 The form "elementwise" is composed of MXNet's elementwise operators, for GPUs and for whatever
-oneDNN lacks. The form "fast" is composed of oneDNN's operators, for CPUs. All forms have the same
-parameter and compute the same function. Two places compute "fast": `PReLU` alone adds two
-depthwise 1x1 convolutions, ``(1 - a) relu(x)`` and ``a x``; between a BatchNorm and a convolution
-`bn_prelu_conv` needs two BatchNorms, and is faster. Networks use it wherever they have that
-sequence.
+oneDNN lacks. The form "fast", for CPUs, is one operator of our own (`gluonface.native`). All forms
+have the same parameter and compute the same function.
+
+Where our operators cannot be compiled, "fast" is composed of oneDNN's operators: `PReLU` alone
+adds two depthwise 1x1 convolutions, ``(1 - a) relu(x)`` and ``a x``; between a BatchNorm and a
+convolution `bn_prelu_conv` needs two BatchNorms, and is faster. Networks use it wherever they have
+that sequence.
 """
 
-import contextlib
-import functools
 import math
-import os
-import sys
-import threading
 
 import numpy
 
 from .._compat import mx
-from ..errors import InputError
+from .forms import (
+    amp_is_on,
+    check_form,
+    current_form,
+    has_onednn,
+    our_operators,
+    without_onednn,
+)
 
-__all__ = [
-    "FORMS",
-    "PReLU",
-    "ReLU6",
-    "Swish",
-    "bn_prelu_conv",
-    "has_onednn",
-    "is_export",
-    "prelu_form",
-    "set_prelu_form",
-    "without_onednn",
-]
-
-FORMS = ("fast", "elementwise", "plain")
+__all__ = ["PReLU", "ReLU6", "Swish", "bn_prelu_conv", "set_prelu_form"]
 
 # Added to 1 - a, so that the gradient with respect to the slope passes where that is 0. So small
 # that no other 1 - a changes and that it vanishes in any sum with the activations, large enough
 # not to underflow.
 _TINY = 1e-20
-
-_override = threading.local()
-
-
-def _check_form(form):
-    if form not in FORMS:
-        raise InputError(f"unknown PReLU form {form!r}; expected one of {', '.join(FORMS)}")
-    return form
-
-
-@contextlib.contextmanager
-def prelu_form(form):
-    """Within the block, every PReLU of this thread that is traced or run eagerly takes `form`.
-
-    Networks that were hybridized and have run keep the form that they were traced with.
-
-    Parameters
-    ----------
-    form : {"fast", "elementwise", "plain"}
-    """
-    _check_form(form)
-    previous = getattr(_override, "form", None)
-    _override.form = form
-    try:
-        yield
-    finally:
-        _override.form = previous
-
-
-def is_export():
-    """Whether a graph is being written for others: within a `prelu_form` of "plain"."""
-    return getattr(_override, "form", None) == "plain"
-
-
-@contextlib.contextmanager
-def without_onednn():
-    """Within the block, the form "fast" means "elementwise": for arrays that are not on a CPU."""
-    previous = getattr(_override, "without_onednn", False)
-    _override.without_onednn = True
-    try:
-        yield
-    finally:
-        _override.without_onednn = previous
 
 
 def set_prelu_form(net, form):
@@ -103,7 +51,7 @@ def set_prelu_form(net, form):
         May be hybridized; it is traced again at the next call.
     form : {"fast", "elementwise", "plain"}
     """
-    _check_form(form)
+    check_form(form)
 
     def change(block):
         if isinstance(block, PReLU):
@@ -127,6 +75,9 @@ class Swish(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, x):
         """Return the activation of `x`, same shape."""
+        ours = our_operators(F)
+        if ours is not None:
+            return ours.product(x, F.Activation(x, act_type="sigmoid"))
         return F.elemwise_mul(x, F.sigmoid(x))
 
 
@@ -155,7 +106,7 @@ class PReLU(mx.gluon.HybridBlock):
         super().__init__(**kwargs)
         self.channels = channels
         self.shared = shared
-        self.form = _check_form(form)
+        self.form = check_form(form)
         with self.name_scope():
             self.alpha = self.params.get(
                 "alpha", shape=(1 if shared else channels,), init=mx.initializer.Constant(start)
@@ -164,10 +115,7 @@ class PReLU(mx.gluon.HybridBlock):
     @property
     def active_form(self):
         """The form in use now: that of `prelu_form`, or else the block's own."""
-        form = getattr(_override, "form", None) or self.form
-        if form == "fast" and getattr(_override, "without_onednn", False):
-            return "elementwise"
-        return form
+        return current_form(self.form)
 
     def hybrid_forward(self, F, x, alpha):
         """Return the activation of `x` (N, channels, H, W), same shape."""
@@ -178,6 +126,9 @@ class PReLU(mx.gluon.HybridBlock):
             positive = F.relu(x)
             slope = F.reshape(alpha, (1, -1, 1, 1))
             return positive + F.broadcast_mul(x - positive, slope)
+        ours = our_operators(F)
+        if ours is not None:
+            return ours.prelu(x, alpha)
         # Times 1, because a reshaped array is a view: run eagerly, inference would turn alpha's
         # own memory into a layout of oneDNN's, as it does with every convolution's weight.
         slope = F.reshape(self.slopes(F, alpha), (-1, 1, 1, 1)) * 1
@@ -201,13 +152,14 @@ class PReLU(mx.gluon.HybridBlock):
 def bn_prelu_conv(F, x, bn, prelu, conv, source=None):
     """Return ``conv(prelu(bn(x)))`` from within a `hybrid_forward`.
 
-    With ``v = bn(x)`` and slopes ``a <= 1``, ``prelu(v) = a v + relu((1 - a) v)``: a BatchNorm and
-    a BatchNorm with ReLU of the same `x`, whose gammas and betas are scaled. For ``a > 1`` the
-    same two terms with ``|1 - a|`` and ``-a`` give ``-prelu(v)``, and the convolution's weight
-    for that channel takes the sign. Both operators keep the running statistics, the same ones, so
-    each gets the square root of the momentum: two such updates are one of the whole.
+    With `gluonface.native` it is computed as it is written.
 
-    The blocks are not called in the fast form, so hooks on them do not run.
+    Without, let ``v = bn(x)``. For slopes ``a <= 1``, ``prelu(v) = a v + relu((1 - a) v)``: a
+    BatchNorm and a BatchNorm with ReLU of the same `x`, whose gammas and betas are scaled. For
+    ``a > 1`` the same two terms with ``|1 - a|`` and ``-a`` give ``-prelu(v)``, and the
+    convolution's weight for that channel takes the sign. Both operators keep the running
+    statistics, the same ones, so each gets the square root of the momentum: two such updates are
+    one of the whole. The blocks are not called then, so hooks on them do not run.
 
     Parameters
     ----------
@@ -226,7 +178,7 @@ def bn_prelu_conv(F, x, bn, prelu, conv, source=None):
         comes back from `conv`, the backward pass of BatchNormWithReLU would fail, so `PReLU`
         computes the activation alone.
     """
-    if prelu.active_form != "fast" or _blocks_differ(source, conv):
+    if prelu.active_form != "fast" or our_operators(F) or _blocks_differ(source, conv):
         return conv(prelu(bn(x)))
     if not _can_fuse(bn, prelu, conv):
         with without_onednn():
@@ -263,7 +215,7 @@ def _can_fuse(bn, prelu, conv):
     return (
         has_onednn()
         and numpy.dtype(prelu.alpha.dtype) == numpy.float32
-        and not _amp_is_on()  # it knows no BatchNormWithReLU
+        and not amp_is_on()  # it knows no BatchNormWithReLU
         and settings["axis"] == 1
         and not settings["fix_gamma"]
         and not settings["use_global_stats"]
@@ -295,17 +247,3 @@ def _channel_block(conv):
     if inputs < 16:
         inputs = outputs  # too few to matter
     return next((n for n in (16, 8) if inputs % n == outputs % n == 0), 0)
-
-
-@functools.cache
-def has_onednn():
-    """Whether MXNet has oneDNN (once called MKL-DNN) and uses it."""
-    return os.environ.get("MXNET_MKLDNN_ENABLED", "1") != "0" and (
-        mx.runtime.Features().is_enabled("MKLDNN")
-    )
-
-
-def _amp_is_on():
-    """Whether MXNet's automatic mixed precision has been switched on in this process."""
-    amp = sys.modules.get("mxnet.contrib.amp.amp")
-    return amp is not None and amp._amp_initialized

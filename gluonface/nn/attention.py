@@ -4,10 +4,17 @@ import math
 
 from .._compat import mx
 from ..errors import InputError
+from .forms import our_operators
 
-__all__ = ["CBAM", "ECA", "GCT", "SE"]
+__all__ = ["CBAM", "ECA", "GCT", "SE", "gate"]
 
 _GATES = ("sigmoid", "hard_sigmoid")
+
+
+def gate(F, x, factors):
+    """Return a map (N, C, H, W) times factors (N, C, 1, 1) or (N, 1, H, W)."""
+    ours = our_operators(F)
+    return F.broadcast_mul(x, factors) if ours is None else ours.gate(x, factors)
 
 
 def _pool(F, x, kind="avg"):
@@ -63,7 +70,7 @@ class SE(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, x):
         """Return `x` (N, channels, H, W) with its channels scaled, same shape."""
-        return F.broadcast_mul(x, self.factors(F, x))
+        return gate(F, x, self.factors(F, x))
 
     def factors(self, F, x):
         """Return the factors (N, channels, 1, 1), each from 0 to 1."""
@@ -107,7 +114,7 @@ class ECA(mx.gluon.HybridBlock):
         """Return `x` (N, channels, H, W) with its channels scaled, same shape."""
         means = F.reshape(_pool(F, x), (0, 1, -1))
         factors = F.sigmoid(self.conv(means))
-        return F.broadcast_mul(x, F.reshape(factors, (0, -1, 1, 1)))
+        return gate(F, x, F.reshape(factors, (0, -1, 1, 1)))
 
 
 class CBAM(mx.gluon.HybridBlock):
@@ -142,9 +149,9 @@ class CBAM(mx.gluon.HybridBlock):
         # Means and maxima as a map of two pixels: the shared layers run once.
         seen = F.concat(_pool(F, x), _pool(F, x, "max"), dim=3)
         channel = F.sum(self.fc2(self.fc1(seen)), axis=3, keepdims=True)
-        x = F.broadcast_mul(x, F.sigmoid(channel))
+        x = gate(F, x, F.sigmoid(channel))
         seen = F.concat(F.max(x, axis=1, keepdims=True), F.mean(x, axis=1, keepdims=True), dim=1)
-        return F.broadcast_mul(x, F.sigmoid(self.bn(self.conv(seen))))
+        return gate(F, x, F.sigmoid(self.bn(self.conv(seen))))
 
 
 class GCT(mx.gluon.HybridBlock):
@@ -181,4 +188,4 @@ class GCT(mx.gluon.HybridBlock):
         e = F.broadcast_mul(F.sqrt(squares + self.eps), alpha)
         rms = F.sqrt(F.mean(F.square(e), axis=1, keepdims=True) + self.eps)
         normed = F.broadcast_mul(F.broadcast_div(e, rms), gamma)
-        return F.broadcast_mul(x, 1 + F.tanh(F.broadcast_add(normed, beta)))
+        return gate(F, x, 1 + F.tanh(F.broadcast_add(normed, beta)))

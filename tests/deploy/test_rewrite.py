@@ -17,12 +17,13 @@ def operators(symbol):
     return [node["op"] for node in json.loads(symbol.tojson())["nodes"]]
 
 
-def test_fast_form_gives_the_same_outputs(mobilefacenet, images):
+def test_fast_form_gives_the_same_outputs(mobilefacenet, images, ours):
     symbol, arrays = trace(mobilefacenet)
     args, auxs = split_params(arrays)
     assert operators(symbol).count("LeakyReLU") == 33
     changed, _ = rewrite(symbol, args, auxs)
     assert operators(changed).count("LeakyReLU") == 0
+    assert operators(changed).count("_gluonface_prelu") == (33 if ours else 0)
     assert operators(rewrite(symbol, args, auxs, fast=False)[0]).count("LeakyReLU") == 33
 
     x = pixels(images).asnumpy()
@@ -33,7 +34,7 @@ def test_fast_form_gives_the_same_outputs(mobilefacenet, images):
 
 
 @pytest.mark.parametrize("slopes", [[0.25], [0.0, -0.5, 1.5]])
-def test_any_slope(slopes):
+def test_any_slope(slopes, ours):
     """One for all channels, none, negative, above one."""
     x = S.LeakyReLU(S.var("data") - 127.5, gamma=S.var("a"), act_type="prelu", name="p")
     symbol = S.Flatten(S.Pooling(x, kernel=(16, 16), stride=(16, 16), pool_type="avg"))
@@ -45,7 +46,9 @@ def test_any_slope(slopes):
     for fast in (False, True):
         engine = SymbolEngine(symbol, arrays, mx.cpu(), fast=fast)
         np.testing.assert_allclose(engine.run(pixel), expected, rtol=0, atol=1e-4)
-    assert "prelu" not in rewrite(symbol, {"a": arrays["arg:a"]})[0].tojson()
+    used = operators(rewrite(symbol, {"a": arrays["arg:a"]})[0])
+    assert "LeakyReLU" not in used or len(slopes) == 1
+    assert ("_gluonface_prelu" in used) == ours
 
 
 def test_flat_norms_become_wide():
@@ -71,7 +74,7 @@ def test_flat_norms_become_wide():
 
 
 @pytest.mark.parametrize("slopes", [[0.1, 0.7, -0.3, 0.0], [1.8, -1.0, -2.5, 1.0]])
-def test_prelu_after_a_convolution(slopes):
+def test_prelu_after_a_convolution(slopes, ours):
     """One operator computes it, whatever the slopes; above 1 the next layer turns the sign."""
     rng = np.random.RandomState(0)
     x = S.Convolution(S.var("data"), kernel=(3, 3), stride=(4, 4), num_filter=4, name="one")
@@ -86,10 +89,37 @@ def test_prelu_after_a_convolution(slopes):
         "two_bias": rng.normal(0, 1, 6),
     }
     args = {name: value.astype(np.float32) for name, value in args.items()}
-    assert "_sg_mkldnn_conv" in operators(rewrite(symbol, args)[0])
+    one_operator = "_gluonface_prelu" if ours else "_sg_mkldnn_conv"
+    assert one_operator in operators(rewrite(symbol, args)[0])
     arrays = {f"arg:{name}": value for name, value in args.items()}
     pixel = rng.uniform(0, 255, (11, 3, 112, 112)).astype(np.float32)
     fast, plain = (SymbolEngine(symbol, arrays, mx.cpu(), fast=fast) for fast in (True, False))
     assert fast.form == "fused"
     expected = plain.run(pixel)  # 11 images: two runs of 8, the second one filled up
     np.testing.assert_allclose(fast.run(pixel), expected, rtol=2e-5, atol=2e-5)
+
+
+def test_gates_and_products_become_ours(our_operators):
+    """Factors per image and channel or pixel, on either side; not those that all images share."""
+    x = S.Convolution(S.var("data"), kernel=(3, 3), stride=(8, 8), num_filter=4, name="one")
+    channel = S.sigmoid(S.mean(x, axis=(2, 3), keepdims=True))
+    pixel = S.sigmoid(S.mean(x, axis=1, keepdims=True))
+    x = S.broadcast_mul(channel, x) + S.broadcast_mul(x, pixel) + x * S.sigmoid(x)
+    x = S.broadcast_mul(x, S.var("shared", shape=(1, 4, 1, 1)))
+    symbol = S.Flatten(S.Pooling(x, kernel=(1, 1), global_pool=True, pool_type="avg"))
+    rng = np.random.RandomState(0)
+    args = {
+        "one_weight": rng.normal(0, 0.01, (4, 3, 3, 3)),
+        "one_bias": rng.normal(0, 1, 4),
+        "shared": rng.normal(0, 1, (1, 4, 1, 1)),
+    }
+    args = {name: value.astype(np.float32) for name, value in args.items()}
+    used = operators(rewrite(symbol, args)[0])
+    assert used.count("_gluonface_gate") == 2
+    assert used.count("_gluonface_product") == 1
+    assert used.count("broadcast_mul") == 1
+    arrays = {f"arg:{name}": value for name, value in args.items()}
+    pixels = rng.uniform(0, 255, (3, 3, 112, 112)).astype(np.float32)
+    fast, plain = (SymbolEngine(symbol, arrays, mx.cpu(), fast=fast) for fast in (True, False))
+    assert fast.form == "fused"
+    np.testing.assert_allclose(fast.run(pixels), plain.run(pixels), rtol=2e-5, atol=2e-5)

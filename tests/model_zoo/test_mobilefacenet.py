@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from gluonface._compat import mx
 from gluonface.model_zoo import get_model
@@ -48,7 +49,7 @@ def test_fast_form_leaves_no_slow_operator():
     assert "_contrib_BatchNormWithReLU" in used
 
 
-def test_gradients_of_the_forms_differ_by_rounding_only():
+def test_gradients_of_the_forms_differ_by_rounding_only(ours):
     """Whole-network gradients, against the same network in float64.
 
     A rounding error near a kink switches a unit on or off, so float32 gradients of 50 layers are
@@ -92,3 +93,21 @@ def test_gradients_of_the_forms_differ_by_rounding_only():
 
     assert error("fast") < 3e-3
     assert error("fast") < 3 * error("elementwise")
+
+
+def test_export_of_what_ran_with_our_operators(our_operators, tmp_path):
+    """Gluon's own `export` would write the operators that only a program with gluonface has."""
+    net = get_model("mobilefacenet")
+    with pytest.raises(RuntimeError, match="hybridize"):
+        net.export(str(tmp_path / "net"))
+    net.hybridize()
+    x = mx.nd.random.uniform(0, 255, (2, 3, 112, 112))
+    y = net(x).asnumpy()
+    assert "_gluonface_prelu" in net._cached_graph[1].tojson()
+    net.export(str(tmp_path / "net"), epoch=3)
+    assert "_gluonface" in net._cached_graph[1].tojson()
+    assert "_gluonface" not in (tmp_path / "net-symbol.json").read_text()
+    files = (str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0003.params"))
+    again = mx.gluon.SymbolBlock.imports(*files)(x).asnumpy()
+    np.testing.assert_allclose(again, y, rtol=1e-4, atol=1e-5)  # 50 layers of float32
+    np.testing.assert_array_equal(net(x).asnumpy(), y)

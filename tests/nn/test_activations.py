@@ -1,9 +1,20 @@
+import contextlib
+
 import numpy as np
 import pytest
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
-from gluonface.nn import FORMS, PReLU, bn_prelu_conv, prelu_form, set_prelu_form, without_onednn
+from gluonface.nn import (
+    FORMS,
+    PReLU,
+    Swish,
+    bn_prelu_conv,
+    computing_on,
+    prelu_form,
+    set_prelu_form,
+    without_onednn,
+)
 from tests.reference import prelu as reference
 
 # Every case that the fast form treats in its own way, several times over: below, at and above
@@ -247,3 +258,74 @@ def test_unknown_form():
     for call in (lambda: PReLU(2, "quick"), lambda: set_prelu_form(PReLU(2), "quick")):
         with pytest.raises(InputError, match="'quick'; expected one of fast, elementwise, plain"):
             call()
+
+
+def run_within(block, x, out):
+    """`backward` as within a backbone, where our own operators are allowed."""
+    with computing_on(mx.nd.array(x)):
+        return backward(block, x, out)
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_our_prelu_in_a_block(our_operators, shared, hybridize):
+    block = PReLU(C, shared=shared)
+    block.initialize()
+    slopes = SLOPES[:1] if shared else SLOPES
+    block.alpha.set_data(mx.nd.array(slopes))
+    if hybridize:
+        block.hybridize(static_alloc=True, static_shape=True)
+    x, out = images(), images(1)
+    x[0, :, 0, 0] = 0
+    y, dx = run_within(block, x, out)
+    want_dx, want_alpha = reference.prelu_gradients(x, np.broadcast_to(slopes, C), out)
+    close(y, reference.prelu(x, np.broadcast_to(slopes, C)))
+    close(dx, want_dx)
+    close(block.alpha.grad().asnumpy(), want_alpha.sum(keepdims=True) if shared else want_alpha)
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_our_swish_in_a_block(our_operators, hybridize):
+    block = Swish()
+    if hybridize:
+        block.hybridize()
+    x, out = 3 * images(), images(1)
+    y, dx = run_within(block, x, out)
+    sigmoid = 1 / (1 + np.exp(-x.astype("float64")))
+    close(y, x * sigmoid)
+    close(dx, out * sigmoid * (1 + x * (1 - sigmoid)))
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_unit_with_our_prelu_is_the_composed_one(our_operators, depthwise, hybridize):
+    x, out = 2 * images() + 0.5, images(1, (6, C if depthwise else 4, 5, 5))
+    results = []
+    for run in (run_within, backward):
+        unit = make_unit("fast", depthwise, hybridize)
+        y, dx = run(unit, x, out)
+        parameters = unit._collect_params_with_prefix()
+        if hybridize:
+            assert ("_gluonface_prelu" in unit._cached_graph[1].tojson()) == (run is run_within)
+        gradients = {k: p.grad().asnumpy() for k, p in parameters.items() if p.grad_req != "null"}
+        kept = {k: p.data().asnumpy() for k, p in parameters.items() if "running" in k}
+        results.append({"y": y, "dx": dx, **gradients, **kept})
+    assert len(results[0]) == 8
+    for name, value in results[0].items():
+        close(value, results[1][name])
+
+
+def test_ours_are_for_float32_on_a_cpu_and_no_other_form(our_operators):
+    unit = make_unit("fast", depthwise=False)
+
+    def used(x, form=None):
+        unit.cast(x.dtype)
+        with computing_on(x), prelu_form(form) if form else contextlib.nullcontext():
+            return "_gluonface" in unit(mx.sym.var("data")).tojson()
+
+    x = mx.nd.array(images())
+    assert used(x)
+    assert not used(x, "plain")
+    assert not used(x, "elementwise")
+    assert not used(x.astype("float64"))
+    assert not used(x.astype("float16"))

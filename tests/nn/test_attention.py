@@ -3,9 +3,16 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
-from gluonface.nn import CBAM, ECA, GCT, SE, PReLU
+from gluonface.nn import CBAM, ECA, GCT, SE, PReLU, computing_on, gate
 
 X = np.random.default_rng(0).standard_normal((3, 32, 4, 5))
+
+
+@pytest.fixture(autouse=True)
+def within_a_backbone(ours):
+    """Blocks get our own operators there, or none."""
+    with computing_on(mx.nd.array(X)):
+        yield
 
 
 def sigmoid(x):
@@ -38,14 +45,14 @@ def linear(p, name, x):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("gate", ["sigmoid", "hard_sigmoid"])
-def test_se(bias, gate):
-    y, p = run(SE(32, reduction=8, gate=gate, bias=bias))
+@pytest.mark.parametrize("kind", ["sigmoid", "hard_sigmoid"])
+def test_se(bias, kind):
+    y, p = run(SE(32, reduction=8, gate=kind, bias=bias))
     assert set(p) == {f"fc{i}.{n}" for i in (1, 2) for n in ("weight", *["bias"] * bias)}
     hidden = np.maximum(linear(p, "fc1", X.mean((2, 3))), 0)
     assert hidden.shape == (3, 4)
     z = linear(p, "fc2", hidden)
-    factors = sigmoid(z) if gate == "sigmoid" else np.clip(z + 3, 0, 6) / 6
+    factors = sigmoid(z) if kind == "sigmoid" else np.clip(z + 3, 0, 6) / 6
     close(y, X * factors[:, :, None, None])
 
 
@@ -101,3 +108,19 @@ def test_gct_starts_as_the_identity():
     block = GCT(32)
     block.initialize(mx.initializer.Xavier())  # which cannot set vectors
     np.testing.assert_array_equal(block(mx.nd.array(X)).asnumpy(), X.astype("float32"))
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 1, 1), (3, 1, 4, 5)])
+def test_gradients_of_a_gate(shape):
+    rng = np.random.default_rng(2)
+    factors, out = rng.standard_normal(shape), rng.standard_normal(X.shape)
+    inputs = [mx.nd.array(X), mx.nd.array(factors)]
+    for array in inputs:
+        array.attach_grad()
+    with mx.autograd.record():
+        y = gate(mx.nd, *inputs)
+    y.backward(mx.nd.array(out))
+    close(y.asnumpy(), X * factors)
+    close(inputs[0].grad.asnumpy(), out * factors)
+    axes = tuple(axis for axis in range(4) if shape[axis] == 1)
+    close(inputs[1].grad.asnumpy(), (out * X).sum(axes, keepdims=True))

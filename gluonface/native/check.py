@@ -1,0 +1,133 @@
+"""Compare a compiled library of our operators with NumPy.
+
+`build` runs ``python -m gluonface.native.check FILE`` before a library is kept: in the layouts that
+oneDNN gives to convolutions here, eagerly and in a graph, values and gradients. It ends with
+status 1, or crashes, where the library does not fit this MXNet.
+"""
+
+import sys
+
+import numpy as np
+
+from .._compat import mx
+from . import load
+
+__all__ = ["CASES", "compare", "main"]
+
+# Channels and pixels of the maps: blocks of 16 and 8, channels last, rest channels, one pixel.
+CASES = ((16, 7), (32, 6), (24, 5), (8, 4), (20, 3), (3, 5), (64, 1))
+
+# Of float32 sums over at most 100 pixels and 3 images, relative to the largest value. A product of
+# two float32 numbers rounds at 6e-8, so a sum of 300 with random signs stays below.
+TOLERANCE = 3e-6
+
+
+def twin(name, x, other):
+    """Return in float64 the output of an operator, and its gradients for output gradients g."""
+    if name == "prelu":
+        slope = other.reshape(1, -1, 1, 1)
+        return np.where(x > 0, x, slope * x), lambda g: (
+            np.where(x > 0, g, slope * g),
+            np.where(x > 0, 0, x * g).sum((0, 2, 3) if len(other) > 1 else None, keepdims=True),
+        )
+
+    def gradients(g):
+        rest = g * x
+        for axis in range(4):
+            if other.shape[axis] == 1:
+                rest = rest.sum(axis, keepdims=True)
+        return g * other, rest
+
+    return x * other, gradients
+
+
+def compare(name, shape, other_shape, blocked, hybridize, seed=0):
+    """Return the largest relative error of an operator's output and gradients.
+
+    Parameters
+    ----------
+    name : {"prelu", "gate", "product"}
+    shape, other_shape : tuple of int
+        Of the map (N, C, H, W) and of the second input.
+    blocked : bool
+        Whether convolutions come before and after, whose layouts are oneDNN's.
+    hybridize : bool
+    """
+    random = np.random.RandomState(seed)
+
+    def normal(*size):
+        return random.standard_normal(size).astype(np.float32)
+
+    channels = shape[1]
+    values = {
+        "x": normal(*shape),
+        "other": normal(*other_shape),
+        # 1x1 and depthwise 1x1: orthogonal and near 1, so that sums stay in proportion.
+        "first": np.linalg.qr(normal(channels, channels))[0].reshape(channels, channels, 1, 1),
+        "last": random.uniform(0.5, 1.5, (channels, 1, 1, 1)).astype(np.float32),
+    }
+    weight = normal(*shape)
+
+    class Net(mx.gluon.HybridBlock):
+        def hybrid_forward(self, F, x, other, first=None, last=None):
+            settings = {"kernel": (1, 1), "num_filter": channels, "no_bias": True}
+            if blocked:
+                x = F.Convolution(x, first, **settings)
+            y = getattr(F._internal, f"_gluonface_{name}")(x, other)
+            return F.Convolution(y, last, num_group=channels, **settings) if blocked else y
+
+    net = Net()
+    if hybridize:
+        net.hybridize(static_alloc=True, static_shape=True)
+    keys = list(values) if blocked else ["x", "other"]
+    arrays = {key: mx.nd.array(values[key]) for key in keys}
+    exact = {key: value.astype(np.float64) for key, value in values.items()}
+    x = exact["x"]
+    if blocked:
+        x = np.einsum("oi,nihw->nohw", exact["first"][:, :, 0, 0], x)
+    expected, gradients = twin(name, x, exact["other"])
+    dx, dother = gradients(weight * (exact["last"].reshape(1, -1, 1, 1) if blocked else 1.0))
+    if blocked:
+        expected = expected * exact["last"].reshape(1, -1, 1, 1)
+        dx = np.einsum("oi,nohw->nihw", exact["first"][:, :, 0, 0], dx)
+    errors = []
+    for _ in range(2):  # the second pass runs in the memory of the first
+        errors.append(_error(net(*arrays.values()).asnumpy(), expected))
+        for key in ("x", "other"):
+            arrays[key].attach_grad()
+        with mx.autograd.record():
+            loss = (net(*arrays.values()) * mx.nd.array(weight)).sum()
+        loss.backward()
+        errors.append(_error(arrays["x"].grad.asnumpy(), dx))
+        errors.append(_error(arrays["other"].grad.asnumpy(), dother.reshape(other_shape)))
+    return max(errors)
+
+
+def _error(actual, expected):
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+
+
+def main(path):
+    """Check a library; return the exit status."""
+    load(path)
+    for channels, size in CASES:
+        shape = (3, channels, size, size + 1)
+        others = {
+            "prelu": [(channels,)],
+            "gate": [(3, channels, 1, 1), (3, 1, size, size + 1)],
+            "product": [shape],
+        }
+        for name, other_shapes in others.items():
+            for other_shape in other_shapes:
+                for blocked in (False, True):
+                    for hybridize in (False, True):
+                        case = (name, shape, other_shape, blocked, hybridize)
+                        error = compare(*case)
+                        if not error < TOLERANCE:
+                            sys.stderr.write(f"{case}: relative error {error:.2g}\n")
+                            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

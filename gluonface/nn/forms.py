@@ -1,0 +1,112 @@
+"""How blocks compute: by oneDNN's operators and our own, by MXNet's alone, or for export."""
+
+import contextlib
+import functools
+import os
+import sys
+import threading
+
+import numpy
+
+from .. import native
+from .._compat import mx
+from ..errors import InputError
+
+__all__ = [
+    "FORMS",
+    "amp_is_on",
+    "check_form",
+    "computing_on",
+    "current_form",
+    "has_onednn",
+    "is_export",
+    "our_operators",
+    "prelu_form",
+    "without_onednn",
+]
+
+FORMS = ("fast", "elementwise", "plain")
+
+_override = threading.local()
+
+
+def check_form(form):
+    """Return `form`, or raise InputError if there is none of that name."""
+    if form not in FORMS:
+        raise InputError(f"unknown PReLU form {form!r}; expected one of {', '.join(FORMS)}")
+    return form
+
+
+@contextlib.contextmanager
+def prelu_form(form):
+    """Within the block, every PReLU of this thread that is traced or run eagerly takes `form`.
+
+    Networks that were hybridized and have run keep the form that they were traced with.
+
+    Parameters
+    ----------
+    form : {"fast", "elementwise", "plain"}
+    """
+    check_form(form)
+    previous = getattr(_override, "form", None)
+    _override.form = form
+    try:
+        yield
+    finally:
+        _override.form = previous
+
+
+def current_form(form):
+    """Return the form in use for a block whose own is `form`."""
+    form = getattr(_override, "form", None) or form
+    if form == "fast" and getattr(_override, "without_onednn", False):
+        return "elementwise"
+    return form
+
+
+def is_export():
+    """Whether a graph is being written for others: within a `prelu_form` of "plain"."""
+    return getattr(_override, "form", None) == "plain"
+
+
+@contextlib.contextmanager
+def without_onednn():
+    """Within the block, the form "fast" means "elementwise": for arrays that are not on a CPU."""
+    previous = getattr(_override, "without_onednn", False)
+    _override.without_onednn = True
+    try:
+        yield
+    finally:
+        _override.without_onednn = previous
+
+
+def computing_on(x):
+    """Return a context in which blocks compute in the way that suits the array `x`."""
+    if x.context.device_type == "gpu":
+        return without_onednn()
+    if x.dtype == numpy.float32 and has_onednn() and not amp_is_on():
+        return native.allowed()
+    return contextlib.nullcontext()
+
+
+def our_operators(F):
+    """Return `gluonface.native`'s operators for `F`, or None where another form is asked for.
+
+    They are there within `computing_on` an array that they can take, so not in a graph that is
+    made of a Symbol.
+    """
+    return native.operators(F) if getattr(_override, "form", None) in (None, "fast") else None
+
+
+@functools.cache
+def has_onednn():
+    """Whether MXNet has oneDNN (once called MKL-DNN) and uses it."""
+    return os.environ.get("MXNET_MKLDNN_ENABLED", "1") != "0" and (
+        mx.runtime.Features().is_enabled("MKLDNN")
+    )
+
+
+def amp_is_on():
+    """Whether MXNet's automatic mixed precision has been switched on in this process."""
+    amp = sys.modules.get("mxnet.contrib.amp.amp")
+    return amp is not None and amp._amp_initialized
