@@ -9,28 +9,10 @@ import numpy as np
 from ._fold import constant, scale_layer
 from .graph import Node
 
-__all__ = ["cheapen", "take_ours"]
+__all__ = ["cheapen"]
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
-PRODUCTS = ("broadcast_mul", "elemwise_mul")
 POOLINGS = {"mean": "avg", "sum": "avg", "max": "max"}
-
-
-def take_ours(graph, shapes):
-    """Give PReLUs and products of maps to the operators of `gluonface.native`."""
-    for node in graph.nodes():
-        if len(node.inputs) != 2:
-            continue
-        one, two = (shapes.get(source.name, ()) for source, _ in node.inputs)
-        if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu" and len(one) == 4:
-            node.op, node.attrs = "_gluonface_prelu", {}
-        elif node.op in PRODUCTS and len(one) == len(two) == 4:
-            if np.prod(one) < np.prod(two):
-                one, two, node.inputs = two, one, node.inputs[::-1]
-            if one == two:
-                node.op, node.attrs = "_gluonface_product", {}
-            elif two in ((*one[:2], 1, 1), (one[0], 1, *one[2:])):
-                node.op, node.attrs = "_gluonface_gate", {}
 
 
 def cheapen(graph, values, shapes):

@@ -7,7 +7,8 @@ import numpy as np
 from .. import native
 from ..nn.forms import has_onednn
 from ._fold import drop_idle, fold_batch_norms, linear_to_conv, widen_batch_norm
-from ._gates import cheapen, take_ours
+from ._gates import cheapen
+from ._native import join_depthwise, take_products
 from ._prelu import fuse_prelu, split_prelu
 from .graph import Graph
 
@@ -47,8 +48,10 @@ def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
         fold_batch_norms(graph, values)
         if onednn:
             linear_to_conv(graph, values, shapes)
-            if native.ready():  # with two images, a factor of each differs from one for both
-                take_ours(graph, infer_shapes(graph.to_symbol(), values, input_size, batch=2))
+            if native.ready():
+                of_two = infer_shapes(graph.to_symbol(), values, input_size, batch=2)
+                take_products(graph, of_two)
+                join_depthwise(graph, values)
             cheapen(graph, values, shapes)
         for node in graph.nodes():
             if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":

@@ -26,6 +26,7 @@ __all__ = ["NAMES", "NativeError", "allowed", "load", "operators", "ready"]
 logger = logging.getLogger(__name__)
 
 NAMES = ("prelu", "gate", "product")
+FOR_INFERENCE = ("depthwise1", "depthwise2")
 PREFIX = "_gluonface_"
 
 _state = threading.local()
@@ -46,7 +47,7 @@ def load(path):
     """
     base = mx.base
     ctypes.CDLL(os.fspath(path)).gluonface_register()
-    for name in NAMES:
+    for name in (*NAMES, *FOR_INFERENCE):
         handle = base.OpHandle()
         base.check_call(base._LIB.NNGetOpHandle(base.c_str(PREFIX + name), ctypes.byref(handle)))
         for module, make in (

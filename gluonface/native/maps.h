@@ -16,6 +16,9 @@ struct Layout {
   int64_t blocks;  // of so many channels; the last one may be filled up
   int64_t image, block, step;
   int64_t slots() const { return blocks * width; }
+  int64_t place(int64_t n, int64_t channel) const {
+    return n * image + channel / width * block + channel % width;
+  }
 };
 
 inline Layout planes(const mxnet::TShape& shape) {
@@ -55,6 +58,22 @@ inline bool describe(const mkldnn::memory::desc& desc, Layout* layout) {
          (blocking.inner_nblks == 0 || layout->blocks == 1 || blocking.strides[1] == layout->block);
 }
 
+// The description of maps of another size that lie in the same way.
+inline mkldnn::memory::desc resized(const mkldnn::memory::desc& desc, const Layout& layout,
+                                    int64_t rows, int64_t columns) {
+  mkldnn::memory::desc result(desc);
+  auto& d = result.data;
+  d.dims[2] = d.padded_dims[2] = rows;
+  d.dims[3] = d.padded_dims[3] = columns;
+  auto* strides = d.format_desc.blocking.strides;
+  const bool last = d.format_desc.blocking.inner_nblks == 0;
+  strides[3] = layout.step;
+  strides[2] = layout.step * columns;
+  strides[1] = last ? 1 : layout.step * columns * rows;
+  strides[0] = layout.slots() * rows * columns;
+  return result;
+}
+
 inline bool equal(const mkldnn::memory::desc& one, const mkldnn::memory::desc& other) {
   const auto &a = one.data, &b = other.data;
   return a.ndims == b.ndims && a.format_kind == b.format_kind && a.data_type == b.data_type &&
@@ -84,6 +103,14 @@ struct Map {
   Layout layout;
   bool blocked;
   mkldnn::memory::desc desc;  // if it is blocked
+
+  // A map of this one's layout and another size: for an output.
+  Map(const Map& other, const NDArray& array)
+      : elements{array, nullptr}, layout(planes(array.shape())), blocked(other.blocked) {
+    if (!blocked) return;
+    desc = resized(other.desc, other.layout, array.shape()[2], array.shape()[3]);
+    CHECK(describe(desc, &layout));
+  }
 
   explicit Map(const NDArray& array) : elements{array, nullptr} {
     const auto* known = layout_of(array);
@@ -147,7 +174,7 @@ class Output {
     elements_.data = memory_of(elements_.owner);
   }
 
-  const Map& map_;
+  const Map map_;
   NDArray array_;
   mxnet::OpReqType request_;
   Elements elements_;

@@ -31,6 +31,12 @@ class MKLDNNStream {
   void Submit(bool cleanup = true);
 };
 
+namespace op {
+// From another: the gradient of an operator for inference, which MXNet wants to exist.
+std::vector<nnvm::NodeEntry> MakeZeroGradNodes(const nnvm::ObjectPtr& node,
+                                               const std::vector<nnvm::NodeEntry>& gradients);
+}  // namespace op
+
 }  // namespace mxnet
 
 // These are taken from libmxnet.so and not compiled here. See `set`.
@@ -49,6 +55,12 @@ GLUONFACE_FROM_LIBRARY(mxnet::FComputeEx);
 namespace gluonface {
 
 using mxnet::NDArray;
+using mxnet::OpContext;
+using mxnet::OpReqType;
+using mxnet::ShapeVector;
+using nnvm::NodeAttrs;
+using Arrays = std::vector<NDArray>;
+using Requests = std::vector<OpReqType>;
 
 // NDArray's chunk of memory is private; naming it as a template's argument is allowed.
 template <auto Member>

@@ -1,296 +1,11 @@
-// Operators on maps that MXNet 1.9.1 computes slowly on a CPU, because it has them neither
-// vectorised nor in the layouts of oneDNN: PReLU, the gates of attention, products.
-//
-// Sums are taken in float32 over at most 256 pixels and in double beyond, in an order that does
-// not depend on the number of threads.
+// Registers our operators: what MXNet 1.9.1 computes slowly on a CPU, because it has it neither
+// vectorised nor in the layouts of oneDNN.
 
-#include "maps.h"
+#include "depthwise.h"
+#include "elementwise.h"
 
 namespace gluonface {
 namespace {
-
-using mxnet::OpContext;
-using mxnet::OpReqType;
-using mxnet::ShapeVector;
-using nnvm::NodeAttrs;
-using Arrays = std::vector<NDArray>;
-using Requests = std::vector<OpReqType>;
-
-constexpr int64_t kPart = 256;  // pixels that are summed in float32
-
-// Write or add the gradient of small things (slopes, factors): plain, one value for each.
-void put(const NDArray& array, OpReqType request, const std::vector<float>& values) {
-  if (request == mxnet::kNullOp) return;
-  NDArray out = array;
-  if (request == mxnet::kAddTo) {
-    std::vector<float> sum(values);
-    const Elements old = plain(out);
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] += old.data[i];
-    out.InvalidateMKLDNNData();
-    std::copy(sum.begin(), sum.end(), out.data().dptr<float>());
-  } else {
-    out.InvalidateMKLDNNData();
-    std::copy(values.begin(), values.end(), out.data().dptr<float>());
-  }
-}
-
-// ---- PReLU -------------------------------------------------------------------------------------
-
-// One slope per channel, filled up with zeros like the map's channels.
-std::vector<float> slopes_of(const NDArray& array, const Layout& l) {
-  const Elements given = plain(array);
-  std::vector<float> slopes(l.slots(), 0.f);
-  for (int64_t c = 0; c < l.channels; ++c) slopes[c] = given.data[array.shape()[0] == 1 ? 0 : c];
-  return slopes;
-}
-
-struct PReLU {
-  const float *x, *slopes;
-  float* y;
-  template <int W>
-  void run(const Row& row) const {
-    const V<W> slope = of_channels<W>(slopes, row), zero = {};
-    for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
-      const V<W> v = at<W>(x + p);
-      at<W>(y + p) = v > zero ? v : slope * v;
-    }
-  }
-};
-
-struct PReLUGradient {
-  const float *gradient, *x, *slopes;
-  float* out;
-  bool adds;
-  double* sums;  // of the slopes' gradients: image after image, a slot per channel
-  int64_t slots;
-  template <int W>
-  void run(const Row& row) const {
-    const V<W> slope = of_channels<W>(slopes, row), zero = {};
-    for (int64_t start = 0, p = row.first; start < row.count; start += kPart) {
-      V<W> sum = {};
-      const int64_t end = std::min(row.count, start + kPart);
-      for (int64_t i = start; i < end; ++i, p += row.step) {
-        const V<W> v = at<W>(x + p), g = at<W>(gradient + p);
-        sum += v > zero ? zero : v * g;
-        const V<W> r = v > zero ? g : slope * g;
-        at<W>(out + p) = adds ? at<W>(out + p) + r : r;
-      }
-      add_to_channels<W>(sum, sums + row.image * slots, row);
-    }
-  }
-};
-
-void prelu(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
-           const Arrays& out) {
-  if (request[0] == mxnet::kNullOp) return;
-  const Map x(in[0]);
-  const auto slopes = slopes_of(in[1], x.layout);
-  Output y(x, out[0], request[0]);
-  CHECK(!y.adds()) << "_gluonface_prelu cannot add to its output";
-  for_rows(x.layout, PReLU{x.elements.data, slopes.data(), y.data()});
-  y.finish();
-}
-
-void prelu_gradient(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
-                    const Arrays& out) {
-  const Map x(in[1]);
-  const Layout& l = x.layout;
-  const Elements gradient = x.like(in[0]);
-  const auto slopes = slopes_of(in[2], l);
-  std::vector<double> sums(l.images * l.slots(), 0.0);
-  Output dx(x, out[0], request[0]);
-  for_rows(l, PReLUGradient{gradient.data, x.elements.data, slopes.data(), dx.data(), dx.adds(),
-                            sums.data(), l.slots()});
-  dx.finish();
-  std::vector<double> totals(in[2].shape()[0], 0.0);
-  for (int64_t c = 0; c < l.channels; ++c) {
-    for (int64_t n = 0; n < l.images; ++n) {
-      totals[totals.size() == 1 ? 0 : c] += sums[n * l.slots() + c];
-    }
-  }
-  put(out[1], request[1], {totals.begin(), totals.end()});
-}
-
-// ---- Gates: a map times one factor per image and channel, or per image and pixel -----------------
-
-bool is_per_channel(const NDArray& factors, const Layout& l) {
-  return factors.shape()[1] == l.channels &&
-         static_cast<int64_t>(factors.shape().Size()) == l.images * l.channels;
-}
-
-// The factors as they are (one per pixel), or filled up with zeros like the map's channels.
-std::vector<float> factors_of(const NDArray& array, const Layout& l) {
-  const Elements given = plain(array);
-  if (!is_per_channel(array, l)) return {given.data, given.data + array.shape().Size()};
-  std::vector<float> factors(l.images * l.slots(), 0.f);
-  for (int64_t n = 0; n < l.images; ++n) {
-    std::copy_n(given.data + n * l.channels, l.channels, factors.data() + n * l.slots());
-  }
-  return factors;
-}
-
-struct ChannelGate {
-  const float *x, *factors;
-  float* y;
-  int64_t slots;
-  template <int W>
-  void run(const Row& row) const {
-    const V<W> factor = of_channels<W>(factors + row.image * slots, row);
-    for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
-      at<W>(y + p) = at<W>(x + p) * factor;
-    }
-  }
-};
-
-struct PixelGate {
-  const float *x, *factors;
-  float* y;
-  int64_t pixels;
-  template <int W>
-  void run(const Row& row) const {
-    const float* factor = factors + row.image * pixels + row.pixel;
-    for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
-      at<W>(y + p) = at<W>(x + p) * (row.spread ? at<W>(factor + i * W) : V<W>{} + factor[i]);
-    }
-  }
-};
-
-struct ChannelGateGradient {
-  const float *gradient, *x, *factors;
-  float* out;
-  bool adds;
-  double* sums;
-  int64_t slots;
-  template <int W>
-  void run(const Row& row) const {
-    const V<W> factor = of_channels<W>(factors + row.image * slots, row);
-    for (int64_t start = 0, p = row.first; start < row.count; start += kPart) {
-      V<W> sum = {};
-      const int64_t end = std::min(row.count, start + kPart);
-      for (int64_t i = start; i < end; ++i, p += row.step) {
-        const V<W> g = at<W>(gradient + p);
-        sum += g * at<W>(x + p);
-        at<W>(out + p) = adds ? at<W>(out + p) + g * factor : g * factor;
-      }
-      add_to_channels<W>(sum, sums + row.image * slots, row);
-    }
-  }
-};
-
-// For `for_images`: every block of channels adds to the sums of the pixels.
-struct PixelGateGradient {
-  const float *gradient, *x, *factors;
-  float* out;
-  bool adds;
-  double* sums;
-  int64_t pixels;
-  template <int W>
-  void run(const Row& row) const {
-    const int64_t at_pixel = row.image * pixels + row.pixel;
-    for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
-      const V<W> g = at<W>(gradient + p), product = g * at<W>(x + p);
-      const float* factor = factors + at_pixel + (row.spread ? i * W : i);
-      const V<W> r = g * (row.spread ? at<W>(factor) : V<W>{} + *factor);
-      at<W>(out + p) = adds ? at<W>(out + p) + r : r;
-      const float* lanes = reinterpret_cast<const float*>(&product);
-      double* sum = sums + at_pixel + (row.spread ? i * W : i);
-      for (int lane = 0; lane < W; ++lane) sum[row.spread ? lane : 0] += lanes[lane];
-    }
-  }
-};
-
-void gate(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
-          const Arrays& out) {
-  if (request[0] == mxnet::kNullOp) return;
-  const Map x(in[0]);
-  const Layout& l = x.layout;
-  const auto factors = factors_of(in[1], l);
-  Output y(x, out[0], request[0]);
-  CHECK(!y.adds()) << "_gluonface_gate cannot add to its output";
-  if (is_per_channel(in[1], l)) {
-    for_rows(l, ChannelGate{x.elements.data, factors.data(), y.data(), l.slots()});
-  } else {
-    for_rows(l, PixelGate{x.elements.data, factors.data(), y.data(), l.pixels});
-  }
-  y.finish();
-}
-
-void gate_gradient(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
-                   const Arrays& out) {
-  const Map x(in[1]);
-  const Layout& l = x.layout;
-  const Elements gradient = x.like(in[0]);
-  const auto factors = factors_of(in[2], l);
-  const bool per_channel = is_per_channel(in[2], l);
-  std::vector<double> sums(per_channel ? l.images * l.slots() : factors.size(), 0.0);
-  Output dx(x, out[0], request[0]);
-  if (per_channel) {
-    for_rows(l, ChannelGateGradient{gradient.data, x.elements.data, factors.data(), dx.data(),
-                                    dx.adds(), sums.data(), l.slots()});
-  } else {
-    for_images(l, PixelGateGradient{gradient.data, x.elements.data, factors.data(), dx.data(),
-                                    dx.adds(), sums.data(), l.pixels});
-  }
-  dx.finish();
-  std::vector<float> totals(in[2].shape().Size());
-  for (size_t i = 0; i < totals.size(); ++i) {
-    totals[i] = sums[per_channel ? i / l.channels * l.slots() + i % l.channels : i];
-  }
-  put(out[1], request[1], totals);
-}
-
-// ---- Products of two maps ----------------------------------------------------------------------
-
-struct Product {
-  const float *x, *other;
-  float* y;
-  template <int W>
-  void run(const Row& row) const {
-    for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
-      at<W>(y + p) = at<W>(x + p) * at<W>(other + p);
-    }
-  }
-};
-
-// Both gradients at once: the first may be written over the gradient that they come from.
-struct ProductGradient {
-  const float *gradient, *x, *other;
-  float *dx, *dother;
-  bool dx_adds, dother_adds;
-  template <int W>
-  void run(const Row& row) const {
-    for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
-      const V<W> g = at<W>(gradient + p);
-      const V<W> a = g * at<W>(other + p), b = g * at<W>(x + p);
-      at<W>(dx + p) = dx_adds ? at<W>(dx + p) + a : a;
-      at<W>(dother + p) = dother_adds ? at<W>(dother + p) + b : b;
-    }
-  }
-};
-
-void product(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
-             const Arrays& out) {
-  if (request[0] == mxnet::kNullOp) return;
-  const Map x(in[0]);
-  const Elements other = x.like(in[1]);
-  Output y(x, out[0], request[0]);
-  CHECK(!y.adds()) << "_gluonface_product cannot add to its output";
-  for_rows(x.layout, Product{x.elements.data, other.data, y.data()});
-  y.finish();
-}
-
-void product_gradient(const NodeAttrs&, const OpContext&, const Arrays& in,
-                      const Requests& request, const Arrays& out) {
-  const Map x(in[1]);
-  const Elements gradient = x.like(in[0]), other = x.like(in[2]);
-  Output dx(x, out[0], request[0]), dother(x, out[1], request[1]);
-  for_rows(x.layout, ProductGradient{gradient.data, x.elements.data, other.data, dx.data(),
-                                     dother.data(), dx.adds(), dother.adds()});
-  dx.finish();
-  dother.finish();
-}
-
-// ---- Registration ------------------------------------------------------------------------------
 
 // The output is as the map. What the second input has to be, each operator says.
 bool known_map(ShapeVector* in, ShapeVector* out) {
@@ -330,6 +45,24 @@ bool product_shape(const NodeAttrs&, ShapeVector* in, ShapeVector* out) {
   return true;
 }
 
+template <int Stride>
+bool depthwise_shape(const NodeAttrs&, ShapeVector* in, ShapeVector* out) {
+  for (const auto& shape : *in) {
+    if (!mxnet::shape_is_known(shape)) return false;
+  }
+  const auto &map = (*in)[0], &weight = (*in)[1];
+  CHECK(map.ndim() == 4 && weight.ndim() == 3 && weight[2] == map[1] && weight[0] == weight[1] &&
+        (weight[0] == 3 || weight[0] == 5))
+      << "weight of shape " << weight << " for a map of shape " << map
+      << ": expected (3, 3, C) or (5, 5, C)";
+  for (int i = 2; i < 5; ++i) {
+    CHECK((*in)[i] == mxnet::TShape({map[1]})) << "expected one number per channel";
+  }
+  const mxnet::TShape result({map[0], map[1], (map[2] - 1) / Stride + 1, (map[3] - 1) / Stride + 1});
+  (*out)[0] = result;
+  return true;
+}
+
 bool float32_only(const NodeAttrs&, std::vector<int>* in, std::vector<int>* out) {
   for (auto* types : {in, out}) {
     for (int& type : *types) {
@@ -353,26 +86,39 @@ using Compute = void (*)(const NodeAttrs&, const OpContext&, const Arrays&, cons
                          const Arrays&);
 using InferShape = bool (*)(const NodeAttrs&, ShapeVector*, ShapeVector*);
 
-nnvm::Op* add_operator(const std::string& name, int inputs, int outputs, Compute compute) {
+nnvm::Op* add_operator(const std::string& name, int inputs, int outputs, Compute compute,
+                       bool in_place = true) {
   auto* op = &dmlc::Registry<nnvm::Op>::Get()->__REGISTER_OR_GET__(name);
   op->set_num_inputs(inputs).set_num_outputs(outputs);
   set<bool>(op, "TIsMKLDNN", true);  // or MXNet would give every input in its own layout
   set<mxnet::FInferStorageType>(op, "FInferStorageType", by_value(dense));
-  set<nnvm::FInplaceOption>(op, "FInplaceOption", over_the_first);
+  if (in_place) set<nnvm::FInplaceOption>(op, "FInplaceOption", over_the_first);
   set<mxnet::FComputeEx>(op, "FComputeEx<cpu>", compute);
   return op;
 }
 
-// Names of operators have to outlive all else.
-void add_pair(const char* name, const char* backward, std::vector<std::string> inputs,
-              InferShape shape, Compute compute, Compute gradient) {
-  auto* op = add_operator(name, 2, 1, compute);
+nnvm::Op* add_forward(const char* name, const std::vector<std::string>& inputs, InferShape shape,
+                      Compute compute, bool in_place = true) {
+  auto* op = add_operator(name, inputs.size(), 1, compute, in_place);
   for (const auto& input : inputs) op->add_argument(input, "NDArray-or-Symbol", input);
   set<nnvm::FListInputNames>(op, "FListInputNames", [inputs](const NodeAttrs&) { return inputs; });
   set<mxnet::FInferShape>(op, "FInferShape", by_value(shape));
   set<nnvm::FInferType>(op, "FInferType", by_value(float32_only));
+  return op;
+}
+
+// The name of the gradient has to outlive all else.
+void add_pair(const char* name, const char* backward, const std::vector<std::string>& inputs,
+              InferShape shape, Compute compute, Compute gradient) {
+  auto* op = add_forward(name, inputs, shape, compute);
   set<nnvm::FGradient>(op, "FGradient", gradient_by(backward));
   set<bool>(add_operator(backward, 3, 2, gradient), "TIsBackward", true);
+}
+
+void add_for_inference(const char* name, InferShape shape, Compute compute) {
+  const std::vector<std::string> inputs{"data", "weight", "bias", "before", "after"};
+  auto* op = add_forward(name, inputs, shape, compute, false);
+  set<nnvm::FGradient>(op, "FGradient", mxnet::op::MakeZeroGradNodes);
 }
 
 }  // namespace
@@ -385,6 +131,9 @@ extern "C" void gluonface_register() {
            gate_gradient);
   add_pair("_gluonface_product", "_backward_gluonface_product", {"data", "other"}, product_shape,
            product, product_gradient);
+  // By stride: an operator's settings are in a std::unordered_map, whose size has changed.
+  add_for_inference("_gluonface_depthwise1", depthwise_shape<1>, depthwise<1>);
+  add_for_inference("_gluonface_depthwise2", depthwise_shape<2>, depthwise<2>);
 }
 
 }  // namespace gluonface

@@ -5,7 +5,7 @@ import pytest
 
 from gluonface import native
 from gluonface._compat import mx
-from gluonface.native.check import CASES, TOLERANCE, compare
+from gluonface.native.check import CASES, TOLERANCE, compare, compare_depthwise
 from tests.reference import prelu as prelu_reference
 
 pytestmark = pytest.mark.usefixtures("our_operators")
@@ -28,6 +28,15 @@ def test_values_and_gradients(name, case, hybridize, blocked):
     shape = (3, case[0], case[1], case[1] + 1)
     for other in others(name, shape):
         assert compare(name, shape, other, blocked, hybridize, seed=1) < TOLERANCE
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["plain", "blocked"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [3, 5])
+def test_depthwise_convolution(size, stride, blocked):
+    for channels, length in (*CASES, (16, 20), (48, 9), (72, 2)):
+        shape = (2, channels, length, length + 1)
+        assert compare_depthwise(shape, size, stride, blocked, seed=1) < TOLERANCE
 
 
 def arrays(*shapes, seed=0):
@@ -144,6 +153,8 @@ def test_sums_over_many_pixels_are_exact_to_the_last_bits():
         ("gate", ((2, 4, 3, 3), (1, 4, 1, 1)), "factors of shape"),
         ("gate", ((2, 4, 3, 3), (2, 4, 3, 1)), "factors of shape"),
         ("product", ((2, 4, 3, 3), (2, 4, 3, 1)), "maps of shapes"),
+        ("depthwise1", ((2, 4, 9, 9), (7, 7, 4), (4,), (4,), (4,)), r"\(3, 3, C\) or \(5, 5, C\)"),
+        ("depthwise2", ((2, 4, 9, 9), (3, 3, 4), (4,), (1,), (4,)), "one number per channel"),
     ],
 )
 def test_wrong_shapes_are_named(name, shapes, words):
