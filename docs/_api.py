@@ -18,6 +18,7 @@ ROOMS = {
     "evaluation": "Evaluation",
     "deploy": "Embedding and export",
     "nn": "Network blocks",
+    "native": "Operators of our own",
     "bench": "Benchmarks",
 }
 ALONE = {"errors": "Errors", "registry": "Registry", "files": "Files"}
