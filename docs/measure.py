@@ -48,19 +48,19 @@ def backbone(args, scratch):
         rest = ["--inference-batches"] if threads == 1 else []  # of engines: two threads only
         gluonface("bench", "backbone", "--threads", threads, "--json", file, *rest)
         found = json.loads(file.read_text())
+        bound = found["forms"][-1]
         for form in found["forms"]:
-            rows.append(
-                [
-                    threads,
-                    form["form"],
-                    f"{form['training']:.0f}",
-                    f"{form['training_ratio']:.1f}",
-                    f"{form['inference']:.0f}",
-                    f"{form['inference_ratio']:.1f}",
+            row = [threads, form["form"]]
+            for task in ("training", "inference"):
+                row += [
+                    f"{form[task]:.0f}",
+                    f"{form[f'{task}_ratio']:.1f}",
+                    f"{form[task] / bound[task]:.2f}",
                 ]
-            )
-    headings = ["Threads", "PReLU", "Training, images/s", "times plain"]
-    write("backbone", [*headings, "Inference, images/s", "times plain"], rows)
+            rows.append(row)
+    ratios = ["times plain", "times activation"]
+    headings = ["Threads", "PReLU", "Training, images/s", *ratios, "Inference, images/s", *ratios]
+    write("backbone", headings, rows)
     rows = [
         [g["batch_size"], g["form"], f"{g['best']:.0f}", f"{g['to_onnxruntime']:.2f}"]
         for g in found["graphs"]

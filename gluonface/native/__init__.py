@@ -21,7 +21,7 @@ import threading
 from .._compat import mx
 from .build import NativeError, library
 
-__all__ = ["NAMES", "NativeError", "allowed", "load", "operators", "ready"]
+__all__ = ["NAMES", "NativeError", "allowed", "load", "operators", "ready", "without"]
 
 logger = logging.getLogger(__name__)
 
@@ -78,15 +78,24 @@ def _ready():
     return True
 
 
-@contextlib.contextmanager
 def allowed():
-    """Within the block, `operators` gives them in this thread: arrays are float32 on a CPU."""
-    previous = getattr(_state, "allowed", False)
-    _state.allowed = True
+    """Within this context `operators` gives them in this thread: arrays are float32 on a CPU."""
+    return _setting("allowed")
+
+
+def without():
+    """Within this context `operators` gives none in this thread, allowed or not."""
+    return _setting("without")
+
+
+@contextlib.contextmanager
+def _setting(name):
+    previous = getattr(_state, name, False)
+    setattr(_state, name, True)
     try:
         yield
     finally:
-        _state.allowed = previous
+        setattr(_state, name, previous)
 
 
 class _Operators:
@@ -99,7 +108,7 @@ class _Operators:
 
 def operators(F):
     """Return the operators for `mxnet.nd` or `mxnet.sym`, or None where they cannot be used."""
-    if not getattr(_state, "allowed", False) or not ready():
+    if not getattr(_state, "allowed", False) or getattr(_state, "without", False) or not ready():
         return None
     return _operators(F)
 

@@ -64,3 +64,18 @@ def test_inference_of_every_graph():
     for row in rows:
         assert row["best"] >= row["median"] > 0
         assert row["to_plain"] == pytest.approx(row["best"] / rows[0]["best"])
+
+
+def test_the_composed_form_is_without_our_operators(our_operators):
+    from gluonface._compat import mx
+    from gluonface.bench._forms import training_net
+
+    images = mx.nd.zeros((2, 3, 112, 112))
+    graphs = {}
+    for form in ("composed", "fast"):
+        net = training_net("mobilefacenet", form)
+        net(images).wait_to_read()
+        graphs[form] = net._cached_graph[1].tojson()
+    assert "_gluonface_prelu" in graphs["fast"]
+    assert "_gluonface" not in graphs["composed"]
+    assert "BatchNormWithReLU" in graphs["composed"]
