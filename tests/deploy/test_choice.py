@@ -10,7 +10,11 @@ from deploy_nets import make_small
 
 from gluonface._compat import mx
 from gluonface.deploy import Embedder, choice, export_model
+from gluonface.deploy.export import trace
+from gluonface.deploy.params import split_params
+from gluonface.deploy.rewrite import rewrite
 from gluonface.errors import DataError, InputError, MissingExtraError
+from gluonface.model_zoo import get_model
 
 NAMES = {"openvino": "OpenVINO", "onnxruntime": "onnxruntime", "mxnet": "MXNet"}
 
@@ -60,12 +64,39 @@ def test_every_engine_gives_the_same(installed, small_prefix, images, engine):
         ((), "MXNet"),
     ],
 )
-def test_the_first_installed_runs(installed, small_prefix, caplog, packages, expected):
+def test_the_first_installed_runs(
+    installed, small_prefix, caplog, packages, expected, no_operators
+):
     installed(*packages)
     caplog.set_level("INFO", logger="gluonface")
     assert Embedder.load(small_prefix, ctx="cpu").engine.startswith(expected)
     advice = "OpenVINO would be faster: pip install 'gluonface[openvino]'"
     assert (advice in caplog.text) == (expected == "MXNet")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mobilefacenet", True),
+        ("mobilefacenet_se", True),
+        ("mobilefacenet_cbam", False),  # small operators
+        ("mbf", False),  # a grouped convolution
+        ("iresnet18", False),  # nothing of ours but PReLU
+    ],
+)
+def test_which_networks_suit_mxnet(our_operators, name, expected):
+    net = get_model(name)
+    symbol, arrays = trace(net)
+    graph, _ = rewrite(symbol, *split_params(arrays), net.cfg.input_size)
+    assert choice.suits_mxnet(graph) == expected
+
+
+@pytest.mark.parametrize(("suits", "expected"), [(True, "MXNet"), (False, "onnxruntime")])
+def test_mxnet_or_onnxruntime(installed, small_prefix, monkeypatch, suits, expected):
+    monkeypatch.setattr(choice, "suits_mxnet", lambda symbol: suits)
+    assert Embedder.load(small_prefix, ctx="cpu").engine.startswith("OpenVINO")
+    installed("onnxruntime", "onnx")
+    assert Embedder.load(small_prefix, ctx="cpu").engine.startswith(expected)
 
 
 def test_onnx_files(installed, exported, images):
