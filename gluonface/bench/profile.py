@@ -13,6 +13,8 @@ CONVOLUTIONS = (
     "FullyConnected",
     "_sg_mkldnn_conv",
     "_sg_mkldnn_fully_connected",
+    "_gluonface_depthwise1",
+    "_gluonface_depthwise2",
     "batch_dot",
     "_linalg_gemm2",
 )

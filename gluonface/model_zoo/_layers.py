@@ -1,13 +1,14 @@
 """Layers as the residual families write them."""
 
 from .._compat import mx
+from ..nn import Conv2D
 
 __all__ = ["bn", "conv", "sequence"]
 
 
 def conv(inputs, outputs, kernel=1, stride=1, groups=1, bias=False, init=None):
     """Return a convolution that keeps the size of a map but for the stride."""
-    return mx.gluon.nn.Conv2D(
+    return Conv2D(
         outputs,
         kernel,
         strides=stride,

@@ -7,7 +7,7 @@ reorder the channels after each unit.
 import functools
 
 from .._compat import mx
-from ..nn import SE, Chain, ConvBN, MobileHead, Swish
+from ..nn import SE, Chain, ConvBN, MobileHead, Swish, in_blocks
 from ._base import register
 from ._mobile import KAIMING_UNIFORM, Staged, cavaface, rounded
 
@@ -65,7 +65,7 @@ class _MixedDepthwise(mx.gluon.HybridBlock):
             conv(F.slice_axis(x, axis=1, begin=begin, end=end))
             for conv, (begin, end) in zip(self.convs, self.bounds)
         ]
-        return self.act(self.bn(F.concat(*parts, dim=1)))
+        return self.act(self.bn(in_blocks(F, F.concat(*parts, dim=1))))
 
 
 class _Shuffle(mx.gluon.HybridBlock):

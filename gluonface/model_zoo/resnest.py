@@ -5,7 +5,7 @@ and PReLU; both of a unit's PReLUs share one slope.
 """
 
 from .._compat import mx
-from ..nn import FCHead, PReLU
+from ..nn import FCHead, PReLU, gate, means
 from ._base import Backbone, ModelCfg, register
 from ._layers import bn, conv, sequence
 
@@ -46,11 +46,10 @@ class _SplitAttention(mx.gluon.HybridBlock):
         """Return the map of `x` (N, channels, H, W), same shape."""
         first, second = F.split(F.relu(self.bn1(self.conv(x))), num_outputs=2, axis=1)
         total = F.elemwise_add(first, second)
-        mean = F.Pooling(total, global_pool=True, pool_type="avg", kernel=(1, 1))
-        logits = self.fc2(F.relu(self.bn2(self.fc1(mean))))
+        logits = self.fc2(F.relu(self.bn2(self.fc1(means(F, total)))))
         one, two = F.split(logits, num_outputs=2, axis=1)
         weight = F.sigmoid(F.elemwise_sub(one, two))  # a softmax over two
-        return F.broadcast_add(F.broadcast_mul(first, weight), F.broadcast_mul(second, 1 - weight))
+        return F.broadcast_add(gate(F, first, weight), gate(F, second, 1 - weight))
 
 
 class _Unit(mx.gluon.HybridBlock):

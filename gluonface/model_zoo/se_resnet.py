@@ -6,7 +6,7 @@ Depths 18 and 34 have bottlenecks too, on few channels, which makes them very sm
 """
 
 from .._compat import mx
-from ..nn import SE, PReLU, bn_prelu_conv
+from ..nn import SE, PReLU, bn_prelu_conv, means
 from ._base import Backbone, ModelCfg, register
 from ._layers import bn, conv, sequence
 
@@ -77,7 +77,7 @@ class PooledHead(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, x):
         """Return the embedding (N, embedding_size) of `x` (N, channels, H, W)."""
-        x = F.Pooling(x, global_pool=True, pool_type="avg", kernel=(1, 1))
+        x = means(F, x)
         # As a map of one pixel: MXNet's BatchNorm of flat features can crash, see FlatBatchNorm.
         x = F.reshape(self.fc(x), (0, 0, 1, 1))
         return F.Flatten(self.prelu(self.bn(x)))

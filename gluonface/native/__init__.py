@@ -25,7 +25,7 @@ __all__ = ["NAMES", "NativeError", "allowed", "load", "operators", "ready", "wit
 
 logger = logging.getLogger(__name__)
 
-NAMES = ("prelu", "gate", "product")
+NAMES = ("prelu", "gate", "product", "mean", "blocks", "gradient_blocks", "relu6")
 FOR_INFERENCE = ("depthwise1", "depthwise2")
 PREFIX = "_gluonface_"
 
@@ -99,7 +99,7 @@ def _setting(name):
 
 
 class _Operators:
-    """``prelu(data, slopes)``, ``gate(data, factors)`` and ``product(data, other)``."""
+    """Functions of `NAMES`: their inputs are those of ``mxnet.nd._internal._gluonface_NAME``."""
 
     def __init__(self, module):
         for name in NAMES:

@@ -31,6 +31,15 @@ def twin(name, x, other):
             np.where(x > 0, 0, x * g).sum((0, 2, 3) if len(other) > 1 else None, keepdims=True),
         )
 
+    if name == "mean":
+        pixels = x[0, 0].size
+        return x.mean((2, 3), keepdims=True), lambda g: (np.broadcast_to(g, x.shape) / pixels, None)
+
+    if name == "relu6":
+        return np.clip(x, 0, 6), lambda g: (np.where((x >= 0) & (x <= 6), g, 0), None)
+    if name in ("blocks", "gradient_blocks"):
+        return x, lambda g: (g, None)
+
     def gradients(g):
         rest = g * x
         for axis in range(4):
@@ -46,9 +55,12 @@ def compare(name, shape, other_shape, blocked, hybridize, seed=0):
 
     Parameters
     ----------
-    name : {"prelu", "gate", "product"}
-    shape, other_shape : tuple of int
-        Of the map (N, C, H, W) and of the second input.
+    name : str
+        Of `gluonface.native.NAMES`.
+    shape : tuple of int
+        Of the map (N, C, H, W).
+    other_shape : tuple of int, or None
+        Of the second input, if there is one.
     blocked : bool
         Whether convolutions come before and after, whose layouts are oneDNN's.
     hybridize : bool
@@ -63,7 +75,7 @@ def compare(name, shape, other_shape, blocked, hybridize, seed=0):
     while np.abs(x).min() < 1e-6:  # rounding would decide on which side of PReLU's kink that is
         values = {
             "x": normal(*shape),
-            "other": normal(*other_shape),
+            "other": normal(*other_shape or (0,)),
             # 1x1 and depthwise 1x1: orthogonal and near 1, so that sums stay in proportion.
             "first": np.linalg.qr(normal(channels, channels))[0].reshape(channels, channels, 1, 1),
             "last": random.uniform(0.5, 1.5, (channels, 1, 1, 1)).astype(np.float32),
@@ -72,22 +84,24 @@ def compare(name, shape, other_shape, blocked, hybridize, seed=0):
         x = exact["x"]
         if blocked:
             x = np.einsum("oi,nihw->nohw", exact["first"][:, :, 0, 0], x)
-    weight = normal(*shape)
 
     class Net(mx.gluon.HybridBlock):
-        def hybrid_forward(self, F, x, other, first=None, last=None):
+        def hybrid_forward(self, F, x, *rest):
             settings = {"kernel": (1, 1), "num_filter": channels, "no_bias": True}
             if blocked:
+                *rest, first, last = rest
                 x = F.Convolution(x, first, **settings)
-            y = getattr(F._internal, f"_gluonface_{name}")(x, other)
+            y = getattr(F._internal, f"_gluonface_{name}")(x, *rest)
             return F.Convolution(y, last, num_group=channels, **settings) if blocked else y
 
     net = Net()
     if hybridize:
         net.hybridize(static_alloc=True, static_shape=True)
-    keys = list(values) if blocked else ["x", "other"]
+    inputs = ["x", "other"] if other_shape else ["x"]
+    keys = [*inputs, "first", "last"] if blocked else inputs
     arrays = {key: mx.nd.array(values[key]) for key in keys}
     expected, gradients = twin(name, x, exact["other"])
+    weight = normal(*expected.shape)
     dx, dother = gradients(weight * (exact["last"].reshape(1, -1, 1, 1) if blocked else 1.0))
     if blocked:
         expected = expected * exact["last"].reshape(1, -1, 1, 1)
@@ -95,13 +109,14 @@ def compare(name, shape, other_shape, blocked, hybridize, seed=0):
     errors = []
     for _ in range(2):  # the second pass runs in the memory of the first
         errors.append(_error(net(*arrays.values()).asnumpy(), expected))
-        for key in ("x", "other"):
+        for key in inputs:
             arrays[key].attach_grad()
         with mx.autograd.record():
             loss = (net(*arrays.values()) * mx.nd.array(weight)).sum()
         loss.backward()
         errors.append(_error(arrays["x"].grad.asnumpy(), dx))
-        errors.append(_error(arrays["other"].grad.asnumpy(), dother.reshape(other_shape)))
+        if other_shape:
+            errors.append(_error(arrays["other"].grad.asnumpy(), dother.reshape(other_shape)))
     return max(errors)
 
 
@@ -159,6 +174,10 @@ def main(path):
             "prelu": [(channels,)],
             "gate": [(3, channels, 1, 1), (3, 1, size, size + 1)],
             "product": [shape],
+            "mean": [None],
+            "blocks": [None],
+            "gradient_blocks": [None],
+            "relu6": [None],
         }
         for name, other_shapes in others.items():
             for other_shape in other_shapes:

@@ -1,4 +1,4 @@
-// PReLU, the gates of attention and products of maps, each with its gradient.
+// PReLU, ReLU6, the gates of attention, means and products of maps, each with its gradient.
 //
 // Sums are taken in float32 over at most 256 pixels and in double beyond, in an order that does
 // not depend on the number of threads.
@@ -102,6 +102,58 @@ inline void prelu_gradient(const NodeAttrs&, const OpContext&, const Arrays& in,
     }
   }
   put(out[1], request[1], {totals.begin(), totals.end()});
+}
+
+// ---- ReLU6 -------------------------------------------------------------------------------------
+
+struct ReLU6 {
+  const float* x;
+  float* y;
+  template <int W>
+  void run(const Row& row) const {
+    const V<W> zero = {}, six = zero + 6.f;
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < row.count; ++i) {
+      const V<W> v = at<W>(x + row.first + i * row.step);
+      at<W>(y + row.first + i * row.step) = v > six ? six : v < zero ? zero : v;
+    }
+  }
+};
+
+// 1 at 0 and at 6, as MXNet's clip has it.
+struct ReLU6Gradient {
+  const float *gradient, *x;
+  float* out;
+  bool adds;
+  template <int W>
+  void run(const Row& row) const {
+    const V<W> zero = {}, six = zero + 6.f;
+    for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
+      const V<W> v = at<W>(x + p), g = at<W>(gradient + p);
+      const V<W> r = v > six ? zero : v < zero ? zero : g;
+      at<W>(out + p) = adds ? at<W>(out + p) + r : r;
+    }
+  }
+};
+
+inline void relu6(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
+                  const Arrays& out) {
+  if (request[0] == mxnet::kNullOp) return;
+  const Map x(in[0]);
+  Output y(x, out[0], request[0]);
+  CHECK(!y.adds()) << "_gluonface_relu6 cannot add to its output";
+  for_rows(x.layout, ReLU6{x.elements.data, y.data()});
+  y.finish();
+}
+
+inline void relu6_gradient(const NodeAttrs&, const OpContext&, const Arrays& in,
+                           const Requests& request, const Arrays& out) {
+  if (request[0] == mxnet::kNullOp) return;
+  const Map x(in[1]);
+  const Elements gradient = x.like(in[0]);
+  Output dx(x, out[0], request[0]);
+  for_rows(x.layout, ReLU6Gradient{gradient.data, x.elements.data, dx.data(), dx.adds()});
+  dx.finish();
 }
 
 // ---- Gates: a map times one factor per image and channel, or per image and pixel -----------------
@@ -230,6 +282,108 @@ inline void gate_gradient(const NodeAttrs&, const OpContext&, const Arrays& in, 
     totals[i] = sums[per_channel ? i / l.channels * l.slots() + i % l.channels : i];
   }
   put(out[1], request[1], totals);
+}
+
+// ---- Means over the pixels of each image and channel ---------------------------------------------
+
+struct Sums {
+  const float* x;
+  double* sums;
+  int64_t slots;
+  template <int W>
+  void run(const Row& row) const {
+    for (int64_t start = 0; start < row.count; start += kPart) {
+      V<W> sum = {};
+      const int64_t end = std::min(row.count, start + kPart);
+      for (int64_t i = start; i < end; ++i) sum += at<W>(x + row.first + i * row.step);
+      add_to_channels<W>(sum, sums + row.image * slots, row);
+    }
+  }
+};
+
+struct Spread {
+  const float* values;
+  float* out;
+  bool adds;
+  int64_t slots;
+  template <int W>
+  void run(const Row& row) const {
+    const V<W> value = of_channels<W>(values + row.image * slots, row);
+    for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
+      at<W>(out + p) = adds ? at<W>(out + p) + value : value;
+    }
+  }
+};
+
+inline void mean(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
+                 const Arrays& out) {
+  const Map x(in[0]);
+  const Layout& l = x.layout;
+  std::vector<double> sums(l.images * l.slots(), 0.0);
+  for_rows(l, Sums{x.elements.data, sums.data(), l.slots()});
+  std::vector<float> means(l.images * l.channels);
+  for (size_t i = 0; i < means.size(); ++i) {
+    means[i] = sums[i / l.channels * l.slots() + i % l.channels] / l.pixels;
+  }
+  put(out[0], request[0], means);
+}
+
+inline void mean_gradient(const NodeAttrs&, const OpContext&, const Arrays& in,
+                          const Requests& request, const Arrays& out) {
+  if (request[0] == mxnet::kNullOp) return;
+  const Map x(in[1]);
+  const Layout& l = x.layout;
+  const Elements gradient = plain(in[0]);
+  std::vector<float> values(l.images * l.slots(), 0.f);
+  for (int64_t n = 0; n < l.images; ++n) {
+    for (int64_t c = 0; c < l.channels; ++c) {
+      values[n * l.slots() + c] = gradient.data[n * l.channels + c] / l.pixels;
+    }
+  }
+  Output dx(x, out[0], request[0]);
+  for_rows(l, Spread{values.data(), dx.data(), dx.adds(), l.slots()});
+  dx.finish();
+}
+
+// ---- The same map in another layout --------------------------------------------------------------
+
+// Write or add a map as it lies.
+inline void copy(const Map& from, const NDArray& array, OpReqType request) {
+  if (request == mxnet::kNullOp) return;
+  const Layout& l = from.layout;
+  Output y(from, array, request);
+  const float* source = from.elements.data;
+  float* target = y.data();
+  if (y.adds()) {
+    for (int64_t i = 0; i < l.images * l.image; ++i) target[i] += source[i];
+  } else if (target != source) {
+    std::copy_n(source, l.images * l.image, target);
+  }
+  y.finish();
+}
+
+// BatchNorm takes 6 times as long in MXNet's layout, as after a concatenation, and 200 times in blocks
+// of 4 channels, or of 8 where the gradient comes in blocks of 16, as after a grouped convolution.
+inline void to_blocks(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
+                      const Arrays& out) {
+  const Map x(in[0]);
+  mkldnn::memory::desc desc;
+  const bool done = !in_blocks(in[0].shape(), &desc) || (x.blocked && equal(x.desc, desc));
+  if (done) return copy(x, out[0], request[0]);
+  const Map shape(desc, in[0]);
+  const Elements blocked = shape.like(in[0]);
+  copy(Map(blocked.owner), out[0], request[0]);
+}
+
+// Back in MXNet's layout: oneDNN's gradient of a concatenation cannot cut blocks.
+inline void in_planes(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
+                      const Arrays& out) {
+  copy(Map(plain(in[0]).owner), out[0], request[0]);
+}
+
+inline void as_it_is(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
+                     const Arrays& out) {
+  copy(Map(in[0]), out[0], request[0]);
 }
 
 // ---- Products of two maps ----------------------------------------------------------------------

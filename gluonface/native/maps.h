@@ -74,6 +74,32 @@ inline mkldnn::memory::desc resized(const mkldnn::memory::desc& desc, const Layo
   return result;
 }
 
+// The description of maps in blocks of 16 or 8 channels, which oneDNN's BatchNorm wants. Returns
+// whether the channels are a multiple.
+inline bool in_blocks(const mxnet::TShape& shape, mkldnn::memory::desc* desc) {
+#ifdef __AVX512F__
+  const int64_t width = shape[1] % 16 == 0 ? 16 : 8;
+#else
+  const int64_t width = 8;
+#endif
+  if (shape.ndim() != 4 || shape[1] % width) return false;
+  auto& d = desc->data;
+  d = dnnl_memory_desc_t();
+  d.ndims = 4;
+  d.data_type = dnnl_f32;
+  d.format_kind = dnnl_blocked;
+  auto& blocking = d.format_desc.blocking;
+  for (int axis = 0; axis < 4; ++axis) d.dims[axis] = d.padded_dims[axis] = shape[axis];
+  blocking.inner_nblks = 1;
+  blocking.inner_blks[0] = width;
+  blocking.inner_idxs[0] = 1;
+  blocking.strides[3] = width;
+  blocking.strides[2] = width * shape[3];
+  blocking.strides[1] = width * shape[2] * shape[3];
+  blocking.strides[0] = shape[1] * shape[2] * shape[3];
+  return true;
+}
+
 inline bool equal(const mkldnn::memory::desc& one, const mkldnn::memory::desc& other) {
   const auto &a = one.data, &b = other.data;
   return a.ndims == b.ndims && a.format_kind == b.format_kind && a.data_type == b.data_type &&
@@ -122,6 +148,12 @@ struct Map {
       elements = plain(array);
       layout = planes(array.shape());
     }
+  }
+
+  // A map of this description, for an output.
+  Map(const mkldnn::memory::desc& description, const NDArray& array)
+      : elements{array, nullptr}, blocked(true), desc(description) {
+    CHECK(describe(desc, &layout));
   }
 
   // Another map of this shape, in this layout.

@@ -104,17 +104,21 @@ void set(nnvm::Op* op, const char* attribute, const T& value) {
   (op->*call)(attribute, value, 10);
 }
 
-// The gradient is computed by operator `name` from the outputs' gradients and the inputs. Made
-// by libmxnet.so, mxnet::op::ElemwiseGradUseIn: std::unordered_map, a part of the node that has
-// to be made, has another size today.
-extern "C" void gluonface_make_gradient(nnvm::FGradient* self, const char* name) asm(
-    "_ZNSt8functionIFSt6vectorIN4nnvm9NodeEntryESaIS2_EERKSt10shared_ptrINS1_4NodeEERKS4_EE"
-    "C1IN5mxnet2op17ElemwiseGradUseInEvEET_");
+// The gradient is computed by operator `name` from the outputs' gradients and, if it wants them, the
+// inputs. Made by libmxnet.so, mxnet::op::ElemwiseGradUseIn and ElemwiseGradUseNone:
+// std::unordered_map, a part of the node that has to be made, has another size today.
+#define GLUONFACE_FGRADIENT \
+  "_ZNSt8functionIFSt6vectorIN4nnvm9NodeEntryESaIS2_EERKSt10shared_ptrINS1_4NodeEERKS4_EE"
+extern "C" void gluonface_gradient_of_inputs(nnvm::FGradient* self, const char* name) asm(
+    GLUONFACE_FGRADIENT "C1IN5mxnet2op17ElemwiseGradUseInEvEET_");
+extern "C" void gluonface_gradient_alone(nnvm::FGradient* self, const char* name) asm(
+    GLUONFACE_FGRADIENT "C1IN5mxnet2op19ElemwiseGradUseNoneEvEET_");
+#undef GLUONFACE_FGRADIENT
 
-inline nnvm::FGradient gradient_by(const char* name) {
+inline nnvm::FGradient gradient_by(const char* name, bool of_inputs) {
   alignas(nnvm::FGradient) char place[sizeof(nnvm::FGradient)];
   auto* made = reinterpret_cast<nnvm::FGradient*>(place);
-  gluonface_make_gradient(made, name);
+  of_inputs ? gluonface_gradient_of_inputs(made, name) : gluonface_gradient_alone(made, name);
   nnvm::FGradient result(*made);
   made->~function();
   return result;

@@ -16,6 +16,10 @@ bool known_map(ShapeVector* in, ShapeVector* out) {
   return true;
 }
 
+bool same_shape(const NodeAttrs&, ShapeVector* in, ShapeVector* out) {
+  return known_map(in, out);
+}
+
 bool prelu_shape(const NodeAttrs&, ShapeVector* in, ShapeVector* out) {
   if (!known_map(in, out)) return false;
   const int64_t channels = (*in)[0][1];
@@ -42,6 +46,15 @@ bool product_shape(const NodeAttrs&, ShapeVector* in, ShapeVector* out) {
   if (!known_map(in, out)) return false;
   if (!mxnet::shape_is_known((*in)[1])) (*in)[1] = (*in)[0];
   CHECK((*in)[0] == (*in)[1]) << "maps of shapes " << (*in)[0] << " and " << (*in)[1];
+  return true;
+}
+
+bool mean_shape(const NodeAttrs&, ShapeVector* in, ShapeVector* out) {
+  if (!mxnet::shape_is_known((*in)[0])) return false;
+  mxnet::TShape result((*in)[0]);
+  CHECK_GE(result.ndim(), 2) << "expected a map (N, C, ...)";
+  for (int axis = 2; axis < result.ndim(); ++axis) result[axis] = 1;
+  (*out)[0] = result;
   return true;
 }
 
@@ -109,10 +122,13 @@ nnvm::Op* add_forward(const char* name, const std::vector<std::string>& inputs, 
 
 // The name of the gradient has to outlive all else.
 void add_pair(const char* name, const char* backward, const std::vector<std::string>& inputs,
-              InferShape shape, Compute compute, Compute gradient) {
-  auto* op = add_forward(name, inputs, shape, compute);
-  set<nnvm::FGradient>(op, "FGradient", gradient_by(backward));
-  set<bool>(add_operator(backward, 3, 2, gradient), "TIsBackward", true);
+              InferShape shape, Compute compute, Compute gradient, bool in_place = true,
+              bool of_inputs = true) {
+  const int count = inputs.size();
+  auto* op = add_forward(name, inputs, shape, compute, in_place);
+  set<nnvm::FGradient>(op, "FGradient", gradient_by(backward, of_inputs));
+  auto* back = add_operator(backward, of_inputs ? count + 1 : 1, count, gradient, in_place);
+  set<bool>(back, "TIsBackward", true);
 }
 
 void add_for_inference(const char* name, InferShape shape, Compute compute) {
@@ -131,6 +147,14 @@ extern "C" void gluonface_register() {
            gate_gradient);
   add_pair("_gluonface_product", "_backward_gluonface_product", {"data", "other"}, product_shape,
            product, product_gradient);
+  add_pair("_gluonface_relu6", "_backward_gluonface_relu6", {"data"}, same_shape, relu6,
+           relu6_gradient);
+  add_pair("_gluonface_mean", "_backward_gluonface_mean", {"data"}, mean_shape, mean,
+           mean_gradient, false);
+  add_pair("_gluonface_blocks", "_backward_gluonface_blocks", {"data"}, same_shape, to_blocks,
+           in_planes, true, false);
+  add_pair("_gluonface_gradient_blocks", "_backward_gluonface_gradient_blocks", {"data"},
+           same_shape, as_it_is, to_blocks, true, false);
   // By stride: an operator's settings are in a std::unordered_map, whose size has changed.
   add_for_inference("_gluonface_depthwise1", depthwise_shape<1>, depthwise<1>);
   add_for_inference("_gluonface_depthwise2", depthwise_shape<2>, depthwise<2>);

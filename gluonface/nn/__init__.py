@@ -1,9 +1,17 @@
 """Blocks that several backbone families share."""
 
 from .activations import PReLU, ReLU6, Swish, bn_prelu_conv, set_prelu_form
-from .attention import CBAM, ECA, GCT, SE, gate
-from .chain import Chain, ConvBN, MobileHead
-from .forms import FORMS, computing_on, is_export, our_operators, prelu_form, without_onednn
+from .attention import CBAM, ECA, GCT, SE, gate, means
+from .chain import Chain, Conv2D, ConvBN, MobileHead
+from .forms import (
+    FORMS,
+    computing_on,
+    in_blocks,
+    is_export,
+    our_operators,
+    prelu_form,
+    without_onednn,
+)
 from .heads import GDC, FCHead, FlatBatchNorm
 
 __all__ = [
@@ -14,6 +22,7 @@ __all__ = [
     "GDC",
     "SE",
     "Chain",
+    "Conv2D",
     "ConvBN",
     "FCHead",
     "FlatBatchNorm",
@@ -24,7 +33,9 @@ __all__ = [
     "bn_prelu_conv",
     "computing_on",
     "gate",
+    "in_blocks",
     "is_export",
+    "means",
     "our_operators",
     "prelu_form",
     "set_prelu_form",

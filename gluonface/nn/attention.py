@@ -6,7 +6,7 @@ from .._compat import mx
 from ..errors import InputError
 from .forms import our_operators
 
-__all__ = ["CBAM", "ECA", "GCT", "SE", "gate"]
+__all__ = ["CBAM", "ECA", "GCT", "SE", "gate", "means"]
 
 _GATES = ("sigmoid", "hard_sigmoid")
 
@@ -17,8 +17,13 @@ def gate(F, x, factors):
     return F.broadcast_mul(x, factors) if ours is None else ours.gate(x, factors)
 
 
-def _pool(F, x, kind="avg"):
-    """Return the mean or maximum (N, C, 1, 1) over the pixels of each channel."""
+def means(F, x):
+    """Return the means (N, C, 1, 1) over the pixels of each channel of a map (N, C, H, W)."""
+    ours = our_operators(F)
+    return _pool(F, x, "avg") if ours is None else ours.mean(x)
+
+
+def _pool(F, x, kind):
     return F.Pooling(x, global_pool=True, pool_type=kind, kernel=(1, 1))
 
 
@@ -74,7 +79,7 @@ class SE(mx.gluon.HybridBlock):
 
     def factors(self, F, x):
         """Return the factors (N, channels, 1, 1), each from 0 to 1."""
-        y = self.fc1(_pool(F, x))
+        y = self.fc1(means(F, x))
         if self.bn is not None:
             y = self.bn(y)
         y = self.fc2(self.act(y))
@@ -112,8 +117,7 @@ class ECA(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, x):
         """Return `x` (N, channels, H, W) with its channels scaled, same shape."""
-        means = F.reshape(_pool(F, x), (0, 1, -1))
-        factors = F.sigmoid(self.conv(means))
+        factors = F.sigmoid(self.conv(F.reshape(means(F, x), (0, 1, -1))))
         return gate(F, x, F.reshape(factors, (0, -1, 1, 1)))
 
 
@@ -147,7 +151,7 @@ class CBAM(mx.gluon.HybridBlock):
     def hybrid_forward(self, F, x):
         """Return `x` (N, channels, H, W) with channels and pixels scaled, same shape."""
         # Means and maxima as a map of two pixels: the shared layers run once.
-        seen = F.concat(_pool(F, x), _pool(F, x, "max"), dim=3)
+        seen = F.concat(means(F, x), _pool(F, x, "max"), dim=3)
         channel = F.sum(self.fc2(self.fc1(seen)), axis=3, keepdims=True)
         x = gate(F, x, F.sigmoid(channel))
         seen = F.concat(F.max(x, axis=1, keepdims=True), F.mean(x, axis=1, keepdims=True), dim=1)

@@ -18,7 +18,9 @@ __all__ = [
     "check_form",
     "computing_on",
     "current_form",
+    "gradient_in_blocks",
     "has_onednn",
+    "in_blocks",
     "is_export",
     "our_operators",
     "prelu_form",
@@ -96,6 +98,21 @@ def our_operators(F):
     made of a Symbol.
     """
     return native.operators(F) if getattr(_override, "form", None) in (None, "fast") else None
+
+
+def in_blocks(F, x):
+    """Return a map `x` in a layout that oneDNN's BatchNorm is fast in, where that can be had.
+
+    For maps that come out of an operator in MXNet's own layout, such as a concatenation.
+    """
+    ours = our_operators(F)
+    return x if ours is None else ours.blocks(x)
+
+
+def gradient_in_blocks(F, x):
+    """Return `x`; its gradient will come back as `in_blocks` would have it."""
+    ours = our_operators(F)
+    return x if ours is None else ours.gradient_blocks(x)
 
 
 @functools.cache
