@@ -4,6 +4,7 @@ import contextlib
 import mmap
 import os
 import pathlib
+import weakref
 
 import numpy as np
 
@@ -97,6 +98,7 @@ class DiskStore(HostStore):
         path = self.path / f".{self.label}-{name}-{os.getpid()}.scratch"
         try:
             file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "r+b")
+            weakref.finalize(self, file.close)  # and not when Python finds it, with a warning
             try:
                 os.posix_fallocate(file.fileno(), 0, size)  # a full disk is met here, not later
                 mapped = mmap.mmap(file.fileno(), size)
