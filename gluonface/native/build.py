@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -118,14 +119,8 @@ def _make(path):
         raise NativeError(
             f"{_last_line(note.read_text())} (all of it in {note}; delete it to retry)"
         )
-    names = [os.environ["CXX"]] if os.environ.get("CXX") else COMPILERS
-    compiler = next(filter(None, map(shutil.which, names)), None)
-    if compiler is None:
-        raise NativeError(
-            f"they are compiled, and there is no C++ compiler ({', '.join(names)}); "
-            "on Debian and Ubuntu: apt-get install g++"
-        )
-    logger.info("compiling gluonface's operators for MXNet with %s (some 10 s, once)", compiler)
+    compiler = _compiler()
+    logger.info("compiling gluonface's operators for MXNet with %s (some 10 s, once)", compiler[0])
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         made = pathlib.Path(scratch) / "operators.so"
         headers = pathlib.Path(_libmxnet()).parent / "include"
@@ -133,7 +128,7 @@ def _make(path):
         link = [f"-L{headers.parent}", "-l:libmxnet.so"]
         try:
             _run(
-                [compiler, *FLAGS, *include, HERE / "operators.cc", "-o", made, *link],
+                [*compiler, *FLAGS, *include, HERE / "operators.cc", "-o", made, *link],
                 COMPILE_SECONDS,
                 "they do not compile",
             )
@@ -149,6 +144,21 @@ def _make(path):
             raise NativeError(f"{_last_line(str(error))} (all of it in {note})") from None
         os.chmod(made, 0o500)
         os.replace(made, path)
+
+
+def _compiler():
+    """Return the command of a C++ compiler, by $CXX or the usual names."""
+    given = shlex.split(os.environ.get("CXX", ""))
+    commands = [given] if given else [[name] for name in COMPILERS]
+    for name, *options in commands:
+        path = shutil.which(name)
+        if path:
+            return [path, *options]
+    names = ", ".join(name for name, *_ in commands)
+    raise NativeError(
+        f"they are compiled, and there is no C++ compiler ({names}); "
+        "on Debian and Ubuntu: apt-get install g++"
+    )
 
 
 def _run(command, seconds, failure):

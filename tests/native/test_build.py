@@ -65,6 +65,13 @@ def test_compiled_once(folder, compiler, monkeypatch, caplog):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+def test_a_compiler_with_options(folder, compiler, monkeypatch):
+    pass_check(monkeypatch)
+    monkeypatch.setenv("CXX", os.environ["CXX"] + " -Wall")
+    library()
+    assert compiler.read_text().startswith("-Wall ")
+
+
 def test_what_it_depends_on_names_the_file(folder, compiler, monkeypatch):
     pass_check(monkeypatch)
     first = library()
