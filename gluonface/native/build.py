@@ -148,7 +148,10 @@ def _make(path):
 
 def _compiler():
     """Return the command of a C++ compiler, by $CXX or the usual names."""
-    given = shlex.split(os.environ.get("CXX", ""))
+    try:
+        given = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:
+        raise NativeError(f"CXX={os.environ['CXX']} is no command: {error}") from None
     commands = [given] if given else [[name] for name in COMPILERS]
     for name, *options in commands:
         path = shutil.which(name)
