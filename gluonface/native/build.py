@@ -19,7 +19,14 @@ __all__ = ["NativeError", "library"]
 logger = logging.getLogger(__name__)
 
 HERE = pathlib.Path(__file__).parent
-SOURCES = ("operators.cc", "depthwise.h", "elementwise.h", "maps.h", "mxnet_abi.h")
+SOURCES = (
+    "operators.cc",
+    "activations.h",
+    "depthwise.h",
+    "products.h",
+    "maps.h",
+    "mxnet_abi.h",
+)
 COMPILERS = ("c++", "g++", "clang++")
 
 # As libmxnet.so itself is compiled: the old std::string, oneDNN, no GPU, no other BLAS.

@@ -300,4 +300,24 @@ inline void for_images(const Layout& l, const Kernel& kernel) {
   }
 }
 
+// Sums are taken in float32 over so many pixels at most and in double beyond, in an order that does
+// not depend on the number of threads.
+constexpr int64_t kPart = 256;
+
+// Write or add the gradient of small things (slopes, factors): plain, one value for each.
+inline void put(const NDArray& array, OpReqType request, const std::vector<float>& values) {
+  if (request == mxnet::kNullOp) return;
+  NDArray out = array;
+  if (request == mxnet::kAddTo) {
+    std::vector<float> sum(values);
+    const Elements old = plain(out);
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += old.data[i];
+    out.InvalidateMKLDNNData();
+    std::copy(sum.begin(), sum.end(), out.data().dptr<float>());
+  } else {
+    out.InvalidateMKLDNNData();
+    std::copy(values.begin(), values.end(), out.data().dptr<float>());
+  }
+}
+
 }  // namespace gluonface

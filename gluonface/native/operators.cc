@@ -1,8 +1,9 @@
 // Registers our operators: what MXNet 1.9.1 computes slowly on a CPU, because it has it neither
 // vectorised nor in the layouts of oneDNN.
 
+#include "activations.h"
 #include "depthwise.h"
-#include "elementwise.h"
+#include "products.h"
 
 namespace gluonface {
 namespace {
