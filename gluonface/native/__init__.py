@@ -11,7 +11,6 @@ within `allowed` only: `Backbone` and the graphs of `deploy` know their arrays. 
 exported never holds them.
 """
 
-import contextlib
 import ctypes
 import functools
 import logging
@@ -19,6 +18,7 @@ import os
 import threading
 
 from .._compat import mx
+from ..scoped import Scoped
 from .build import NativeError, library
 
 __all__ = ["NAMES", "NativeError", "allowed", "load", "operators", "ready", "without"]
@@ -29,7 +29,7 @@ NAMES = ("prelu", "gate", "product", "mean", "blocks", "gradient_blocks", "relu6
 FOR_INFERENCE = ("depthwise1", "depthwise2")
 PREFIX = "_gluonface_"
 
-_state = threading.local()
+_state = Scoped(allowed=False, without=False)
 _once = threading.Lock()
 
 
@@ -80,22 +80,12 @@ def _ready():
 
 def allowed():
     """Within this context `operators` gives them in this thread: arrays are float32 on a CPU."""
-    return _setting("allowed")
+    return _state.within("allowed", True)
 
 
 def without():
     """Within this context `operators` gives none in this thread, allowed or not."""
-    return _setting("without")
-
-
-@contextlib.contextmanager
-def _setting(name):
-    previous = getattr(_state, name, False)
-    setattr(_state, name, True)
-    try:
-        yield
-    finally:
-        setattr(_state, name, previous)
+    return _state.within("without", True)
 
 
 class _Operators:
@@ -108,7 +98,7 @@ class _Operators:
 
 def operators(F):
     """Return the operators for `mxnet.nd` or `mxnet.sym`, or None where they cannot be used."""
-    if not getattr(_state, "allowed", False) or getattr(_state, "without", False) or not ready():
+    if not _state.allowed or _state.without or not ready():
         return None
     return _operators(F)
 

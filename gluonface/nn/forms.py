@@ -4,13 +4,13 @@ import contextlib
 import functools
 import os
 import sys
-import threading
 
 import numpy
 
 from .. import native
 from .._compat import mx
 from ..errors import InputError
+from ..scoped import Scoped
 
 __all__ = [
     "FORMS",
@@ -29,7 +29,7 @@ __all__ = [
 
 FORMS = ("fast", "elementwise", "plain")
 
-_override = threading.local()
+_override = Scoped(form=None, without_onednn=False)
 
 
 def check_form(form):
@@ -39,47 +39,33 @@ def check_form(form):
     return form
 
 
-@contextlib.contextmanager
 def prelu_form(form):
-    """Within the block, every PReLU of this thread that is traced or run eagerly takes `form`.
+    """Return a context in which every PReLU that is traced or run eagerly takes `form`.
 
-    Networks that were hybridized and have run keep the form that they were traced with.
+    It is for this thread. Networks that were hybridized and have run keep the form that they were
+    traced with.
 
     Parameters
     ----------
     form : {"fast", "elementwise", "plain"}
     """
-    check_form(form)
-    previous = getattr(_override, "form", None)
-    _override.form = form
-    try:
-        yield
-    finally:
-        _override.form = previous
+    return _override.within("form", check_form(form))
 
 
 def current_form(form):
     """Return the form in use for a block whose own is `form`."""
-    form = getattr(_override, "form", None) or form
-    if form == "fast" and getattr(_override, "without_onednn", False):
-        return "elementwise"
-    return form
+    form = _override.form or form
+    return "elementwise" if form == "fast" and _override.without_onednn else form
 
 
 def is_export():
     """Whether a graph is being written for others: within a `prelu_form` of "plain"."""
-    return getattr(_override, "form", None) == "plain"
+    return _override.form == "plain"
 
 
-@contextlib.contextmanager
 def without_onednn():
-    """Within the block, the form "fast" means "elementwise": for arrays that are not on a CPU."""
-    previous = getattr(_override, "without_onednn", False)
-    _override.without_onednn = True
-    try:
-        yield
-    finally:
-        _override.without_onednn = previous
+    """Return a context in which "fast" means "elementwise": for arrays that are not on a CPU."""
+    return _override.within("without_onednn", True)
 
 
 def computing_on(x):
@@ -97,7 +83,7 @@ def our_operators(F):
     They are there within `computing_on` an array that they can take, so not in a graph that is
     made of a Symbol.
     """
-    return native.operators(F) if getattr(_override, "form", None) in (None, "fast") else None
+    return native.operators(F) if _override.form in (None, "fast") else None
 
 
 def in_blocks(F, x):
