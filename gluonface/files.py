@@ -9,7 +9,7 @@ import tempfile
 
 from .errors import DataError
 
-__all__ = ["atomic_write", "require_content", "sha256", "write_json"]
+__all__ = ["atomic_write", "cache_folder", "require_content", "sha256", "write_json"]
 
 
 @contextlib.contextmanager
@@ -58,6 +58,12 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def cache_folder(name):
+    """Return the folder `name` of this package below $XDG_CACHE_HOME, or else ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(home) / "gluonface" / name
 
 
 def sha256(path):

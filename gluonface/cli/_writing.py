@@ -42,11 +42,9 @@ def check_outputs(*files):
 
 def notes_folder():
     """Return where interrupted looks through large sets are kept."""
-    import os
-    import pathlib
+    from ..files import cache_folder
 
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(home) / "gluonface" / "surveys"
+    return cache_folder("surveys")
 
 
 def report(args, out, result):

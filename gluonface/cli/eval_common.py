@@ -170,16 +170,13 @@ def open_model(args):
 
 def embed(args, model, pictures, name="images"):
     """Return the `cache.Embedded` of `pictures`, or None on a rank other than the first."""
-    import os
-    import pathlib
-
     from ..evaluation.cache import embed_pictures
+    from ..files import cache_folder
 
     embedder, key, comm = model
     folder = None
     if not args.no_cache and key is not None:
-        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        folder = args.cache or pathlib.Path(home) / "gluonface" / "embeddings"
+        folder = args.cache or cache_folder("embeddings")
     found = embed_pictures(
         embedder, pictures, folder, key or "", args.batch_size, comm, True, args.allow_bad, name
     )

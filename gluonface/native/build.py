@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 from .._compat import mx
+from ..files import cache_folder
 
 __all__ = ["NativeError", "library"]
 
@@ -77,8 +78,7 @@ def library():
 def _own_folder():
     """Return the folder of compiled libraries, which nobody else may write to."""
     try:
-        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        folder = pathlib.Path(home) / "gluonface" / "native"
+        folder = cache_folder("native")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         raise NativeError(f"there is no place to keep them: {error}") from None
