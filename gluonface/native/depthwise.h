@@ -93,24 +93,6 @@ void convolve_all(const Depthwise& d) {
   }
 }
 
-// Rows of one number per channel, filled up with zeros where the map's channels are.
-class ByChannel {
- public:
-  ByChannel(const NDArray& array, const Layout& l) : given_(plain(array)) {
-    if (l.slots() == l.channels) return;
-    const int64_t rows = array.shape().Size() / l.channels;
-    filled_.resize(rows * l.slots(), 0.f);
-    for (int64_t row = 0; row < rows; ++row) {
-      std::copy_n(given_.data + row * l.channels, l.channels, filled_.data() + row * l.slots());
-    }
-  }
-  const float* data() const { return filled_.empty() ? given_.data : filled_.data(); }
-
- private:
-  const Elements given_;
-  std::vector<float> filled_;
-};
-
 template <int Stride>
 void depthwise(const NodeAttrs&, const OpContext&, const Arrays& in, const Requests& request,
                const Arrays& out) {

@@ -169,7 +169,7 @@ struct Map {
 };
 
 // An output map: written to in the layout of the first operand, or added to, or not wanted.
-// It may share its memory with an operand; so it is made after all operands have been read.
+// It may share its memory with the first operand, which therefore has to be read before.
 class Output {
  public:
   Output(const Map& map, const NDArray& array, mxnet::OpReqType request)
@@ -211,6 +211,33 @@ class Output {
   mxnet::OpReqType request_;
   Elements elements_;
 };
+
+// Rows of one number per channel, filled up with zeros where the map's channels are.
+class ByChannel {
+ public:
+  ByChannel(const NDArray& array, const Layout& l) : given_(plain(array)) {
+    if (l.slots() == l.channels) return;
+    const int64_t rows = array.shape().Size() / l.channels;
+    filled_.resize(rows * l.slots(), 0.f);
+    for (int64_t row = 0; row < rows; ++row) {
+      std::copy_n(given_.data + row * l.channels, l.channels, filled_.data() + row * l.slots());
+    }
+  }
+  const float* data() const { return filled_.empty() ? given_.data : filled_.data(); }
+
+ private:
+  const Elements given_;
+  std::vector<float> filled_;
+};
+
+// The opposite: one number per channel, without what fills the map's channels up.
+inline std::vector<float> by_channel(const std::vector<double>& sums, const Layout& l) {
+  std::vector<float> result(sums.size() / l.slots() * l.channels);
+  for (size_t i = 0; i < result.size(); ++i) {
+    result[i] = sums[i / l.channels * l.slots() + i % l.channels];
+  }
+  return result;
+}
 
 // Floats that are computed with at once. The compiler makes of it what the processor has.
 template <int W>

@@ -12,17 +12,6 @@ inline bool is_per_channel(const NDArray& factors, const Layout& l) {
          static_cast<int64_t>(factors.shape().Size()) == l.images * l.channels;
 }
 
-// The factors as they are (one per pixel), or filled up with zeros like the map's channels.
-inline std::vector<float> factors_of(const NDArray& array, const Layout& l) {
-  const Elements given = plain(array);
-  if (!is_per_channel(array, l)) return {given.data, given.data + array.shape().Size()};
-  std::vector<float> factors(l.images * l.slots(), 0.f);
-  for (int64_t n = 0; n < l.images; ++n) {
-    std::copy_n(given.data + n * l.channels, l.channels, factors.data() + n * l.slots());
-  }
-  return factors;
-}
-
 struct ChannelGate {
   const float *x, *factors;
   float* y;
@@ -98,13 +87,14 @@ inline void gate(const NodeAttrs&, const OpContext&, const Arrays& in, const Req
   if (request[0] == mxnet::kNullOp) return;
   const Map x(in[0]);
   const Layout& l = x.layout;
-  const auto factors = factors_of(in[1], l);
   Output y(x, out[0], request[0]);
   CHECK(!y.adds()) << "_gluonface_gate cannot add to its output";
   if (is_per_channel(in[1], l)) {
+    const ByChannel factors(in[1], l);
     for_rows(l, ChannelGate{x.elements.data, factors.data(), y.data(), l.slots()});
   } else {
-    for_rows(l, PixelGate{x.elements.data, factors.data(), y.data(), l.pixels});
+    const Elements factors = plain(in[1]);
+    for_rows(l, PixelGate{x.elements.data, factors.data, y.data(), l.pixels});
   }
   y.finish();
 }
@@ -114,23 +104,21 @@ inline void gate_gradient(const NodeAttrs&, const OpContext&, const Arrays& in, 
   const Map x(in[1]);
   const Layout& l = x.layout;
   const Elements gradient = x.like(in[0]);
-  const auto factors = factors_of(in[2], l);
-  const bool per_channel = is_per_channel(in[2], l);
-  std::vector<double> sums(per_channel ? l.images * l.slots() : factors.size(), 0.0);
   Output dx(x, out[0], request[0]);
-  if (per_channel) {
+  if (is_per_channel(in[2], l)) {
+    const ByChannel factors(in[2], l);
+    std::vector<double> sums(l.images * l.slots(), 0.0);
     for_rows(l, ChannelGateGradient{gradient.data, x.elements.data, factors.data(), dx.data(),
                                     dx.adds(), sums.data(), l.slots()});
+    put(out[1], request[1], by_channel(sums, l));
   } else {
-    for_images(l, PixelGateGradient{gradient.data, x.elements.data, factors.data(), dx.data(),
+    const Elements factors = plain(in[2]);
+    std::vector<double> sums(l.images * l.pixels, 0.0);
+    for_images(l, PixelGateGradient{gradient.data, x.elements.data, factors.data, dx.data(),
                                     dx.adds(), sums.data(), l.pixels});
+    put(out[1], request[1], {sums.begin(), sums.end()});
   }
   dx.finish();
-  std::vector<float> totals(in[2].shape().Size());
-  for (size_t i = 0; i < totals.size(); ++i) {
-    totals[i] = sums[per_channel ? i / l.channels * l.slots() + i % l.channels : i];
-  }
-  put(out[1], request[1], totals);
 }
 
 // ---- Means over the pixels of each image and channel ---------------------------------------------
@@ -154,10 +142,10 @@ struct Spread {
   const float* values;
   float* out;
   bool adds;
-  int64_t slots;
+  int64_t slots, pixels;
   template <int W>
   void run(const Row& row) const {
-    const V<W> value = of_channels<W>(values + row.image * slots, row);
+    const V<W> value = of_channels<W>(values + row.image * slots, row) / float(pixels);
     for (int64_t i = 0, p = row.first; i < row.count; ++i, p += row.step) {
       at<W>(out + p) = adds ? at<W>(out + p) + value : value;
     }
@@ -170,11 +158,8 @@ inline void mean(const NodeAttrs&, const OpContext&, const Arrays& in, const Req
   const Layout& l = x.layout;
   std::vector<double> sums(l.images * l.slots(), 0.0);
   for_rows(l, Sums{x.elements.data, sums.data(), l.slots()});
-  std::vector<float> means(l.images * l.channels);
-  for (size_t i = 0; i < means.size(); ++i) {
-    means[i] = sums[i / l.channels * l.slots() + i % l.channels] / l.pixels;
-  }
-  put(out[0], request[0], means);
+  for (double& sum : sums) sum /= l.pixels;
+  put(out[0], request[0], by_channel(sums, l));
 }
 
 inline void mean_gradient(const NodeAttrs&, const OpContext&, const Arrays& in,
@@ -182,15 +167,9 @@ inline void mean_gradient(const NodeAttrs&, const OpContext&, const Arrays& in,
   if (request[0] == mxnet::kNullOp) return;
   const Map x(in[1]);
   const Layout& l = x.layout;
-  const Elements gradient = plain(in[0]);
-  std::vector<float> values(l.images * l.slots(), 0.f);
-  for (int64_t n = 0; n < l.images; ++n) {
-    for (int64_t c = 0; c < l.channels; ++c) {
-      values[n * l.slots() + c] = gradient.data[n * l.channels + c] / l.pixels;
-    }
-  }
+  const ByChannel gradient(in[0], l);
   Output dx(x, out[0], request[0]);
-  for_rows(l, Spread{values.data(), dx.data(), dx.adds(), l.slots()});
+  for_rows(l, Spread{gradient.data(), dx.data(), dx.adds(), l.slots(), l.pixels});
   dx.finish();
 }
 
