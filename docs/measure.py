@@ -283,8 +283,8 @@ def _backbone_speed(name):
     from gluonface._compat import mx
     from gluonface.deploy.choice import engine_for
     from gluonface.deploy.export import trace
-    from gluonface.deploy.params import params_bytes
-    from gluonface.deploy.sources import find_source, load_net
+    from gluonface.weights.mxnet_params import params_bytes
+    from gluonface.weights.source import find_source, load_net
 
     net = load_net(find_source(f"{name}:untrained"))
     arrays = {k: p.data().asnumpy() for k, p in net._collect_params_with_prefix().items()}

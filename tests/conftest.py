@@ -47,3 +47,25 @@ def ours(request):
     """Run a test with our operators, and without them. Whether they are there."""
     request.getfixturevalue("our_operators" if request.param == "ours" else "no_operators")
     return request.param == "ours"
+
+
+@pytest.fixture(scope="session")
+def images():
+    """Seven uint8 images that differ from their mirrors."""
+    import numpy as np
+
+    rng = np.random.RandomState(1)
+    coarse = rng.randint(0, 256, (7, 14, 14, 3)).astype(np.uint8)
+    return coarse.repeat(8, axis=1).repeat(8, axis=2)
+
+
+@pytest.fixture(scope="session")
+def small_prefix(tmp_path_factory):
+    """An exported small network: its prefix."""
+    from deploy_nets import make_small
+
+    from gluonface.deploy import export_model
+
+    prefix = tmp_path_factory.mktemp("small") / "small"
+    export_model(make_small(), prefix, card={"name": "small"})
+    return prefix

@@ -142,9 +142,9 @@ def open_model(args):
     import hashlib
 
     from ..deploy import Embedder
-    from ..deploy.sources import find_source
     from ..errors import InputError
     from ..files import sha256
+    from ..weights.source import find_source
 
     if args.batch_size < 1:
         raise InputError(f"--batch-size is {args.batch_size}; expected 1 or more")

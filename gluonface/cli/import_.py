@@ -45,15 +45,10 @@ def run(args):
         raise InputError(f"--out is {args.out!r}, but there is no folder {out.parent}")
 
     from .. import model_zoo
-    from ..deploy.card import make_card, read_card
-    from ..deploy.params import params_bytes
     from ..files import atomic_write, sha256, write_json
-    from ..model_zoo._weights import (
-        find_checkpoint,
-        load_weights,
-        source_embedding_size,
-        source_pixels,
-    )
+    from ..weights.card import make_card, read_card
+    from ..weights.load import find_checkpoint, load_weights, source_embedding_size, source_pixels
+    from ..weights.mxnet_params import params_bytes
 
     model_zoo.BACKBONES.get(args.model)  # a wrong name is the first thing to say
     params, symbol = find_checkpoint(args.source)

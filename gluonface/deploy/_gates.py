@@ -6,8 +6,8 @@ import ast
 
 import numpy as np
 
+from ..weights.graph import Node
 from ._fold import constant, scale_layer
-from .graph import Node
 
 __all__ = ["cheapen"]
 

@@ -8,6 +8,7 @@ import pathlib
 
 from .. import native
 from ..errors import DataError, GluonfaceError, InputError
+from ..weights.graph import Graph
 from ._noise import noise
 from .engines import (
     AGREE,
@@ -17,7 +18,6 @@ from .engines import (
     has_cuda,
     largest_difference,
 )
-from .graph import Graph
 
 __all__ = ["ENGINES", "check_engine", "engine_for", "engine_for_onnx", "suits_mxnet"]
 

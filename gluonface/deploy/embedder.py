@@ -10,9 +10,9 @@ import numpy as np
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError
 from ..files import sha256
+from ..weights.graph import Graph, pixel_constants
+from ..weights.source import UNTRAINED, find_source, load_net, read_prefix
 from .choice import check_engine, engine_for, engine_for_onnx
-from .graph import Graph, pixel_constants
-from .sources import UNTRAINED, find_source, load_net, read_prefix
 from .views import FLIPS, combine_views
 
 __all__ = ["Embedder"]

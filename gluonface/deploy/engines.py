@@ -9,9 +9,9 @@ import numpy as np
 
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError, MissingExtraError
+from ..weights.graph import Graph
+from ..weights.mxnet_params import split_params
 from ._noise import noise
-from .graph import Graph
-from .params import split_params
 from .rewrite import fuse, rewrite
 
 __all__ = [

@@ -11,12 +11,12 @@ from .._compat import mx
 from ..errors import GluonfaceError, InputError
 from ..files import atomic_write, sha256, write_json
 from ..nn import prelu_form
+from ..weights.card import FIXED, make_card
+from ..weights.graph import Graph, pixel_constants
+from ..weights.mxnet_params import params_bytes
+from ..weights.source import find_source, load_net, read_prefix
 from ._noise import disagreement, noise
-from .card import FIXED, make_card
 from .engines import SymbolEngine
-from .graph import Graph, pixel_constants
-from .params import params_bytes
-from .sources import find_source, load_net, read_prefix
 
 __all__ = ["export_model", "export_source", "trace"]
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
+from ..weights.graph import Graph
+from ..weights.mxnet_params import split_params
 from ._fold import scale_layer
 from ._prelu import scale_inputs
-from .graph import Graph
 from .onnx import convert
-from .params import split_params
 from .rewrite import fold
 
 __all__ = ["CALIBRATION_IMAGES", "quantize"]

@@ -15,12 +15,12 @@ from .. import __version__
 from .._compat import mx
 from ..errors import DataError, GluonfaceError, InputError, MissingExtraError
 from ..files import atomic_write
+from ..weights.graph import Graph
+from ..weights.mxnet_params import split_params
+from ..weights.source import find_source, read_prefix
 from . import _onnx_shapes  # noqa: F401  (enters its operators)
 from ._noise import disagreement, noise
 from ._onnx_ops import CONVERTERS, unsupported
-from .graph import Graph
-from .params import split_params
-from .sources import find_source, read_prefix
 
 __all__ = ["convert", "export_onnx", "normalizes_inside"]
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from .. import native
 from ..nn.forms import has_onednn
+from ..weights.graph import Graph
 from ._fold import drop_idle, fold_batch_norms, linear_to_conv, widen_batch_norm
 from ._gates import cheapen
 from ._native import join_depthwise, take_products
 from ._prelu import fuse_prelu, split_prelu
-from .graph import Graph
 
 __all__ = ["fold", "fuse", "infer_shapes", "rewrite"]
 

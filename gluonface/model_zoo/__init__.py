@@ -1,6 +1,7 @@
 """Backbones: aligned face images in, embeddings out. One file per family."""
 
 import dataclasses
+import importlib
 import math
 import numbers
 
@@ -32,7 +33,6 @@ from . import (  # noqa: F401  (importing a family registers it)
 )
 from ._base import BACKBONES, Backbone, ModelCfg, register
 from ._count import count_params
-from ._weights import load_weights
 
 __all__ = [
     "BACKBONES",
@@ -41,7 +41,6 @@ __all__ = [
     "count_params",
     "get_model",
     "list_models",
-    "load_weights",
     "register",
 ]
 
@@ -126,3 +125,9 @@ def initializer():
     PReLU slopes and BatchNorms carry their own (0.25; gamma 1, beta 0).
     """
     return mx.initializer.Xavier(rnd_type="gaussian", factor_type="out", magnitude=2)
+
+
+def __getattr__(name):
+    if name == "load_weights":  # where it was before `gluonface.weights`; no import goes up
+        return importlib.import_module("gluonface.weights").load_weights
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

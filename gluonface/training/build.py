@@ -195,8 +195,8 @@ def initialise(net, source):
     InputError
         If there is none, or it is of another model.
     """
-    from ..deploy.sources import find_source
-    from ..model_zoo import load_weights
+    from ..weights import load_weights
+    from ..weights.source import find_source
 
     file = pathlib.Path(source).expanduser()
     if not (file.suffix == ".params" and file.is_file()):

@@ -7,9 +7,10 @@ import pytest
 from gluonface._compat import mx
 from gluonface.cli import import_, main
 from gluonface.deploy import Embedder, export_model
-from gluonface.deploy.params import params_bytes, read_params
 from gluonface.files import sha256
-from gluonface.model_zoo import get_model, load_weights
+from gluonface.model_zoo import get_model
+from gluonface.weights import load_weights
+from gluonface.weights.mxnet_params import params_bytes, read_params
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_preprocessing_goes_with_the_weights(tmp_path, capsys):
     other = get_model("mobilefacenet", embedding_size=24)
     with pytest.MonkeyPatch.context() as patch:
         warnings = []
-        patch.setattr("gluonface.model_zoo._weights.logger.warning", lambda *a: warnings.append(a))
+        patch.setattr("gluonface.weights.load.logger.warning", lambda *a: warnings.append(a))
         load_weights(other, out)
     assert "was made for" in warnings[0][0]
 

@@ -11,10 +11,10 @@ from deploy_nets import make_small
 from gluonface._compat import mx
 from gluonface.deploy import Embedder, choice, export_model
 from gluonface.deploy.export import trace
-from gluonface.deploy.params import split_params
 from gluonface.deploy.rewrite import rewrite
 from gluonface.errors import DataError, InputError, MissingExtraError
 from gluonface.model_zoo import get_model
+from gluonface.weights.mxnet_params import split_params
 
 NAMES = {"openvino": "OpenVINO", "onnxruntime": "onnxruntime", "mxnet": "MXNet"}
 

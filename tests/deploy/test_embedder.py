@@ -8,8 +8,9 @@ from deploy_nets import make_small, pixels, randomize
 from gluonface import get_model
 from gluonface._compat import mx
 from gluonface.deploy import Embedder, combine_views, export_model
-from gluonface.deploy.params import params_bytes, read_params
 from gluonface.errors import DataError, InputError, MissingExtraError
+from gluonface.weights import load_weights
+from gluonface.weights.mxnet_params import params_bytes, read_params
 
 # One network, other batch sizes: oneDNN may sum in another order.
 CLOSE = {"rtol": 0, "atol": 1e-6}
@@ -182,7 +183,8 @@ def test_flat_batch_norm_does_not_crash(tmp_path):
 import numpy as np
 from gluonface._compat import mx
 from gluonface.deploy import Embedder
-from gluonface.deploy.params import params_bytes
+from gluonface.weights import load_weights
+from gluonface.weights.mxnet_params import params_bytes
 S = mx.sym
 def norm(x, name):
     return S.BatchNorm(x, fix_gamma=False, name=name)
@@ -234,7 +236,6 @@ def test_original_export_import_and_onnx_agree(shared, tmp_path):
 def test_imported_weights_agree(shared, tmp_path):
     """The same through our own MobileFaceNet."""
     pytest.importorskip("onnxruntime", reason="needs the extra: pip install gluonface[onnx]")
-    from gluonface import model_zoo
     from gluonface.data import VerificationPack
 
     original = shared / "data/insightface-mobilefacenet/model"
@@ -243,7 +244,7 @@ def test_imported_weights_agree(shared, tmp_path):
     )[:8]
     expected = Embedder.load(original).embed(images)
     net = get_model("mobilefacenet")
-    model_zoo.load_weights(net, original)
+    load_weights(net, original)
     net.save_parameters(str(tmp_path / "imported.params"))
     files = export_model(net, tmp_path / "ours", onnx=True)
     for source in (

@@ -7,8 +7,8 @@ from deploy_nets import pixels
 from gluonface._compat import mx
 from gluonface.deploy.engines import SymbolEngine
 from gluonface.deploy.export import trace
-from gluonface.deploy.params import split_params
 from gluonface.deploy.rewrite import rewrite
+from gluonface.weights.mxnet_params import split_params
 
 S = mx.sym
 

@@ -6,9 +6,10 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.errors import DataError, InputError
-from gluonface.model_zoo import get_model, load_weights
-from gluonface.model_zoo._safetensors_file import read_safetensors
-from gluonface.model_zoo._torch_file import read_torch
+from gluonface.model_zoo import get_model
+from gluonface.weights import load_weights
+from gluonface.weights.safetensors import read_safetensors
+from gluonface.weights.torch_pickle import read_torch
 
 ARRAYS = {
     "a.weight": np.arange(24, dtype="f4").reshape(2, 3, 4),

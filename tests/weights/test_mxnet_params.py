@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gluonface._compat import mx
-from gluonface.deploy.params import params_bytes, read_params, split_params
 from gluonface.errors import DataError, InputError
+from gluonface.weights.mxnet_params import params_bytes, read_params, split_params
 
 ARRAYS = {
     "arg:weight": np.arange(24, dtype=np.float32).reshape(2, 3, 4),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gluonface._compat import mx
-from gluonface.model_zoo import BACKBONES, load_weights
+from gluonface.model_zoo import BACKBONES
 from gluonface.model_zoo.iresnet import IResNet
+from gluonface.weights import load_weights
 
 onnx = pytest.importorskip("onnx", reason="needs the extra gluonface[onnx]")
 

@@ -10,7 +10,7 @@ import re
 from ..errors import DataError, InputError
 from ..files import require_content
 from .card import read_card
-from .params import epoch_file
+from .mxnet_params import epoch_file
 
 __all__ = ["Source", "find_source", "load_net", "read_prefix"]
 
@@ -204,7 +204,7 @@ def load_net(source):
     """
     from .. import model_zoo
     from .._compat import mx
-    from ..model_zoo._weights import source_embedding_size, source_pixels
+    from .load import load_weights, source_embedding_size, source_pixels
 
     if source.params is None:
         mx.random.seed(0)  # the same random weights every time
@@ -216,7 +216,7 @@ def load_net(source):
     if "embedding_size" not in options:
         options["embedding_size"] = source_embedding_size(source.params)
     net = model_zoo.get_model(source.name, **options)
-    model_zoo.load_weights(net, source.params)
+    load_weights(net, source.params)
     return net
 
 
@@ -230,7 +230,7 @@ def read_prefix(source):
     arrays : dict of str to numpy.ndarray
     """
     from .._compat import mx
-    from .params import read_params
+    from .mxnet_params import read_params
 
     try:
         symbol = mx.sym.load_json(source.path.read_text(encoding="utf-8"))

@@ -14,12 +14,12 @@ import numpy as np
 from .._compat import mx
 from ..errors import DataError, InputError
 from ..files import require_content, sha256
-from ._graph import read_graph
-from ._onnx_file import fold, read_onnx
-from ._safetensors_file import read_safetensors
-from ._torch_file import read_torch
-from ._torch_names import SCALE as TORCH_SCALE
-from ._torch_names import renamed
+from .layers import read_graph
+from .names.arcface_torch import SCALE as TORCH_SCALE
+from .names.arcface_torch import renamed
+from .onnx_file import fold, read_onnx
+from .safetensors import read_safetensors
+from .torch_pickle import read_torch
 
 __all__ = ["find_checkpoint", "load_weights", "source_embedding_size", "source_pixels"]
 
@@ -58,7 +58,7 @@ def find_checkpoint(source):
     InputError
         If nothing is there, or more than one thing could be meant.
     """
-    from ..deploy.params import epoch_file
+    from .mxnet_params import epoch_file
 
     if not str(source).strip():
         raise InputError(f"no source is named; expected {EXPECTED}")
@@ -131,7 +131,7 @@ def _read(source):
 
 def _reader(path):
     """Return the function that reads a file of weights that has no graph in it."""
-    from ..deploy.params import read_params
+    from .mxnet_params import read_params
 
     if path.suffix == ".safetensors":
         return read_safetensors
@@ -169,7 +169,7 @@ def source_pixels(source):
     if path.suffix == ONNX:
         graph = _read(source)[1]
         return {"mean": graph.mean, "scale": graph.scale}, graph.inside
-    from ..deploy.card import read_card
+    from .card import read_card
 
     card = read_card(path.with_suffix(".json")) or {}
     return {key: card[key] for key in ("mean", "scale") if _is_number(card.get(key))}, True

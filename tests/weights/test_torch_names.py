@@ -6,7 +6,8 @@ from reference import torch_networks
 
 from gluonface._compat import mx
 from gluonface.errors import DataError, InputError
-from gluonface.model_zoo import BACKBONES, _weights, get_model, load_weights
+from gluonface.model_zoo import BACKBONES, get_model
+from gluonface.weights import load, load_weights
 
 # A network of each way to name things; the others, of the same families, are slow.
 QUICK = ("mobilefacenet_cbam", "mobilenetv3", "ghostnet", "mixfacenet_xs", "rexnetv1_x1.0")
@@ -17,7 +18,7 @@ def state(monkeypatch, tmp_path):
     """Return a dict that `load_weights` reads instead of a file, and the file's name."""
     content, path = {}, tmp_path / "a.pth"
     path.write_bytes(b"read_torch is replaced")
-    monkeypatch.setattr(_weights, "read_torch", lambda _: dict(content))
+    monkeypatch.setattr(load, "read_torch", lambda _: dict(content))
     return content, path
 
 
@@ -68,7 +69,7 @@ def test_old_ir_without_an_affine_last_norm(state):
 
 def test_each_network_of_a_family_has_its_names():
     """Every tensor of ours is named by some rule, once, in all sizes of a family."""
-    from gluonface.model_zoo._torch_names import FAMILIES
+    from gluonface.weights.names.arcface_torch import FAMILIES
 
     named = 0
     for name in BACKBONES.list():

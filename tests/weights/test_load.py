@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from gluonface._compat import mx
-from gluonface.deploy.params import params_bytes
 from gluonface.errors import DataError, InputError
-from gluonface.model_zoo import get_model, load_weights
-from gluonface.model_zoo._weights import find_checkpoint, source_embedding_size
+from gluonface.model_zoo import get_model
+from gluonface.weights import load_weights
+from gluonface.weights.load import find_checkpoint, source_embedding_size
+from gluonface.weights.mxnet_params import params_bytes
 
 SIZE = 16
 

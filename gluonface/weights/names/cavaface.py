@@ -5,8 +5,8 @@ of their modules make up one of ours, ours comes as (name, part). A module that 
 does no harm.
 """
 
-from ..nn import SE, Chain
-from .efficientnet import NETWORKS
+from ...model_zoo.efficientnet import NETWORKS
+from ...nn import SE, Chain
 
 __all__ = ["FAMILIES"]
 

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from ..errors import DataError, InputError
-from ._torch_file import bare
+from .torch_pickle import bare
 
 __all__ = ["read_safetensors"]
 

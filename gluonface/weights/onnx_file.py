@@ -1,4 +1,4 @@
-"""Read ONNX files of recognition networks as MXNet's nodes, which `_graph` knows.
+"""Read ONNX files of recognition networks as MXNet's nodes, which `layers` knows.
 
 InsightFace's ``w600k_r50.onnx`` and ``glintr100.onnx`` and the like, exported from PyTorch, most
 with every BatchNorm that follows a convolution folded into it; and files of MXNet's exporter. They

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..errors import DataError, InputError
-from . import _cavaface_names
+from ...errors import DataError, InputError
+from . import cavaface
 
 __all__ = ["SCALE", "renamed"]
 
@@ -69,7 +69,7 @@ FAMILIES = {
     "IResNet": _iresnet,
     "VisionTransformer": _vit,
     "mbf": _mbf,
-    **_cavaface_names.FAMILIES,
+    **cavaface.FAMILIES,
 }
 
 

@@ -8,8 +8,9 @@ from onnx_files import array, matches, narrow, onnx, replace, rewritten
 
 from gluonface._compat import mx
 from gluonface.errors import DataError, InputError
-from gluonface.model_zoo import get_model, load_weights
-from gluonface.model_zoo._weights import source_embedding_size, source_pixels
+from gluonface.model_zoo import get_model
+from gluonface.weights import load_weights
+from gluonface.weights.load import source_embedding_size, source_pixels
 
 
 def test_our_own_export(exported, tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from onnx_files import array, matches, narrow, onnx, replace, rewritten
 
 from gluonface.errors import DataError
-from gluonface.model_zoo import load_weights
-from gluonface.model_zoo._weights import source_pixels
+from gluonface.weights import load_weights
+from gluonface.weights.load import source_pixels
 
 
 def const(model, name, value):

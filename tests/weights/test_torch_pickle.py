@@ -16,9 +16,10 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.errors import DataError, InputError
-from gluonface.model_zoo import BACKBONES, get_model, load_weights
-from gluonface.model_zoo._torch_file import read_torch
+from gluonface.model_zoo import BACKBONES, get_model
 from gluonface.model_zoo.iresnet import IResNet
+from gluonface.weights import load_weights
+from gluonface.weights.torch_pickle import read_torch
 
 STORAGES = {"f4": "FloatStorage", "f2": "HalfStorage", "f8": "DoubleStorage", "i8": "LongStorage"}
 

@@ -8,9 +8,9 @@ from deploy_nets import make_small, pixels, randomize
 from gluonface import get_model
 from gluonface._compat import mx
 from gluonface.deploy import Embedder, export_model
-from gluonface.deploy.params import params_bytes, read_params
-from gluonface.deploy.sources import find_source
 from gluonface.errors import DataError, InputError
+from gluonface.weights.mxnet_params import params_bytes, read_params
+from gluonface.weights.source import find_source
 
 
 @pytest.fixture

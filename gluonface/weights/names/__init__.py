@@ -1,0 +1,1 @@
+"""The names that other toolkits give the tensors of our backbones, one file per toolkit."""
