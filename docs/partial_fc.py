@@ -30,7 +30,7 @@ SIZES = (
 
 def plan_rows():
     """Return the header and the rows of the table of predicted sizes."""
-    from gluonface.parallel.plan import plan_head
+    from gluonface.head.memory_estimate import plan_head
 
     sizes = ("stored, GiB", "in a step, GiB", "memory, GiB", "sent, MiB")
     rows = [("set", "classes", "ranks", "images", "rate", *sizes)]
@@ -152,7 +152,7 @@ def draw(path):
 
 def measured_rows(paths):
     """Return the header and the rows of the table of predicted and measured sizes."""
-    from gluonface.parallel.plan import plan_head
+    from gluonface.head.memory_estimate import plan_head
 
     sizes = ("predicted, GiB", "measured, GiB", "off by, %", "sent, KiB: predicted, counted")
     rows = [("centres", "classes", "D", "rate", "optimizer", *sizes)]

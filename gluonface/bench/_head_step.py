@@ -57,9 +57,10 @@ def measure_step(
     import numpy as np
 
     from .._compat import mx
+    from ..head import PartialFC
+    from ..head.memory_estimate import plan_head
     from ..loss import get_loss
-    from ..parallel import Horovod, Local, PartialFC
-    from ..parallel.plan import plan_head
+    from ..parallel import Horovod, Local
 
     for name, value in (("batch size", batch_size), ("number of steps", steps)):
         if value < 1:
@@ -170,7 +171,7 @@ def _updater(mx, head, optimizer):
 
 def _products(mx, comm, total, size, sampled):
     """Return the seconds of the three matrix products of a step, on all ranks at a time."""
-    from ..parallel._operators import dense, dense_gradients
+    from ..head.array_operations import dense, dense_gradients
 
     x, w = mx.nd.ones((total, size)), mx.nd.ones((sampled, size))
     grad, out = mx.nd.ones((total, sampled)), mx.nd.empty((sampled, size))

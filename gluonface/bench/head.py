@@ -89,8 +89,8 @@ def measure(losses, batch_size=128, embedding_size=512, classes=50_000, repeats=
     import numpy as np
 
     from .._compat import mx
+    from ..head import PartialFC
     from ..loss import get_loss
-    from ..parallel import PartialFC
 
     for name, value in (
         ("batch size", batch_size),
@@ -178,7 +178,7 @@ def run(args):
 
 
 def _plan(args):
-    from ..parallel.plan import plan_head
+    from ..head.memory_estimate import plan_head
     from ._head_step import report_plan
 
     try:

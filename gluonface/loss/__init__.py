@@ -1,7 +1,7 @@
 """Margin losses: formulas on cosines, chosen by name.
 
 A margin (`get_loss`) holds no weight. It becomes a loss in one of two ways, by the same formula:
-`gluonface.parallel.PartialFC` owns the class centres and runs it on one or many processes;
+`gluonface.head.PartialFC` owns the class centres and runs it on one or many processes;
 `MarginSoftmaxLoss` is an ordinary Gluon block from cosines and labels to losses.
 
 Importing this package does not import MXNet.

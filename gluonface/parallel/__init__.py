@@ -1,7 +1,7 @@
-"""All that knows there is more than one process.
+"""More than one process: communicators, agreement between ranks, liveness, launching.
 
-`PartialFC` is the classifier around a margin; a communicator (`Local` by default, `Horovod`)
-is what it exchanges arrays through. Horovod is imported when a `Horovod` is made, not before.
+A communicator (`Local` by default, `Horovod`) is what ranks exchange arrays through. Horovod is
+imported when a `Horovod` is made, not before. `PartialFC` is defined in `gluonface.head`.
 """
 
 import importlib
@@ -9,9 +9,9 @@ import importlib
 # Resolved on first use: `gluonface.parallel.launch` must not import MXNet, whose thread count
 # would then be settled before there are any ranks to share the cores.
 _LAZY = {
-    "Horovod": "communicator",
-    "Local": "communicator",
-    "PartialFC": "partial_fc",
+    "Horovod": "gluonface.parallel.communicator",
+    "Local": "gluonface.parallel.communicator",
+    "PartialFC": "gluonface.head.partial_fc",
 }
 
 __all__ = ["Horovod", "Local", "PartialFC"]
@@ -19,5 +19,5 @@ __all__ = ["Horovod", "Local", "PartialFC"]
 
 def __getattr__(name):
     if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

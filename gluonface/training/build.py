@@ -6,7 +6,7 @@ import pathlib
 
 from .._compat import mx
 from ..errors import InputError
-from .agreement import together
+from ..parallel.agreement import together
 from .config import config_to_dict
 from .devices import contexts
 from .heads import build_head, start_centers

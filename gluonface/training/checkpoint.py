@@ -26,8 +26,8 @@ import shutil
 import numpy as np
 
 from ..errors import DataError, TrainingError
+from ..parallel.agreement import exchange, together
 from . import _format1
-from .agreement import exchange, together
 from .config import config_to_dict
 from .head_files import (
     FORMAT,

@@ -24,7 +24,7 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
     folder : pathlib.Path, optional
         The run folder.
     """
-    from ..parallel import PartialFC
+    from ..head import PartialFC
 
     options = config.head
     path = options.centers_path
@@ -89,7 +89,7 @@ def _has_centers(source):
 
 def _say_memory(config, margin, num_classes, embedding_size, ranks):
     """Log what the head of a rank will take."""
-    from ..parallel.plan import plan_head
+    from ..head.memory_estimate import plan_head
 
     plan = plan_head(
         num_classes,

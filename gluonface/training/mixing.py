@@ -19,7 +19,7 @@ def head_losses(head, embedding, batch):
 
     Parameters
     ----------
-    head : gluonface.parallel.PartialFC
+    head : gluonface.head.PartialFC
         Or anything called as ``head(embedding, labels)``.
     embedding : NDArray (B, D)
     batch : gluonface.data.Batch

@@ -7,13 +7,13 @@ import sys
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, TrainingError
+from ..parallel.agreement import together
 from ..parallel.communicator import agree
+from ..parallel.liveness import RollCall
 from . import callbacks as watch
-from .agreement import together
 from .build import build, without_init
 from .checkpoint import Checkpoints, load_state
 from .devices import communicator
-from .roll_call import RollCall
 from .run_folder import RunFolder
 
 __all__ = ["export", "train"]

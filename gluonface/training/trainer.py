@@ -54,7 +54,7 @@ class Trainer:
     ----------
     net : mx.gluon.HybridBlock
         (N,3,112,112) RGB 0..255 -> (N,D), initialised on every context of `ctx`.
-    head : gluonface.parallel.PartialFC
+    head : gluonface.head.PartialFC
         On the first context.
     loader : gluonface.data.Loader
         Batches of this process.

@@ -2,16 +2,12 @@
 
 import csv
 import json
-import pathlib
-import sys
 
 import pytest
+import training_fixtures
 import yaml
 
 from gluonface.cli import main
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "training"))
-import training_fixtures
 
 noise_set, tiny = training_fixtures.noise_set, training_fixtures.tiny
 

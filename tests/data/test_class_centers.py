@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_clean import plant
+from planted_noise import plant
 
 from gluonface.data import class_centers
 from gluonface.errors import DataError, InputError

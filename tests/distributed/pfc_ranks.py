@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "parallel"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "head"))
 from pfc_cases import chain, first, ranks_of
 
 from gluonface.parallel import Horovod

@@ -1,15 +1,10 @@
 """MobileFaceNet on the synthetic faces: two processes reach the loss curve of one."""
 
-import pathlib
-import sys
-
 import numpy as np
 import pytest
+from runs import finish, losses
 
 from gluonface.data import synthesize
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from runs import finish, losses
 
 pytestmark = pytest.mark.slow
 SETTINGS = (

@@ -3,18 +3,16 @@
 import json
 import pathlib
 import re
-import sys
 import time
 
 import numpy as np
 import pytest
+import training_fixtures
+from runs import SAMPLED, assert_close, finish, launch, losses, stored
 
 from gluonface.data import RecordWriter, images
 
 HERE = pathlib.Path(__file__).parent
-sys.path += [str(HERE), str(HERE.parent / "training")]
-import training_fixtures  # noqa: E402
-from runs import SAMPLED, assert_close, finish, launch, losses, stored  # noqa: E402
 
 pytestmark = pytest.mark.slow
 noise_set = training_fixtures.noise_set

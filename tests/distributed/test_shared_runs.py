@@ -8,12 +8,11 @@ import sys
 
 import numpy as np
 import pytest
+import training_fixtures
+from runs import SAMPLED, assert_close, finish, launch, losses, stored
+from two_processes import launch as launch_any
 
 HERE = pathlib.Path(__file__).parent
-sys.path += [str(HERE), str(HERE.parent / "training")]
-import training_fixtures  # noqa: E402
-from runs import SAMPLED, assert_close, finish, launch, losses, stored  # noqa: E402
-from two_processes import launch as launch_any  # noqa: E402
 
 pytestmark = pytest.mark.slow
 noise_set, tiny = training_fixtures.noise_set, training_fixtures.tiny

@@ -9,8 +9,6 @@ import sys
 import time
 
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 from two_processes import launch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -1,18 +1,16 @@
 """Two real processes give what one gives, through Horovod over Gloo."""
 
 import pathlib
-import sys
 
+import head_cases
 import numpy as np
 import pytest
 from two_processes import run_in_two
 
+from gluonface.parallel import Local
+
 HERE = pathlib.Path(__file__).parent
 REFERENCE = HERE.resolve().parents[2] / "shared/reference/losses"
-sys.path.insert(0, str(HERE))
-import head_cases  # noqa: E402  (not a package: it is imported by the launched script as well)
-
-from gluonface.parallel import Local  # noqa: E402
 
 
 def close(got, want, rtol=2e-5):

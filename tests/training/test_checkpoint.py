@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_trainer import Watch, make
+from trainers import Watch, make
 
 from gluonface._compat import mx
 from gluonface.errors import DataError, TrainingError

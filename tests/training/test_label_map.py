@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_trainer import make
+from trainers import make
 
 from gluonface.cli import main
 from gluonface.errors import InputError

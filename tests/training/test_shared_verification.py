@@ -1,11 +1,10 @@
 """Verification by several ranks, each a thread: shares of a pack, one result."""
 
-import pathlib
-import sys
 import types
 
 import numpy as np
 import pytest
+from simulated_ranks import on_ranks
 
 from gluonface import get_model
 from gluonface._compat import mx
@@ -14,9 +13,6 @@ from gluonface.errors import DataError, TrainingError
 from gluonface.parallel import Local
 from gluonface.training.callbacks import Verification
 from gluonface.training.callbacks.verification import Share
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "parallel"))
-from simulated_ranks import on_ranks
 
 
 @pytest.fixture(scope="module")

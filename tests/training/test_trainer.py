@@ -5,53 +5,16 @@ import pathlib
 
 import numpy as np
 import pytest
+from trainers import Watch, make
 
 from gluonface._compat import mx
 from gluonface.errors import InputError, TrainingError
-from gluonface.training.build import build
 from gluonface.training.callbacks import NanGuard, SaveCheckpoints
 from gluonface.training.checkpoint import Checkpoints, load_state
-from gluonface.training.config import config_from_dict
 from gluonface.training.devices import contexts
 from gluonface.training.precision import LossScale, _cpu_has_bfloat16
 from gluonface.training.trainer import EVENTS
 from gluonface.training.updates import Updates
-
-
-def make(noise_set, callbacks=(), **sections):
-    settings = {
-        "model": {"name": "tiny"},
-        "loss": {"name": "arcface", "margin": 0.3, "scale": 16.0},
-        "data": {"path": noise_set.data, "batch_size": 8},
-        "optimizer": {"name": "adam", "lr": 0.01},
-        "train": {"steps": 8},
-        "log": {"every": 2},
-    }
-    for name, values in sections.items():
-        settings[name] = {**settings.get(name, {}), **values}
-    trainer = build(config_from_dict(settings))
-    trainer.callbacks.extend(callbacks)
-    return trainer
-
-
-class Watch:
-    """Write down every event and the losses."""
-
-    def __init__(self, stop_at=None):
-        self.events, self.losses, self.stop_at = [], [], stop_at
-
-    def __getattr__(self, name):
-        if name not in EVENTS:
-            raise AttributeError(name)
-
-        def handler(trainer):
-            self.events.append(name)
-            if name == "result":
-                self.losses.append(trainer.last_result.loss)
-            if name == "step_end" and trainer.progress.step == self.stop_at:
-                trainer.request_stop("enough")
-
-        return handler
 
 
 def test_events_in_order(tiny, noise_set):

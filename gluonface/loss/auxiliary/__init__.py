@@ -8,7 +8,7 @@ Three kinds, named by what they take:
 ``losses``
     The head's losses per sample, which they replace: focal, OHEM.
 ``logits``
-    Logits and labels: label smoothing. `gluonface.parallel.PartialFC` has it built in, since the
+    Logits and labels: label smoothing. `gluonface.head.PartialFC` has it built in, since the
     logits of a sharded head never meet.
 
 In a recipe: ``loss: [arcface, {center: 0.01}]``. Importing this package does not import MXNet.

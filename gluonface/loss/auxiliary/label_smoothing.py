@@ -29,7 +29,7 @@ class LabelSmoothing(Auxiliary):
 
     Notes
     -----
-    `gluonface.parallel.PartialFC` and `gluonface.loss.MarginSoftmaxLoss` take the same smoothing
+    `gluonface.head.PartialFC` and `gluonface.loss.MarginSoftmaxLoss` take the same smoothing
     as ``label_smoothing=`` and give the same losses; a sharded head has to do it itself, since no
     process sees all logits. In a recipe ``auxiliary: {label_smoothing: 0.1}`` sets
     ``head.label_smoothing``. This class is for logits of your own.

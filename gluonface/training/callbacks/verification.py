@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..._compat import mx
-from ..agreement import together
+from ...parallel.agreement import together
 
 __all__ = ["LiveEngine", "Share", "Verification"]
 

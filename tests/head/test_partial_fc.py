@@ -9,8 +9,9 @@ from reference import partial_fc as twin
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
+from gluonface.head import custom_function
 from gluonface.loss import Margin, get_loss
-from gluonface.parallel import Local, PartialFC, _tape
+from gluonface.parallel import Local, PartialFC
 
 nd = mx.nd
 
@@ -148,16 +149,16 @@ def test_outside_of_recording_it_only_computes_and_keeps_nothing():
     head = head_of()
     gc.collect()
     nd.waitall()
-    before = set(_tape._alive)  # MXNet may let go of other tests' at any time
+    before = set(custom_function._alive)  # MXNet may let go of other tests' at any time
     with mx.autograd.record():
         want = head(x, labels)
-    kept = set(_tape._alive) - before
+    kept = set(custom_function._alive) - before
     assert len(kept) == 1
     np.testing.assert_array_equal(head(x, labels).asnumpy(), want.asnumpy())
     del want
     gc.collect()
     nd.waitall()
-    assert not kept & set(_tape._alive)
+    assert not kept & set(custom_function._alive)
 
 
 def test_a_second_backward_is_an_error_and_no_abort():

@@ -4,46 +4,17 @@ import numpy as np
 import pytest
 from pfc_cases import gradient
 from reference import arcface, partial_fc_rows
+from sampled_cases import CLASSES, SIZE, backward, batch, close, head_of
 from simulated_ranks import on_ranks
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
-from gluonface.loss import LOSSES, get_loss
-from gluonface.parallel import PartialFC, _operators, _row_rules, _rows
-from gluonface.parallel._row_store import DeviceStore, make_store
+from gluonface.head import array_operations, class_centers, row_optimizers
+from gluonface.head.storage import DeviceStore, make_store
+from gluonface.loss import LOSSES
+from gluonface.parallel import PartialFC
 
 nd = mx.nd
-CLASSES, SIZE = 40, 8
-
-
-def batch(n=6, seed=0, classes=CLASSES):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(n, SIZE)).astype("f"), rng.integers(0, classes, n)
-
-
-def head_of(loss="arcface", classes=CLASSES, **kwargs):
-    head = PartialFC(get_loss(loss), classes, SIZE, **{"sample_rate": 0.3, **kwargs})
-    k = head.margin.subcenters
-    if head.rows is None or head.rows.rule is None:
-        weight = np.random.default_rng(9).normal(size=(classes, SIZE * k)).astype("f")
-        head.load_rows("weight", 0, weight)
-    return head
-
-
-def backward(head, x, labels, share=None, **kwargs):
-    """Run forward and backward; return losses and embedding gradients."""
-    x = nd.array(x)
-    x.attach_grad()
-    with mx.autograd.record():
-        loss = head(x, labels, **kwargs)
-        total = loss.sum() * (share or 1.0 / len(labels))
-    total.backward()
-    return loss.asnumpy(), x.grad.asnumpy()
-
-
-def close(got, want, rtol):
-    want = np.asarray(want)
-    np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol * np.abs(want).max(initial=0))
 
 
 @pytest.fixture(params=["host", "device", "disk"])
@@ -51,7 +22,9 @@ def store(request, monkeypatch, tmp_path):
     """Run a test with rows in NumPy arrays, in NDArrays as on a GPU, and in files."""
     if request.param == "device":
         monkeypatch.setattr(
-            _rows, "make_store", lambda place, ctx, classes, *rest: DeviceStore(classes, ctx)
+            class_centers,
+            "make_store",
+            lambda place, ctx, classes, *rest: DeviceStore(classes, ctx),
         )
     if request.param == "disk":
         return {"centers": "disk", "centers_path": tmp_path}
@@ -60,11 +33,12 @@ def store(request, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("rule", "mode"),
-    [(rule, mode) for rule in ("sgd", "nag") for mode in _row_rules.MODES] + [("adamw", "frozen")],
+    [(rule, mode) for rule in ("sgd", "nag") for mode in row_optimizers.MODES]
+    + [("adamw", "frozen")],
 )
 def test_updates_of_sampled_rows_against_the_twin(rule, mode, store, monkeypatch):
     monkeypatch.setattr(
-        _row_rules.Missed, "LENGTH", 4
+        row_optimizers.Missed, "LENGTH", 4
     )  # all rows are brought up to date on the way
     rng = np.random.default_rng(1)
     head = head_of(momentum_mode=mode, **store)
@@ -185,7 +159,7 @@ def test_chunks_do_not_change_the_step(name, smoothing):
 def test_rows_at_a_time_do_not_change_the_step(name, monkeypatch):
     options = {"filter_above": None if name == "circleloss" else 0.3, "sample_rate": 0.5}
     want, _ = by_ranks((6, 3), name, **options)
-    monkeypatch.setattr(_operators, "CACHED", 2 * CLASSES)  # two rows, and one of sub-centres
+    monkeypatch.setattr(array_operations, "CACHED", 2 * CLASSES)  # two rows, and one of sub-centres
     got, _ = by_ranks((6, 3), name, **options)
     for key in want:
         close(got[key], want[key], 1e-5)
@@ -284,7 +258,7 @@ def test_a_skipped_step_leaves_no_trace(name):
         np.testing.assert_array_equal(a[key], b[key])
 
 
-@pytest.mark.parametrize("mode", _row_rules.MODES)
+@pytest.mark.parametrize("mode", row_optimizers.MODES)
 def test_stored_and_loaded_on_other_ranks_it_goes_on_the_same(mode):
     def part(comm, steps, stored):
         """Train some steps from what `part` returned on however many ranks."""
@@ -363,7 +337,7 @@ def test_ranks_of_unlike_configuration_are_told_so_on_every_rank():
 
 
 def test_disk_leaves_nothing_behind_and_equals_memory(tmp_path, monkeypatch):
-    from gluonface.parallel._disk_store import DiskStore
+    from gluonface.head.storage.disk import DiskStore
 
     monkeypatch.setattr(DiskStore, "BUDGET", 1)  # let go of the pages at every chance
     results = []

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .._compat import mx
-from ._operators import host, shared
-from .centers import BLOCK
+from ..._compat import mx
+from ..array_operations import host, shared
+from ..initial_centers import BLOCK
 
 __all__ = ["HostStore"]
 

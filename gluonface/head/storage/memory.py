@@ -1,22 +1,11 @@
-"""Where the rows of the class centres and of their momentum live: host memory, disk, or a GPU."""
+"""Storage of class centres and optimizer state in the memory of a GPU."""
 
-from .._compat import mx
-from ._disk_store import DiskStore
-from ._host_store import HostStore
+from ..._compat import mx
+from .host import HostStore
 
-__all__ = ["PLACES", "DeviceStore", "make_store"]
+__all__ = ["DeviceStore"]
 
 nd = mx.nd
-PLACES = ("memory", "host", "disk")
-
-
-def make_store(place, ctx, classes, path=None, label="head"):
-    """Return the store of a number of classes for one of `PLACES`."""
-    if place == "disk":
-        return DiskStore(classes, ctx, path, label)
-    if place == "memory" and ctx.device_type != "cpu":
-        return DeviceStore(classes, ctx)
-    return HostStore(classes, ctx)
 
 
 class DeviceStore:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gluonface._compat import mx
-from gluonface.parallel import _operators as ops
+from gluonface.head import array_operations as ops
 
 nd = mx.nd
 SHAPES = [(1, 1, 1), (2, 3, 5), (16, 128, 300), (33, 64, 7001)]

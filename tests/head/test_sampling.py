@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from gluonface.parallel import sampling
-from gluonface.parallel.sampling import BLOCK, HashDraws, exact_sample, hash_keys, hash_sample
+from gluonface.head import sampling
+from gluonface.head.sampling import BLOCK, HashDraws, exact_sample, hash_keys, hash_sample
 
 NONE = np.array([], np.int64)
 KEYS = [1571136594, 283933389, 2472023906, 4197935291]

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from gluonface.errors import InputError
+from gluonface.head.memory_estimate import MAPPED, PROCESS, plan_head
 from gluonface.parallel import PartialFC
-from gluonface.parallel.plan import MAPPED, PROCESS, plan_head
 
 
 def test_sizes_by_hand():

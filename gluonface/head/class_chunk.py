@@ -7,8 +7,8 @@ rest, three with the filter, k + 2 with k centres for each class.
 import numpy as np
 
 from .._compat import mx
-from . import _slopes
-from ._operators import (
+from . import margin_gradients
+from .array_operations import (
     add_at,
     class_max,
     dense,
@@ -209,7 +209,7 @@ class Part:
     def _others(self, cosine, known):
         """Make of the cosines the logits by the margin, and keep their slopes."""
         margin, step, total = self.margin, self.step, cosine.shape[0]
-        self.slopes = _slopes.others(
+        self.slopes = margin_gradients.others(
             margin,
             cosine,
             step.strength,
@@ -227,7 +227,9 @@ class Part:
         if self.class_margin is not None:
             inputs["class_margin"] = nd.take(self.class_margin, self.columns)
             wanted = ("class_margin",)
-        margined, slopes = _slopes.target(self.margin, cosine, step.strength, inputs, wanted)
+        margined, slopes = margin_gradients.target(
+            self.margin, cosine, step.strength, inputs, wanted
+        )
         self.slope, self.margin_slope = [*slopes, None][:2]
         return margined
 

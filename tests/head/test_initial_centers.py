@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gluonface.parallel.centers import BLOCK, initial_centers, shard_range
+from gluonface.head.initial_centers import BLOCK, initial_centers, shard_range
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4, 8, 64])

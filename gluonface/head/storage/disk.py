@@ -8,9 +8,9 @@ import weakref
 
 import numpy as np
 
-from ..errors import InputError
-from ._host_store import HostStore
-from .plan import MAPPED
+from ...errors import InputError
+from ..memory_estimate import MAPPED
+from .host import HostStore
 
 __all__ = ["DiskStore"]
 

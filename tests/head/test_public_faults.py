@@ -31,12 +31,13 @@ slip of the pen in a launch script).
 
 import numpy as np
 import pytest
+from sampled_cases import CLASSES, SIZE, backward, batch, close, head_of
 from simulated_ranks import on_ranks
-from test_sampled import CLASSES, SIZE, backward, batch, close, head_of
 
 from gluonface._compat import mx
+from gluonface.head import class_centers
 from gluonface.loss import LOSSES
-from gluonface.parallel import PartialFC, _rows
+from gluonface.parallel import PartialFC
 
 nd = mx.nd
 
@@ -96,7 +97,9 @@ def test_ranks_have_centres_and_samples_of_their_own():
 
 def test_ids_above_2_to_the_24_stay_apart(monkeypatch):
     classes = 2**24 + 3
-    monkeypatch.setattr(_rows, "initial_centers", lambda a, b, *rest: np.ones((b - a, 1), "f"))
+    monkeypatch.setattr(
+        class_centers, "initial_centers", lambda a, b, *rest: np.ones((b - a, 1), "f")
+    )
     head = PartialFC("cosface", classes, 1, sample_rate=1e-6)
     head.load_rows("weight", 2**24, np.array([[1.0], [-1.0], [1.0]], "f"))
     labels = np.array([2**24, 2**24 + 1])

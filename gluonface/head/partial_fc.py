@@ -18,17 +18,17 @@ from ..errors import InputError
 from ..loss import Margin, get_loss
 from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
-from ._head_state import HeadState
-from ._head_update import HeadUpdate
-from ._operators import untracked
-from ._part import Shard, give
-from ._row_rules import MODES
-from ._row_store import PLACES
-from ._rows import SampledRows
-from ._softmax import ShardedSoftmax, gather_labels
-from .centers import BLOCK, initial_centers, shard_range
-from .communicator import Local, agree
+from ..parallel.communicator import Local, agree
+from .array_operations import untracked
+from .class_centers import SampledRows
+from .class_chunk import Shard, give
+from .head_state import HeadState
+from .head_update import HeadUpdate
+from .initial_centers import BLOCK, initial_centers, shard_range
+from .row_optimizers import MODES
 from .sampling import SAMPLERS
+from .sharded_softmax import ShardedSoftmax, gather_labels
+from .storage import PLACES
 
 __all__ = ["PartialFC"]
 

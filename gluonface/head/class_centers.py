@@ -7,12 +7,12 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
-from ._part import Shard
-from ._row_gradients import RowGradients
-from ._row_rules import Missed, check_mode, make_rule
-from ._row_store import make_store
-from .centers import initial_centers
+from .class_chunk import Shard
+from .initial_centers import initial_centers
+from .row_gradients import RowGradients
+from .row_optimizers import Missed, check_mode, make_rule
 from .sampling import HashDraws, check_index, exact_sample
+from .storage import make_store
 
 __all__ = ["SampledRows"]
 

@@ -5,7 +5,7 @@ The step that uses them writes its backward by hand, so it needs each slope as a
 
 from .._compat import mx
 from ..loss._block import state_array
-from ._operators import on_host, pieces
+from .array_operations import on_host, pieces
 
 __all__ = ["class_penalty", "norm_terms", "others", "row_inputs", "target"]
 

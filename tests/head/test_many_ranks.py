@@ -1,17 +1,12 @@
 """Every loss on 1, 2 and 4 shards: the same losses, gradients and state."""
 
-import pathlib
-import sys
-
 import numpy as np
 import pytest
+from loss_paths import batch_of, close, head_of, states
 from simulated_ranks import on_ranks
 
 from gluonface._compat import mx
 from gluonface.loss import LOSSES, get_loss
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "loss"))
-from loss_paths import batch_of, close, head_of, states
 
 nd = mx.nd
 CLASSES = 11

@@ -12,10 +12,10 @@ import numpy as np
 
 from .._compat import mx
 from ..loss._block import log_sum
-from . import _slopes, _tape
-from ._operators import inverse_norms, on_host, pieces, write
-from ._part import NEVER, give
-from .communicator import Local
+from ..parallel.communicator import Local
+from . import custom_function, margin_gradients
+from .array_operations import inverse_norms, on_host, pieces, write
+from .class_chunk import NEVER, give
 
 __all__ = ["ShardedSoftmax", "gather_labels"]
 
@@ -91,7 +91,7 @@ class ShardedSoftmax:
         self.collect = collect
         self.given = [array is not None for array in inputs]
         present = [array for array in inputs if array is not None]
-        _tape.record([embedding, *present], loss, self._backward)
+        custom_function.record([embedding, *present], loss, self._backward)
         return loss
 
     def name(self, what):
@@ -197,11 +197,11 @@ class ShardedSoftmax:
 
     def inputs(self, names, total, norms):
         """Return the named inputs of the margin's formulas."""
-        return _slopes.row_inputs(self.margin, names, total, self.head.ctx, norms)
+        return margin_gradients.row_inputs(self.margin, names, total, self.head.ctx, norms)
 
     def _norm_terms(self, target_cosine, by_target):
         """Return the penalty on this rank's norms (B,), and keep the losses' slopes by them."""
-        penalty, self.norm_slope = _slopes.norm_terms(
+        penalty, self.norm_slope = margin_gradients.norm_terms(
             self.margin, self.strength, self.norm, target_cosine, by_target
         )
         return penalty
@@ -211,7 +211,7 @@ class ShardedSoftmax:
         head = self.head
         mean = head.class_margin_sum() / head.num_classes
         mean = self.comm.allreduce(mean, op="sum", name=self.name("class_margin"))
-        penalty, slope = _slopes.class_penalty(self.margin, self.strength, mean)
+        penalty, slope = margin_gradients.class_penalty(self.margin, self.strength, mean)
         self.class_slope = slope / head.num_classes
         return penalty
 
