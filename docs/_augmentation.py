@@ -1,6 +1,7 @@
 """Sections of the augmentations and samplers, from their registries, each with a picture.
 
-The pictures are of made-up faces (`gluonface.data.synthetic`), changed as the loader does it.
+The pictures are of made-up faces (`gluonface.data.synthetic`), changed as the loader does
+it.
 """
 
 import inspect
@@ -117,7 +118,7 @@ def draw_all(folder):
     """Draw a strip of faces for each augmentation; return the paths."""
     from gluonface.data import images
     from gluonface.data.augment import AUGMENTATIONS
-    from gluonface.data.synthetic import draw_face
+    from gluonface.data.synthetic.face_set import draw_face
 
     face, other = draw_face(3, 9, 0), draw_face(3, 4, 1)
     paths = []

@@ -41,7 +41,7 @@ def measure(stem, batch_size, workers, repeats):
     batch_size, workers, repeats : int
     """
     from ..data.loader import Loader
-    from ..data.records import RecordDataset
+    from ..data.recordio.dataset import RecordDataset
 
     plain, dataset = RecordDataset(f"{stem}.rec", cache=0), RecordDataset(f"{stem}.rec")
     loaders = [

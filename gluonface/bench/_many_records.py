@@ -19,7 +19,7 @@ def make(folder, count):
     """
     import numpy as np
 
-    from ..data.framing import HEADER, MAGIC
+    from ..data.recordio.record import HEADER, MAGIC
 
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def open_elsewhere(folder):
 
 
 def _open(folder):
-    from ..data.records import RecordDataset
+    from ..data.recordio.dataset import RecordDataset
 
     begin = time.perf_counter()
     dataset = RecordDataset(folder)

@@ -88,7 +88,7 @@ def make_records(folder, count):
     import numpy as np
 
     from ..data import images
-    from ..data.record_writer import RecordWriter
+    from ..data.recordio.writer import RecordWriter
 
     random = np.random.Generator(np.random.PCG64(0))
     made = []
@@ -105,7 +105,7 @@ def _readers(args, data):
     """Measure what reads and decodes; return what goes into the file of --json."""
     from .._compat import cv2, mx
     from ..data.loader import Loader
-    from ..data.records import RecordDataset
+    from ..data.recordio.dataset import RecordDataset
 
     dataset = RecordDataset(data)
     count = min(len(dataset), args.images)
@@ -154,7 +154,7 @@ def _readers(args, data):
 def _augmented(args, data, folder):
     """Measure loading with flip and colour jitter beside MXNet's iterator and DataLoader."""
     from .._compat import usable_cores
-    from ..data.records import RecordDataset
+    from ..data.recordio.dataset import RecordDataset
     from . import _augmented as contest
 
     dataset = RecordDataset(data)

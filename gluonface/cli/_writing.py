@@ -6,7 +6,7 @@ __all__ = ["add_writing_options", "check_outputs", "notes_folder", "report", "wr
 
 
 def add_writing_options(parser):
-    """Add the options of `gluonface.data.record_job.write_set`."""
+    """Add the options of `gluonface.data.tools.record_job.write_set`."""
     parser.add_argument("--overwrite", action="store_true", help="replace a set that is there")
     parser.add_argument(
         "--workers", type=int, metavar="N", help="threads (if not given, one a core)"

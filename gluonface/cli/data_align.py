@@ -37,7 +37,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data.align_photos import align_photos
+    from ..data.tools.align import align_photos
     from ..files import write_json
 
     check_outputs(("--json", args.json))

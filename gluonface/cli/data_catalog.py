@@ -23,7 +23,7 @@ def run(args):
     import dataclasses
 
     from ..data.catalog import CATALOG
-    from ..data.downloads import check_files, copy_from_mirror
+    from ..data.tools.checksums import check_files, copy_from_mirror
     from ..errors import InputError
     from ..files import write_json
 

@@ -72,7 +72,8 @@ def run(args):
     """Run the command and return the exit status."""
     import pathlib
 
-    from ..data import RecordDataset, class_centers, clean
+    from ..data import RecordDataset
+    from ..data.tools import clean, stored_embeddings
     from ..errors import InputError
     from ..files import write_json
 
@@ -80,7 +81,7 @@ def run(args):
     dataset = RecordDataset(args.data, cache=0)
     centers = None
     if args.centers != "means":
-        centers = class_centers.load_centers(args.centers)
+        centers = stored_embeddings.load_centers(args.centers)
         if len(centers) != dataset.num_classes:
             raise InputError(
                 f"--centers {args.centers} has {len(centers)} classes, {dataset.path} "
@@ -126,7 +127,7 @@ def _same_people(args, found, centers):
 
     import numpy as np
 
-    from ..data.same_people import find_same_people, write_same_people
+    from ..data.tools.duplicate_identities import find_same_people, write_same_people
 
     classes = found.classes
     dense = not (args.keep_ids or args.dry_run)
@@ -146,7 +147,7 @@ def _check(args):
     if args.out is None and not args.dry_run:
         raise InputError("--out is missing; give the folder of the cleaned set, or --dry-run")
     if args.out is not None and not args.dry_run:
-        from ..data.record_job import check_free
+        from ..data.tools.record_job import check_free
 
         check_free(args.out, args.overwrite)
     check_outputs(("--report", args.report), ("--json", args.json))
@@ -175,10 +176,10 @@ def _check(args):
 
 def _embeddings(args, dataset):
     """Read the embeddings, or make them."""
-    from ..data import class_centers
+    from ..data.tools import stored_embeddings
 
     if args.embeddings is not None:
-        return class_centers.load_embeddings(args.embeddings, dataset.labels)
+        return stored_embeddings.load_embeddings(args.embeddings, dataset.labels)
 
     from ..deploy import combine_views
     from . import eval_common
@@ -207,7 +208,7 @@ class _Images:
         return self.dataset[number][0]
 
     def key(self):
-        from ..data.record_job import set_stamp
+        from ..data.tools.record_job import set_stamp
 
         return set_stamp(self.dataset)
 

@@ -19,7 +19,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data import survey, survey_pictures
+    from ..data.tools import inspect, inspect_plots
     from ..errors import InputError
     from ..files import write_json
 
@@ -27,7 +27,7 @@ def run(args):
     if args.path.endswith(".bin"):
         if args.plot:
             raise InputError("--plot shows the identities of a training set; a pack has none")
-        found = survey.survey_pack(args.path, progress=True)
+        found = inspect.survey_pack(args.path, progress=True)
         lines = [
             ("pack", found["path"]),
             ("pairs", f"{found['pairs']}: {found['same']} same, {found['different']} different"),
@@ -35,7 +35,7 @@ def run(args):
             ("known", _known(found)),
         ]
     else:
-        found = survey.survey_records(args.path, notes=notes_folder())
+        found = inspect.survey_records(args.path, notes=notes_folder())
         lines = _records(found)
     problems = found["problems"]
     lines.append(("problems", str(len(problems)) if problems else "none"))
@@ -48,12 +48,12 @@ def run(args):
     if args.json:
         write_json(args.json, found)
     if args.sheet:
-        shown = survey_pictures.contact_sheet(args.path, args.sheet)
+        shown = inspect_plots.contact_sheet(args.path, args.sheet)
         what = "pairs from" if args.path.endswith(".bin") else "identities"
         rows = f"{what} {', '.join(map(str, shown))}, a row each"
         sys.stdout.write(f"{'sheet':12} {args.sheet}: {rows}\n")
     if args.plot:
-        survey_pictures.plot_identities(found, args.plot)
+        inspect_plots.plot_identities(found, args.plot)
         sys.stdout.write(f"{'plot':12} {args.plot}\n")
     return 0
 

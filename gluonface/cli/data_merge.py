@@ -18,7 +18,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data.rearrange import merge, read_identity_map
+    from ..data.tools.transform_records import merge, read_identity_map
 
     identity_map = args.map and read_identity_map(args.map)
     result = merge(args.sources, args.out, identity_map=identity_map, **writing(args))

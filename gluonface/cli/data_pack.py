@@ -28,7 +28,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data.pack import pack
+    from ..data.tools.write_records import pack
 
     result = pack(
         args.source,

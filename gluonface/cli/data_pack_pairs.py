@@ -29,7 +29,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data.pack_pairs import pack_pairs
+    from ..data.tools.write_pack import pack_pairs
 
     check_outputs(("OUT.bin", args.out))
     pack = pack_pairs(

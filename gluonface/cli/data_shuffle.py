@@ -20,7 +20,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data.rearrange import shuffle
+    from ..data.tools.transform_records import shuffle
 
     result = shuffle(args.source, args.out, seed=args.seed, by=args.by, **writing(args))
     return report(args, args.out, result)

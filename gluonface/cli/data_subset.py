@@ -29,7 +29,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data.rearrange import read_identities, subset
+    from ..data.tools.transform_records import read_identities, subset
 
     result = subset(
         args.source,

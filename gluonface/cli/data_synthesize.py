@@ -43,7 +43,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data.synthetic import synthesize
+    from ..data.synthetic.face_set import synthesize
     from ..files import write_json
 
     check_outputs(("--json", args.json))

@@ -11,7 +11,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data import unpack
+    from ..data.tools import unpack
 
     if args.source.endswith(".bin"):
         found = unpack.unpack_pack(args.source, args.out)

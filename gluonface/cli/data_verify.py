@@ -14,16 +14,16 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
-    from ..data import survey
+    from ..data.tools import inspect
     from ..errors import DataError
 
     wrong = 0
     for path in args.paths:
         try:
             if path.endswith(".bin"):
-                problems = survey.survey_pack(path, progress=True)["problems"]
+                problems = inspect.survey_pack(path, progress=True)["problems"]
             else:
-                problems = survey.survey_records(path, notes=notes_folder())["problems"]
+                problems = inspect.survey_records(path, notes=notes_folder())["problems"]
         except DataError as error:
             problems = [str(error)]
         wrong += bool(problems)

@@ -117,7 +117,7 @@ def _open(path):
         raise InputError(
             f"--input {path}: there is no such folder of pictures, .rec file or .bin pack"
         )
-    from ..data.photos import SUFFIXES
+    from ..data.sources.photo_folder import SUFFIXES
 
     files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:

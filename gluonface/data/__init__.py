@@ -8,11 +8,11 @@ import importlib
 _LAZY = {
     "Batch": "loader",
     "Loader": "loader",
-    "RecordDataset": "records",
-    "RecordWriter": "record_writer",
-    "VerificationPack": "packs",
-    "rebuild_index": "record_index",
-    "synthesize": "synthetic",
+    "RecordDataset": "recordio.dataset",
+    "RecordWriter": "recordio.writer",
+    "VerificationPack": "verification_pack",
+    "rebuild_index": "recordio.index",
+    "synthesize": "synthetic.face_set",
 }
 
 __all__ = [

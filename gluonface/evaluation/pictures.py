@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from ..data.photos import SUFFIXES
+from ..data.sources.photo_folder import SUFFIXES
 from ..errors import DataError, InputError
 from .text_tables import read_lines
 

@@ -199,7 +199,7 @@ def test_mistakes_are_named_and_write_nothing(made, words, options, status, text
 
 
 def test_a_broken_record_is_left_out_and_listed(made, capsys):
-    from gluonface.data.record_index import read_index
+    from gluonface.data.recordio.index import read_index
 
     at = int(read_index(made.folder / "set/train.idx")[1][9])
     data = bytearray((made.folder / "set/train.rec").read_bytes())

@@ -15,27 +15,22 @@ import sys
 import numpy as np
 
 from gluonface._compat import cv2
-from gluonface.data import (
-    RecordDataset,
-    RecordWriter,
-    VerificationPack,
-    images,
-    photos,
-    record_writer,
-)
-from gluonface.data.align_photos import align_photos
+from gluonface.data import RecordDataset, RecordWriter, VerificationPack, images
 from gluonface.data.alignment import TEMPLATE
-from gluonface.data.class_centers import load_centers, load_embeddings
 from gluonface.data.detectors import Face
-from gluonface.data.journal import Journal
-from gluonface.data.pack import read_list
-from gluonface.data.pack_pairs import read_pairs
-from gluonface.data.rearrange import read_identities, read_identity_map
-from gluonface.data.record_index import rebuild_index
-from gluonface.data.record_job import write_set
-from gluonface.data.records import read_property
+from gluonface.data.recordio import writer
+from gluonface.data.recordio.dataset import read_property
+from gluonface.data.recordio.index import rebuild_index
 from gluonface.data.samplers import _read_weights
-from gluonface.data.survey import survey_pack, survey_records
+from gluonface.data.sources import photo_folder
+from gluonface.data.tools.align import align_photos
+from gluonface.data.tools.inspect import survey_pack, survey_records
+from gluonface.data.tools.journal import Journal
+from gluonface.data.tools.record_job import write_set
+from gluonface.data.tools.stored_embeddings import load_centers, load_embeddings
+from gluonface.data.tools.transform_records import read_identities, read_identity_map
+from gluonface.data.tools.write_pack import read_pairs
+from gluonface.data.tools.write_records import read_list
 from gluonface.errors import GluonfaceError
 
 ROUNDS = 1000  # in all, of each reader
@@ -81,13 +76,13 @@ def encoded(count, quality=101):
 
 
 def write_records(folder, plain, sealed):
-    seal = record_writer.seal
-    record_writer.seal = seal if sealed else lambda payload: payload
+    seal = writer.seal
+    writer.seal = seal if sealed else lambda payload: payload
     # Without checksums, PNG: a changed pixel is something that a reader can see there.
-    with RecordWriter(folder, plain=plain) as writer:
+    with RecordWriter(folder, plain=plain) as records:
         for image, label in zip(encoded(6, 90 if sealed else 101), (0, 0, 1, 1, 1, 2)):
-            writer.add(image, label)
-    record_writer.seal = seal
+            records.add(image, label)
+    writer.seal = seal
     if plain:
         (folder / "property").unlink()
 
@@ -261,7 +256,7 @@ READERS = {
     "packs of others": (packs(foreign=True), "label"),
     "property": (file("p", b"85742,112,112\n", read_property, all), None),
     "index": (
-        file("x.rec", 9 * record_writer.frame(bytes(40)), rebuild_index, bool),
+        file("x.rec", 9 * writer.frame(bytes(40)), rebuild_index, bool),
         None,
     ),
     "im2rec list": (file("x", b"0\t3.0\ta/1.jpg\n1\t4\tb 2.jpg\r\n", read_list, listed), None),
@@ -271,12 +266,12 @@ READERS = {
     "pairs": (file("x", b"a.jpg,b.jpg,1\nc.jpg\td.jpg\t0\r\n", read_pairs, bool), None),
     "landmarks": (
         file("x", f"a b.jpg {POINTS}\nb,{POINTS.replace(' ', ',')},0.9\n".encode(),
-             photos.read_landmarks, landmarks),
+             photo_folder.read_landmarks, landmarks),
         None,
     ),
     "json landmarks": (
         file("x.json", json.dumps({"a.jpg": [[n, n] for n in range(5)]}).encode(),
-             photos.read_landmarks, landmarks),
+             photo_folder.read_landmarks, landmarks),
         None,
     ),
     "identities": (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gluonface.data import images
-from gluonface.data.framing import frame
+from gluonface.data.recordio.record import frame
 
 
 def write(folder, payloads, keys=None, properties=None):

@@ -8,7 +8,7 @@ import pytest
 
 from gluonface.cli import main
 from gluonface.data.catalog import CATALOG, recognise
-from gluonface.data.downloads import check_files
+from gluonface.data.tools.checksums import check_files
 from gluonface.errors import InputError
 
 TRAINING = ["ms1mv2", "ms1mv3", "glint360k", "casia-webface", "vggface2"]

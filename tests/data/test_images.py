@@ -8,7 +8,7 @@ import pytest
 from record_files import picture, png, write
 
 from gluonface.data import RecordDataset, images
-from gluonface.data.framing import pack
+from gluonface.data.recordio.record import pack
 from gluonface.errors import DataError
 
 

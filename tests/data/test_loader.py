@@ -208,7 +208,7 @@ def test_too_many_broken_records():
 
 
 def test_broken_record_of_a_real_file(made):
-    from gluonface.data.record_index import read_index
+    from gluonface.data.recordio.index import read_index
 
     faces = made(people=4, each=4)
     rec = faces.folder / "train.rec"

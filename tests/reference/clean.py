@@ -1,4 +1,4 @@
-"""Slow twin of `gluonface.data.clean`: one image after the other, in Python's own numbers."""
+"""Slow twin of `gluonface.data.tools.clean`: one image after the other, in Python's own numbers."""
 
 import math
 

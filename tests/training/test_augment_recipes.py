@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gluonface.cli import main
-from gluonface.data.synthetic import synthesize
+from gluonface.data.synthetic.face_set import synthesize
 from gluonface.training.recipes import load_config
 
 ROWS = {

@@ -67,7 +67,7 @@ def test_six_steps_are_three_and_a_resume_and_three(tiny, noise_set, tmp_path, l
 
 
 def test_clean_reads_the_centres_of_a_checkpoint(tiny, noise_set, tmp_path):
-    from gluonface.data.class_centers import load_centers
+    from gluonface.data.tools.stored_embeddings import load_centers
 
     trainer = make(noise_set, "subcenter_arcface")
     save_state(tmp_path, trainer)

@@ -1,0 +1,1 @@
+"""Training sets in InsightFace's RecordIO layout: records, index, reader, writer, dataset."""

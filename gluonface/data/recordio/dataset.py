@@ -1,0 +1,383 @@
+"""Training records: face crops with identities, in InsightFace's layout or a plain file."""
+
+import pathlib
+
+import numpy as np
+
+from ...errors import DataError, InputError
+from .. import images
+from .properties import find_rec, read_property
+from .reader import RecordFile
+from .record import HEADER, MAGIC, first_label, framed_size, intact, unpack
+from .writer import EXACT, RecordWriter
+
+__all__ = ["RecordDataset", "RecordWriter", "read_property"]
+
+_AGAIN = "Fetch or write the set again"
+_IDENTITY_FIELDS = np.dtype(
+    [
+        ("magic", "<u4"),
+        ("length", "<u4"),
+        ("flag", "<u4"),
+        ("label", "<f4"),
+        ("ids", "<u8", 2),
+        ("range", "<f4", 2),
+    ]
+)
+_IDENTITY = _IDENTITY_FIELDS.itemsize  # bytes of an identity record
+
+
+def _whole(values):
+    """Return float32 values as ints, or None for each when one is not a whole number."""
+    if not np.isfinite(values).all() or (values != np.floor(values)).any():
+        return [None] * len(values)
+    return [int(value) for value in values]
+
+
+class RecordDataset:
+    """Face crops and their identities from RecordIO files.
+
+    Two layouts are read: InsightFace's (see `RecordWriter`) and plain files as im2rec writes them,
+    without header, identity records or ``property``. In both, the label of an image is a number
+    or an array whose first value is the identity.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A .rec file, or a folder with train.rec or one other .rec file. The index (.idx) lies beside
+        it and ``property`` in the same folder.
+    image_size : tuple of int, optional
+        (height, width) to which every image is resized. By default images are not resized: they
+        must have the size that ``property`` says or, without it, that of the first image.
+    cache : int, default 268435456
+        Bytes. A set that fits into so much memory when decoded (7,000 crops of 112 x 112) is kept
+        there by `load`, image by image, and decoded once only; 0 never keeps any.
+
+    Attributes
+    ----------
+    num_classes : int
+        From ``property``, else the largest label + 1.
+    image_size : tuple of int
+        (height, width) of all images.
+    path : pathlib.Path
+        The .rec file.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to read at `path`.
+    DataError
+        When index, ``property``, header or identity records are missing, broken or contradict each
+        other. Images and their labels are checked when they are read.
+
+    Notes
+    -----
+    Opening reads the index and the identity records only: 17 million images take seconds. Any
+    number of threads may read one dataset; copies in other processes open the file again.
+    """
+
+    def __init__(self, path, image_size=None, cache=1 << 28):
+        self.path = find_rec(pathlib.Path(path))
+        self._records = RecordFile(self.path)
+        self._property = read_property(self.path.with_name("property"))
+        self._ranges = None  # identity records: int64 (k, 2), first image key and end
+        self._positions = self._layout()
+        if not len(self._positions):
+            raise DataError(f"{self.path} holds no images; write it again")
+        self._labels = None
+        self._resize = image_size is not None
+        if image_size is not None:
+            if len(image_size) != 2 or min(image_size) < 1:
+                raise InputError(f"image_size {image_size!r}: (height, width) was expected")
+            self.image_size = tuple(int(n) for n in image_size)
+        elif self._property:
+            self.image_size = self._property[1:]
+        else:
+            self.image_size = self[0][0].shape[:2]
+        height, width = self.image_size
+        self._cache = None
+        if len(self) * 3 * height * width <= cache:  # np.empty: pages come when they are written
+            self._cache = np.empty((len(self), 3, height, width), np.uint8)
+            self._cached_label = np.full(len(self), -1, np.int32)  # -1: not there yet
+
+    def _layout(self):
+        """Return the positions of the images in the index, and read what frames them."""
+        everything = range(len(self._records))
+        header = self._records.find(0)
+        if header is None:
+            return everything
+        flag, label, data = self._unpack(header)
+        if flag == 0 or data:  # an ordinary image
+            return everything
+        where = f"{self.path}: the header, record 0, names the identity records {label.tolist()}"
+        first, end = _whole(label[:2]) if flag == 2 else (None, None)
+        if first is None or not 1 < first <= end:
+            raise DataError(f"{where}; [first, last + 1] after the images was expected. {_AGAIN}")
+        if end > EXACT:  # float32 has rounded the numbers: look where the images end
+            first, end = self._identities_by_size(first, end)
+        if first < end and self._records.find(end - 1) is None:
+            raise DataError(
+                f"{where}, but {self._records.index.name} has no record {end - 1}: it was cut "
+                f"short or belongs to another file. {_AGAIN}"
+            )
+        self._ranges = self._read_ranges(first, end)
+        self._image_end = first
+        return self._records.between(1, first)
+
+    def _identities_by_size(self, first, end):
+        """Correct rounded numbers: identity records are 32 bytes long, no image is."""
+        near = [p for p in self._records.between(first - 2, first + 3)]
+        for position in near:
+            start, stop = self._records.extent(position)
+            if stop - start == _IDENTITY:
+                first = self._records.key(position)
+                break
+        last = self._records.between(end - 3, end + 3)
+        return first, (self._records.key(last[-1]) + 1 if len(last) else end)
+
+    def _read_ranges(self, first, end):
+        """Read all identity records, in one go where they lie together, and check them."""
+        positions = self._records.between(first, end)
+        if not len(positions):
+            return None
+        ranges = self._records.block(positions, _IDENTITY)
+        if ranges is not None:
+            fields = ranges.view(_IDENTITY_FIELDS)[:, 0]
+            if (fields["magic"] == MAGIC).all() and (fields["flag"] == 2).all():
+                values = fields["range"]
+            else:
+                ranges = None
+        if ranges is None:
+            values = np.empty((len(positions), 2), np.float32)
+            for row, position in enumerate(positions):
+                flag, label, data = self._unpack(position)
+                if flag != 2 or data:
+                    raise DataError(
+                        f"{self.path}: record {self._records.key(position)} should be the record "
+                        f"of an identity and is something else (flag {flag}, {len(data)} bytes of "
+                        f"image). {_AGAIN}"
+                    )
+                values[row] = label
+        return self._check_ranges(values, positions, first)
+
+    def _check_ranges(self, values, positions, first):
+        with np.errstate(invalid="ignore"):
+            ranges = values.astype(np.int64)
+        wrong = (ranges != values).any(1) | (ranges[:, 0] < 1) | (ranges[:, 0] > ranges[:, 1])
+        rounded = first > EXACT
+        wrong |= ranges[:, 1] > first + rounded
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise DataError(
+                f"{self.path}: identity record {self._records.key(positions[row])} names the "
+                f"images {values[row].tolist()}; [first, last + 1] within 1 to {first} was "
+                f"expected. {_AGAIN}"
+            )
+        if rounded:
+            return None  # good enough to check, not to number images by
+        ranges = ranges[ranges[:, 0] < ranges[:, 1]]
+        ranges = ranges[np.argsort(ranges[:, 0], kind="stable")]
+        overlap = ranges[1:, 0] < ranges[:-1, 1]
+        if overlap.any():
+            row = int(np.argmax(overlap))
+            raise DataError(
+                f"{self.path}: the identity records overlap: images {ranges[row].tolist()} and "
+                f"{ranges[row + 1].tolist()}; each image belongs to one identity. {_AGAIN}"
+            )
+        if self._property and len(values) > self._property[0]:
+            raise DataError(
+                f"{self.path.with_name('property')} says {self._property[0]} classes, "
+                f"{self.path.name} has {len(values)} identity records; the files belong to "
+                f"different sets. Put the right property beside it"
+            )
+        return ranges
+
+    def __len__(self):
+        return len(self._positions)
+
+    def __getstate__(self):  # another process decodes for itself
+        return {**self.__dict__, "_cache": None}
+
+    def _unpack(self, position, parse=unpack, limit=None):
+        try:
+            return parse(self._records.payload(position, limit))
+        except DataError as error:
+            text = str(error)
+            if text.startswith(str(self.path)):
+                raise
+            raise DataError(
+                f"{self.path}: record {self._records.key(position)} is broken: {text}. {_AGAIN}"
+            ) from error
+
+    def _position(self, index):
+        number = index + len(self) if index < 0 else index
+        if not 0 <= number < len(self):
+            raise IndexError(f"{self.path} has images 0 to {len(self) - 1}, not {index}")
+        return int(self._positions[number])
+
+    def _label(self, position, value):
+        number = int(value) if -1e9 < value < 1e9 else -1  # NaN and infinities too
+        classes = self._property[0] if self._property else EXACT
+        if number != value or not 0 <= number < classes:
+            limit = f"0 to {classes - 1}" + (" (from property)" if self._property else "")
+            raise DataError(
+                f"{self.path}: record {self._records.key(position)} has the label {value:g}; a "
+                f"whole number from {limit} was expected. {_AGAIN}"
+            )
+        return number
+
+    @property
+    def cached(self):
+        """Whether `load` keeps decoded images in memory: bool."""
+        return self._cache is not None
+
+    def key(self, index):
+        """Return the key of image `index` in the index file, as messages name it."""
+        return self._records.key(self._position(index))
+
+    def missing_keys(self):
+        """Return the keys of images that the index should have and has not: list of int.
+
+        In InsightFace's layout the images are 1, 2, 3, ...; of a plain set nothing is known.
+        """
+        if self._ranges is None or isinstance(self._positions, range):
+            return []
+        keys = self._records.keys[self._positions]
+        return np.setdiff1d(np.arange(1, self._image_end), keys).tolist()
+
+    def first_byte(self):
+        """Return where the first record of the file begins: 0, unless the index lacks some."""
+        return int(self._records.offsets.min())
+
+    def record(self, index):
+        """Return (label, encoded image) of image `index`: int and bytes, not decoded.
+
+        Raises
+        ------
+        DataError
+            When the record is damaged or its label is no identity of this set.
+        """
+        position = self._position(index)
+        flag, label, data = self._unpack(position)
+        return self._label(position, label if flag == 0 else label[0]), data
+
+    def inspect(self, index):
+        """Return (label, encoded image, sealed) of image `index`, and check what can be checked.
+
+        sealed says whether its header has a checksum.
+
+        Raises
+        ------
+        DataError
+            As `record`; and when the record is not what its checksum says, or does not fill its
+            place in the file.
+        """
+        position = self._position(index)
+        payload, (flag, label, data) = self._unpack(position, lambda p: (p, unpack(p)))
+        label = self._label(position, label if flag == 0 else label[0])
+        start, end = self._records.extent(position)
+        wrong, size = None, framed_size(payload)
+        sealed = intact(payload)
+        if sealed is False:
+            wrong = "is not what its checksum says"
+        elif start + size != end:
+            wrong = f"has {size} bytes, but the index has the next one {end - start} bytes on"
+        if wrong:
+            raise DataError(f"{self.path}: record {self._records.key(position)} {wrong}. {_AGAIN}")
+        return label, data, sealed is not None
+
+    def read(self, index):
+        """Return the encoded image `index` as bytes."""
+        return self.record(index)[1]
+
+    def _decode(self, index, data, decode):
+        """Decode, name the record if that fails, bring to size."""
+        try:
+            image = decode(data)
+            height, width = image.shape[:2]
+            if self._resize and (height, width) != self.image_size:
+                image = images.resize(image, self.image_size)
+            elif (height, width) != getattr(self, "image_size", (height, width)):
+                raise DataError(
+                    f"it has {width} x {height} pixels, {self.image_size[1]} x "
+                    f"{self.image_size[0]} were expected (RecordDataset(..., image_size=...) "
+                    "resizes)"
+                )
+        except DataError as error:
+            raise DataError(
+                f"{self.path}: the image of record {self.key(index)} cannot be used: {error}"
+            ) from error
+        return image
+
+    def decode(self, index, data):
+        """Return the image in the bytes of record `index`: uint8 (H, W, 3) RGB."""
+        return self._decode(index, data, images.decode)
+
+    def __getitem__(self, index):
+        """Return (image, label): uint8 (H, W, 3) RGB and int."""
+        label, data = self.record(index)
+        return self.decode(index, data), label
+
+    def load(self, index, out, flip=False, change=None):
+        """Decode image `index` into `out` as RGB, mirrored and changed if asked; return its label.
+
+        `out` is uint8 (3, H, W), contiguous. `change` takes and returns uint8 (H, W, 3) RGB and may
+        overwrite what it is given. This is what the loader calls: nothing is allocated but the
+        decoder's own buffer, and the work is done without Python's lock.
+        """
+        if self._cache is None:
+            label, data = self.record(index)
+            if change is None:
+                images.to_planes(self._decode(index, data, images.decode_bgr), out, flip)
+            else:
+                image = self._decode(index, data, images.decode)
+                images.split(change(images.mirror(image) if flip else image), out)
+            return label
+        label = int(self._cached_label[index])
+        if label < 0:
+            label, data = self.record(index)
+            images.to_planes(self._decode(index, data, images.decode_bgr), self._cache[index])
+            self._cached_label[index] = label  # last: from here on other threads use the image
+        if change is None:
+            images.copy_planes(self._cache[index], out, flip)
+        else:
+            image = images.merge(self._cache[index])
+            images.split(change(images.mirror(image) if flip else image), out)
+        return label
+
+    @property
+    def labels(self):
+        """The labels of all images, int32 (n,); read on first use and kept.
+
+        In InsightFace's layout the identity records say which images share a label, so only one
+        image per identity is looked at. Otherwise the header of every record is read.
+        """
+        if self._labels is None:
+            labels = np.full(len(self), -1, np.int32)
+            if self._ranges is not None:
+                self._fill_labels(labels)
+            for index in np.flatnonzero(labels < 0):
+                labels[index] = self._header_label(index)
+            self._labels = labels
+        return self._labels
+
+    def _fill_labels(self, labels):
+        keys = None if isinstance(self._positions, range) else self._records.keys[self._positions]
+        for start, end in self._ranges.tolist():
+            low, high = (
+                (start - 1, end - 1) if keys is None else np.searchsorted(keys, (start, end))
+            )
+            if low < high:
+                labels[low:high] = self._header_label(low)
+
+    def _header_label(self, index):
+        position = self._position(index)
+        _, label = self._unpack(position, first_label, HEADER.size + 4)
+        return self._label(position, label)
+
+    @property
+    def num_classes(self):
+        """How many identities the labels number, at least the largest label + 1."""
+        if self._property:
+            return self._property[0]
+        return int(self.labels.max()) + 1

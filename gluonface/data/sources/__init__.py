@@ -1,0 +1,1 @@
+"""The forms in which people hold faces, one file per form."""

@@ -1,0 +1,169 @@
+"""Photographs in folders: finding them, and the landmarks that somebody wrote down for them."""
+
+import json
+import os
+import pathlib
+import re
+
+import numpy as np
+
+from ...errors import DataError, InputError
+from ..text_files import comma_fields, read_text
+
+__all__ = ["SUFFIXES", "find_others", "find_photos", "read_landmarks"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+def find_photos(root):
+    """Return the photographs below a folder, as sorted POSIX paths relative to it.
+
+    Hidden files and folders are passed over; links to folders are followed.
+
+    Raises
+    ------
+    InputError
+        If the folder is not there or has none.
+    OSError
+        If a folder in it cannot be read.
+    """
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; one with photographs was expected")
+    found = [name for _, _, files in _walk(root) for name in files if _is_photo(name)]
+    if not found:
+        raise InputError(f"{root} has no photographs ({', '.join(SUFFIXES)}), in folders or not")
+    return sorted(found)
+
+
+def find_others(root):
+    """Return what `find_photos` passes over in the folders below `root`, and why.
+
+    Returns
+    -------
+    list of (str, str)
+        Sorted POSIX paths of files with other suffixes and of empty folders, and the reason.
+        Hidden ones, and files beside the folders, such as a report, are not among them.
+    """
+    found = []
+    for folder, folders, files in _walk(pathlib.Path(root)):
+        if not folder:
+            continue
+        if not folders and not files:
+            found.append((folder, "it is an empty folder"))
+        reason = f"it is none of {', '.join(SUFFIXES)}; convert it"
+        found += [(name, reason) for name in files if not _is_photo(name)]
+    return sorted(found)
+
+
+def _is_photo(name):
+    return name.lower().endswith(SUFFIXES)
+
+
+def _walk(root):
+    """Yield each folder, its folders and its files, as POSIX paths relative to `root`."""
+
+    def fail(error):
+        raise error
+
+    for path, folders, files in os.walk(root, onerror=fail, followlinks=True):
+        place = pathlib.Path(path)
+        here = place.relative_to(root).as_posix() if place != root else ""
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if os.path.islink(path) and os.path.realpath(path) in (
+            os.path.realpath(parent) for parent in place.parents
+        ):
+            folders[:], files = [], []  # a link to a folder that it is in: a circle
+        below = f"{here}/" if here else ""
+        files = [below + name for name in files if not name.startswith(".")]
+        yield here, [below + name for name in folders], files
+
+
+def read_landmarks(path):
+    """Read the landmarks of photographs.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        ``.json``: an object, photograph -> list of 5 (or 68) pairs [x, y]. Anything else: a line
+        per photograph, its path and then x1 y1 ... x5 y5 (or 68 pairs), separated by blanks, tabs
+        or commas; further columns, such as a detector's score, are passed over with 5 points.
+        Lines that begin with ``#`` too.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray (5, 2) or (68, 2)
+
+    Raises
+    ------
+    InputError
+        If the file is not there.
+    DataError
+        Names the line that is something else, or the photograph that is named twice.
+    """
+    path = pathlib.Path(path)
+    text = read_text(path)
+    if path.suffix.lower() == ".json":
+        return _from_json(text, path)
+    result = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, points = _landmarks(line)
+        if points is None:
+            raise DataError(
+                f"{path}: line {number} is {line[:60]!r}; a photograph and the x y of its 5 (or "
+                "68) landmarks were expected"
+            )
+        if name in result:
+            raise DataError(f"{path}: line {number} gives {name} a second time")
+        result[name] = points
+    if not result:
+        raise DataError(f"{path} holds no landmarks")
+    return result
+
+
+def _landmarks(line):
+    """Return (photograph, points or None) of a line."""
+    if "\t" in line or "," in line:
+        name, *fields = line.split("\t") if "\t" in line else comma_fields(line)
+        return name.strip(), _points(fields)
+    # Names may hold blanks; they end with the suffix of an image.
+    for end in re.finditer(rf"({'|'.join(map(re.escape, SUFFIXES))})(?=\s)", line, re.IGNORECASE):
+        points = _points(line[end.end() :].split())
+        if points is not None:
+            return line[: end.end()].strip(), points
+    name, *fields = line.split()
+    return name, _points(fields)
+
+
+def _from_json(text, path):
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+    if not isinstance(tree, dict) or not tree:
+        raise DataError(f"{path}: an object {{photograph: [[x, y], ...]}} was expected")
+    result = {}
+    for name, value in tree.items():
+        try:
+            result[name] = np.array(value, np.float64)
+        except (TypeError, ValueError):
+            result[name] = np.empty(0)
+        if result[name].shape not in ((5, 2), (68, 2)) or not np.isfinite(result[name]).all():
+            raise DataError(
+                f"{path}: {name} has {str(value)[:60]}; 5 (or 68) pairs [x, y] were expected"
+            )
+    return result
+
+
+def _points(fields):
+    """Return the points that fields of text hold, or None."""
+    count = 136 if len(fields) >= 136 else 10
+    try:
+        values = np.array([float(field) for field in fields[:count]])
+    except ValueError:
+        return None
+    if len(values) < count or not np.isfinite(values).all():
+        return None
+    return values.reshape(-1, 2)

@@ -1,0 +1,121 @@
+"""Pictures of a set or a pack: a contact sheet, and how many identities have how many images."""
+
+import pathlib
+
+import numpy as np
+
+from ..._compat import cv2
+from ...errors import DataError, InputError
+from ...files import atomic_write
+from ..recordio.dataset import RecordDataset
+from ..verification_pack import VerificationPack
+
+__all__ = ["contact_sheet", "plot_identities"]
+
+GROUND = 235  # the grey of places without an image
+
+
+def contact_sheet(path, out, rows=8, columns=12):
+    """Write a picture of a set, a row per identity, or of a pack, pair beside pair.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A training set, as for `RecordDataset`, or a ``.bin`` file.
+    out : str or pathlib.Path
+        The PNG or JPEG file to write; its suffix says which.
+    rows, columns : int, default 8 and 12
+        At most. Images that cannot be read stay black.
+
+    Returns
+    -------
+    list of int
+        The identities, or the first pairs, of the rows: spread evenly over the set.
+
+    Raises
+    ------
+    InputError
+        When `out` has another suffix.
+    """
+    if pathlib.Path(out).suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{out}: a name that ends in .png or .jpg was expected")
+    wanted, numbers, read, size = (
+        _of_pack(path, rows, columns)
+        if str(path).endswith(".bin")
+        else _of_records(path, rows, columns)
+    )
+    height, width = size
+    shape = len(wanted) * height, max(len(row) for row in wanted) * width, 3
+    sheet = np.full(shape, GROUND, np.uint8)
+    for row, images in enumerate(wanted):
+        for column, number in enumerate(images):
+            try:
+                image = read(number)
+            except DataError:
+                image = 0
+            sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
+    with atomic_write(out) as file:
+        suffix = pathlib.Path(out).suffix.lower()
+        file.write(cv2.imencode(suffix, sheet[..., ::-1])[1].tobytes())
+    return numbers
+
+
+def _of_records(path, rows, columns):
+    """Return (images of each row, identities, number -> image, size)."""
+    dataset = RecordDataset(path, cache=0)
+    found = np.unique(dataset.labels)
+    chosen = found[np.linspace(0, len(found) - 1, min(rows, len(found))).astype(int)]
+    wanted = [np.flatnonzero(dataset.labels == label)[:columns].tolist() for label in chosen]
+    return wanted, chosen.tolist(), lambda i: dataset[i][0], dataset.image_size
+
+
+def _of_pack(path, rows, columns):
+    """Return (images of each row, first pairs, number -> image, size)."""
+    pack = VerificationPack.load(path)
+    each = max(1, columns // 2)
+    rows = min(rows, -(-len(pack) // each))
+    first = np.linspace(0, max(0, len(pack) - each), rows).astype(int).tolist()
+    wanted = [range(2 * pair, min(2 * (pair + each), 2 * len(pack))) for pair in first]
+    return wanted, first, pack.image, (pack.size, pack.size)
+
+
+def plot_identities(found, path):
+    """Draw how many identities have how many images.
+
+    Parameters
+    ----------
+    found : dict
+        From `survey_records`.
+    path : str or pathlib.Path
+        The picture to write; its suffix says which kind (.png, .svg, .pdf).
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    kind = pathlib.Path(path).suffix[1:].lower()
+    if kind not in ("png", "svg", "pdf"):
+        raise InputError(f"{path}: a name that ends in .png, .svg or .pdf was expected")
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    numbers = np.array(list(found["identities_with"]), float)
+    counts = np.array(list(found["identities_with"].values()), float)
+    if len(numbers):
+        if np.ptp(numbers) < 60:
+            axes.bar(numbers, counts, width=0.9, color="#3b6ea8")
+            axes.set_xlim(max(0.0, numbers.min() - 5), numbers.max() + 5)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        else:
+            bins = np.unique(np.floor(np.geomspace(numbers.min(), numbers.max() + 1, 40)))
+            axes.hist(numbers, bins, weights=counts, color="#3b6ea8")
+            axes.set_xscale("log")
+        median = found["images_each"]["median"]
+        axes.axvline(median, color="#c44", linestyle="--", label=f"median {median:g}")
+        axes.legend(loc="upper right", framealpha=0.9)
+        axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
+    axes.set_xlabel("images of an identity")
+    axes.set_ylabel("identities")
+    axes.set_title(f"{found['identities']:,} identities, {found['images']:,} images", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    with atomic_write(path) as file:
+        figure.savefig(file, dpi=120, format=kind)

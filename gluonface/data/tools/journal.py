@@ -1,0 +1,134 @@
+"""A journal of long work over many files: what is done already is not done again."""
+
+import json
+import os
+import pathlib
+import zlib
+
+from ...files import atomic_write
+
+__all__ = ["Journal", "file_stamp", "read_note", "write_note"]
+
+
+def file_stamp(path):
+    """Return [bytes, modification time in ns] of a file; it changes when the file does."""
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
+def write_note(path, value):
+    """Write `value`, as JSON can hold it, in a line with its checksum, whole or not at all."""
+    with atomic_write(path, "w", encoding="utf-8") as file:
+        file.write(_line(value))
+
+
+def read_note(path):
+    """Return what `write_note` wrote, or None when it is not there or not what it was."""
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return _parse(text.rstrip("\n"))
+
+
+def _line(value):
+    text = json.dumps(value)
+    return f"{zlib.crc32(text.encode()):08x} {text}\n"
+
+
+def _parse(line):
+    """Return what is in a line, or None when its checksum is another."""
+    head, _, text = line.partition(" ")
+    if head != f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}":
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+class Journal:
+    """Results by key, one JSON line each with its checksum, on disk as soon as they are known.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The journal. A line that is damaged is left out, and so are those behind it.
+    settings : dict
+        What the results depend on beside their key, as JSON can hold it. With other settings the
+        journal begins anew.
+
+    Attributes
+    ----------
+    resumed : int
+        How many results were there.
+    replaced : list
+        The results that were there with other settings.
+
+    Examples
+    --------
+    >>> with Journal("out/.align.jsonl", {"size": 112}) as journal:
+    ...     for key in keys:
+    ...         if key not in journal:
+    ...             journal[key] = work(key)
+    """
+
+    def __init__(self, path, settings):
+        self.path = pathlib.Path(path)
+        self._results = {}
+        first = {"settings": settings}
+        lines = self._lines()
+        results = {line["key"]: line["result"] for line in lines[1:]}
+        same = bool(lines) and lines[0] == json.loads(json.dumps(first))
+        self._results = results if same else {}
+        self.replaced = [] if same else list(results.values())
+        self.resumed = len(self._results)
+        self._file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115  (open until close)
+        self._write(first)
+        for key, result in self._results.items():
+            self._write({"key": key, "result": result})
+        self._file.flush()
+
+    def _lines(self):
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        lines = []
+        for line in text.split("\n")[:-1]:  # after the last newline: nothing, or half a line
+            lines.append(_parse(line))
+            if lines[-1] is None:
+                return lines[:-1]
+        return lines
+
+    def _write(self, value):
+        self._file.write(_line(value))
+
+    def __contains__(self, key):
+        return key in self._results
+
+    def get(self, key, default=None):
+        """Return the result of a key, or `default`."""
+        return self._results.get(key, default)
+
+    def __setitem__(self, key, result):
+        self._results[key] = result
+        self._write({"key": key, "result": result})
+        self._file.flush()
+
+    def values(self):
+        """Return all results, those of earlier runs first: list."""
+        return list(self._results.values())
+
+    def __len__(self):
+        return len(self._results)
+
+    def close(self):
+        """Close the file; it stays for the next run."""
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,320 @@
+"""Training sets made of other training sets: a subset, several in one, another order.
+
+The encoded images are copied as they are. Long work shows its progress and, interrupted, goes on
+where it was when it is asked for again.
+"""
+
+import numpy as np
+
+from ...errors import DataError, InputError
+from ..recordio.dataset import RecordDataset
+from ..text_files import comma_fields, read_text
+from .record_job import digest, set_stamp, write_identities, write_set
+
+__all__ = ["merge", "read_identities", "read_identity_map", "shuffle", "subset"]
+
+
+def subset(
+    source,
+    out,
+    identities=None,
+    images=None,
+    min_images=1,
+    max_images=None,
+    first=None,
+    keep_ids=False,
+    seed=0,
+    **writing,
+):
+    """Write some of the identities and images of a set.
+
+    Parameters
+    ----------
+    source, out : str or pathlib.Path
+        The set, and the folder of the new one.
+    identities : array of int, optional
+        The identities to keep, by default all.
+    images : array of int, optional
+        The record keys of the images to keep, by default all.
+    min_images : int, default 1
+        Leave out identities with fewer images (of those kept).
+    max_images : int, optional
+        Of identities with more images keep so many, drawn by `seed`.
+    first : int, optional
+        Keep so many identities, those with the smallest numbers.
+    keep_ids : bool, default False
+        Leave the identities their numbers; by default they are numbered 0, 1, ... in order.
+    seed : int, default 0
+    **writing
+        `overwrite`, `workers` and `progress` of `write_set`.
+
+    Returns
+    -------
+    dict
+        As of `write_set`.
+
+    Raises
+    ------
+    InputError
+        When nothing is left, or an identity or an image is asked for that the set does not have.
+    """
+    dataset = RecordDataset(source, cache=0)
+    labels = dataset.labels.astype(np.int64)
+    keep = np.ones(len(labels), bool)
+    if identities is not None:
+        keep &= np.isin(labels, _known(identities, labels, "identities", dataset))
+    if images is not None:
+        keys = np.array([dataset.key(i) for i in range(len(dataset))])
+        keep &= np.isin(keys, _known(images, keys, "images", dataset))
+    for name, value in (("min_images", min_images), ("max_images", max_images), ("first", first)):
+        if value is not None and value < 1:
+            raise InputError(f"{name}={value}: 1 or more was expected")
+    counts = np.bincount(labels[keep], minlength=labels.max() + 1)
+    keep &= counts[labels] >= min_images
+    if max_images is not None:
+        keep &= _drawn(labels, keep, max_images, seed)
+    if first is not None:
+        keep &= np.isin(labels, np.unique(labels[keep])[:first])
+    order = np.flatnonzero(keep)
+    if not len(order):
+        raise InputError(f"{dataset.path}: no image is left; ask for less")
+    order = order[np.argsort(labels[order], kind="stable")]
+    chosen, number = np.unique(labels[order], return_inverse=True)
+
+    def beside():
+        write_identities(out, ("identity", "was"), enumerate(chosen.tolist()))
+
+    return write_set(
+        out,
+        labels[order] if keep_ids else number,
+        lambda i: dataset.read(int(order[i])),
+        {"subset": digest(order), "of": set_stamp(dataset), "keep_ids": keep_ids},
+        name=lambda i: f"record {dataset.key(int(order[i]))}",
+        num_classes=dataset.num_classes if keep_ids else len(chosen),
+        beside=None if keep_ids else beside,
+        **writing,
+    )
+
+
+def merge(sources, out, identity_map=None, **writing):
+    """Write several sets as one.
+
+    Parameters
+    ----------
+    sources : list of str or pathlib.Path
+        Two sets or more, or one with a map. The identities of each follow those of the one before.
+    out : str or pathlib.Path
+    identity_map : dict, optional
+        Identities that are the same person: (set number from 0, identity) -> (set number,
+        identity) of an earlier set, or of the same one. See `read_identity_map`.
+    **writing
+        `overwrite`, `workers` and `progress` of `write_set`.
+
+    Returns
+    -------
+    dict
+        As of `write_set`, and ``joined``: how many identities the map joined.
+
+    Raises
+    ------
+    InputError
+        When the sets have images of different sizes, or the map names an identity that is not
+        there.
+    """
+    if len(sources) < 1 + (not identity_map):
+        raise InputError(
+            f"{len(sources)} set to merge; two or more were expected, or one and a map"
+        )
+    sets = [RecordDataset(source, cache=0) for source in sources]
+    sizes = {dataset.image_size for dataset in sets}
+    if len(sizes) > 1:
+        raise InputError(
+            f"the sets hold images of {' and '.join(f'{w} x {h}' for h, w in sorted(sizes))} "
+            "pixels; bring them to one size first: gluonface data pack SET OUT --resize"
+        )
+    where = np.concatenate([np.full(len(d), n) for n, d in enumerate(sets)])
+    image = np.concatenate([np.arange(len(d)) for d in sets])
+    labels = np.concatenate([d.labels.astype(np.int64) for d in sets])
+    pairs, person = np.unique(np.stack([where, labels], 1), axis=0, return_inverse=True)
+    person = person.reshape(-1)
+    place = {tuple(pair): number for number, pair in enumerate(pairs.tolist())}
+    target = np.arange(len(pairs))
+    for new, old in (identity_map or {}).items():
+        for pair in (new, old):
+            if pair not in place:
+                raise InputError(
+                    f"the map names identity {pair[1]} of set {pair[0]}, which has no images there"
+                )
+        if place[old] >= place[new]:
+            raise InputError(
+                f"the map sends identity {new[1]} of set {new[0]} to {old[1]} of set {old[0]}; "
+                "an earlier one was expected: exchange the two"
+            )
+        target[place[new]] = place[old]
+    for number in range(len(target)):  # earlier ones are settled, so chains end
+        target[number] = target[target[number]]
+    _, final = np.unique(target, return_inverse=True)
+    number = final[person]
+    order = np.argsort(number, kind="stable")
+    was = sorted(zip(final.tolist(), pairs.tolist()), key=lambda row: row[0])
+
+    def beside():
+        write_identities(out, ("identity", "set", "was"), ((n, *pair) for n, pair in was))
+
+    result = write_set(
+        out,
+        number[order],
+        lambda i: sets[where[order[i]]].read(int(image[order[i]])),
+        {"merge": digest(order), "of": [set_stamp(dataset) for dataset in sets]},
+        name=lambda i: f"set {where[order[i]]} record {sets[where[order[i]]].key(image[order[i]])}",
+        num_classes=int(final.max()) + 1,
+        beside=beside,
+        **writing,
+    )
+    return {**result, "joined": int((target != np.arange(len(target))).sum())}
+
+
+def shuffle(source, out, seed=0, by="image", **writing):
+    """Write a set in another order.
+
+    Parameters
+    ----------
+    source, out : str or pathlib.Path
+    seed : int, default 0
+    by : {"image", "identity"}
+        ``image``: all images mixed, as a plain set without identity records, for readers that go
+        through a file from its beginning; our own loader needs no shuffled file. ``identity``: the
+        identities get other numbers, and the images of each stay together.
+    **writing
+        `overwrite`, `workers` and `progress` of `write_set`.
+
+    Returns
+    -------
+    dict
+        As of `write_set`.
+    """
+    if by not in ("image", "identity"):
+        raise InputError(f"by={by!r}: image or identity was expected")
+    dataset = RecordDataset(source, cache=0)
+    labels = dataset.labels.astype(np.int64)
+    generator = _generator(seed)
+    if by == "image":
+        order = generator.permutation(len(labels))
+        number, classes = labels[order], dataset.num_classes
+    else:
+        found = np.unique(labels)
+        rank = np.empty(int(found.max()) + 1, np.int64)
+        rank[generator.permutation(found)] = np.arange(len(found))
+        order = np.argsort(rank[labels], kind="stable")
+        number, classes = rank[labels[order]], len(found)
+
+    def beside():
+        was = np.unique(np.stack([number, labels[order]], 1), axis=0)
+        write_identities(out, ("identity", "was"), was.tolist())
+
+    return write_set(
+        out,
+        number,
+        lambda i: dataset.read(int(order[i])),
+        {"shuffle": by, "seed": seed, "of": set_stamp(dataset)},
+        name=lambda i: f"record {dataset.key(int(order[i]))}",
+        num_classes=classes,
+        plain=by == "image",
+        beside=None if by == "image" else beside,
+        **writing,
+    )
+
+
+def _known(wanted, have, what, dataset):
+    wanted = np.asarray(wanted, np.int64)
+    unknown = wanted[~np.isin(wanted, have)]
+    if len(unknown):
+        raise InputError(
+            f"{dataset.path} has no {what} {', '.join(map(str, unknown[:5].tolist()))}"
+            + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        )
+    return wanted
+
+
+def _generator(seed):
+    if seed < 0:
+        raise InputError(f"seed={seed}: 0 or more was expected")
+    return np.random.Generator(np.random.Philox(seed))
+
+
+def _drawn(labels, keep, limit, seed):
+    """Return which images are among `limit` of their identity, drawn by random keys."""
+    chance = _generator(seed).random(len(labels))
+    chance[~keep] = 2.0
+    order = np.lexsort((chance, labels))
+    starts = np.flatnonzero(np.r_[True, np.diff(labels[order]) > 0])
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    drawn = np.zeros(len(labels), bool)
+    drawn[order[rank < limit]] = True
+    return drawn
+
+
+def read_identities(path):
+    """Read whole numbers, one per line; what follows a comma or blank on a line is passed over.
+
+    So is a heading that begins with ``identity`` or ``record``, as in our own reports.
+
+    Raises
+    ------
+    DataError
+        Names the line that begins with something else.
+    """
+    numbers = []
+    for number, line in _lines(path):
+        if number == 1 and line.lower().startswith(("identity", "record")):
+            continue
+        word = line.replace(",", " ").split()[0]
+        if not word.isdigit():
+            raise DataError(f"{path}: line {number} is {line[:60]!r}; a whole number was expected")
+        numbers.append(int(word))
+    return np.array(numbers, np.int64)
+
+
+def read_identity_map(path):
+    """Read which identities of several sets are the same person.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A line per pair: ``set,identity,set,identity``, the later set first; sets are numbered from
+        0 in the order in which they are merged. A fifth field, and a heading that begins with
+        ``set``, are passed over.
+
+    Returns
+    -------
+    dict of (int, int) to (int, int)
+
+    Raises
+    ------
+    DataError
+        Names the line that is something else, or gives an identity a second time.
+    """
+    result = {}
+    for number, line in _lines(path):
+        if number == 1 and line.lower().startswith("set"):
+            continue
+        fields = [field.strip() for field in comma_fields(line)]
+        if len(fields) not in (4, 5) or not all(field.isdigit() for field in fields[:4]):
+            raise DataError(
+                f"{path}: line {number} is {line[:60]!r}; set,identity,set,identity was expected"
+            )
+        values = [int(field) for field in fields[:4]]
+        new, old = tuple(values[:2]), tuple(values[2:])
+        if new in result:
+            raise DataError(f"{path}: line {number} maps identity {new[1]} a second time")
+        result[new] = old
+    return result
+
+
+def _lines(path):
+    text = read_text(path)
+    return [
+        (number, line.strip())
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]

@@ -1,0 +1,93 @@
+"""Unpacking training sets and verification packs into image files."""
+
+import pathlib
+
+from tqdm import tqdm
+
+from ...errors import DataError, InputError
+from ..recordio.dataset import RecordDataset
+from ..text_files import write_table
+from ..verification_pack import VerificationPack
+
+__all__ = ["unpack_pack", "unpack_records"]
+
+
+def unpack_records(source, out, progress=True):
+    """Write the images of a training set as ``OUT/IDENTITY/KEY.jpg``, their bytes as they are.
+
+    Files that are there already with the same bytes are not written again, so interrupted work
+    goes on. `pack` makes the same set of the folder again.
+
+    Parameters
+    ----------
+    source, out : str or pathlib.Path
+    progress : bool, default True
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    dict
+        ``images``, ``identities``, and ``left_out``: list of (record, reason).
+    """
+    dataset, out = RecordDataset(source, cache=0), _folder(out)
+    width = len(str(max(dataset.num_classes - 1, 0)))
+    digits = len(str(dataset.key(len(dataset) - 1)))
+    folders, left_out = set(), []
+    for i in tqdm(range(len(dataset)), unit="image", disable=None if progress else True):
+        try:
+            label, data = dataset.record(i)
+        except DataError as error:
+            left_out.append((f"record {dataset.key(i)}", str(error)))
+            continue
+        folder = out / f"{label:0{width}d}"
+        if label not in folders:
+            folder.mkdir(exist_ok=True)
+            folders.add(label)
+        _write(folder / f"{dataset.key(i):0{digits}d}{_suffix(data)}", data)
+    return {
+        "images": len(dataset) - len(left_out),
+        "identities": len(folders),
+        "left_out": left_out,
+    }
+
+
+def unpack_pack(source, out, progress=True):
+    """Write a verification pack as ``OUT/000000.jpg`` ... and ``pairs.csv``.
+
+    Returns
+    -------
+    dict
+        ``pairs`` and ``images``.
+    """
+    pack, out = VerificationPack.load(source), _folder(out)
+    names = []
+    for number, data in enumerate(tqdm(pack.bins, disable=None if progress else True)):
+        names.append(f"{number:06d}{_suffix(data)}")
+        _write(out / names[-1], data)
+    rows = zip(names[::2], names[1::2], pack.issame.astype(int).tolist())
+    write_table(out / "pairs.csv", None, rows)
+    return {"pairs": len(pack), "images": len(pack.bins)}
+
+
+def _folder(path):
+    path = pathlib.Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{path} is a file; a folder for the images was expected") from error
+    return path
+
+
+def _suffix(data):
+    for start, suffix in ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp")):
+        if data.startswith(start):
+            return suffix
+    return ".webp" if data[8:12] == b"WEBP" else ".bin"
+
+
+def _write(path, data):
+    if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
+        return
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)

