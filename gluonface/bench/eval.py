@@ -132,7 +132,7 @@ def run(args):
 
 def table(rows, threads, repeats, scale=1.0):
     """Lay the rows out as text."""
-    from ..evaluation.results import lay_out
+    from ..evaluation.results.verification_result import lay_out
 
     lines = [
         f"evaluation at {'full size' if scale == 1 else f'{scale:g} of full size'}, {threads} "
@@ -211,7 +211,8 @@ def _normal(rng, rows, size):
 def _folds(reference, repeats, seed, scale):
     import numpy as np
 
-    from ..evaluation import folds, pairs
+    from ..evaluation.metrics import folds
+    from ..evaluation.scores import pair_comparison
 
     n = max(20, int(6000 * scale) // 20 * 20)
     rng = np.random.default_rng(seed)
@@ -221,7 +222,7 @@ def _folds(reference, repeats, seed, scale):
     b = b.astype(np.float32)
 
     def ours():
-        compared = pairs.compare_pairs(a, b)
+        compared = pair_comparison.compare_pairs(a, b)
         return (
             folds.kfold_accuracy(compared.distance, issame),
             folds.val_at_far(compared.distance, issame),
@@ -241,7 +242,7 @@ def _folds(reference, repeats, seed, scale):
 def _pooling(reference, repeats, seed, scale):
     import numpy as np
 
-    from ..evaluation import templates
+    from ..evaluation.scores import templates
 
     n, count = int(IMAGES * scale), max(2, int(TEMPLATES * scale))
     rng = np.random.default_rng(seed)
@@ -266,8 +267,8 @@ def _pooling(reference, repeats, seed, scale):
 def _ijb(reference, repeats, seed, scale):
     import numpy as np
 
-    from ..evaluation import ijb
-    from ..evaluation.ijb_files import Pairs
+    from ..evaluation.files.ijb_lists import Pairs
+    from ..evaluation.protocols import ijb
 
     count, gallery = max(20, int(TEMPLATES * scale)), max(4, int(GALLERY * scale))
     n, same = max(2000, int(PAIRS * scale**2)), max(50, int(SAME * scale**2))
@@ -282,7 +283,7 @@ def _ijb(reference, repeats, seed, scale):
     second = np.concatenate([probe, rng.integers(gallery, count, n - same)]).astype(np.int32)
     order = rng.permutation(n)
     label = owner[first[order]] == owner[second[order]]
-    pairs = Pairs(
+    pair_comparison = Pairs(
         (first[order] * 2 + 5).astype(np.int32),
         (second[order] * 2 + 5).astype(np.int32),
         label,
@@ -291,7 +292,7 @@ def _ijb(reference, repeats, seed, scale):
     )
     del first, second, order
 
-    measured = _best(lambda: ijb.verify(ids, units, pairs), repeats)
+    measured = _best(lambda: ijb.verify(ids, units, pair_comparison), repeats)
     seconds, check = None, ""
     if reference:
         from ._eval_reference import verify_templates
@@ -299,7 +300,10 @@ def _ijb(reference, repeats, seed, scale):
         wide = units.astype(np.float64)
         del units
         rates, _, seconds, _ = _best(
-            lambda: verify_templates(ids, wide, pairs.first, pairs.second, label), 1
+            lambda: verify_templates(
+                ids, wide, pair_comparison.first, pair_comparison.second, label
+            ),
+            1,
         )
         mine = measured[0].tar("reference")
         worst = max(abs(mine[far] - rate) for far, rate in rates.items())
@@ -311,7 +315,7 @@ def _ijb(reference, repeats, seed, scale):
 def _megaface(reference, repeats, seed, scale):
     import numpy as np
 
-    from ..evaluation import megaface
+    from ..evaluation.protocols import megaface
 
     n, probes, people = int(1_000_000 * scale), max(8, int(PROBES * scale)), PEOPLE
     rng = np.random.default_rng(seed)
@@ -348,7 +352,8 @@ def _ifrt(reference, repeats, seed, scale):
     """Time the first of all pairs, for `SECONDS`."""
     import numpy as np
 
-    from ..evaluation import all_pairs, collected, ifrt
+    from ..evaluation.protocols import ifrt
+    from ..evaluation.scores import all_pairs, pair_scores
 
     n = max(200, int(FACES * scale))
     rng = np.random.default_rng(seed)
@@ -363,8 +368,8 @@ def _ifrt(reference, repeats, seed, scale):
     identity, group = identity[order], group[order]
     every, marks = n * (n - 1) // 2, [(0, 0.0)]
 
-    def progress(pairs):
-        marks.append((marks[-1][0] + pairs, time.process_time()))
+    def progress(pair_comparison):
+        marks.append((marks[-1][0] + pair_comparison, time.process_time()))
         if time.perf_counter() > limit:
             raise _Enough
 
@@ -379,8 +384,13 @@ def _ifrt(reference, repeats, seed, scale):
     half = next(mark for mark in marks[1:] if 2 * mark[0] >= done or mark == marks[-1])
     rest = (done - half[0], marks[-1][1] - half[1])
     rate = rest[0] / rest[1] if rest[0] else done / measured[2]
-    hours = [(measured[2] + (pairs - done) / rate) / 3600 for pairs in (every, ALL_FACES**2 / 2)]
-    held = collected.room([every, *np.bincount(group).astype(object) ** 2 // 2], ifrt.DEFAULT_FARS)
+    hours = [
+        (measured[2] + (pair_comparison - done) / rate) / 3600
+        for pair_comparison in (every, ALL_FACES**2 / 2)
+    ]
+    held = pair_scores.room(
+        [every, *np.bincount(group).astype(object) ** 2 // 2], ifrt.DEFAULT_FARS
+    )
     check = (
         f"{done / every:.2%} of {every:.2e} pairs, {rate:.2e} a second in their second half: all "
         f"in {hours[0]:.2f} h, {ALL_FACES} faces in {hours[1]:.1f} h; scores kept take at most "

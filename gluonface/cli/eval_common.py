@@ -170,7 +170,7 @@ def open_model(args):
 
 def embed(args, model, pictures, name="images"):
     """Return the `cache.Embedded` of `pictures`, or None on a rank other than the first."""
-    from ..evaluation.cache import embed_pictures
+    from ..evaluation.files.embedding_cache import embed_pictures
     from ..files import cache_folder
 
     embedder, key, comm = model
@@ -204,7 +204,7 @@ def product_for(args):
             from ..errors import InputError
 
             raise InputError(f"--ctx is {args.ctx!r}; expected cpu, gpu0, gpu1, ...")
-        from ..evaluation.features import multiply
+        from ..evaluation.scores.feature_matrix import multiply
 
         return multiply
     from ..deploy import embedder
@@ -232,7 +232,7 @@ def entries_of(names, pictures=None, word="image"):
     word : str
         What a row without name is called.
     """
-    from ..evaluation.report_outcomes import Entry
+    from ..evaluation.report.protocol_report import Entry
 
     def entry(row):
         name = f"{word} {row}" if names is None else str(names[row])
@@ -282,8 +282,8 @@ def finish(args, outcomes, card=None, inputs=None, flip=None, entries=None):
     import logging
     import sys
 
-    from ..evaluation.outcomes import outcome_document
-    from ..evaluation.report_outcomes import name_errors, write_outcomes
+    from ..evaluation.report.protocol_report import name_errors, write_outcomes
+    from ..evaluation.results.outcome import outcome_document
     from ..files import write_json
 
     if entries is not None:

@@ -58,8 +58,8 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
         Whether a list may hold an identity once only.
     """
     from ..errors import InputError
-    from ..evaluation.pictures import Pictures
-    from ..evaluation.stored import load_features
+    from ..evaluation.files.feature_files import load_features
+    from ..evaluation.files.image_list import Pictures
     from ..files import sha256
 
     if model is not None and not file:
@@ -107,8 +107,8 @@ def one_flip(*sides):
 
 def _read(file, group):
     """Return the names of a list and its labels by column."""
-    from ..evaluation.pictures import read_list
-    from ..evaluation.text_tables import read_lines
+    from ..evaluation.files.image_list import read_list
+    from ..evaluation.files.text_tables import read_lines
 
     columns = 2 if group == "no" else 3
     if group == "may":  # its first line tells
@@ -121,7 +121,7 @@ def _read(file, group):
 
 def _require_unique(file, identity):
     from ..errors import DataError
-    from ..evaluation.text_tables import read_lines
+    from ..evaluation.files.text_tables import read_lines
 
     numbers = [n for n, line in read_lines(file, "a list of images") if line[0] != "#"]
     seen = {}

@@ -37,7 +37,7 @@ def run(args):
 
     import numpy as np
 
-    from ..evaluation import folder
+    from ..evaluation.protocols import folder
 
     held = _features(args)
     if held is None:
@@ -69,9 +69,9 @@ def run(args):
 def _features(args):
     """Return e, f, names, people, card, inputs, pictures and pairs, or None on a helping rank."""
     from ..errors import InputError
-    from ..evaluation import folder
-    from ..evaluation.pictures import Pictures, people_of
-    from ..evaluation.stored import load_features
+    from ..evaluation.files.feature_files import load_features
+    from ..evaluation.files.image_list import Pictures, people_of
+    from ..evaluation.protocols import folder
 
     if eval_common.no_model(args, ("--embeddings", args.embeddings)):
         held = load_features(args.embeddings)
@@ -117,7 +117,7 @@ def _listed(args, result, card, listed):
     import pathlib
     import sys
 
-    from ..evaluation.results import document, table
+    from ..evaluation.results.verification_result import document, table
     from ..files import sha256, write_json
 
     name = args.name or pathlib.Path(args.pairs).stem
@@ -130,7 +130,7 @@ def _listed(args, result, card, listed):
     if args.json:
         write_json(eval_common.writable(args.json), document([result], card))
     if args.report:
-        from ..evaluation.report import write_report
+        from ..evaluation.report.verification_report import write_report
 
         packs = {name: _ListedPictures(*listed)} if listed[2] is not None else None
         write_report(args.report, [result], packs, card)

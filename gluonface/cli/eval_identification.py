@@ -43,7 +43,7 @@ def run(args):
     """Search, print, write; return the exit status."""
     import numpy as np
 
-    from ..evaluation import identification
+    from ..evaluation.protocols import identification
 
     held = load_sides(args)
     if held is None:

@@ -41,7 +41,7 @@ def run(args):
     """Compare all pairs, print, write; return the exit status."""
     import numpy as np
 
-    from ..evaluation import ifrt
+    from ..evaluation.protocols import ifrt
 
     stored = eval_common.no_model(args, ("--embeddings", args.embeddings))
     model = None if stored else eval_common.open_model(args)

@@ -57,20 +57,22 @@ def run(args):
     import numpy as np
 
     from ..errors import InputError
-    from ..evaluation import ijb, ijb_files, templates
+    from ..evaluation.files import ijb_lists
+    from ..evaluation.protocols import ijb
+    from ..evaluation.scores import templates
 
     stored = eval_common.no_model(args, ("--embeddings", args.embeddings))
-    points = ijb_files.find(args.meta, "points", optional=stored and args.no_detector_weights)
-    images = ijb_files.read_images(ijb_files.find(args.meta, "media"), points)
+    points = ijb_lists.find(args.meta, "points", optional=stored and args.no_detector_weights)
+    images = ijb_lists.read_images(ijb_lists.find(args.meta, "media"), points)
     optional = args.task == "all"
     pair_file = probe_file = None
     if args.task != "1:N":
-        pair_file = ijb_files.find(args.meta, "pairs", optional)
+        pair_file = ijb_lists.find(args.meta, "pairs", optional)
     if args.task != "1:1":
-        probe_file = ijb_files.find(args.meta, "probes", optional)
+        probe_file = ijb_lists.find(args.meta, "probes", optional)
     if pair_file is None and probe_file is None:
         raise InputError(f"{args.meta} holds neither a list of pairs nor lists of 1:N")
-    pairs = pair_file and ijb_files.read_pairs(pair_file)
+    pairs = pair_file and ijb_lists.read_pairs(pair_file)
     known = np.unique(images.template)  # a list that does not fit is named before the long part
     if pairs is not None:
         ijb.find_pairs(known, pairs)
@@ -129,7 +131,7 @@ def _entries(images, pictures, lists):
     """Return the function that names and shows the templates of the worst errors."""
     import numpy as np
 
-    from ..evaluation.report_outcomes import Entry
+    from ..evaluation.report.protocol_report import Entry
 
     if lists is not None:
         (probes, _), galleries, _ = lists
@@ -160,28 +162,28 @@ def _lists(meta, probe_file, known):
     `known` are the templates that have images.
     """
     from ..errors import InputError
-    from ..evaluation import ijb_files
+    from ..evaluation.files import ijb_lists
     from ..files import sha256
 
     if probe_file is None:
         return None
-    files = ijb_files.find(meta, "galleries")
+    files = ijb_lists.find(meta, "galleries")
     if not files:
         raise InputError(f"{meta} holds no gallery list beside {probe_file.name}")
-    probes = ijb_files.read_template_subjects(probe_file)
-    ijb_files.check_templates(probe_file, *probes, known)
+    probes = ijb_lists.read_template_subjects(probe_file)
+    ijb_lists.check_templates(probe_file, *probes, known)
     galleries = {}
     for file in files:
-        gallery = ijb_files.read_template_subjects(file)
-        ijb_files.check_templates(file, *gallery, known, unique=True)
+        gallery = ijb_lists.read_template_subjects(file)
+        ijb_lists.check_templates(file, *gallery, known, unique=True)
         galleries[file.stem.split("_")[-1]] = gallery
     return probes, galleries, {file.name: sha256(file) for file in (probe_file, *files)}
 
 
 def _outputs(args, images, stored):
     """Return e, f, model card, SHA-256 of inputs and pictures; e is None on a helping rank."""
-    from ..evaluation.pictures import Pictures
-    from ..evaluation.stored import load_features
+    from ..evaluation.files.feature_files import load_features
+    from ..evaluation.files.image_list import Pictures
 
     if stored:
         held = load_features(args.embeddings).arranged(images.names, f"{args.meta}")

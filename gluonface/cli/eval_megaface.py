@@ -72,8 +72,9 @@ def run(args):
     import numpy as np
 
     from ..errors import InputError
-    from ..evaluation import megaface, megaface_files
-    from ..evaluation.pictures import Pictures
+    from ..evaluation.files import megaface_lists
+    from ..evaluation.files.image_list import Pictures
+    from ..evaluation.protocols import megaface
     from ..files import sha256
 
     stored = eval_common.no_model(args, ("--probe-features", args.probe_features))
@@ -82,10 +83,10 @@ def run(args):
             "distractors are missing: --probe-features goes with --distractor-features, and "
             "--images with --distractor-images"
         )
-    paths, people = megaface_files.read_probes(args.probe_list)
-    lists = {file: megaface_files.read_distractors(file) for file in args.distractor_list}
+    paths, people = megaface_lists.read_probes(args.probe_list)
+    lists = {file: megaface_lists.read_distractors(file) for file in args.distractor_list}
     noise = {
-        option: getattr(args, option) and megaface_files.read_noise(getattr(args, option))
+        option: getattr(args, option) and megaface_lists.read_noise(getattr(args, option))
         for option in ("probe_noise", "distractor_noise")
     }
     model = None if stored else eval_common.open_model(args)
@@ -115,9 +116,9 @@ def run(args):
                     people,
                     distractors,
                     noisy_probes=noise["probe_noise"]
-                    and megaface_files.mark_probes(paths, noise["probe_noise"]),
+                    and megaface_lists.mark_probes(paths, noise["probe_noise"]),
                     noisy_distractors=noise["distractor_noise"]
-                    and megaface_files.mark_distractors(names, noise["distractor_noise"]),
+                    and megaface_lists.mark_distractors(names, noise["distractor_noise"]),
                     removed=args.removed,
                     probe_pairs=args.probe_pairs,
                     ranks=args.ranks,
@@ -181,8 +182,8 @@ def _features(args, model, stored, folder, names, what):
     import pathlib
 
     from ..errors import InputError
-    from ..evaluation.pictures import Pictures
-    from ..evaluation.stored import BinFolder, load_features
+    from ..evaluation.files.feature_files import BinFolder, load_features
+    from ..evaluation.files.image_list import Pictures
 
     if model is not None:
         found = eval_common.embed(args, model, Pictures(folder, names), what)

@@ -74,17 +74,17 @@ def run(args):
 
 def _scores(args):
     from ..errors import InputError
-    from ..evaluation import nist_sets
+    from ..evaluation.protocols import nist
     from ..files import sha256
 
     if args.model or args.images:
         raise InputError("--scores come from anywhere: leave out --model and --images")
-    score, same, group = nist_sets.read_scores(args.scores)
-    outcome = nist_sets.from_scores(
+    score, same, group = nist.read_scores(args.scores)
+    outcome = nist.from_scores(
         score,
         same,
         group,
-        fmrs=args.fars or nist_sets.DEFAULT_FMRS,
+        fmrs=args.fars or nist.DEFAULT_FMRS,
         reference=args.reference_group,
         draws=args.bootstrap,
     )
@@ -94,7 +94,7 @@ def _scores(args):
 def _pairs(args):
     import numpy as np
 
-    from ..evaluation import nist_sets
+    from ..evaluation.protocols import nist
 
     stored = eval_common.no_model(args, ("--embeddings", args.embeddings))
     model = None if stored else eval_common.open_model(args)
@@ -102,11 +102,11 @@ def _pairs(args):
     if held is None:
         return 0  # a rank that only helped
     with eval_common.pair_bar(len(held.features)) as bar:
-        outcome = nist_sets.compare(
+        outcome = nist.compare(
             held.features,
             held.identity,
             held.group,
-            fmrs=args.fars or nist_sets.DEFAULT_FMRS,
+            fmrs=args.fars or nist.DEFAULT_FMRS,
             reference=args.reference_group,
             draws=args.bootstrap,
             product=eval_common.product_for(args),
@@ -126,13 +126,13 @@ def _pairs(args):
 def _search(args):
     import numpy as np
 
-    from ..evaluation import nist_sets
+    from ..evaluation.protocols import nist
 
     held = eval_identification.load_sides(args)
     if held is None:
         return 0  # a rank that only helped
     gallery, probes = held
-    outcome = nist_sets.search(
+    outcome = nist.search(
         probes.features,
         gallery.features,
         probes.identity,

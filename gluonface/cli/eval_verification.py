@@ -82,7 +82,7 @@ def run(args):
     import sys
 
     from ..errors import InputError
-    from ..evaluation import results as named
+    from ..evaluation.results import verification_result as named
 
     if bool(args.embeddings) == bool(args.model or args.pack):
         raise InputError("give either --model and --pack, or --embeddings")
@@ -113,7 +113,7 @@ def _report(folder, results, packs, cards):
     """Write the report: one page, or one folder a model when several were compared."""
     import pathlib
 
-    from ..evaluation.report import write_report
+    from ..evaluation.report.verification_report import write_report
 
     if not cards or len(cards) == 1:
         write_report(folder, results, packs, cards and cards[0])
@@ -132,7 +132,7 @@ def _evaluate(args):
 
     from ..data import VerificationPack
     from ..deploy import Embedder
-    from ..evaluation import verification
+    from ..evaluation.protocols import verification
 
     packs = {}
     for path in args.pack:  # all of them before the first is evaluated: a wrong one costs no time
@@ -164,7 +164,7 @@ def _stored(args):
     import dataclasses
     import pathlib
 
-    from ..evaluation import verification
+    from ..evaluation.protocols import verification
 
     results, names = [], {}
     for path in args.embeddings:

@@ -1,4 +1,4 @@
-"""Evaluation: metrics on arrays, protocols, named results, plots and reports.
+"""Evaluation: metrics on arrays, scores, protocols, named results and their report.
 
 ``metrics`` is pure NumPy. ``verification`` runs the pair protocol of LFW and its kin. Importing
 this package loads neither MXNet nor matplotlib; the names below are found at first use.
@@ -6,21 +6,25 @@ this package loads neither MXNet nor matplotlib; the names below are found at fi
 
 import importlib
 
-__all__ = ["VerificationResult", "evaluate", "evaluate_pack", "evaluate_variants"]
+PROTOCOLS = ("folder", "identification", "ifrt", "ijb", "megaface", "nist", "verification")
 
-_HOMES = {
-    "VerificationResult": "results",
-    "evaluate": "verification",
-    "evaluate_pack": "verification",
-    "evaluate_variants": "verification",
+__all__ = ["VerificationResult", "evaluate", "evaluate_pack", "evaluate_variants", *PROTOCOLS]
+
+_LAZY = {
+    "VerificationResult": "results.verification_result",
+    "evaluate": "protocols.verification",
+    "evaluate_pack": "protocols.verification",
+    "evaluate_variants": "protocols.verification",
 }
 
 
 def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    if name in PROTOCOLS:
+        return importlib.import_module(f"{__name__}.protocols.{name}")
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted(__all__)
+    return sorted([*globals(), *__all__])

@@ -55,7 +55,7 @@ def test_wrong_use():
 
 def test_what_there_is_no_time_for_is_extrapolated(monkeypatch):
     """A million faces take hours: after the time is over the share that was done is said."""
-    from gluonface.evaluation import all_pairs
+    from gluonface.evaluation.scores import all_pairs
 
     monkeypatch.setattr(bench, "SECONDS", 0.0)
     monkeypatch.setattr(all_pairs, "BLOCK", 256)

@@ -5,7 +5,7 @@ from gluonface._compat import cv2
 from gluonface.cli import main
 from gluonface.data import RecordWriter, VerificationPack
 from gluonface.deploy import Embedder, combine_views
-from gluonface.evaluation import verification
+from gluonface.evaluation.protocols import verification
 
 MODEL = "mobilefacenet:untrained"
 

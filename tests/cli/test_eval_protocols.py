@@ -9,7 +9,7 @@ import gluonface.deploy
 import gluonface.weights.source
 from gluonface._compat import cv2
 from gluonface.cli import main
-from gluonface.evaluation import stored
+from gluonface.evaluation.files import feature_files
 
 
 class StandIn:
@@ -388,7 +388,7 @@ def test_megaface_from_images_bins_and_packed(tmp_path, capsys):
         rows = np.stack([cv2.imread(str(tmp_path / folder / name))[:, :, ::-1] for name in names])
         e, f = StandIn().embed_views(rows, 99)
         for name, row in zip(names, e + f):
-            stored.write_bin(tmp_path / folder / f"{name}_x.bin", row)
+            feature_files.write_bin(tmp_path / folder / f"{name}_x.bin", row)
         np.savez(tmp_path / f"{folder}.npz", e=e, f=f, path=names)
     for sources in (
         (tmp_path / "scrub", tmp_path / "mega", "--suffix", "_x.bin"),

@@ -35,7 +35,7 @@ def test_verification_on_the_way_is_that_of_one_process(tmp_path, data, noise_se
     from gluonface import get_model
     from gluonface._compat import mx
     from gluonface.data import VerificationPack
-    from gluonface.evaluation import verification as direct
+    from gluonface.evaluation.protocols import verification as direct
     from gluonface.training.callbacks.verification import LiveEngine
 
     settings = (

@@ -83,7 +83,7 @@ def raw_pixel_accuracy(pack):
         10-fold accuracy of squared L2 distance and mean-removed cosine on grey and on colour
         pixels, and ``best`` of the four.
     """
-    from ...evaluation.folds import kfold_accuracy  # pure NumPy
+    from ...evaluation.metrics.folds import kfold_accuracy  # pure NumPy
 
     pixels = np.concatenate(list(pack.iter_batches(256)))
     result = {}

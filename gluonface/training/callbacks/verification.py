@@ -118,7 +118,7 @@ class Verification:
     def _verify(self, trainer, pack):
         """Return a pack's result as a dict on rank 0, None on the others."""
         from ...deploy import Embedder
-        from ...evaluation import verification
+        from ...evaluation.protocols import verification
 
         net, comm = trainer.net, trainer.comm
         card = {

@@ -1,0 +1,194 @@
+"""Embeddings of many images, kept on disk part by part: interrupted work goes on, done work stays.
+
+Each part is a file, written whole. Ranks of one job share the parts among them and find the
+others' on the disk they share.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import pathlib
+import zipfile
+
+import numpy as np
+
+from ...errors import DataError, InputError
+from ...files import atomic_write, write_json
+
+__all__ = ["PART", "Embedded", "embed_pictures"]
+
+logger = logging.getLogger(__name__)
+
+PART = 2048  # images a file: 8 MB for 512-d with mirrors
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Embedded:
+    """Outputs of a model for images and for their mirrors.
+
+    Attributes
+    ----------
+    e, f : numpy.ndarray, shape (n, D), float32
+        Not normalised. Zero for an image that could not be read.
+    failed : numpy.ndarray of bool, shape (n,)
+        Such images.
+    sha256 : str
+        Of all pixels in order.
+    """
+
+    e: np.ndarray
+    f: np.ndarray
+    failed: np.ndarray
+    sha256: str
+
+
+def embed_pictures(
+    embedder,
+    pictures,
+    folder=None,
+    model_key="",
+    batch_size=64,
+    comm=None,
+    progress=False,
+    allow_bad=0,
+    name="images",
+):
+    """Run a model over images.
+
+    Parameters
+    ----------
+    embedder : gluonface.deploy.Embedder
+        Anything with its ``embed_views``.
+    pictures : pictures.Pictures
+        Anything with a length, ``read(number)`` and ``key()``.
+    folder : str or pathlib.Path, optional
+        The cache. Without one nothing is kept, and there can be one rank only.
+    model_key : str
+        What identifies the model: a SHA-256 of its files.
+    batch_size : int, default 64
+    comm : gluonface.parallel communicator, optional
+        Rank r of k embeds every k-th part. All ranks must see the same `folder`.
+    progress : bool, default False
+        Show a bar on standard error.
+    allow_bad : int, default 0
+        How many images may be unreadable; their features are zero.
+    name : str
+        Of the bar.
+
+    Returns
+    -------
+    Embedded
+
+    Raises
+    ------
+    DataError
+        More images than allowed cannot be read (the first is named), a part of the cache is
+        broken, or another rank's part is not there.
+    """
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    parts = -(-len(pictures) // PART)
+    place = None
+    if folder is not None:
+        place = _open(folder, pictures, model_key)
+    elif size > 1:
+        raise InputError(
+            "several ranks share their embeddings through a cache folder: leave --no-cache out, "
+            "and give a model from files; random weights are not cached"
+        )
+    held = {}
+    with _bar(len(pictures), progress and rank == 0, name) as bar:
+        for part in range(parts):
+            first, stop = part * PART, min((part + 1) * PART, len(pictures))
+            file = None if place is None else place / f"part-{part:05d}.npz"
+            if part % size == rank and not (file is not None and file.is_file()):
+                content = _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar)
+                if file is None:
+                    held[part] = content
+                else:
+                    with atomic_write(file) as out:
+                        np.savez(out, **content)
+            else:
+                bar.update(stop - first)
+    if size > 1:
+        comm.barrier("evaluation.embeddings")
+    contents = [held.get(part) or _load(place / f"part-{part:05d}.npz") for part in range(parts)]
+    failed = np.concatenate([content["failed"] for content in contents])
+    if failed.sum() > allow_bad:
+        raise DataError(f"{failed.sum()} images cannot be read; {allow_bad} are allowed")
+    digest = hashlib.sha256("".join(str(content["sha256"]) for content in contents).encode())
+    return Embedded(
+        e=np.concatenate([content["e"] for content in contents]),
+        f=np.concatenate([content["f"] for content in contents]),
+        failed=failed,
+        sha256=digest.hexdigest(),
+    )
+
+
+def _open(folder, pictures, model_key):
+    """Return the folder of this model and these images, made if need be."""
+    facts = {"model": model_key, "images": pictures.key(), "count": len(pictures), "part": PART}
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    place = pathlib.Path(folder).expanduser() / key[:32]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if not (place / "key.json").is_file():
+            write_json(place / "key.json", facts)
+    except OSError as error:
+        raise InputError(f"the cache {folder} cannot be written: {error}") from error
+    logger.info("embeddings are kept in %s", place)
+    return place
+
+
+def _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar):
+    """Return the arrays of one part."""
+    failed, digest, views = np.zeros(stop - first, bool), hashlib.sha256(), []
+    for start in range(first, stop, batch_size):
+        batch, kept = [], []
+        numbers = range(start, min(start + batch_size, stop))
+        for number in numbers:
+            try:
+                image = pictures.read(number)
+            except DataError as error:
+                failed[number - first] = True
+                if failed.sum() > allow_bad:
+                    raise
+                logger.warning("left out: %s", error)
+                continue
+            digest.update(image.tobytes())
+            batch.append(image)
+            kept.append(number - start)
+        if batch:
+            outputs = embedder.embed_views(np.stack(batch), batch_size)
+        else:
+            outputs = [np.zeros((0, embedder.embedding_size), np.float32)] * 2
+        for view in outputs:
+            if not np.isfinite(view).all():
+                row = int(np.argmin(np.isfinite(view).all(axis=1)))
+                raise DataError(
+                    f"the model's output for {pictures.names[start + kept[row]]} is not finite"
+                )
+        block = np.zeros((2, len(numbers), outputs[0].shape[1]), np.float32)
+        block[0, kept], block[1, kept] = outputs
+        views.append(block)
+        bar.update(len(numbers))
+    e, f = np.concatenate(views, axis=1)
+    return {"e": e, "f": f, "failed": failed, "sha256": np.array(digest.hexdigest())}
+
+
+def _load(file):
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in ("e", "f", "failed", "sha256")}
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no {file}; another rank was to write it. All ranks need the same disk"
+        ) from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file} is broken ({error}); delete it to have it made again") from error
+
+
+def _bar(total, show, name):
+    import tqdm
+
+    return tqdm.tqdm(total=total, unit="img", desc=name, disable=None if show else True)

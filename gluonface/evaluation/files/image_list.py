@@ -1,0 +1,143 @@
+"""The images of a protocol: where they lie, how they are aligned, and what identifies them."""
+
+import hashlib
+import pathlib
+
+import numpy as np
+
+from ...data.sources.photo_folder import SUFFIXES
+from ...errors import DataError, InputError
+from .text_tables import read_lines
+
+__all__ = ["Pictures", "align", "people_of", "read_list"]
+
+
+def align(image, points, size=112):
+    """Return the crop that `gluonface.data.alignment.align_face` cuts out of an image.
+
+    Raises
+    ------
+    DataError
+        The points, which come from a file, lie all in one place or are no numbers.
+    """
+    from ...data.alignment import align_face
+
+    try:
+        return align_face(image, points, size)
+    except InputError as error:
+        raise DataError(f"its five points lie in one place or are no numbers: {error}") from error
+
+
+class Pictures:
+    """Images below a folder, by name.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+    names : sequence of str
+        Paths relative to it.
+    points : numpy.ndarray, shape (n, 5, 2), optional
+        Align each image with them; else it must be a crop of `size` already.
+    resize : bool, default False
+        Bring images of other sizes to `size`: the shorter edge, then the middle.
+    size : int, default 112
+    """
+
+    def __init__(self, folder, names, points=None, resize=False, size=112):
+        self.folder, self.names = pathlib.Path(folder), list(names)
+        self.points, self.resize, self.size = points, resize, size
+        if not self.folder.is_dir():
+            raise InputError(f"there is no folder {folder} of images")
+        missing = [name for name in self.names if not (self.folder / name).is_file()]
+        if missing:
+            raise InputError(
+                f"{folder} lacks {len(missing)} of the {len(self.names)} listed images; the first "
+                f"is {missing[0]}"
+            )
+
+    def __len__(self):
+        return len(self.names)
+
+    def read(self, number):
+        """Return image `number` as uint8 (size, size, 3) RGB; DataError names its file."""
+        from ...data import images
+
+        file = self.folder / self.names[number]
+        try:
+            image = images.decode(file.read_bytes())
+            if self.points is not None:
+                return align(image, self.points[number], self.size)
+        except (DataError, OSError) as error:
+            raise DataError(f"{file} cannot be used: {error}") from error
+        if self.resize:
+            return images.fit(image, self.size)
+        if image.shape[:2] != (self.size, self.size):
+            raise DataError(
+                f"{file} is {image.shape[1]}x{image.shape[0]}; expected an aligned face of "
+                f"{self.size}x{self.size}. Align it first, or scale it with --resize"
+            )
+        return image
+
+    def key(self):
+        """Return a SHA-256 of what would be read: names, sizes, times, points.
+
+        Contents are hashed when they are read (see `cache`); reading half a million files only
+        to find out that all are known would cost as much as it saves.
+        """
+        digest = hashlib.sha256(f"{self.size} {self.resize}".encode())
+        for name in self.names:
+            state = (self.folder / name).stat()
+            digest.update(f"\n{name} {state.st_size} {state.st_mtime_ns}".encode())
+        if self.points is not None:
+            digest.update(np.ascontiguousarray(self.points).tobytes())
+        return digest.hexdigest()
+
+
+def people_of(folder):
+    """Find the images of a directory of people.
+
+    Returns
+    -------
+    names : list of str
+        Relative paths, sorted.
+    people : list of str
+        The first folder of each, which is the person.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; one with a folder a person was expected")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    names = [file.relative_to(folder) for file in files]
+    loose = [name for name in names if len(name.parts) < 2]
+    if loose:
+        raise InputError(f"{folder / loose[0]} lies in no person's folder; expected PERSON/IMAGE")
+    if not names:
+        raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
+    return [name.as_posix() for name in names], [name.parts[0] for name in names]
+
+
+def read_list(path, columns, what):
+    """Read a list: a path a line and then `columns` - 1 labels, by tabs or blanks.
+
+    Returns
+    -------
+    list of list of str
+        The columns. A path is listed once.
+    """
+    rows, seen = [], {}
+    for number, line in read_lines(path, what):
+        if line.startswith("#"):
+            continue
+        fields = line.split("\t") if "\t" in line else line.rsplit(None, columns - 1)
+        fields = [field.strip() for field in fields]
+        if len(fields) != columns or not all(fields):
+            raise DataError(f"{path}, line {number}: {line[:80]!r}; expected {what}")
+        if fields[0] in seen:
+            raise DataError(
+                f"{path}, line {number}: {fields[0]} is listed in line {seen[fields[0]]} already"
+            )
+        seen[fields[0]] = number
+        rows.append(fields)
+    if not rows:
+        raise DataError(f"{path} lists nothing; expected {what}")
+    return [list(column) for column in zip(*rows)]

@@ -1,0 +1,256 @@
+"""Error rates as NIST's FRTE reports them: FNMR at FMR, FNIR at FPIR, tables by group. Pure NumPy.
+
+A comparison is accepted when its score is at least the threshold. A failure to make a template is
+a mated comparison that does not match, and a non-mated one that rightly does not.
+
+References
+----------
+Grother, Ngan, Hanaoka, "Face Recognition Vendor Test", NIST Interagency Reports 8238 and 8280.
+"""
+
+import dataclasses
+import math
+from typing import Optional
+
+import numpy as np
+
+from ...errors import InputError
+from ..results.verification_result import lay_out
+from .operating_points import check_rate, finite, operating_points
+
+__all__ = [
+    "ErrorRate",
+    "by_group",
+    "error_rows",
+    "error_table",
+    "fnir_at_fpir",
+    "fnmr_at_fmr",
+    "of_point",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorRate:
+    """False non-match rate at one false match rate.
+
+    Attributes
+    ----------
+    target : float
+        The false match rate asked for.
+    fmr, fnmr : float
+        Shares of non-mated comparisons with a score of at least the threshold, and of mated ones
+        with a lower score.
+    threshold : float
+        The smallest that keeps the target.
+    false_matches, false_nonmatches, nonmated, mated : int
+    fmr_error : float or None
+        Relative standard error of the false match rate, 1 / sqrt(false matches); more in truth,
+        as pairs share images.
+    group : str or None
+    low, high : float or None
+        Bootstrap confidence interval of `fnmr`.
+    depth : int or None
+        Of a search ("R"): then `fmr` is the FPIR, `fnmr` the FNIR, and both count searches.
+    """
+
+    target: float
+    fmr: float
+    fnmr: float
+    threshold: float
+    false_matches: int
+    false_nonmatches: int
+    nonmated: int
+    mated: int
+    fmr_error: Optional[float] = None
+    group: Optional[str] = None
+    low: Optional[float] = None
+    high: Optional[float] = None
+    depth: Optional[int] = None
+
+    def to_dict(self):
+        """Return the fields, ready for JSON; those of a search by their own names."""
+        fields = finite(dataclasses.asdict(self))
+        if self.depth is None:
+            return fields
+        names = {"fmr": "fpir", "fnmr": "fnir", "fmr_error": "fpir_error"}
+        names.update(false_matches="false_positives", false_nonmatches="false_negatives")
+        return {names.get(name, name): value for name, value in fields.items()}
+
+
+def of_point(point, dtype=np.float32, group=None, depth=None):
+    """Return what a strict `OperatingPoint` is in NIST's terms.
+
+    Accepted is what lies above the strict threshold, so the smallest threshold for "at least" is
+    the next number of the scores' `dtype`.
+    """
+    if point.convention != "strict":
+        raise InputError(f"NIST's threshold is the strict one; got the {point.convention} point")
+    missed = point.same - round(point.tar * point.same)
+    return ErrorRate(
+        target=point.target,
+        fmr=point.far,
+        fnmr=missed / point.same,
+        threshold=float(np.nextafter(dtype(point.threshold), dtype(np.inf))),
+        false_matches=point.false_accepts,
+        false_nonmatches=missed,
+        nonmated=point.different,
+        mated=point.same,
+        fmr_error=_relative_error(point.false_accepts),
+        group=group,
+        low=None if point.high is None else 1 - point.high,
+        high=None if point.low is None else 1 - point.low,
+        depth=depth,
+    )
+
+
+def fnmr_at_fmr(mated, nonmated, targets, failed_mated=0, failed_nonmated=0):
+    """False non-match rate at each false match rate.
+
+    Parameters
+    ----------
+    mated, nonmated : array_like, shape (n,) and (m,)
+        Scores. Minus infinity stands for a failed comparison.
+    targets : sequence of float
+    failed_mated, failed_nonmated : int, default 0
+        Comparisons that could not be made and are not among the scores.
+
+    Returns
+    -------
+    list of ErrorRate
+    """
+    mated, nonmated = _scores(mated, failed_mated), _scores(nonmated, failed_nonmated)
+    points = operating_points(mated, np.sort(nonmated)[::-1], len(nonmated), targets)
+    return [_rate(mated, nonmated, _just_above(p.threshold, nonmated), p.target) for p in points]
+
+
+def by_group(mated, nonmated, targets, reference=None):
+    """One threshold for all groups, and what it does to each.
+
+    Published tables differ in this: NIST fixes the threshold on all groups together or on one of
+    them, IFRT takes a threshold for each (for that, call `fnmr_at_fmr` group by group).
+
+    Parameters
+    ----------
+    mated, nonmated : dict of str to array_like
+        Scores by group.
+    targets : sequence of float
+    reference : str, optional
+        The group that sets the threshold. Default: all together.
+
+    Returns
+    -------
+    list of ErrorRate
+        Target by target, each with all groups in the order given.
+    """
+    if set(mated) != set(nonmated) or not mated:
+        raise InputError(f"groups {sorted(mated)} have mated and {sorted(nonmated)} other scores")
+    if reference is not None and reference not in mated:
+        raise InputError(f"group {reference!r} is unknown; there are {', '.join(sorted(mated))}")
+    names = list(mated) if reference is None else [reference]
+    pooled = [
+        np.concatenate([_scores(side[name], 0) for name in names]) for side in (mated, nonmated)
+    ]
+    rows = []
+    for rate in fnmr_at_fmr(*pooled, targets):
+        for name in mated:
+            own = _scores(mated[name], 0), _scores(nonmated[name], 0)
+            row = _rate(*own, rate.threshold, rate.target)
+            rows.append(dataclasses.replace(row, group=name))
+    return rows
+
+
+def fnir_at_fpir(best_mate, rank, best_other, targets, depth=1):
+    """False negative identification rate at each false positive identification rate.
+
+    Parameters
+    ----------
+    best_mate : array_like, shape (n,)
+        Score of the mate in each mated search.
+    rank : array_like of int, shape (n,)
+        Its rank, from 1.
+    best_other : array_like, shape (m,)
+        Best score of each non-mated search.
+    targets : sequence of float
+    depth : int, default 1
+        The mate has to be among so many best.
+
+    Returns
+    -------
+    list of ErrorRate
+        ``fmr`` is the FPIR and ``fnmr`` the FNIR.
+    """
+    best_mate, rank = np.asarray(best_mate, np.float64), np.asarray(rank)
+    if best_mate.shape != rank.shape:
+        raise InputError(f"{best_mate.shape} mates' scores and {rank.shape} ranks do not agree")
+    counted = np.where(rank <= depth, best_mate, -np.inf)
+    rates = fnmr_at_fmr(counted, best_other, targets)
+    return [dataclasses.replace(rate, depth=int(depth)) for rate in rates]
+
+
+def error_rows(rates):
+    """Return the table of error rates as rows of text, the headings first."""
+    first = rates[0]
+    grouped = any(rate.group is not None for rate in rates)
+    interval = any(rate.low is not None for rate in rates)
+    one, other = ("FMR", "FNMR") if first.depth is None else ("FPIR", "FNIR")
+    wrong, missed = ("false matches", "misses") if first.depth is None else ("alarms", "misses")
+    head = [one, *(["group"] if grouped else []), f"realised {one}", "rel. error", other]
+    head += [*(["95 % interval"] if interval else []), "threshold"]
+    rows = [[*head, wrong, "of", missed, "of"]]
+    for r in rates:
+        row = [f"{r.target:g}", *([r.group or "all"] if grouped else []), f"{r.fmr:.3g}"]
+        row += ["-" if r.fmr_error is None else f"{r.fmr_error:.0%}", f"{r.fnmr:.6f}"]
+        if interval:
+            row.append("-" if r.low is None else f"{r.low:.4f}-{r.high:.4f}")
+        row += ["-" if not math.isfinite(r.threshold) else f"{r.threshold:.4f}"]
+        counts = (r.false_matches, r.nonmated, r.false_nonmatches, r.mated)
+        rows.append([*row, *(str(count) for count in counts)])
+    return rows
+
+
+def error_table(rates):
+    """Lay out error rates as aligned text."""
+    grouped = any(rate.group is not None for rate in rates)
+    return lay_out(error_rows(rates), words=2 if grouped else 1)
+
+
+def _scores(values, failed):
+    values = np.asarray(values)
+    if values.ndim != 1 or not len(values) or values.dtype.kind not in "fiu":
+        raise InputError(f"scores have shape {values.shape} and dtype {values.dtype}")
+    values = values.astype(np.float64 if values.dtype.kind != "f" else values.dtype)
+    if np.isnan(values).any() or (values == np.inf).any():
+        raise InputError("a score is NaN or infinite; only minus infinity, a failure, may be")
+    if failed < 0:
+        raise InputError(f"{failed} failures: expected 0 or more")
+    return np.concatenate([values, np.full(failed, -np.inf, values.dtype)])
+
+
+def _just_above(threshold, scores):
+    """Return the smallest threshold for "at least" that equals "above `threshold`"."""
+    if threshold == -math.inf:
+        return float(scores[np.isfinite(scores)].min(initial=0))
+    higher = scores[scores > threshold]
+    step = np.nextafter(scores.dtype.type(threshold), scores.dtype.type(np.inf))
+    return float(step) if not len(higher) else float(min(step, higher.min()))
+
+
+def _rate(mated, nonmated, threshold, target):
+    check_rate(target)
+    wrong = int(np.count_nonzero(nonmated >= threshold))
+    missed = int(np.count_nonzero(~(mated >= threshold)))
+    return ErrorRate(
+        target=float(target),
+        fmr=wrong / len(nonmated),
+        fnmr=missed / len(mated),
+        threshold=float(threshold),
+        false_matches=wrong,
+        false_nonmatches=missed,
+        nonmated=len(nonmated),
+        mated=len(mated),
+        fmr_error=_relative_error(wrong),
+    )
+
+
+def _relative_error(count):
+    return 1 / math.sqrt(count) if count else None

@@ -1,0 +1,212 @@
+"""Metrics of face verification by folds: choose a threshold on all folds but one, judge that one.
+
+Pure NumPy. All take a *distance*, small for the same person; a pair is accepted below a threshold.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from ...errors import InputError
+from .operating_points import check_rate
+from .rates import check_pairs
+
+__all__ = [
+    "ACCURACY_THRESHOLDS",
+    "VAL_THRESHOLDS",
+    "KFoldAccuracy",
+    "ValAtFar",
+    "fold_edges",
+    "kfold_accuracy",
+    "val_at_far",
+]
+
+# Squared Euclidean distances of unit vectors lie in 0..4. These two grids are those of the LFW
+# protocol as InsightFace runs it; start + i * step in float64, which is what arange computes.
+ACCURACY_THRESHOLDS = np.arange(0, 4, 0.01)
+VAL_THRESHOLDS = np.arange(0, 4, 0.001)
+
+
+@dataclasses.dataclass(frozen=True)
+class KFoldAccuracy:
+    """Accuracy of held-out folds at thresholds chosen on the others.
+
+    Attributes
+    ----------
+    accuracy, std : float
+        Mean and population standard deviation (ddof 0) over the folds.
+    accuracies, thresholds : numpy.ndarray, shape (folds,), float64
+        Accuracy of each fold and the distance below which it accepted.
+    tpr, fpr : numpy.ndarray, shape (T,), float64, or None
+        Share of accepted same and different pairs at each threshold of the grid, averaged over
+        the folds. None when a fold lacks same pairs (tpr) or different pairs (fpr).
+    """
+
+    accuracy: float
+    std: float
+    accuracies: np.ndarray
+    thresholds: np.ndarray
+    tpr: np.ndarray
+    fpr: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class ValAtFar:
+    """Validation rate of held-out folds at a false-accept rate aimed at on the others.
+
+    Attributes
+    ----------
+    val, std : float
+        Mean and population standard deviation over the folds of the share of accepted same pairs.
+    far : float
+        Mean over the folds of the share of accepted different pairs. Compare it with `target`.
+    target : float
+        The false-accept rate aimed at, a fraction.
+    thresholds : numpy.ndarray, shape (folds,), float64
+        Distance below which each fold accepted.
+    """
+
+    val: float
+    std: float
+    far: float
+    target: float
+    thresholds: np.ndarray
+
+
+def fold_edges(n, folds):
+    """Return the `folds` + 1 edges of contiguous folds; the first ``n % folds`` have one more.
+
+    Parameters
+    ----------
+    n : int
+        Number of pairs, at least `folds`.
+    folds : int
+        At least 2.
+
+    Returns
+    -------
+    numpy.ndarray, shape (folds + 1,), int64
+    """
+    if isinstance(folds, bool) or not isinstance(folds, (int, np.integer)) or folds < 2:
+        raise InputError(f"folds is {folds!r}; it must be a whole number, 2 or more (LFW uses 10)")
+    if n < folds:
+        raise InputError(
+            f"there are {n} pairs for {folds} folds; each fold needs at least one. Use fewer folds"
+        )
+    sizes = np.full(folds, n // folds)
+    sizes[: n % folds] += 1
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def kfold_accuracy(distance, issame, folds=10, thresholds=ACCURACY_THRESHOLDS):
+    """Accuracy of each fold at the threshold that is best on the other folds.
+
+    A pair is accepted as the same person when its distance is below the threshold. The lowest
+    threshold that reaches the best training accuracy is taken.
+
+    Parameters
+    ----------
+    distance : array_like, shape (n,)
+        Any distance; the default grid is for squared distances of unit vectors.
+    issame : array_like of bool, shape (n,)
+    folds : int, default 10
+    thresholds : array_like, shape (T,), ascending
+
+    Returns
+    -------
+    KFoldAccuracy
+
+    References
+    ----------
+    Huang et al., "Labeled Faces in the Wild", 2007; grid and strictness as InsightFace's program.
+    """
+    distance, issame = check_pairs(distance, issame, "distance")
+    thresholds = np.asarray(thresholds, np.float64)
+    edges = fold_edges(len(distance), folds)
+    accepts, totals = _count_accepts(distance, issame, edges, thresholds)
+    # (folds, T): accepted same pairs plus rejected different ones
+    correct = accepts[:, 1] + totals[:, :1] - accepts[:, 0]
+    best = np.argmax(correct.sum(axis=0) - correct, axis=1)
+    accuracies = correct[np.arange(folds), best] / np.diff(edges)
+    rates = [
+        (accepts[:, side] / totals[:, side, None]).mean(axis=0) if totals[:, side].all() else None
+        for side in (0, 1)
+    ]
+    return KFoldAccuracy(
+        accuracy=float(accuracies.mean()),
+        std=float(accuracies.std()),
+        accuracies=accuracies,
+        thresholds=thresholds[best],
+        tpr=rates[1],
+        fpr=rates[0],
+    )
+
+
+def val_at_far(distance, issame, target=1e-3, folds=10, thresholds=VAL_THRESHOLDS):
+    """Validation rate at a false-accept rate, by folds ("val@far" of the LFW programs).
+
+    On the training folds the false-accept rate is a non-decreasing function of the threshold. At
+    the last grid point where it does not exceed `target`, the threshold is interpolated linearly
+    towards the next; the held-out fold is judged there.
+
+    Parameters
+    ----------
+    distance, issame, folds, thresholds
+        As for `kfold_accuracy`.
+    target : float, default 1e-3
+        False-accept rate as a fraction, 0..1.
+
+    Returns
+    -------
+    ValAtFar
+
+    Raises
+    ------
+    InputError
+        A fold without same or without different pairs: the rates of that fold do not exist.
+    """
+    distance, issame = check_pairs(distance, issame, "distance")
+    check_rate(target)
+    thresholds = np.asarray(thresholds, np.float64)
+    edges = fold_edges(len(distance), folds)
+    accepts, totals = _count_accepts(distance, issame, edges, thresholds)
+    if not totals.all():
+        fold, side = np.argwhere(totals == 0)[0]
+        raise InputError(
+            f"fold {fold + 1} of {folds} has no {('different', 'same')[side]} pair, so val@far "
+            "does not exist. Order the pairs so that each fold holds both kinds, or use fewer folds"
+        )
+    false_accepts, different = accepts[:, 0], totals[:, 0]
+    training = (false_accepts.sum(axis=0) - false_accepts) / (different.sum() - different)[:, None]
+    chosen, val, far = np.zeros(folds), np.empty(folds), np.empty(folds)
+    for fold, curve in enumerate(training):
+        if curve[-1] >= target:
+            last = int(np.searchsorted(curve, target, side="right")) - 1
+            chosen[fold] = thresholds[last]
+            if last + 1 < len(thresholds):
+                share = (target - curve[last]) / (curve[last + 1] - curve[last])
+                chosen[fold] += share * (thresholds[last + 1] - thresholds[last])
+        held_out = slice(edges[fold], edges[fold + 1])
+        accepted, same = distance[held_out] < chosen[fold], issame[held_out]
+        val[fold] = np.count_nonzero(accepted & same) / totals[fold, 1]
+        far[fold] = np.count_nonzero(accepted & ~same) / totals[fold, 0]
+    return ValAtFar(float(val.mean()), float(val.std()), float(far.mean()), target, chosen)
+
+
+def _count_accepts(distance, issame, edges, thresholds):
+    """Count accepted pairs per fold, kind (0 different, 1 same) and threshold.
+
+    One look-up per pair finds the first threshold that accepts it; a histogram of those, summed
+    along the thresholds, holds all counts: O(n log T + folds * T) instead of O(n * folds * T).
+
+    Returns
+    -------
+    accepts : numpy.ndarray, shape (folds, 2, T), int64
+    totals : numpy.ndarray, shape (folds, 2), int64
+    """
+    folds, count = len(edges) - 1, len(thresholds)
+    fold = np.repeat(np.arange(folds), np.diff(edges))
+    cell = (2 * fold + issame) * (count + 1) + np.searchsorted(thresholds, distance, side="right")
+    histogram = np.bincount(cell, minlength=2 * folds * (count + 1)).reshape(folds, 2, count + 1)
+    sums = histogram.cumsum(axis=2)
+    return sums[:, :, :-1], sums[:, :, -1]

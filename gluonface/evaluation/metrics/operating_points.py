@@ -1,0 +1,258 @@
+"""TAR at FAR from all same pairs and the highest of the different ones. Pure NumPy.
+
+Only the upper end of the different pairs' scores decides: billions of them need not be held.
+`metrics` explains the two conventions.
+"""
+
+import dataclasses
+import math
+from typing import ClassVar, Optional
+
+import numpy as np
+
+from ...errors import InputError
+from .roc import runs
+
+__all__ = [
+    "OperatingPoint",
+    "SearchRate",
+    "allowed_accepts",
+    "check_rate",
+    "finite",
+    "operating_points",
+]
+
+_WINDOW = 4096  # points of the ROC looked at first on either side of a target
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatingPoint:
+    """One TAR at one FAR, with all that is needed to judge it.
+
+    Attributes
+    ----------
+    target : float
+        The false-accept rate asked for, a fraction.
+    tar, far : float
+        Shares of same and different pairs accepted at the threshold.
+    threshold : float
+        Score. "strict" accepts above it, "reference" at or above it. May be infinite.
+    false_accepts : int
+        Different pairs accepted.
+    allowed : int
+        Different pairs that `target` allows: the resolution of this figure.
+    same, different : int
+        Number of pairs of each kind.
+    convention : str
+        "strict" or "reference".
+    low, high : float or None
+        Bootstrap confidence interval of `tar`, where one was asked for.
+    """
+
+    target: float
+    tar: float
+    far: float
+    threshold: float
+    false_accepts: int
+    allowed: int
+    same: int
+    different: int
+    convention: str
+    low: Optional[float] = None
+    high: Optional[float] = None
+
+    # What the fields are called where they are shown.
+    NAMES: ClassVar[dict] = {}
+    TAR, FAR = "TAR", "FAR"
+
+    def to_dict(self):
+        """Return the fields by their names, ready for JSON: an infinite threshold is None."""
+        fields = finite(dataclasses.asdict(self))
+        return {self.NAMES.get(name, name): value for name, value in fields.items()}
+
+
+class SearchRate(OperatingPoint):
+    """One true-positive identification rate at one false-positive identification rate.
+
+    An `OperatingPoint` of searches: `tpir` is the share of mated searches whose mate is first,
+    alone, and above the threshold (FNIR is 1 - TPIR), `fpir` that of non-mated searches with a
+    candidate above it.
+    """
+
+    NAMES: ClassVar[dict] = {
+        "tar": "tpir",
+        "far": "fpir",
+        "false_accepts": "false_positives",
+        "same": "mated",
+        "different": "nonmated",
+    }
+    TAR, FAR = "TPIR", "FPIR"
+
+    @property
+    def tpir(self):
+        """Share of mated searches found."""
+        return self.tar
+
+    @property
+    def fpir(self):
+        """Share of non-mated searches with a candidate above the threshold."""
+        return self.far
+
+
+def finite(row):
+    """Replace the infinite thresholds of "accept all" and "accept none" by None."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
+
+
+def operating_points(genuine, impostor, different, targets, convention="strict"):
+    """TAR at each FAR of `targets` from the same pairs and the highest of the different pairs.
+
+    Only the upper end of the different pairs' scores matters, so that billions of them need not
+    be held: ``2 * allowed + 2`` of them, for the largest target, decide both conventions.
+
+    Parameters
+    ----------
+    genuine : numpy.ndarray, shape (same,)
+        Scores of all same pairs, in any order. Minus infinity for a failure: it is never accepted.
+    impostor : numpy.ndarray, shape (m,), descending
+        The m highest scores of the different pairs; all of them when m = `different`.
+    different : int
+        Number of different pairs.
+    targets : sequence of float
+    convention : {"strict", "reference"}, default "strict"
+
+    Returns
+    -------
+    list of OperatingPoint
+    """
+    allowed = [allowed_accepts(target, different) for target in targets]
+    genuine = np.sort(genuine)
+    if convention == "strict":
+        rates = _strict(genuine, impostor, different, allowed)
+    elif convention == "reference":
+        rates = _nearest(genuine, impostor, different, targets)
+    else:
+        raise InputError(f"convention is {convention!r}; use 'strict' or 'reference'")
+    return [
+        OperatingPoint(
+            target=float(target),
+            tar=accepted / len(genuine),
+            far=wrong / different,
+            threshold=threshold,
+            false_accepts=wrong,
+            allowed=limit,
+            same=len(genuine),
+            different=different,
+            convention=convention,
+        )
+        for target, limit, (accepted, wrong, threshold) in zip(targets, allowed, rates)
+    ]
+
+
+def allowed_accepts(target, different, name="false-accept rate"):
+    """Return how many of `different` pairs a false-accept rate of `target` (0..1) allows."""
+    check_rate(target, name)
+    # 1e-9 keeps a product such as 0.29 * 100 = 28.999999999999996 at the 29 that is meant
+    return min(math.floor(target * different + 1e-9), different)
+
+
+def check_rate(target, name="false-accept rate"):
+    """Raise InputError unless `target` is a fraction in 0..1."""
+    if not 0 <= target <= 1:
+        raise InputError(f"the {name} is {target!r}; expected a fraction in 0..1")
+
+
+def _above(ascending, threshold):
+    """Count the values of a sorted array above `threshold`."""
+    return len(ascending) - int(np.searchsorted(ascending, threshold, side="right"))
+
+
+def _strict(genuine, impostor, different, allowed):
+    """Yield (true accepts, false accepts, threshold) with at most `allowed` false accepts."""
+    rising = impostor[::-1]
+    for k in allowed:
+        if k >= different:
+            yield _above(genuine, -math.inf), different, -math.inf
+            continue
+        threshold = impostor[k]  # in its own dtype, so that comparisons are exact
+        yield _above(genuine, threshold), _above(rising, threshold), float(threshold)
+
+
+def _nearest(genuine, impostor, different, targets):
+    """Yield (true accepts, false accepts, threshold) of the ROC point nearest to each target.
+
+    Points are those that scikit-learn keeps: where the step to the next differs from the step to
+    this one. `genuine` ascends, `impostor` descends and may be the upper end alone. Of millions
+    of points a window around the target is looked at, and a larger one until it decides.
+    """
+    for target in targets:
+        aim, reach = target * different, _WINDOW
+        while True:
+            low = max(0, int(aim) - reach)
+            high = min(len(impostor), int(aim) + reach)
+            thresholds, wrong, right, known = _kept_points(genuine, impostor, low, high, different)
+            # Reversed, the first of equally near points is the one with the highest rates.
+            distance = np.abs((wrong / different)[::-1] - target)
+            point = len(distance) - 1 - int(np.argmin(distance)) if len(distance) else -1
+            decided = point >= 0 and (
+                abs(wrong[point] - aim) < min(aim - known[0], known[1] - aim)
+                or (low == 0 and high == len(impostor))
+            )
+            if decided:
+                yield int(right[point]), int(wrong[point]), float(thresholds[point])
+                break
+            reach *= 4
+
+
+def _kept_points(genuine, impostor, low, high, different):
+    """Return the kept points of the ROC among the different pairs `low`..`high`.
+
+    Returns
+    -------
+    thresholds, wrong, right : numpy.ndarray
+        Of each point, with false and true accepts as counts.
+    known : tuple of float
+        All points with false accepts between these two are among them.
+    """
+    ends = low == 0, high == different
+    part = impostor[low:high]
+    top = math.inf if ends[0] or not len(part) else part[0]
+    floor = -math.inf if ends[1] or not len(part) else part[-1]
+    stop = np.searchsorted(genuine, top, side="right")
+    right_before = len(genuine) - int(stop)
+    genuine = genuine[np.searchsorted(genuine, floor, side="left") : stop][::-1]
+    values, false_steps = runs(part)
+    own, true_counts = runs(genuine)
+    # Merge the few same pairs into the many different ones: where a value is new, insert it.
+    place = np.searchsorted(-values, -own, side="left")
+    inside = place < len(values)
+    shared = np.zeros(len(own), bool)
+    shared[inside] = values[place[inside]] == own[inside]
+    true_steps = np.zeros(len(values), np.int64)
+    true_steps[place[shared]] = true_counts[shared]
+    new = place[~shared]
+    values = np.insert(values, new, own[~shared])
+    false_steps = np.insert(false_steps, new, 0)
+    true_steps = np.insert(true_steps, new, true_counts[~shared])
+    wrong, right = low + np.cumsum(false_steps), right_before + np.cumsum(true_steps)
+    kept = np.ones(len(values), bool)
+    kept[1:-1] = (np.diff(false_steps)[1:] != 0) | (np.diff(true_steps)[1:] != 0)
+    known = [-math.inf, math.inf]
+    if not ends[0] and len(kept):  # a run of ties may begin above the window
+        kept[0], known[0] = False, wrong[0]
+    if not ends[1]:  # at the lowest value there may be more: is the point before it kept?
+        sure = len(kept) > 1 and (
+            false_steps[-1] > false_steps[-2] or true_steps[-1] != true_steps[-2]
+        )
+        kept[-1 if sure else -2 :] = False
+        known[1] = wrong[-1 if sure or len(wrong) < 2 else -2]
+    start = [0] if ends[0] else []
+    return (
+        np.concatenate([[np.inf] * len(start), values[kept]]),
+        np.concatenate([start, wrong[kept]]),
+        np.concatenate([start, right[kept]]),
+        known,
+    )

@@ -1,0 +1,114 @@
+"""Your own faces: a directory with a folder a person, all pairs or listed ones. Pure NumPy."""
+
+import dataclasses
+
+import numpy as np
+
+from ...errors import DataError
+from ..files.text_tables import read_lines
+from ..scores.all_pairs import compare_all
+from ..scores.feature_matrix import check_matrix, multiply
+from . import verification
+
+__all__ = ["DEFAULT_FARS", "evaluate", "evaluate_listed", "read_pairs"]
+
+DEFAULT_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def evaluate(
+    features, people, *, fars=None, draws=0, product=multiply, dtype=np.float32, progress=None
+):
+    """Compare all unordered pairs of images.
+
+    Parameters
+    ----------
+    features : array_like, shape (n, D)
+        Any length; a zero vector is a failure, its same pairs count as not matched.
+    people : array_like, shape (n,)
+        Who each image shows.
+    fars : sequence of float, optional
+        Default: those of 1e-6 to 1e-1 that allow at least one of the different pairs.
+    draws : int, default 0
+        Bootstrap draws of people for 95 % intervals.
+    product, dtype, progress
+        As for `all_pairs.compare_all`.
+
+    Returns
+    -------
+    Outcome
+    """
+    people = np.asarray(people)
+    features = check_matrix(features, "features", len(people))
+    if fars is None:
+        number = np.unique(people, return_counts=True)[1].astype(float)
+        different = (len(people) ** 2 - (number**2).sum()) / 2
+        fars = [far for far in DEFAULT_FARS if far * different >= 1] or DEFAULT_FARS[-1:]
+    outcome, _ = compare_all(
+        features, people, fars=fars, draws=draws, product=product, dtype=dtype, progress=progress
+    )
+    return dataclasses.replace(
+        outcome, protocol="own folders", settings={"pairs": "all, unordered"}
+    )
+
+
+def evaluate_listed(features, names, pairs, folds=10, **kwargs):
+    """Evaluate listed pairs as packs are: accuracy by folds, TAR at FAR.
+
+    Parameters
+    ----------
+    features : array_like, shape (n, D)
+    names : sequence of str
+        Of the images.
+    pairs : tuple of (a, b, same)
+        As `read_pairs` returns them.
+    folds : int, default 10
+    **kwargs
+        As for `verification.evaluate`.
+
+    Returns
+    -------
+    VerificationResult
+    """
+    place = {name: row for row, name in enumerate(names)}
+    rows = [np.array([place[name] for name in side]) for side in pairs[:2]]
+    features = np.asarray(features)
+    return verification.evaluate(features[rows[0]], features[rows[1]], pairs[2], folds, **kwargs)
+
+
+def read_pairs(path, names):
+    """Read a list of pairs: two images and 1 (same) or 0 a line.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    names : sequence of str
+        The images that there are.
+
+    Returns
+    -------
+    a, b : list of str
+    same : numpy.ndarray of bool
+
+    Raises
+    ------
+    DataError
+        A line of another form, or an image that is not there; the line is named.
+    """
+    known = set(names)
+    a, b, same = [], [], []
+    for number, line in read_lines(path, "a list of image, image, 1 or 0"):
+        if line.startswith("#"):
+            continue
+        fields = line.split("\t") if "\t" in line else line.split()
+        fields = [field.strip() for field in fields]
+        if len(fields) != 3 or fields[2] not in ("0", "1"):
+            raise DataError(f"{path}, line {number}: {line[:80]!r}; expected image, image, 1 or 0")
+        for name in fields[:2]:
+            if name not in known:
+                raise DataError(f"{path}, line {number}: there is no image {name}")
+        a.append(fields[0])
+        b.append(fields[1])
+        same.append(fields[2] == "1")
+    if not same:
+        raise DataError(f"{path} lists no pairs")
+    return a, b, np.array(same)

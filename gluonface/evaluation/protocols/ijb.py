@@ -1,0 +1,279 @@
+"""IJB-B and IJB-C: 1:1 verification of templates and 1:N search. Pure NumPy.
+
+Features of images are pooled by `templates.pool`, lists are read by `ijb_files`.
+
+References
+----------
+Whitelam et al., "IARPA Janus Benchmark-B Face Dataset", 2017; Maze et al., "IARPA Janus
+Benchmark - C", 2018. The published tables of TAR use the "reference" convention (see `metrics`).
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from ...errors import InputError
+from ..metrics import bootstrap
+from ..metrics.operating_points import SearchRate
+from ..results.outcome import Hard, Outcome, RankRate
+from ..results.summary import summarize, with_spans
+from ..scores.feature_matrix import COLLAPSED, check_matrix, is_collapsed, multiply
+from ..scores.listed_pairs import places, score_pairs
+from ..scores.topk import Tail, keep_for
+from .identification import assess, pool_replicates, with_intervals
+
+__all__ = ["DEFAULT_FARS", "find_pairs", "identify", "identify_jointly", "verify"]
+
+DEFAULT_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+_CHUNK = 1 << 20
+
+
+def verify(
+    ids, units, pairs, *, name="", fars=DEFAULT_FARS, draws=0, product=multiply, settings=None
+):
+    """Verify the listed pairs of templates (1:1).
+
+    Parameters
+    ----------
+    ids : numpy.ndarray of int, shape (m,)
+        Template ids, ascending; of `templates.pool`.
+    units : numpy.ndarray, shape (m, D)
+        Their features at unit length. float64 gives reference digits.
+    pairs : ijb_files.Pairs
+    name : str
+    fars : sequence of float
+    draws : int, default 0
+        Bootstrap draws of templates for 95 % intervals; 0 for none.
+    product : function
+        See `features`.
+    settings : dict, optional
+        How the features were pooled, for the result.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    DataError
+        A pair of a template without image.
+    """
+    units = check_matrix(units, "template features", len(ids))
+    first, second = find_pairs(ids, pairs)
+    notes = []
+    if is_collapsed(units):
+        units = np.zeros_like(units)
+        notes.append(COLLAPSED)
+    zero = ~units.any(axis=1)
+    if zero.any() and not zero.all():
+        notes.append(
+            f"{np.count_nonzero(zero)} templates have a zero vector: a score of 0, and their same "
+            "pairs count as not matched"
+        )
+    score = score_pairs(units, first, second, product)
+    genuine = score[pairs.same]
+    if zero.any():
+        lost = (zero[first] | zero[second])[pairs.same]
+        genuine[lost] = -np.inf
+    impostor = score[~pairs.same]
+    impostor.sort()
+    impostor = impostor[::-1]
+    outcome = summarize(genuine, impostor, len(impostor), fars, notes)
+    if draws:
+        points = _intervals(outcome, first, second, pairs.same, score, genuine, impostor, draws)
+        outcome = dataclasses.replace(outcome, points=points)
+    return dataclasses.replace(
+        outcome,
+        protocol="IJB 1:1",
+        name=name,
+        counts={
+            "templates": len(ids),
+            "pairs": len(score),
+            "same": len(genuine),
+            "different": len(impostor),
+        },
+        settings=dict(settings or {}),
+        inputs=dict(pairs.sha256),
+        hardest=_hardest(score, pairs, impostor, genuine),
+    )
+
+
+def find_pairs(ids, pairs):
+    """Return the rows of both templates of each pair; DataError names a line of another one."""
+    return [places(ids, side, pairs.path, line=pairs.line) for side in (pairs.first, pairs.second)]
+
+
+def identify(
+    ids,
+    units,
+    probes,
+    galleries,
+    *,
+    ranks=(1, 5, 10),
+    fpirs=(1e-2, 1e-1),
+    draws=0,
+    product=multiply,
+):
+    """Search probes in each gallery (1:N), then average.
+
+    Parameters
+    ----------
+    ids, units
+        As for `verify`.
+    probes : (templates, subjects)
+        As `ijb_files.read_template_subjects` returns them.
+    galleries : dict of str to (templates, subjects)
+        A subject may be enrolled once in each.
+    ranks, fpirs, draws, product
+        As for `identification.evaluate`.
+
+    Returns
+    -------
+    Outcome
+        Ranks over all mated searches; TPIR averaged over the galleries; ``parts`` for each of them.
+    """
+    probe_at = places(ids, probes[0], "the probe list", "entry")
+    parts, replicates = [], []
+    for name, (templates, subjects) in galleries.items():
+        at = places(ids, templates, name, "entry")
+        part, drawn = assess(
+            units[probe_at],
+            units[at],
+            probes[1],
+            subjects,
+            name=name,
+            ranks=ranks,
+            fpirs=fpirs,
+            unique=True,
+            draws=draws,
+            product=product,
+            dtype=units.dtype.type,
+            protocol="IJB 1:N gallery",
+        )
+        parts.append(part)
+        replicates.append(drawn)
+    together = []
+    for rows in zip(*(part.ranks for part in parts)):
+        hits, count = sum(r.hits for r in rows), sum(r.probes for r in rows)
+        together.append(RankRate(rows[0].rank, hits / count, hits, count))
+    searches = [_mean_search(rows) for rows in zip(*(part.searches for part in parts))]
+    if draws:
+        together, searches = with_intervals(together, searches, pool_replicates(replicates))
+    return Outcome(
+        protocol="IJB 1:N",
+        ranks=tuple(together),
+        searches=tuple(searches),
+        cmc=_mean_cmc(parts),
+        counts={"probes": len(probe_at), "galleries": len(parts)},
+        settings={"TPIR": "mean over the galleries"},
+        parts=tuple(parts),
+    )
+
+
+def identify_jointly(
+    ids, units, probes, galleries, *, ranks=(1, 5, 10), shares=(1e-2, 1e-1), product=multiply
+):
+    """Search in all galleries together as InsightFace's older ``ijb_1n.py`` does.
+
+    Its "FAR" is no rate of false accepts: for a share f the threshold is the ceil(probes x f) -th
+    highest of all non-mate scores, every probe is enrolled, and the mate need not be first. Only
+    to compare with tables made by it.
+
+    Returns
+    -------
+    Outcome
+        ``measures``: ``recall@f`` and ``threshold@f`` for each share.
+    """
+    probe_at = places(ids, probes[0], "the probe list", "entry")
+    templates, subjects = (np.concatenate(lists) for lists in zip(*galleries.values()))
+    at = places(ids, templates, "the galleries", "entry")
+    outcome, _ = assess(
+        units[probe_at], units[at], probes[1], subjects, ranks=ranks, unique=True,
+        product=product, dtype=units.dtype.type, protocol="IJB 1:N, galleries joined (ijb_1n.py)",
+    )  # fmt: skip
+    budget = [max(1, math.ceil(len(probe_at) * share)) for share in shares]
+    tail = Tail(max(budget), units.dtype)
+    mates = []
+    for start in range(0, len(probe_at), 512):
+        rows = probe_at[start : start + 512]
+        tile = np.array(product(units[rows], units[at]))
+        mate = probes[1][start : start + 512][:, None] == subjects
+        mates.append(tile[mate])
+        tail.add(np.where(mate, -np.inf, tile), count=tile.size - np.count_nonzero(mate))
+    highest, mates = tail.scores(), np.concatenate(mates)
+    measures = dict(outcome.measures)
+    for share, number in zip(shares, budget):
+        threshold = highest[min(number, len(highest)) - 1]
+        measures[f"recall@{share:g}"] = float((mates > threshold).sum() / len(mates))
+        measures[f"threshold@{share:g}"] = float(threshold)
+    return dataclasses.replace(outcome, measures=measures)
+
+
+def _mean_search(rows):
+    first = rows[0]
+    return SearchRate(
+        target=first.target,
+        tar=float(np.mean([row.tar for row in rows])),
+        far=float(np.mean([row.far for row in rows])),
+        threshold=float(np.mean([row.threshold for row in rows])),
+        false_accepts=sum(row.false_accepts for row in rows),
+        allowed=sum(row.allowed for row in rows),
+        same=sum(row.same for row in rows),
+        different=sum(row.different for row in rows),
+        convention=first.convention,
+    )
+
+
+def _mean_cmc(parts):
+    """Return the curve of all mated searches together, as far as every gallery goes."""
+    last = min(len(part.cmc) for part in parts)
+    mated = [part.counts["mated"] for part in parts]
+    return np.average([part.cmc[:last] for part in parts], axis=0, weights=mated)
+
+
+def _intervals(outcome, first, second, same, score, genuine, impostor, draws):
+    """Return the points with bootstrap intervals at the strict ones."""
+    targets = [p.target for p in outcome.points if p.convention == "strict"]
+    keep = keep_for(targets, len(impostor))
+    if not keep:
+        raise InputError("a bootstrap needs different pairs")
+    at = np.flatnonzero((score >= impostor[keep - 1]) & ~same)
+    at = at[np.argsort(-score[at], kind="stable")]
+    top_first, top_second = first[at], second[at]
+    own_first, own_second = first[same], second[same]
+
+    def everything(drawn):
+        total = 0
+        for start in range(0, len(first), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            weight = drawn[first[part]] * drawn[second[part]]
+            total += int(weight.sum() - weight[same[part]].sum())
+        return total
+
+    spans = bootstrap.tar_intervals(
+        (genuine, lambda drawn: drawn[own_first] * drawn[own_second]),
+        (score[at], lambda drawn: drawn[top_first] * drawn[top_second], everything),
+        int(max(first.max(), second.max())) + 1,
+        targets,
+        draws,
+    )
+    return with_spans(outcome.points, dict(zip(targets, spans)))
+
+
+def _hardest(score, pairs, impostor, genuine, limit=10):
+    high = impostor[min(limit, len(impostor)) - 1]
+    low = np.sort(score[pairs.same])[min(limit, len(genuine)) - 1]
+    found = []
+    for kind, chosen in (
+        ("highest different", np.flatnonzero((score >= high) & ~pairs.same)),
+        ("lowest same", np.flatnonzero((score <= low) & pairs.same)),
+    ):
+        order = np.argsort(score[chosen], kind="stable")
+        order = order[::-1] if kind.startswith("highest") else order
+        found += [
+            Hard(kind, int(pairs.first[i]), int(pairs.second[i]), float(score[i]))
+            for i in chosen[order[:limit]]
+        ]
+    return tuple(found)

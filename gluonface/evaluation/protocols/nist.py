@@ -1,0 +1,282 @@
+"""NIST's figures of a set: FNMR at FMR of all pairs or of given scores, FNIR at FPIR of a search.
+
+The comparisons are those of `all_pairs` and `identification`; what differs is how errors are
+stated, that a failure to make a template is an error, and that one threshold serves all groups.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from ...errors import DataError, InputError
+from ..files.text_tables import read_lines
+from ..metrics import bootstrap
+from ..metrics.error_rates import fnmr_at_fmr, of_point
+from ..metrics.operating_points import OperatingPoint
+from ..results.summary import summarize, with_spans
+from ..scores.all_pairs import compare_all
+from . import identification
+
+__all__ = [
+    "DEFAULT_FMRS",
+    "DEFAULT_FPIRS",
+    "compare",
+    "from_scores",
+    "read_scores",
+    "search",
+]
+
+DEFAULT_FMRS = (1e-6, 1e-5, 1e-4, 1e-3)
+DEFAULT_FPIRS = (1e-3, 1e-2, 1e-1)
+
+_FAILURES = ("fail", "-inf", "na", "nan")  # how lists write a comparison without template
+
+
+def compare(
+    features,
+    identity,
+    group=None,
+    *,
+    fmrs=DEFAULT_FMRS,
+    reference=None,
+    dtype=np.float32,
+    **options,
+):
+    """Return FNMR at FMR of all unordered pairs of images (1:1).
+
+    Parameters
+    ----------
+    features, identity, group, reference, dtype, **options
+        As for `all_pairs.compare_all`.
+    fmrs : sequence of float
+        False match rates.
+
+    Returns
+    -------
+    Outcome
+        ``errors``: of all, then of each group, at one threshold. ``parts``: each group at a
+        threshold of its own.
+    """
+    whole, parts = compare_all(
+        features, identity, group, fars=fmrs, reference=reference, dtype=dtype, **options
+    )
+    errors = _in_order([whole, *parts.values()], fmrs) if parts else _own(whole, dtype)
+    return _outcome(whole, errors, parts, reference, dtype)
+
+
+def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, draws=0):
+    """Return FNMR at FMR of given scores (1:1), of whatever made them.
+
+    Parameters
+    ----------
+    score : array_like, shape (n,)
+        Larger is more alike; minus infinity for a failure to make a template.
+    same : array_like of bool, shape (n,)
+        Whether the comparison is mated.
+    group : array_like, shape (n,), optional
+    fmrs, reference
+        As for `compare`.
+    draws : int, default 0
+        Bootstrap draws of comparisons. Those that share a person depend on each other, of which
+        scores say nothing: the interval is too narrow then.
+
+    Returns
+    -------
+    Outcome
+    """
+    score, same = np.asarray(score), np.asarray(same)
+    if score.ndim != 1 or score.shape != same.shape or score.dtype.kind not in "fiu":
+        raise InputError(
+            f"scores have shape {score.shape}, dtype {score.dtype}, and labels {same.shape}; "
+            "expected one number and one label for each comparison"
+        )
+    dtype = score.dtype.type if score.dtype.kind == "f" else np.float64
+    score, same = score.astype(dtype), same.astype(bool)
+    whole = _summary(score, same, fmrs, draws)
+    parts, errors = {}, _own(whole, dtype)
+    if group is not None:
+        group = np.asarray(group).astype(str)
+        if group.shape != score.shape:
+            raise InputError(f"there are {len(group)} groups for {len(score)} scores")
+        names = np.unique(group)
+        if reference is not None and reference not in names:
+            raise InputError(f"group {reference!r} is unknown; there are {', '.join(names)}")
+        setting = np.full(len(score), True) if reference is None else group == reference
+        limits = fnmr_at_fmr(score[setting & same], score[setting & ~same], fmrs)
+        sides = {None: np.ones(len(score), bool), **{name: group == name for name in names}}
+        errors = [
+            of_point(_at(score[own], same[own], limit, draws), dtype, name)
+            for limit in limits
+            for name, own in sides.items()
+            if same[own].any() and not same[own].all()
+        ]
+        parts = {
+            name: _summary(score[own], same[own], fmrs, draws)
+            for name, own in list(sides.items())[1:]
+            if same[own].any() and not same[own].all()
+        }
+    elif reference is not None:
+        raise InputError(f"group {reference!r} is unknown; the scores have no groups")
+    return _outcome(whole, errors, parts, reference, dtype)
+
+
+def search(probes, gallery, probe_ids, gallery_ids, *, fpirs=DEFAULT_FPIRS, depth=1, **kwargs):
+    """Return FNIR at FPIR of probes in a gallery (1:N).
+
+    Parameters
+    ----------
+    probes, gallery, probe_ids, gallery_ids, fpirs, **kwargs
+        As for `identification.assess`.
+    depth : int, default 1
+        "R": the mate has to be among so many first.
+
+    Returns
+    -------
+    Outcome
+    """
+    outcome = identification.evaluate(
+        probes, gallery, probe_ids, gallery_ids, fpirs=fpirs, depth=depth, lost=-np.inf, **kwargs
+    )
+    if not outcome.searches:
+        raise InputError(
+            "all probes have their identity in the gallery: FPIR needs searches for people who "
+            "are not enrolled"
+        )
+    dtype = np.dtype(kwargs.get("dtype", np.float32)).type
+    errors = [of_point(s, dtype, depth=depth) for s in outcome.searches if s.convention == "strict"]
+    return dataclasses.replace(
+        outcome,
+        protocol="NIST 1:N",
+        errors=tuple(errors),
+        settings={**outcome.settings, "R": depth, "accepted": "at or above the threshold"},
+    )
+
+
+def read_scores(path):
+    """Read comparisons: score, 1 (mated) or 0, and maybe a group, a line.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Columns by tabs, commas or blanks. A comparison without template has the score "fail".
+
+    Returns
+    -------
+    score : numpy.ndarray of float64
+    same : numpy.ndarray of bool
+    group : numpy.ndarray of str, or None
+
+    Raises
+    ------
+    DataError
+        A line of another form; it is named.
+    """
+    what = "score, 1 (mated) or 0, and maybe a group"
+    score, same, group, columns = [], [], [], None
+    for number, line in read_lines(path, f"a list of {what}"):
+        if line.startswith("#"):
+            continue
+        separator = next((mark for mark in "\t," if mark in line), None)
+        fields = [field.strip() for field in line.split(separator)]
+        columns = columns or len(fields)
+        try:
+            if len(fields) != columns or columns not in (2, 3) or fields[1] not in ("0", "1"):
+                raise ValueError
+            failed = fields[0].lower() in _FAILURES
+            score.append(-np.inf if failed else float(fields[0]))
+            if score[-1] == np.inf or not all(fields):
+                raise ValueError
+        except ValueError:
+            raise DataError(f"{path}, line {number}: {line[:80]!r}; expected {what}") from None
+        same.append(fields[1] == "1")
+        group += fields[2:]
+    if not score:
+        raise DataError(f"{path} lists nothing; expected {what}")
+    return np.array(score), np.array(same), np.array(group) if group else None
+
+
+def _summary(score, same, fmrs, draws):
+    genuine, impostor = score[same], np.sort(score[~same])[::-1]
+    if not len(genuine) or not len(impostor):
+        raise InputError(
+            f"there are {len(genuine)} mated and {len(impostor)} non-mated comparisons; both kinds "
+            "are needed"
+        )
+    if np.isnan(score).any() or (score == np.inf).any():
+        raise InputError("a score is NaN or infinite; only minus infinity, a failure, may be")
+    failed = int(np.count_nonzero(np.isneginf(score)))
+    notes = [f"{failed} comparisons failed: they count as not matched"] if failed else []
+    outcome = summarize(genuine, impostor, len(impostor), fmrs, notes)
+    if draws:
+        order = np.argsort(-score[~same], kind="stable")
+        mine, others = np.flatnonzero(same), np.flatnonzero(~same)[order]
+        spans = bootstrap.tar_intervals(
+            (genuine, lambda drawn: drawn[mine]),
+            (impostor, lambda drawn: drawn[others], lambda drawn: drawn[others].sum()),
+            len(score),
+            fmrs,
+            draws,
+        )
+        points = with_spans(outcome.points, dict(zip(fmrs, spans)))
+        outcome = dataclasses.replace(outcome, points=points)
+    return dataclasses.replace(outcome, counts={"same": len(genuine), "different": len(impostor)})
+
+
+def _at(score, same, limit, draws):
+    """Return the operating point of some comparisons at the threshold of an `ErrorRate`."""
+    accepted = score >= limit.threshold
+    span = (None, None)
+    if draws:
+        hits = accepted[same][:, None]
+        (span,) = bootstrap.share_intervals(hits, np.arange(len(hits)), len(hits), draws)
+    wrong = int(np.count_nonzero(accepted & ~same))
+    different = int(np.count_nonzero(~same))
+    below = np.nextafter(score.dtype.type(limit.threshold), score.dtype.type(-np.inf))
+    return OperatingPoint(
+        target=limit.target,
+        tar=float(np.mean(accepted[same])),
+        far=wrong / different,
+        threshold=float(below),  # strict points accept above it
+        false_accepts=wrong,
+        allowed=0,
+        same=int(np.count_nonzero(same)),
+        different=different,
+        convention="strict",
+        low=span[0],
+        high=span[1],
+    )
+
+
+def _own(outcome, dtype):
+    """Return the errors of an outcome at its own thresholds."""
+    return [of_point(p, np.dtype(dtype).type) for p in outcome.points if p.convention == "strict"]
+
+
+def _in_order(outcomes, targets):
+    """Return the errors at one threshold, target by target, all groups of each together."""
+    return [
+        error
+        for target in targets
+        for outcome in outcomes
+        for error in outcome.errors
+        if error.target == target
+    ]
+
+
+def _outcome(whole, errors, parts, reference, dtype):
+    setting = "of all together" if reference is None else f"of group {reference}"
+    settings = {"accepted": "at or above the threshold"}
+    if parts:
+        settings["threshold"] = f"{setting}; below, each group's own"
+    return dataclasses.replace(
+        whole,
+        protocol="NIST 1:1",
+        errors=tuple(errors),
+        settings=settings,
+        parts=tuple(
+            dataclasses.replace(
+                part, protocol="NIST 1:1", name=name, errors=tuple(_own(part, dtype))
+            )
+            for name, part in parts.items()
+        ),
+    )

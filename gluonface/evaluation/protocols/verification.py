@@ -1,0 +1,403 @@
+"""Pair verification as LFW, CFP, AgeDB, CALFW, CPLFW and VGG2-FP use it.
+
+Nothing here keeps state: each pack and flip form gets its own fresh result. (A metric that lives
+through several packs pools them, and published flip tables were wrong for that reason.)
+"""
+
+import dataclasses
+import logging
+import pathlib
+import zipfile
+
+import numpy as np
+
+from ...errors import DataError, InputError
+from ...files import sha256
+from .. import metrics
+from ..metrics import bootstrap, roc
+from ..metrics import folds as fold_metrics
+from ..results.summary import few_accepts, with_spans
+from ..results.verification_result import VerificationResult
+from ..scores import pair_comparison
+
+__all__ = [
+    "DEFAULT_FARS",
+    "evaluate",
+    "evaluate_outputs",
+    "evaluate_pack",
+    "evaluate_variants",
+    "load_outputs",
+    "pack_outputs",
+]
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_FARS = (1e-1, 1e-2, 1e-3, 1e-4)
+
+
+def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3, draws=0):
+    """Evaluate the embeddings of image pairs.
+
+    Embeddings are L2-normalised here, in float64; a zero vector stays zero. The grids and rules
+    are those of InsightFace's program, to the last bit, in one pass over the pairs.
+
+    Parameters
+    ----------
+    emb_a, emb_b : array_like, shape (n, D)
+        Row i of each is pair i. Any real dtype, any length.
+    issame : array_like of bool, shape (n,)
+        Whether pair i shows one person.
+    folds : int, default 10
+        Contiguous folds; the first ``n % folds`` hold one pair more.
+    fars : sequence of float, optional
+        False-accept rates (fractions) to give the TAR at. Default: those of 1e-1, 1e-2, 1e-3 and
+        1e-4 that allow at least one of the different pairs.
+    far_target : float, default 1e-3
+        What val@far aims at.
+    draws : int, default 0
+        Bootstrap draws of pairs for 95 % intervals of the accuracy, at the folds' thresholds, and
+        of the strict TARs. Pairs that share a person depend on each other, of which a pack says
+        nothing: the interval is too narrow then.
+
+    Returns
+    -------
+    VerificationResult
+
+    Raises
+    ------
+    InputError
+        Wrong shapes, fewer pairs than folds, or a value that is not finite (the row is named).
+    """
+    compared = pair_comparison.compare_pairs(emb_a, emb_b)
+    issame = metrics.check_issame(issame, len(compared.score))
+    accuracy = fold_metrics.kfold_accuracy(compared.distance, issame, folds)
+    same = int(np.count_nonzero(issame))
+    different = len(issame) - same
+    notes = _embedding_notes(compared, len(issame))
+    if same and different:
+        curve = metrics.roc_curve(compared.score, issame)
+        auc, eer = roc.curve_area(curve), roc.curve_eer(curve)
+        points, rate_notes = _operating_points(compared.score, issame, different, fars)
+        if draws:
+            points = _with_intervals(points, compared.score, issame, draws)
+        notes += rate_notes
+    else:
+        auc = eer = None
+        points = ()
+        kind, missing = ("same", "different") if same else ("different", "same")
+        notes.append(
+            f"all {len(issame)} pairs are {kind} pairs: TAR, AUC, EER and val need {missing} pairs "
+            "too, and the accuracy is only the share called right at a threshold tuned on such "
+            "pairs alone"
+        )
+    val, val_note = _val(compared, issame, far_target, folds)
+    if val_note and same and different:
+        notes.append(val_note)
+    edges = fold_metrics.fold_edges(len(issame), folds)
+    span = (None, None)
+    if draws:
+        accepted = compared.distance < np.repeat(accuracy.thresholds, np.diff(edges))
+        right = (accepted == issame)[:, None]
+        (span,) = bootstrap.share_intervals(right, np.arange(len(right)), len(right), draws)
+    return VerificationResult(
+        accuracy=accuracy.accuracy,
+        accuracy_std=accuracy.std,
+        accuracy_low=span[0],
+        accuracy_high=span[1],
+        fold_accuracies=tuple(accuracy.accuracies.tolist()),
+        thresholds=tuple(accuracy.thresholds.tolist()),
+        val=val and val.val,
+        val_std=val and val.std,
+        far=val and val.far,
+        far_target=far_target,
+        tar=_rates(points, "strict"),
+        tar_reference=_rates(points, "reference"),
+        operating_points=points,
+        auc=auc,
+        eer=eer,
+        n_same=same,
+        n_different=different,
+        folds=folds,
+        embedding_size=np.shape(emb_a)[1],
+        collapsed=compared.collapsed,
+        notes=tuple(notes),
+        distance=compared.distance,
+        score=compared.score,
+        issame=issame,
+        fold_edges=tuple(edges.tolist()),
+    )
+
+
+def evaluate_variants(e, f, issame, variants=("none", "sum", "concat"), folds=10, **kwargs):
+    """Evaluate flip forms from the outputs of images and of their mirrors, each on its own.
+
+    Parameters
+    ----------
+    e : array_like, shape (2n, D)
+        Un-normalised outputs of the images in the order a0, b0, a1, b1, ...
+    f : array_like, shape (2n, D), or None
+        The same of the mirrored images; None when only "none" is asked for.
+    issame : array_like of bool, shape (n,)
+    variants : sequence of str, default ("none", "sum", "concat")
+        Of `pair_comparison.VARIANTS`.
+    folds, **kwargs
+        As for `evaluate`.
+
+    Returns
+    -------
+    dict of str to VerificationResult
+        In the order of `variants`.
+    """
+    variants = _check_variants(variants)
+    views = {"e": e} if f is None else {"e": e, "f": f}
+    for name, view in views.items():
+        view = views[name] = np.asarray(view)
+        if view.ndim != 2 or len(view) != 2 * np.size(issame):
+            raise InputError(
+                f"{name} has shape {view.shape} for {np.size(issame)} pairs; expected "
+                f"({2 * np.size(issame)}, embedding size), in the order a0, b0, a1, b1, ..."
+            )
+        pair_comparison.require_finite(view, name)
+    xnorm = None if f is None else pair_comparison.mean_norm(*views.values())
+    results = {}
+    for variant in variants:
+        embeddings = pair_comparison.combine(views["e"], views.get("f"), variant)
+        result = evaluate(embeddings[0::2], embeddings[1::2], issame, folds, **kwargs)
+        results[variant] = dataclasses.replace(result, flip=variant, xnorm=xnorm)
+    return results
+
+
+def evaluate_pack(
+    embedder, pack, variants=("none", "sum"), batch_size=64, progress=False, folds=10, **kwargs
+):
+    """Run a model over a verification pack and evaluate flip forms.
+
+    Images are decoded and embedded batch by batch; both views come from one pass, so several
+    forms cost no more than one. "none" on its own costs half: the mirrors are not looked at, and
+    ``xnorm`` is None.
+
+    Parameters
+    ----------
+    embedder : gluonface.deploy.Embedder
+        Anything with its ``embed_views`` (and, for "none" alone, ``embed``).
+    pack : gluonface.data.VerificationPack
+    variants : sequence of str, default ("none", "sum")
+    batch_size : int, default 64
+    progress : bool, default False
+        Show a bar on standard error.
+    folds, **kwargs
+        As for `evaluate`.
+
+    Returns
+    -------
+    dict of str to VerificationResult
+
+    Raises
+    ------
+    DataError
+        The model's output for an image of the pack is not finite.
+    """
+    variants = _check_variants(variants)
+    fold_metrics.fold_edges(len(pack), folds)  # say so before the long part
+    e, f = pack_outputs(embedder, pack, batch_size, progress, mirror=variants != ("none",))
+    return evaluate_outputs(pack, e, f, variants, folds, **kwargs)
+
+
+def evaluate_outputs(pack, e, f, variants=("none", "sum"), folds=10, **kwargs):
+    """Evaluate flip forms of the outputs that `pack_outputs` gave for a pack.
+
+    Parameters
+    ----------
+    pack : gluonface.data.VerificationPack
+    e, f : numpy.ndarray, shape (2n, D)
+        ``f`` may be None when only "none" is asked for.
+    variants, folds, **kwargs
+        As for `evaluate_variants`.
+
+    Returns
+    -------
+    dict of str to VerificationResult
+    """
+    results = evaluate_variants(e, f, pack.issame, variants, folds, **kwargs)
+    return {
+        variant: dataclasses.replace(result, pack=pack.name, pack_sha256=pack.sha256)
+        for variant, result in results.items()
+    }
+
+
+def pack_outputs(embedder, pack, batch_size=64, progress=False, mirror=True):
+    """Return the outputs (e, f) of a model for all images of a pack.
+
+    Parameters
+    ----------
+    embedder, pack, batch_size, progress
+        As for `evaluate_pack`.
+    mirror : bool, default True
+        Whether to look at the mirrored images as well.
+
+    Returns
+    -------
+    e : numpy.ndarray, shape (2n, D), float32
+        Un-normalised; of unit length when `mirror` is False.
+    f : numpy.ndarray, shape (2n, D), float32, or None
+
+    Raises
+    ------
+    DataError
+        An output is not finite; the pack and the image are named.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=2 * len(pack), desc=pack.name, unit="img", disable=not progress) as bar:
+
+        def batches():
+            for batch in pack.iter_batches(batch_size):
+                yield batch
+                bar.update(len(batch))  # the embedder has come back for more
+
+        try:
+            if mirror:
+                e, f = embedder.embed_views(batches(), batch_size)
+            else:
+                e, f = embedder.embed(batches(), flip="none", batch_size=batch_size), None
+        except DataError as error:
+            raise DataError(f"pack {pack.name}: {error}") from error
+    for view, what in ((e, "output"), (f, "output for the mirror")):
+        if view is not None:
+            pair_comparison.require_finite(
+                view, f"pack {pack.name}: the model's {what}", error=DataError
+            )
+    return e, f
+
+
+def load_outputs(path):
+    """Read stored outputs of a model: an `.npz` file.
+
+    Its arrays: ``e`` (2n, D), the outputs of the images in the order a0, b0, a1, b1, ...; ``f``
+    (2n, D), those of the mirrored images, optional; ``issame`` (n,); ``name`` and ``sha256`` of
+    the pack, optional text.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    dict
+        With the keys e, f, issame, name, sha256; None for an absent optional one. ``file`` is the
+        SHA-256 of the file itself.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    DataError
+        It is no such archive, lacks an array or holds values that are not finite.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; stored embeddings (.npz) were expected")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise DataError(
+            f"{path} cannot be read as an .npz archive of plain arrays: {error}"
+        ) from error
+    missing = [name for name in ("e", "issame") if name not in found]
+    if missing:
+        raise DataError(
+            f"{path} has no array {' and no array '.join(missing)}; it holds "
+            f"{', '.join(found) or 'nothing'}. Needed are e (2n, D) and issame (n,), and f (2n, D) "
+            "for flip forms"
+        )
+    for name in ("e", "f"):
+        if name in found:
+            if found[name].ndim != 2:
+                raise DataError(f"{path}: {name} has shape {found[name].shape}; expected (2n, D)")
+            pair_comparison.require_finite(found[name], f"{path}: {name}", error=DataError)
+    texts = {name: str(found[name]) if name in found else None for name in ("name", "sha256")}
+    return {
+        "file": sha256(path),
+        "e": found["e"],
+        "f": found.get("f"),
+        "issame": found["issame"],
+        "name": texts["name"] or path.stem,
+        "sha256": texts["sha256"],
+    }
+
+
+def _check_variants(variants):
+    variants = (variants,) if isinstance(variants, str) else tuple(variants)
+    unknown = [variant for variant in variants if variant not in pair_comparison.VARIANTS]
+    if unknown or not variants:
+        raise InputError(
+            f"flip forms {unknown or 'none given'}: choose from "
+            f"{', '.join(pair_comparison.VARIANTS)}"
+        )
+    return tuple(dict.fromkeys(variants))
+
+
+def _operating_points(score, issame, different, fars):
+    """Return the OperatingPoints in both conventions and notes about their resolution."""
+    if fars is None:
+        # With fewer than ten different pairs none fits; the coarsest is better than nothing.
+        fars = [far for far in DEFAULT_FARS if far * different >= 1 - 1e-9] or DEFAULT_FARS[:1]
+    points = [
+        point
+        for convention in ("strict", "reference")
+        for point in metrics.tar_at_far(score, issame, fars, convention)
+    ]
+    return tuple(points), few_accepts(points, f"{different} different pairs")
+
+
+def _with_intervals(points, score, issame, draws):
+    """Return operating points with the intervals of the strict ones, from draws of pairs."""
+    targets = [p.target for p in points if p.convention == "strict"]
+    same, different = np.flatnonzero(issame), np.flatnonzero(~issame)
+    different = different[np.argsort(-score[different], kind="stable")]
+    spans = bootstrap.tar_intervals(
+        (score[same], lambda drawn: drawn[same]),
+        (
+            score[different],
+            lambda drawn: drawn[different],
+            lambda drawn: drawn[different].sum(),
+        ),
+        len(score),
+        targets,
+        draws,
+    )
+    return with_spans(points, dict(zip(targets, spans)))
+
+
+def _val(compared, issame, target, folds):
+    """Return (ValAtFar or None, note or None)."""
+    if compared.collapsed:
+        return None, "val is left out: the same embedding for every image accepts all pairs at once"
+    try:
+        val = fold_metrics.val_at_far(compared.distance, issame, target, folds)
+    except InputError as error:
+        if not 0 <= target <= 1:
+            raise
+        return None, f"val is left out: {error}"
+    if val.far > max(10 * target, 0.01):
+        return val, f"val@{target:g} was reached at far {val.far:.4f}, far above its aim"
+    return val, None
+
+
+def _embedding_notes(compared, count):
+    notes = []
+    if compared.collapsed:
+        notes.append(
+            "COLLAPSED: the embeddings of all images are the same; the model tells nobody apart"
+        )
+    elif compared.zero_rows:
+        notes.append(
+            f"{compared.zero_rows} of {2 * count} embeddings are zero vectors; two of them count "
+            "as the same person in the accuracy, and a score of 0 everywhere else"
+        )
+    return notes
+
+
+def _rates(points, convention):
+    return {p.target: p.tar for p in points if p.convention == convention} or None

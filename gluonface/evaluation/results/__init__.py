@@ -1,0 +1,1 @@
+"""What an evaluation returns: named figures with their table and JSON."""

@@ -1,0 +1,1 @@
+"""From embeddings to scores: pairs, all against all, search, templates. Blocked, pure NumPy."""
