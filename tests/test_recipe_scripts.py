@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gluonface.training.recipes import load_config
+from gluonface.training.config.recipes import load_config
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / "scripts"
 # script = recipe -> processes of the published run

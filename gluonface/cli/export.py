@@ -85,7 +85,7 @@ def _export_centers(source, path):
     import sys
 
     from ..errors import InputError
-    from ..training.head_files import export_centers
+    from ..training.checkpoint.class_rows import export_centers
 
     path = pathlib.Path(path).expanduser()
     if path.suffix != ".npy" or path.is_dir():

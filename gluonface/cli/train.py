@@ -59,7 +59,7 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command."""
-    from ..training.config import config_to_dict
+    from ..training.config.config import config_to_dict
 
     config = resolve(args)
     if args.dry_run:
@@ -93,7 +93,7 @@ def resolve(args):
 
     With ``--resume`` the run's own config.yaml takes the place of recipe and file.
     """
-    from ..training.recipes import load_config, parse_override
+    from ..training.config.recipes import load_config, parse_override
     from ..training.run_folder import RunFolder
 
     overrides = [

@@ -1,18 +1,18 @@
 """Training: configuration, the loop, its callbacks, schedules and checkpoints.
 
-Names are resolved on first use; `gluonface.training.config` does not need MXNet.
+Names are resolved on first use; `gluonface.training.config.config` does not need MXNet.
 """
 
 import importlib
 
 _LAZY = {
-    "Checkpoints": "checkpoint",
-    "Config": "config",
+    "Checkpoints": "checkpoint.checkpoints",
+    "Config": "config.config",
     "Progress": "progress",
     "Trainer": "trainer",
-    "Updates": "updates",
-    "list_recipes": "recipes",
-    "load_config": "recipes",
+    "Updates": "optimizer_step",
+    "list_recipes": "config.recipes",
+    "load_config": "config.recipes",
     "train": "run",
 }
 

@@ -7,13 +7,13 @@ import pathlib
 from .._compat import mx
 from ..errors import InputError
 from ..parallel.agreement import together
-from .config import config_to_dict
+from .classifier import build_head, start_centers
+from .config.config import config_to_dict
 from .devices import contexts
-from .heads import build_head, start_centers
+from .optimizer_step import Updates
 from .precision import LossScale, reduced
 from .schedules import learning_rate, margin_strength
 from .trainer import Trainer
-from .updates import Updates
 
 __all__ = ["build", "check_auxiliary", "initialise", "total_steps", "without_init"]
 

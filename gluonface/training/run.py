@@ -12,7 +12,7 @@ from ..parallel.communicator import agree
 from ..parallel.liveness import RollCall
 from . import callbacks as watch
 from .build import build, without_init
-from .checkpoint import Checkpoints, load_state
+from .checkpoint.checkpoints import Checkpoints, load_state
 from .devices import communicator
 from .run_folder import RunFolder
 

@@ -13,7 +13,7 @@ import time
 
 from ..errors import InputError, TrainingError
 from ..files import write_json
-from .recipes import save_config
+from .config.recipes import save_config
 
 __all__ = ["RunFolder"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from gluonface.cli import main
 from gluonface.data.synthetic.face_set import synthesize
-from gluonface.training.recipes import load_config
+from gluonface.training.config.recipes import load_config
 
 ROWS = {
     "baseline": [],

@@ -7,11 +7,11 @@ from training_fixtures import StopAt
 from gluonface._compat import mx
 from gluonface.errors import InputError, TrainingError
 from gluonface.training.build import build
-from gluonface.training.checkpoint import load_state, save_state
-from gluonface.training.config import config_from_dict, config_to_dict
+from gluonface.training.checkpoint.checkpoints import load_state, save_state
+from gluonface.training.config.config import config_from_dict, config_to_dict
+from gluonface.training.config.recipes import load_config, parse_override, read_recipe
+from gluonface.training.optimizer_step import Updates
 from gluonface.training.precision import LossScale
-from gluonface.training.recipes import load_config, parse_override, read_recipe
-from gluonface.training.updates import Updates
 
 
 def make(noise_set, auxiliary, head=None):

@@ -146,7 +146,7 @@ def test_signals_ask_to_stop_and_handlers_are_put_back():
 
 
 def test_the_log_file_hears_what_the_console_does_not(tmp_path, capsys):
-    from gluonface.training.config import Config
+    from gluonface.training.config.config import Config
 
     folder = RunFolder(tmp_path / "run")
     folder.begin(Config(), ["gluonface", "train", "--run", "a b"])

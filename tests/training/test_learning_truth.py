@@ -12,9 +12,9 @@ import gluonface as gf
 from gluonface._compat import mx
 from gluonface.data import Loader, RecordDataset
 from gluonface.parallel import Local, PartialFC
-from gluonface.training.config import OptimizerConfig
+from gluonface.training.config.config import OptimizerConfig
+from gluonface.training.optimizer_step import Updates
 from gluonface.training.trainer import Trainer
-from gluonface.training.updates import Updates
 
 STEPS = 8  # of 12; the later ones would show no more than the trend
 

@@ -3,8 +3,8 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.errors import InputError, TrainingError
-from gluonface.training.config import OptimizerConfig
-from gluonface.training.updates import Updates
+from gluonface.training.config.config import OptimizerConfig
+from gluonface.training.optimizer_step import Updates
 
 WD = 0.1
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from gluonface.errors import InputError
-from gluonface.training.config import MarginWarmupConfig, ScheduleConfig
+from gluonface.training.config.config import MarginWarmupConfig, ScheduleConfig
 from gluonface.training.schedules import learning_rate, margin_strength, steps_of
 
 TOTAL, WARMUP, LR = 50, 10, 0.2

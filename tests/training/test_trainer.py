@@ -10,11 +10,11 @@ from trainers import Watch, make
 from gluonface._compat import mx
 from gluonface.errors import InputError, TrainingError
 from gluonface.training.callbacks import NanGuard, SaveCheckpoints
-from gluonface.training.checkpoint import Checkpoints, load_state
+from gluonface.training.checkpoint.checkpoints import Checkpoints, load_state
 from gluonface.training.devices import contexts
+from gluonface.training.optimizer_step import Updates
 from gluonface.training.precision import LossScale, _cpu_has_bfloat16
 from gluonface.training.trainer import EVENTS
-from gluonface.training.updates import Updates
 
 
 def test_events_in_order(tiny, noise_set):

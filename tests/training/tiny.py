@@ -104,13 +104,14 @@ def freeze(owner):
 def arm(point, number):
     import numpy as np
 
-    from gluonface.training import checkpoint, head_files, trainer, updates
+    from gluonface.training import optimizer_step, trainer
     from gluonface.training.callbacks import csv_files
+    from gluonface.training.checkpoint import checkpoints, class_rows
 
     if point == "step":  # between two steps
         bomb(trainer.Trainer, "step", number, point)
     elif point == "backward":  # in the middle of a step, the others wait for what does not come
-        bomb(updates.Updates, "apply", number, point)
+        bomb(optimizer_step.Updates, "apply", number, point)
     elif point == "frozen":  # no statistics of batches, which depend on how they are split
         freeze(trainer.Trainer)
     elif point == "nan":  # a weight of this rank alone
@@ -120,18 +121,18 @@ def arm(point, number):
     elif point == "sigterm":
         bomb(trainer.Trainer, "step", number, point, signal.SIGTERM)
     elif point == "rows":  # its files of class centres made, not yet filled
-        bomb(head_files, "write_rows", number, point)
-        checkpoint.write_rows = head_files.write_rows
+        bomb(class_rows, "write_rows", number, point)
+        checkpoints.write_rows = class_rows.write_rows
     elif point == "write":  # a checkpoint half written
         bomb(np, "savez", number, point)
     elif point == "manifest":  # all but what says that it is whole
-        bomb(checkpoint, "_describe", number, point)
+        bomb(checkpoints, "_describe", number, point)
     elif point == "rename":  # written, not yet in place
-        bomb(checkpoint.os, "rename", number, point)
+        bomb(checkpoints.os, "rename", number, point)
     elif point == "link":  # in place, `last` (or `best`) still the old one
-        bomb(checkpoint.Checkpoints, "_link", number, point)
+        bomb(checkpoints.Checkpoints, "_link", number, point)
     elif point == "prune":  # the old one still there
-        bomb(checkpoint.Checkpoints, "_prune", number, point)
+        bomb(checkpoints.Checkpoints, "_prune", number, point)
     elif point == "log":  # a row that no checkpoint knows of
         bomb(csv_files.CsvFiles, "_append", number, point)
 

@@ -1,7 +1,7 @@
 """Trainers of a tiny network, and a callback that writes down what happens."""
 
 from gluonface.training.build import build
-from gluonface.training.config import config_from_dict
+from gluonface.training.config.config import config_from_dict
 from gluonface.training.trainer import EVENTS
 
 

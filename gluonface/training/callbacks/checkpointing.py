@@ -2,7 +2,7 @@
 
 import logging
 
-from ..checkpoint import save_state
+from ..checkpoint.checkpoints import save_state
 
 __all__ = ["SaveCheckpoints"]
 

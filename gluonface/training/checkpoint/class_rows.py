@@ -5,9 +5,9 @@ import pathlib
 
 import numpy as np
 
-from ..errors import DataError, InputError, TrainingError
-from ..files import atomic_write, sha256
-from . import row_files
+from ...errors import DataError, InputError, TrainingError
+from ...files import atomic_write, sha256
+from . import sharded_npy
 
 __all__ = [
     "FORMAT",
@@ -45,7 +45,7 @@ def create_rows(folder, rows, classes):
     entries = {}
     for name, array in rows.items():
         tail, dtype = tuple(array.shape[1:]), np.dtype(array.dtype)
-        row_files.create(folder, PREFIX + name, classes, tail, dtype)
+        sharded_npy.create(folder, PREFIX + name, classes, tail, dtype)
         entries[name] = {"tail": list(tail), "dtype": dtype.name}
     return entries
 
@@ -54,7 +54,7 @@ def write_rows(folder, rows, classes, start):
     """Write this rank's rows."""
     for name, array in rows.items():
         if array.shape[0]:
-            row_files.write(folder, PREFIX + name, classes, start, array)
+            sharded_npy.write(folder, PREFIX + name, classes, start, array)
 
 
 def read_manifest(folder):
@@ -96,7 +96,7 @@ def load_head(folder, manifest, trainer):
     head.load_state_dict({**head.state_dict(), **stored["state"]})
     optimizer = {}
     for name in manifest["rows"]:
-        pieces = row_files.read(
+        pieces = sharded_npy.read(
             folder, PREFIX + name, manifest["classes"], head.start, head.stop, manifest["files"]
         )
         if name in own:
@@ -148,7 +148,7 @@ def export_centers(folder, path):
     classes, size = manifest["classes"], manifest["embedding_size"]
     k = manifest["head"]["subcenters"]
     shape = (classes, size) if k == 1 else (classes, k, size)
-    pieces = row_files.read(folder, f"{PREFIX}weight", classes, 0, classes, manifest["files"])
+    pieces = sharded_npy.read(folder, f"{PREFIX}weight", classes, 0, classes, manifest["files"])
     with atomic_write(path) as file:
         np.lib.format.write_array_header_1_0(
             file, {"descr": "<f4", "fortran_order": False, "shape": shape}

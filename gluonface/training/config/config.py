@@ -1,16 +1,16 @@
 """The configuration of a training run: one tree of checked options.
 
 Steps may be given as a whole number, or as a share of the run: ``0.1`` is a tenth of all steps.
-`gluonface.training.recipes` reads it from recipes, files and the command line.
+`gluonface.training.config.recipes` reads it from recipes, files and the command line.
 """
 
 import dataclasses
 from typing import Any, Optional, Union
 
-from ..data.augment import read_augmentations
-from ..data.samplers import get_sampler
-from ..errors import InputError
-from ._options import option, read_section
+from ...data.augment import read_augmentations
+from ...data.samplers import get_sampler
+from ...errors import InputError
+from .options import option, read_section
 
 __all__ = ["Config", "config_from_dict", "config_to_dict"]
 
@@ -320,7 +320,7 @@ def _move_label_smoothing(config):
         return
     value = auxiliary.pop(key)
     if isinstance(value, dict):  # its parameters; {} is the defaults
-        from ..loss.auxiliary import get_auxiliary
+        from ...loss.auxiliary import get_auxiliary
 
         value = get_auxiliary("label_smoothing", **value).smoothing
     if config.head.label_smoothing not in (0.0, value):

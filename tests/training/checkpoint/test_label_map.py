@@ -6,11 +6,11 @@ from trainers import make
 
 from gluonface.cli import main
 from gluonface.errors import InputError
-from gluonface.training import row_files
 from gluonface.training.callbacks import SaveCheckpoints
-from gluonface.training.checkpoint import Checkpoints
-from gluonface.training.head_files import export_centers, find_checkpoint
-from gluonface.training.label_map import NEW, read_label_map, take_centers
+from gluonface.training.checkpoint import sharded_npy
+from gluonface.training.checkpoint.checkpoints import Checkpoints
+from gluonface.training.checkpoint.class_rows import export_centers, find_checkpoint
+from gluonface.training.checkpoint.label_map import NEW, read_label_map, take_centers
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_export_in_one_file(run, tmp_path, capsys, monkeypatch):
     assert export_centers(folder, tmp_path / "centers.npy") == (6, 8)
     np.testing.assert_array_equal(np.load(tmp_path / "centers.npy"), old)
 
-    monkeypatch.setattr(row_files, "PIECE", 2 * 8 * 4)  # two rows at a time
+    monkeypatch.setattr(sharded_npy, "PIECE", 2 * 8 * 4)  # two rows at a time
     file = tmp_path / "new/centers.npy"
     for source in (folder, folder / "checkpoints/last"):
         assert main(["export", "--model", str(source), "--centers", str(file)]) == 0

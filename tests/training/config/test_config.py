@@ -4,10 +4,10 @@ import pytest
 import yaml
 
 from gluonface.errors import InputError
-from gluonface.training import recipes
-from gluonface.training._options import option_names
-from gluonface.training.config import Config, config_from_dict, config_to_dict
-from gluonface.training.recipes import (
+from gluonface.training.config import recipes
+from gluonface.training.config.config import Config, config_from_dict, config_to_dict
+from gluonface.training.config.options import option_names
+from gluonface.training.config.recipes import (
     list_recipes,
     load_config,
     parse_override,

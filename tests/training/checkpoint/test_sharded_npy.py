@@ -3,20 +3,20 @@ import pytest
 
 from gluonface.errors import DataError, TrainingError
 from gluonface.files import sha256
-from gluonface.training import row_files
+from gluonface.training.checkpoint import sharded_npy
 
 
 @pytest.fixture
 def small(monkeypatch):
     """Blocks of 10 classes and pieces of 3 rows, so that small arrays cross their borders."""
-    monkeypatch.setattr(row_files, "BLOCK", 10)
-    monkeypatch.setattr(row_files, "PIECE", 3 * 4 * 4)
+    monkeypatch.setattr(sharded_npy, "BLOCK", 10)
+    monkeypatch.setattr(sharded_npy, "PIECE", 3 * 4 * 4)
 
 
 def store(folder, rows, ranges):
-    row_files.create(folder, "w", len(rows), rows.shape[1:], rows.dtype)
+    sharded_npy.create(folder, "w", len(rows), rows.shape[1:], rows.dtype)
     for start, stop in ranges:
-        row_files.write(folder, "w", len(rows), start, rows[start:stop])
+        sharded_npy.write(folder, "w", len(rows), start, rows[start:stop])
 
 
 @pytest.mark.parametrize("shape", [(37, 4), (37,), (10, 4), (1, 4)])
@@ -26,13 +26,13 @@ def test_any_ranks_write_and_any_read(small, tmp_path, shape, dtype):
     n = len(rows)
     store(tmp_path, rows, [(0, n // 3), (n // 3, n // 2), (n // 2, n), (n, n)])
     for start, stop in ((0, n), (n // 2, n), (3, 4), (n, n)):
-        found = list(row_files.read(tmp_path, "w", n, start, stop))
+        found = list(sharded_npy.read(tmp_path, "w", n, start, stop))
         assert all(len(piece) <= 3 or len(shape) == 1 for _, piece in found)
         assert [first for first, _ in found] == sorted(first for first, _ in found)
         got = np.concatenate([piece for _, piece in found]) if found else rows[:0]
         np.testing.assert_array_equal(got, rows[start:stop])
     ids = np.array([0, n - 1, n // 2, 0])
-    np.testing.assert_array_equal(row_files.RowReader(tmp_path, "w", n).take(ids), rows[ids])
+    np.testing.assert_array_equal(sharded_npy.RowReader(tmp_path, "w", n).take(ids), rows[ids])
 
 
 def test_the_files_are_plain_npy_whatever_the_ranks(small, tmp_path):
@@ -65,13 +65,13 @@ def test_damage_is_found(small, tmp_path):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    list(row_files.read(tmp_path, "w", 23, 0, 10, files))  # another file
+    list(sharded_npy.read(tmp_path, "w", 23, 0, 10, files))  # another file
     for broken, words in ((data, "SHA-256"), (data[:-4], "SHA-256")):
         path.write_bytes(broken)
         with pytest.raises(DataError, match=words):
-            list(row_files.read(tmp_path, "w", 23, 5, 15, files))
+            list(sharded_npy.read(tmp_path, "w", 23, 5, 15, files))
     with pytest.raises(DataError, match="cannot be read"):  # cut short, and nobody knows the sum
-        list(row_files.read(tmp_path, "w", 23, 5, 15))
+        list(sharded_npy.read(tmp_path, "w", 23, 5, 15))
     path.unlink()
     with pytest.raises(DataError, match="cannot be read"):
-        list(row_files.read(tmp_path, "w", 23, 5, 15, files))
+        list(sharded_npy.read(tmp_path, "w", 23, 5, 15, files))

@@ -10,8 +10,8 @@ from gluonface._compat import mx
 from gluonface.errors import DataError, TrainingError
 from gluonface.files import sha256
 from gluonface.training.callbacks import SaveCheckpoints
-from gluonface.training.checkpoint import Checkpoints, load_state, save_state
-from gluonface.training.config import config_from_dict
+from gluonface.training.checkpoint.checkpoints import Checkpoints, load_state, save_state
+from gluonface.training.config.config import config_from_dict
 
 
 @pytest.fixture(scope="module")

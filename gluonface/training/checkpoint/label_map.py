@@ -5,9 +5,9 @@ import pathlib
 
 import numpy as np
 
-from ..errors import InputError
-from .head_files import CENTERS, PREFIX, find_checkpoint, read_manifest
-from .row_files import RowReader
+from ...errors import InputError
+from .class_rows import CENTERS, PREFIX, find_checkpoint, read_manifest
+from .sharded_npy import RowReader
 
 __all__ = ["NEW", "read_label_map", "take_centers"]
 

@@ -3,8 +3,8 @@
 import logging
 
 from ..errors import InputError
-from .head_files import find_checkpoint
-from .label_map import take_centers
+from .checkpoint.class_rows import find_checkpoint
+from .checkpoint.label_map import take_centers
 
 __all__ = ["build_head", "start_centers"]
 

@@ -10,14 +10,14 @@ import pathlib
 
 import yaml
 
-from ..errors import InputError
-from ..files import atomic_write
-from ._options import number
+from ...errors import InputError
+from ...files import atomic_write
 from .config import config_from_dict, config_to_dict, with_loss_section
+from .options import number
 
 __all__ = ["list_recipes", "load_config", "parse_override", "read_recipe", "save_config"]
 
-RECIPES = pathlib.Path(__file__).resolve().parents[1] / "recipes"
+RECIPES = pathlib.Path(__file__).resolve().parents[2] / "recipes"
 
 
 def list_recipes():

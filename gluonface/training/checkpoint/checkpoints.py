@@ -25,11 +25,11 @@ import shutil
 
 import numpy as np
 
-from ..errors import DataError, TrainingError
-from ..parallel.agreement import exchange, together
-from . import _format1
-from .config import config_to_dict
-from .head_files import (
+from ...errors import DataError, TrainingError
+from ...parallel.agreement import exchange, together
+from .. import _format1
+from ..config.config import config_to_dict
+from .class_rows import (
     FORMAT,
     PREFIX,
     create_rows,
@@ -212,8 +212,8 @@ def save_state(folder, trainer, config=None):
 
 def _describe(trainer, config, rows):
     """Return what the manifest says of a run, for whoever loads it."""
-    from .. import __version__
-    from .._compat import mx
+    from ... import __version__
+    from ..._compat import mx
 
     head, margin, comm = trainer.head, trainer.head.margin, trainer.comm
     tree = {} if config is None else config_to_dict(config)
@@ -245,8 +245,8 @@ def _describe(trainer, config, rows):
 
 def _save_backbone(folder, trainer, config):
     """Write what is the same on all processes."""
-    from .._compat import mx
-    from .recipes import save_config
+    from ..._compat import mx
+    from ..config.recipes import save_config
 
     parameters = trainer.net._collect_params_with_prefix()
     first = trainer.ctx[0]
@@ -301,7 +301,7 @@ def _check_files(folder, manifest, names):
 
 
 def _load_backbone(folder, trainer):
-    from .._compat import mx
+    from ..._compat import mx
 
     try:
         arrays = mx.nd.load(str(folder / "backbone.params"))

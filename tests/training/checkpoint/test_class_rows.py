@@ -10,8 +10,8 @@ from gluonface._compat import mx
 from gluonface.errors import InputError
 from gluonface.training.build import build
 from gluonface.training.callbacks import ConsoleLog, CsvFiles, TensorBoard
-from gluonface.training.checkpoint import load_state, save_state
-from gluonface.training.config import config_from_dict
+from gluonface.training.checkpoint.checkpoints import load_state, save_state
+from gluonface.training.config.config import config_from_dict
 from gluonface.training.precision import LossScale
 
 STATEFUL = ("curricularface", "adacos", "adaface", "sphereface")

@@ -5,7 +5,7 @@ import difflib
 import math
 import typing
 
-from ..errors import InputError
+from ...errors import InputError
 
 __all__ = ["number", "option", "option_names", "read_section"]
 

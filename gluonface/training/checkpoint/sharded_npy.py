@@ -10,8 +10,8 @@ import os
 
 import numpy as np
 
-from ..errors import DataError, TrainingError
-from ..files import sha256
+from ...errors import DataError, TrainingError
+from ...files import sha256
 
 __all__ = ["BLOCK", "RowReader", "create", "file_names", "read", "write"]
 
