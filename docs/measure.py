@@ -281,7 +281,7 @@ def _backbone_speed(name):
     import numpy as np
 
     from gluonface._compat import mx
-    from gluonface.deploy.choice import engine_for
+    from gluonface.deploy.engine_selection import engine_for
     from gluonface.deploy.export import trace
     from gluonface.weights.mxnet_params import params_bytes
     from gluonface.weights.source import find_source, load_net

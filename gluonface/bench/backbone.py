@@ -83,7 +83,7 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
         `training_ratio` of the best to the baseline's best.
     """
     from .._compat import mx
-    from ._forms import training_net
+    from ._backbone_variants import training_net
 
     for name, value in (("batch size", batch_size), ("number of repeats", repeats)):
         if value < 1:
@@ -150,7 +150,7 @@ def measure_inference(model, batches=BATCHES, repeats=5):
     """
     import numpy as np
 
-    from ._forms import inference_forms
+    from ._backbone_variants import inference_forms
 
     for name, value in [("batch size", n) for n in batches] + [("number of repeats", repeats)]:
         if value < 1:

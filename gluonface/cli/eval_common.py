@@ -208,7 +208,7 @@ def product_for(args):
 
         return multiply
     from ..deploy import embedder
-    from ..deploy.products import DeviceProduct
+    from ..deploy.device_matmul import DeviceProduct
 
     return DeviceProduct(embedder.context_of(args.ctx))
 

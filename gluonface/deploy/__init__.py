@@ -3,11 +3,11 @@
 import importlib
 
 _LAZY = {
-    "Embedder": "embedder",
-    "combine_views": "views",
-    "export_model": "export",
-    "export_onnx": "onnx",
-    "export_source": "export",
+    "Embedder": "gluonface.deploy.embedder",
+    "combine_views": "gluonface.evaluation.scores.flip",
+    "export_model": "gluonface.deploy.export",
+    "export_onnx": "gluonface.deploy.onnx.convert",
+    "export_source": "gluonface.deploy.export",
 }
 
 __all__ = ["Embedder", "combine_views", "export_model", "export_onnx", "export_source"]
@@ -15,7 +15,7 @@ __all__ = ["Embedder", "combine_views", "export_model", "export_onnx", "export_s
 
 def __getattr__(name):
     if name in _LAZY:
-        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError
+from ..evaluation.scores.flip import FLIPS, combine_views
 from ..files import sha256
 from ..weights.graph import Graph, pixel_constants
 from ..weights.source import UNTRAINED, find_source, load_net, read_prefix
-from .choice import check_engine, engine_for, engine_for_onnx
-from .views import FLIPS, combine_views
+from .engine_selection import check_engine, engine_for, engine_for_onnx
 
 __all__ = ["Embedder"]
 
@@ -265,7 +265,7 @@ def _load_symbol(found, ctx, choice):
 
 
 def _load_onnx(found, ctx, choice):
-    from .onnx import normalizes_inside
+    from .onnx.convert import normalizes_inside
 
     engine = engine_for_onnx(found.path, ctx, choice)
     card = _checked_card(found, "int8" if found.path.name.endswith(".int8.onnx") else "onnx")

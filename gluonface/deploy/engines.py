@@ -11,8 +11,8 @@ from .._compat import mx, thread_count
 from ..errors import DataError, InputError, MissingExtraError
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
-from ._noise import noise
-from .rewrite import fuse, rewrite
+from .parity import noise
+from .rewriting.rewrite import fuse, rewrite
 
 __all__ = [
     "AGREE",

@@ -15,8 +15,8 @@ from ..weights.card import FIXED, make_card
 from ..weights.graph import Graph, pixel_constants
 from ..weights.mxnet_params import params_bytes
 from ..weights.source import find_source, load_net, read_prefix
-from ._noise import disagreement, noise
 from .engines import SymbolEngine
+from .parity import disagreement, noise
 
 __all__ = ["export_model", "export_source", "trace"]
 
@@ -140,7 +140,7 @@ def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
         small, cosine = quantize(symbol, arrays, images, size, document["name"])
         document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
     if onnx:
-        from .onnx import convert
+        from .onnx.convert import convert
 
         size = tuple(document["input_size"])
         model = convert(symbol, arrays, input_size=size, name=document["name"])

@@ -17,10 +17,10 @@ from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
-from ._fold import scale_layer
-from ._prelu import scale_inputs
-from .onnx import convert
-from .rewrite import fold
+from .onnx.convert import convert
+from .rewriting.folding import scale_layer
+from .rewriting.prelu import scale_inputs
+from .rewriting.rewrite import fold
 
 __all__ = ["CALIBRATION_IMAGES", "quantize"]
 

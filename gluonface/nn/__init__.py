@@ -2,8 +2,7 @@
 
 from .activations import PReLU, ReLU6, Swish, bn_prelu_conv, set_prelu_form
 from .attention import CBAM, ECA, GCT, SE, gate, means
-from .chain import Chain, Conv2D, ConvBN, MobileHead
-from .forms import (
+from .backend import (
     FORMS,
     computing_on,
     in_blocks,
@@ -12,6 +11,7 @@ from .forms import (
     prelu_form,
     without_onednn,
 )
+from .chain import Chain, Conv2D, ConvBN, MobileHead
 from .heads import GDC, FCHead, FlatBatchNorm
 
 __all__ = [

@@ -25,14 +25,7 @@ import math
 import numpy
 
 from .._compat import mx
-from .forms import (
-    amp_is_on,
-    check_form,
-    current_form,
-    has_onednn,
-    our_operators,
-    without_onednn,
-)
+from .backend import amp_is_on, check_form, current_form, has_onednn, our_operators, without_onednn
 
 __all__ = ["PReLU", "ReLU6", "Swish", "bn_prelu_conv", "set_prelu_form"]
 

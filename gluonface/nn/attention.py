@@ -4,7 +4,7 @@ import math
 
 from .._compat import mx
 from ..errors import InputError
-from .forms import our_operators
+from .backend import our_operators
 
 __all__ = ["CBAM", "ECA", "GCT", "SE", "gate", "means"]
 

@@ -2,7 +2,7 @@
 
 from .._compat import mx
 from .activations import PReLU, bn_prelu_conv
-from .forms import gradient_in_blocks, in_blocks
+from .backend import gradient_in_blocks, in_blocks
 from .heads import GDC
 
 __all__ = ["Chain", "Conv2D", "ConvBN", "MobileHead"]

@@ -68,7 +68,7 @@ def test_inference_of_every_graph():
 
 def test_the_composed_form_is_without_our_operators(our_operators):
     from gluonface._compat import mx
-    from gluonface.bench._forms import training_net
+    from gluonface.bench._backbone_variants import training_net
 
     images = mx.nd.zeros((2, 3, 112, 112))
     graphs = {}

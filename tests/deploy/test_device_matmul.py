@@ -10,7 +10,7 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.cli import main
-from gluonface.deploy import embedder, products
+from gluonface.deploy import device_matmul, embedder
 from gluonface.errors import InputError
 from gluonface.evaluation.files import ijb_lists
 from gluonface.evaluation.protocols import folder, identification, ifrt, ijb, megaface, nist
@@ -41,7 +41,7 @@ def rounded_faces(seed, images, people, size=24):
     return (centres[person] + rng.normal(size=(images, size))).astype(np.float32), person
 
 
-class Seen(products.DeviceProduct):
+class Seen(device_matmul.DeviceProduct):
     """Counts what the context computes."""
 
     def __init__(self):
@@ -160,7 +160,7 @@ def test_the_product(dtype):
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=(n, 8)).astype(dtype) for n in (5, 3))
     a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
-    product = products.DeviceProduct(mx.cpu())
+    product = device_matmul.DeviceProduct(mx.cpu())
     out = np.full((5, 3), 9, dtype)
     assert product(a, b, out) is out
     assert out.dtype == product(a, b).dtype == dtype
@@ -180,7 +180,7 @@ def test_a_device_that_rounds_is_refused(monkeypatch):
     monkeypatch.setattr(mx.nd, "dot", coarse)
     features, person = rounded_faces(0, 110, 12)
     with pytest.raises(InputError, match=r"scores computed on cpu\(0\) are .* off those of NumPy"):
-        of_identification(features, person, products.DeviceProduct(mx.cpu()))
+        of_identification(features, person, device_matmul.DeviceProduct(mx.cpu()))
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_a_gpu_context_reaches_the_products(words, stored, monkeypatch, capsys):
         return computed
 
     monkeypatch.setattr(embedder, "context_of", context_of)
-    monkeypatch.setattr(products, "DeviceProduct", device_product)
+    monkeypatch.setattr(device_matmul, "DeviceProduct", device_product)
     assert main([*command, "--ctx", "gpu0"]) == 0
     assert set(asked) == {"gpu0"}
     assert computed.shapes

@@ -292,7 +292,7 @@ def test_saved_parameters_load_into_any_form(case, close, folder, monkeypatch):
 def test_exported_graph(case, close, folder, monkeypatch):
     """What is exported gives the same embeddings in MXNet, and in onnxruntime at any batch."""
     # The conversion's own comparison, on noise, would take as long as the ones here.
-    monkeypatch.setattr("gluonface.deploy.onnx._compare", lambda *_: None)
+    monkeypatch.setattr("gluonface.deploy.onnx.convert._compare", lambda *_: None)
     have_onnx = all(importlib.util.find_spec(m) for m in ("onnx", "onnxruntime"))
     files = export_model(case.net, folder / "a", onnx=have_onnx)
     block = mx.gluon.SymbolBlock.imports(str(files["symbol"]), ["data"], str(files["params"]))

@@ -1,8 +1,8 @@
 """Matrices of embeddings: checked, normalised and multiplied block by block. Pure NumPy.
 
 All protocols multiply unit vectors through a *product function* ``product(a, b, out)`` which
-returns ``a @ b.T``. `multiply` is the one of NumPy; `gluonface.deploy.products` has one that runs
-on a GPU.
+returns ``a @ b.T``. `multiply` is the one of NumPy; `gluonface.deploy.device_matmul` has one that
+runs on a GPU.
 """
 
 import numpy as np

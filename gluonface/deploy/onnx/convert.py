@@ -1,7 +1,7 @@
 """MXNet symbol and params -> ONNX, opset 13, without MXNet's retired exporter.
 
 That exporter lists weights as inputs, and gives PReLU slopes a shape that fails at run time
-("Attempting to broadcast an axis"): ours is a table of operators, `_onnx_ops`.
+("Attempting to broadcast an axis"): ours is a table of operators, `operators`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import pathlib
 
 import numpy as np
 
-from .. import __version__
-from .._compat import mx
-from ..errors import DataError, GluonfaceError, InputError, MissingExtraError
-from ..files import atomic_write
-from ..weights.graph import Graph
-from ..weights.mxnet_params import split_params
-from ..weights.source import find_source, read_prefix
-from . import _onnx_shapes  # noqa: F401  (enters its operators)
-from ._noise import disagreement, noise
-from ._onnx_ops import CONVERTERS, unsupported
+from ... import __version__
+from ..._compat import mx
+from ...errors import DataError, GluonfaceError, InputError, MissingExtraError
+from ...files import atomic_write
+from ...weights.graph import Graph
+from ...weights.mxnet_params import split_params
+from ...weights.source import find_source, read_prefix
+from ..parity import disagreement, noise
+from . import shape_operators  # noqa: F401  (enters its operators)
+from .operators import CONVERTERS, unsupported
 
 __all__ = ["convert", "export_onnx", "normalizes_inside"]
 
@@ -110,7 +110,7 @@ def convert(symbol, arrays, input_size=(112, 112), name="model", compare=True):
 
 
 class Builder:
-    """Collects the ONNX nodes of one graph. The functions of `_onnx_ops` write through it.
+    """Collects the ONNX nodes of one graph. The functions of `operators` write through it.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def _compare(symbol, arrays, model, size):
     except ImportError:
         logger.info("onnxruntime is not installed: the ONNX file is not compared with MXNet")
         return
-    from .engines import SymbolEngine
+    from ..engines import SymbolEngine
 
     run = SymbolEngine(symbol, arrays, mx.cpu(), size, fast=False).run
     session = onnxruntime.InferenceSession(

@@ -6,7 +6,7 @@ import ast
 
 import numpy as np
 
-from ._fold import constant
+from .folding import constant
 
 __all__ = ["join_depthwise", "take_products"]
 

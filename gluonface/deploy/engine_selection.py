@@ -9,15 +9,8 @@ import pathlib
 from .. import native
 from ..errors import DataError, GluonfaceError, InputError
 from ..weights.graph import Graph
-from ._noise import noise
-from .engines import (
-    AGREE,
-    OnnxEngine,
-    OpenVinoEngine,
-    SymbolEngine,
-    has_cuda,
-    largest_difference,
-)
+from .engines import AGREE, OnnxEngine, OpenVinoEngine, SymbolEngine, has_cuda, largest_difference
+from .parity import noise
 
 __all__ = ["ENGINES", "check_engine", "engine_for", "engine_for_onnx", "suits_mxnet"]
 
@@ -162,7 +155,7 @@ def _converted(symbol, arrays, ctx, size, source, names, must):
 
     What fails is an error if it `must` be this engine.
     """
-    from .onnx import convert
+    from .onnx.convert import convert
 
     plain = SymbolEngine(symbol, arrays, ctx, size, source=source, fast=False)
     path = pathlib.Path(f"{source} as ONNX")

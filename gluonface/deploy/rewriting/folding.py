@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..weights.graph import Node
+from ...weights.graph import Node
 
 __all__ = ["drop_idle", "fold_batch_norms", "linear_to_conv", "widen_batch_norm"]
 

@@ -1,10 +1,10 @@
-"""The operators of `_onnx_ops` that move, cut, join and resize. Importing this enters them."""
+"""The operators of `operators` that move, cut, join and resize. Importing this enters them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ._onnx_ops import Attributes, converts, unsupported
+from .operators import Attributes, converts, unsupported
 
 __all__ = []
 

@@ -6,8 +6,8 @@ import ast
 
 import numpy as np
 
-from ..weights.graph import Node
-from ._fold import constant, scale_layer
+from ...weights.graph import Node
+from .folding import constant, scale_layer
 
 __all__ = ["cheapen"]
 

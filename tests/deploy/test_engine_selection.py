@@ -9,9 +9,9 @@ import pytest
 from deploy_nets import make_small
 
 from gluonface._compat import mx
-from gluonface.deploy import Embedder, choice, export_model
+from gluonface.deploy import Embedder, engine_selection, export_model
 from gluonface.deploy.export import trace
-from gluonface.deploy.rewrite import rewrite
+from gluonface.deploy.rewriting.rewrite import rewrite
 from gluonface.errors import DataError, InputError, MissingExtraError
 from gluonface.model_zoo import get_model
 from gluonface.weights.mxnet_params import split_params
@@ -27,7 +27,9 @@ def installed(monkeypatch):
         find = importlib.util.find_spec
         hidden = {"openvino", "onnxruntime", "onnx"} - set(names)
         monkeypatch.setattr(
-            choice.importlib.util, "find_spec", lambda name: None if name in hidden else find(name)
+            engine_selection.importlib.util,
+            "find_spec",
+            lambda name: None if name in hidden else find(name),
         )
 
     for name in NAMES:
@@ -88,12 +90,12 @@ def test_which_networks_suit_mxnet(our_operators, name, expected):
     net = get_model(name)
     symbol, arrays = trace(net)
     graph, _ = rewrite(symbol, *split_params(arrays), net.cfg.input_size)
-    assert choice.suits_mxnet(graph) == expected
+    assert engine_selection.suits_mxnet(graph) == expected
 
 
 @pytest.mark.parametrize(("suits", "expected"), [(True, "MXNet"), (False, "onnxruntime")])
 def test_mxnet_or_onnxruntime(installed, small_prefix, monkeypatch, suits, expected):
-    monkeypatch.setattr(choice, "suits_mxnet", lambda symbol: suits)
+    monkeypatch.setattr(engine_selection, "suits_mxnet", lambda symbol: suits)
     assert Embedder.load(small_prefix, ctx="cpu").engine.startswith("OpenVINO")
     installed("onnxruntime", "onnx")
     assert Embedder.load(small_prefix, ctx="cpu").engine.startswith(expected)
@@ -116,8 +118,10 @@ def test_onnx_files(installed, exported, images):
 
 
 def test_an_engine_that_differs_does_not_run(installed, small_prefix, monkeypatch, caplog):
-    run = choice.OpenVinoEngine.run
-    monkeypatch.setattr(choice.OpenVinoEngine, "run", lambda self, images: run(self, images + 9))
+    run = engine_selection.OpenVinoEngine.run
+    monkeypatch.setattr(
+        engine_selection.OpenVinoEngine, "run", lambda self, images: run(self, images + 9)
+    )
     assert Embedder.load(small_prefix, ctx="cpu").engine.startswith("onnxruntime")
     assert "OpenVINO 2025.3.0 differs from MXNet by" in caplog.text
 
@@ -126,7 +130,7 @@ def test_an_engine_that_fails_does_not_run(installed, exported, small_prefix, mo
     def broken(*args, **kwargs):
         raise DataError("OpenVINO cannot load it: no such operator")
 
-    monkeypatch.setattr(choice, "OpenVinoEngine", broken)
+    monkeypatch.setattr(engine_selection, "OpenVinoEngine", broken)
     assert Embedder.load(small_prefix, ctx="cpu").engine.startswith("onnxruntime")
     assert Embedder.load(exported["onnx"]).engine.startswith("onnxruntime")
     with pytest.raises(DataError, match="no such operator"):
@@ -174,4 +178,4 @@ def test_gpus_run_mxnet(small_prefix):
     if mx.context.num_gpus():
         assert Embedder.load(small_prefix).engine.startswith("MXNet")
     with pytest.raises(InputError, match="on a CPU; use ctx='cpu'"):
-        choice.engine_for(None, None, mx.gpu(), (112, 112), "x", engine="openvino")
+        engine_selection.engine_for(None, None, mx.gpu(), (112, 112), "x", engine="openvino")

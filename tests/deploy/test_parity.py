@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gluonface.deploy._noise import disagreement, noise
+from gluonface.deploy.parity import disagreement, noise
 
 SIZE = (8, 8)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import InputError
+from ...errors import InputError
 
 __all__ = ["FLIPS", "combine_views", "normalize_rows"]
 

@@ -6,7 +6,7 @@ from deploy_nets import pixels
 
 from gluonface._compat import mx
 from gluonface.deploy import Embedder, export_model, export_onnx
-from gluonface.deploy.onnx import convert, normalizes_inside
+from gluonface.deploy.onnx.convert import convert, normalizes_inside
 from gluonface.errors import DataError, GluonfaceError, InputError
 
 onnx = pytest.importorskip("onnx", reason="needs the extra: pip install gluonface[onnx]")

@@ -7,7 +7,7 @@ from deploy_nets import pixels
 from gluonface._compat import mx
 from gluonface.deploy.engines import SymbolEngine
 from gluonface.deploy.export import trace
-from gluonface.deploy.rewrite import rewrite
+from gluonface.deploy.rewriting.rewrite import rewrite
 from gluonface.weights.mxnet_params import split_params
 
 S = mx.sym

@@ -2,7 +2,7 @@
 
 A function takes the `Builder`, the node and the names of its inputs, and returns the name of its
 output (or a list of names). To add an operator, add a function and a row to the table of
-``tests/deploy/test_onnx_ops.py``.
+``tests/deploy/onnx/test_operators.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ..errors import GluonfaceError
+from ...errors import GluonfaceError
 
 __all__ = ["CONVERTERS", "Attributes", "converts", "unsupported"]
 
@@ -60,7 +60,7 @@ def unsupported(node, why):
     """Return the error for an operator in a form that has no ONNX counterpart here."""
     return GluonfaceError(
         f"the operator {node.op} ({node.name}) cannot be converted to ONNX: {why}. "
-        "Export without --onnx, or add it to gluonface/deploy/_onnx_ops.py."
+        "Export without --onnx, or add it to gluonface/deploy/onnx/operators.py."
     )
 
 

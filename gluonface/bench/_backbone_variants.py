@@ -74,7 +74,7 @@ def inference_forms(model):
     try:
         import onnxruntime
 
-        from ..deploy.onnx import convert
+        from ..deploy.onnx.convert import convert
 
         content = convert(symbol, arrays, size).SerializeToString()
     except (ImportError, GluonfaceError) as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import native
-from ..nn.forms import has_onednn
-from ..weights.graph import Graph
-from ._fold import drop_idle, fold_batch_norms, linear_to_conv, widen_batch_norm
-from ._gates import cheapen
-from ._native import join_depthwise, take_products
-from ._prelu import fuse_prelu, split_prelu
+from ... import native
+from ...nn.backend import has_onednn
+from ...weights.graph import Graph
+from .folding import drop_idle, fold_batch_norms, linear_to_conv, widen_batch_norm
+from .native_ops import join_depthwise, take_products
+from .onednn_ops import cheapen
+from .prelu import fuse_prelu, split_prelu
 
 __all__ = ["fold", "fuse", "infer_shapes", "rewrite"]
 

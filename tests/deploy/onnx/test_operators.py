@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gluonface._compat import mx
-from gluonface.deploy._onnx_ops import CONVERTERS
-from gluonface.deploy.onnx import convert
+from gluonface.deploy.onnx.convert import convert
+from gluonface.deploy.onnx.operators import CONVERTERS
 from gluonface.errors import GluonfaceError
 
 pytest.importorskip("onnx", reason="needs the extra: pip install gluonface[onnx]")

@@ -1,0 +1,1 @@
+"""MXNet symbol and params -> ONNX, opset 13, without MXNet's retired exporter."""
