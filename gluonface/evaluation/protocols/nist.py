@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import DataError, InputError
 from ..files.text_tables import read_lines
 from ..metrics import bootstrap
-from ..metrics.error_rates import fnmr_at_fmr, of_point
+from ..metrics.error_rates import by_group, error_table, fnir_at_fpir, fnmr_at_fmr, of_point
 from ..metrics.operating_points import OperatingPoint
 from ..results.summary import summarize, with_spans
 from ..scores.all_pairs import compare_all
@@ -20,7 +20,11 @@ from . import identification
 __all__ = [
     "DEFAULT_FMRS",
     "DEFAULT_FPIRS",
+    "by_group",
     "compare",
+    "error_table",
+    "fnir_at_fpir",
+    "fnmr_at_fmr",
     "from_scores",
     "read_scores",
     "search",

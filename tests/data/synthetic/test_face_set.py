@@ -13,12 +13,13 @@ import pytest
 
 from gluonface.cli import main
 from gluonface.data import RecordDataset, VerificationPack
-from gluonface.data.synthetic import face_set
+from gluonface.data.synthetic import face_set, traits
 from gluonface.data.synthetic.drawing import LANDMARKS, draw_image
-from gluonface.data.synthetic.face_set import draw_face, plan_pairs, synthesize, traits
+from gluonface.data.synthetic.face_set import draw_face, plan_pairs, synthesize
 from gluonface.data.synthetic.hair import model_head
 from gluonface.data.tools import staging_dir
 from gluonface.errors import DataError, InputError
+from gluonface.evaluation.metrics.folds import kfold_accuracy
 
 SMALL = {"identities": 2, "images": 6, "test_identities": 40, "pairs": 300}
 LEAST = {"identities": 2, "images": 2, "test_identities": 20, "pairs": 20}
@@ -53,7 +54,7 @@ def digests(folder):
 def made(tmp_path_factory):
     """Return (folder, summary) of a small set, drawn in this process."""
     folder = tmp_path_factory.mktemp("synthetic") / "set"
-    return folder, synthesize(folder, **SMALL, workers=1)
+    return folder, synthesize(folder, **SMALL, workers=1, kfold_accuracy=kfold_accuracy)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_an_older_processor_draws_the_same_bytes():
         "JSIMD_FORCENONE": "1",
     }
     code = (
-        "import hashlib; from gluonface.data import synthetic;"
+        "import hashlib; from gluonface.data.synthetic import face_set as synthetic;"
         "done = [synthetic._encode((0, who, range(3), 'jpg')) for who in range(6)];"
         "print(hashlib.sha256(b''.join(data for one in done for data in one)).hexdigest())"
     )
@@ -204,7 +205,9 @@ def test_raw_pixels_are_not_enough(made):
     assert set(raw) == {"grey cosine", "grey l2", "colour cosine", "colour l2", "best"}
     assert 0.5 < raw["best"] < 0.75
     assert raw["best"] == max(raw.values())
-    assert raw == face_set.raw_pixel_accuracy(VerificationPack.load(folder / "test.bin"))
+    assert raw == face_set.raw_pixel_accuracy(
+        VerificationPack.load(folder / "test.bin"), kfold_accuracy
+    )
 
 
 def test_raw_pixels_tell_pictures_apart_that_differ_in_nothing_else():
@@ -215,7 +218,8 @@ def test_raw_pixels_tell_pictures_apart_that_differ_in_nothing_else():
         other = people[i] if i % 2 else people[(i + 1) % 40]
         bins += [face_set.codec.encode(people[i]), face_set.codec.encode(other)]
         issame.append(bool(i % 2))
-    assert face_set.raw_pixel_accuracy(VerificationPack(bins, issame))["best"] == 1.0
+    pack = VerificationPack(bins, issame)
+    assert face_set.raw_pixel_accuracy(pack, kfold_accuracy)["best"] == 1.0
 
 
 def test_any_number_of_processes_makes_the_same_files(least, tmp_path):
