@@ -1,12 +1,12 @@
-# Sourced by the scripts that must work on a machine with nothing installed by hand.
-# Gives: find_python, make_environment, step.
+# Sourced by the scripts that must work on a machine without anything installed by hand.
+# Defines: find_python, make_environment, step.
 
 step() { printf '\n== %s\n' "$*" >&2; }
 
 # Print the newest Python that MXNet 1.9.1 can run on, or fail with what to do. PYTHON chooses.
 find_python() {
     local candidate
-    # A version manager's shim exists for versions that are not active, so run it and see.
+    # A version manager has shims for versions that are not active too, so each one is run.
     for candidate in "${PYTHON:-}" python3 python3.12 python3.11 python3.10 python3.9; do
         if [ -n "$candidate" ] && "$candidate" -c \
             'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
@@ -33,9 +33,9 @@ make_environment() {
             return 1
         }
     fi
-    # Nothing to do when the same requirements were installed from the same setup.py.
+    # Nothing to do if the same requirements were installed from the same pyproject.toml.
     local stamp
-    stamp="$(cksum <setup.py) $*"
+    stamp="$(cat pyproject.toml setup.py | cksum) $*"
     if [ "$(cat "$dir/.installed" 2>/dev/null)" = "$stamp" ]; then
         return
     fi
@@ -45,8 +45,8 @@ make_environment() {
     printf '%s' "$stamp" >"$dir/.installed"
 }
 
-# GluonCV asks for opencv-python, which needs the graphics libraries of a desktop; the headless
-# build is the same module without them, and is put over it where they are missing.
+# GluonCV requires opencv-python, which needs the graphics libraries of a desktop. The headless build
+# is the same module without them. It replaces opencv-python where those libraries are missing.
 use_headless_opencv() {
     "$1" -c 'import cv2' 2>/dev/null && return
     local version
