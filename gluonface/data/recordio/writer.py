@@ -47,8 +47,10 @@ class RecordWriter:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> jpeg = images.encode(np.zeros((112, 112, 3), np.uint8))
     >>> with RecordWriter("faces") as writer:
-    ...     for label, jpeg in crops:
+    ...     for label in (0, 0, 1):
     ...         writer.add(jpeg, label)
     """
 

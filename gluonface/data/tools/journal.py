@@ -67,10 +67,13 @@ class Journal:
 
     Examples
     --------
-    >>> with Journal("out/.align.jsonl", {"size": 112}) as journal:
-    ...     for key in keys:
+    >>> with Journal("lengths.jsonl", {"unit": "letters"}) as journal:
+    ...     for key in ("anna", "bo"):
     ...         if key not in journal:
-    ...             journal[key] = work(key)
+    ...             journal[key] = len(key)
+    >>> with Journal("lengths.jsonl", {"unit": "letters"}) as journal:
+    ...     journal.resumed, journal.get("bo")
+    (2, 2)
     """
 
     def __init__(self, path, settings):
