@@ -42,7 +42,7 @@ MEMBERS = {
 
 # File -> why it has no test file of its own. A file is `room/name.py`, its test `room/test_name.py`.
 ELSEWHERE = {
-    "bench/profile.py": "`docs/measure.py profiles` runs it; needs MXNet's profiler, takes minutes",
+    "bench/profile.py": "`docs/measure.py profiles` runs it; MXNet's profiler takes minutes",
     "data/unpickle.py": "test_verification_pack.py: the reader of packs is its only caller",
     "data/augment/pipeline.py": "test_augment.py: runs every augmentation through it",
     "data/catalog/evaluation_sets.py": "test_catalog.py runs for every entry of the catalogue",

@@ -378,3 +378,10 @@ def test_every_command_has_its_help_page(parsers):
     for name in parsers:
         assert f"gluonface {name}\n" in text
         assert f"usage: gluonface {name} " in text
+
+
+def test_the_citation_has_the_version_of_the_package():
+    import gluonface
+
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.+)$", text, re.M)[1] == gluonface.__version__
