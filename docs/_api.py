@@ -1,4 +1,4 @@
-"""Pages of the API: every public name of every room, or an error if one is not documented."""
+"""Pages of the API: every public name of every room. A name without a docstring is an error."""
 
 import importlib
 import inspect
@@ -8,7 +8,7 @@ import tokenize
 
 __all__ = ["pages"]
 
-# Room -> title. What users call first; the plumbing last.
+# Room -> title. What users call most comes first.
 ROOMS = {
     "model_zoo": "Backbones",
     "loss": "Losses",
@@ -23,37 +23,37 @@ ROOMS = {
     "native": "Operators of our own",
     "bench": "Benchmarks",
 }
-WITH_PAGES = {"auxiliary"}  # its losses have sections of their own on the page of losses
-ALONE = {"errors": "Errors", "registry": "Registry", "files": "Files"}
+WITH_PAGES = {"auxiliary"}  # its losses are described on the page of losses
+SINGLE_FILES = ("errors", "parameters", "registry", "files")
 
 
 def pages():
     """Return {file name: reST} of the API pages."""
     return {
         **{f"api/{room}.rst": _room(f"gluonface.{room}", title) for room, title in ROOMS.items()},
-        "api/plumbing.rst": _plumbing(),
+        "api/single_files.rst": _single_files(),
     }
 
 
 def _room(name, title):
     package = importlib.import_module(name)
     seen = set()
-    parts = [_heading(f"{title}: {name}", "="), f".. automodule:: {name}\n   :no-members:\n"]
-    parts.append(_names(package, getattr(package, "__all__", ()), seen))
+    sections = [_heading(f"{title}: {name}", "="), f".. automodule:: {name}\n   :no-members:\n"]
+    sections.append(_names(package, getattr(package, "__all__", ()), seen))
     for module in _modules(package):
         names = [n for n in getattr(module, "__all__", ()) if _key(module, n) not in seen]
         if not names:
             continue
-        parts += [
+        sections += [
             _heading(module.__name__, "-"),
             f".. automodule:: {module.__name__}\n   :no-members:\n",
             _names(module, names, seen),
         ]
-    return "\n".join(parts)
+    return "\n".join(sections)
 
 
 def _modules(package):
-    """Yield the public modules of a room, those of its rooms included, in the order of names."""
+    """Yield the public modules of a room and of its sub-rooms, sorted by name."""
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if info.name.startswith("_"):
             continue
@@ -63,16 +63,16 @@ def _modules(package):
             yield from _modules(module)
 
 
-def _plumbing():
-    parts = [_heading("Errors, registry, files", "=")]
-    for stem in ALONE:
+def _single_files():
+    sections = [_heading("Errors, parameters, registry, files", "=")]
+    for stem in SINGLE_FILES:
         module = importlib.import_module(f"gluonface.{stem}")
-        parts += [
+        sections += [
             _heading(module.__name__, "-"),
             f".. automodule:: {module.__name__}\n   :no-members:\n",
             _names(module, module.__all__, set()),
         ]
-    return "\n".join(parts)
+    return "\n".join(sections)
 
 
 def _heading(text, underline):
@@ -80,7 +80,7 @@ def _heading(text, underline):
 
 
 def _key(module, name):
-    """Return what tells whether two public names mean one thing."""
+    """Return a key that is equal for two public names of the same object."""
     value = getattr(module, name)
     if inspect.isclass(value) or inspect.isroutine(value):
         return value.__module__, value.__qualname__
@@ -95,7 +95,7 @@ def _names(module, names, seen):
         value = getattr(module, name)
         room = ".".join(module.__name__.split(".")[:2])
         if key in seen or not getattr(value, "__module__", room).startswith(room):
-            continue  # described before, or in the room that it is of
+            continue  # described before, or defined in another room
         seen.add(key)
         full = f"{module.__name__}.{name}"
         if inspect.ismodule(value):
@@ -133,7 +133,7 @@ def _constant(module, name, value):
 
 
 def _comment(module, name):
-    """Return the comment beside or above the assignment of a constant, wherever it is made."""
+    """Return the comment beside or above the assignment of a constant."""
     home = module
     for candidate in [module, *_siblings(module)]:
         if _assignment(candidate, name):

@@ -1,6 +1,6 @@
-"""Run the tests of every backbone and keep what they measured; `measure.py checks` calls this.
+"""Run the tests of every backbone and write what they measured; `measure.py checks` calls this.
 
-Each backbone has a process of its own, which gives its memory back: the largest take 13 GB.
+Each backbone is tested in its own process, whose end frees the memory: the largest take 13 GB.
 """
 
 import csv
@@ -14,7 +14,7 @@ __all__ = ["HEADINGS", "check"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TESTS = [f"tests/model_zoo/{name}.py" for name in ("test_every_model", "test_starting_values")]
-# Column: what the names of its figures begin with, of which the largest counts.
+# Column -> pattern of the names of its figures. The column has the largest of them.
 FIGURES = {
     "Hybrid": r"hybrid batch",
     "Static": r"static batch",
@@ -28,12 +28,12 @@ HEADINGS = ["Name", "Tests", "Parameters with a gradient", *FIGURES, "At"]
 
 
 def check(path, names, scratch):
-    """Test backbones and write their rows, sorted as the registry is, after each.
+    """Test backbones. After each the table is written, in the order of the registry.
 
     Parameters
     ----------
     path : pathlib.Path
-        The table; the rows of other names in it are kept.
+        The table. Its rows of other names are kept.
     names : list of str
         Registered names.
     scratch : pathlib.Path
@@ -54,7 +54,7 @@ def check(path, names, scratch):
 
 
 def read(path):
-    """Return {name: row} of the table, {} if there is none."""
+    """Return {name: row} of the table, {} if the file does not exist."""
     if not path.is_file():
         return {}
     with open(path, encoding="utf-8", newline="") as file:
@@ -62,7 +62,7 @@ def read(path):
 
 
 def _row(name, scratch):
-    """Return the row of a backbone, None if its tests did not come to an end."""
+    """Return the row of a backbone, or None if pytest did not finish."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short=7", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ).stdout.strip()
@@ -70,22 +70,22 @@ def _row(name, scratch):
     command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider"]
     command += ["-k", f"[{name}]", f"--junitxml={report}", *TESTS]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    if done.returncode not in (0, 1):  # MXNet can end the process
+    if done.returncode not in (0, 1):  # MXNet may have ended the process
         tail = "\n".join(done.stdout.splitlines()[-20:])
         sys.stderr.write(f"{name}: pytest ended with {done.returncode}\n{tail}\n")
         return None
-    return [name, *_outcome(ET.parse(report).getroot()), commit]
+    return [name, *_cells(ET.parse(report).getroot()), commit]
 
 
-def _outcome(report):
-    """Return the cells of a report: how many tests passed, and the largest figure of each kind."""
+def _cells(report):
+    """Return the cells of a report: the number of passed tests, the largest figure per column."""
     found, passed, others = {}, 0, []
     for case in report.iter("testcase"):
-        outcome = next((e.tag for e in case if e.tag in ("failure", "error", "skipped")), None)
-        if outcome is None:
+        problem = next((e.tag for e in case if e.tag in ("failure", "error", "skipped")), None)
+        if problem is None:
             passed += 1
         else:
-            others.append(f"{case.get('name').partition('[')[0]}: {outcome}")
+            others.append(f"{case.get('name').partition('[')[0]}: {problem}")
         for entry in case.iter("property"):
             found[entry.get("name")] = float(entry.get("value"))
     gradients = found.pop("gradients", None)

@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["draw_all"]
 
-# Two of each figure, since an image cannot follow the page's colours: ink, grid.
+# Each figure is drawn twice, since an image cannot follow the theme of the page: ink, grid.
 THEMES = {"light": ("#333333", "#dddddd"), "dark": ("#cfd0d0", "#444444")}
 SHOWN = ("normface", "cosface", "arcface", "combined")
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
@@ -57,7 +57,7 @@ def _curve(margin, theta):
 
 
 def _target_logits(axes):
-    """One loss of each kind of margin, at the values of its paper."""
+    """Draw one loss of each kind of margin, with the values of its paper."""
     from gluonface.loss import get_loss
 
     theta = np.linspace(0, np.pi, 721)
@@ -72,7 +72,7 @@ def _target_logits(axes):
 
 
 def _policies(axes):
-    """ArcFace beyond pi: what each policy does."""
+    """Draw ArcFace with each policy for theta + margin above pi."""
     from gluonface.loss import LOSSES, get_loss
 
     theta = np.linspace(0, np.pi, 721)

@@ -1,8 +1,8 @@
-"""Write docs/_generated: tables from the registries, the configuration, --help, figures.
+"""Write docs/_generated: tables of the registries, of the configuration and of --help, and figures.
 
 conf.py calls `write_all` before Sphinx reads the pages. ``*.inc`` are fragments that pages include;
-``*.rst`` below ``api`` are pages. A file is only written when its content changed, so that a second
-build is quick.
+``*.rst`` in ``api`` are pages. A file is written only if its content changed, which keeps a second
+build short.
 """
 
 import argparse
@@ -20,14 +20,14 @@ import _losses
 
 __all__ = ["command_parsers", "write_all"]
 
-LONG = 30  # rows of results that want a search
-WIDTH = "92"  # of --help texts: what a page shows without a scroll bar
+LONG = 30  # a table of results with more rows has a search field
+WIDTH = "92"  # characters of a line of --help: a page shows them without a scroll bar
 
 
 def write_all(folder):
-    """Write every generated file below `folder` and remove those that are no longer made."""
+    """Write every generated file into `folder` and remove files that are no longer generated."""
     folder = pathlib.Path(folder)
-    made = {
+    texts = {
         **zoo_table(),
         "zoo_published.inc": published_table(),
         "losses.inc": loss_table(),
@@ -41,10 +41,10 @@ def write_all(folder):
         **_losses.pages(),
         **_augmentation.pages(),
     }
-    for name, text in made.items():
+    for name, text in texts.items():
         _write(folder / name, text)
     drawn = [*_figures.draw_all(folder), *_losses.draw_all(folder), *_augmentation.draw_all(folder)]
-    kept = {folder / name for name in made} | set(drawn)
+    kept = {folder / name for name in texts} | set(drawn)
     for path in folder.rglob("*"):
         if path.is_file() and path not in kept:
             path.unlink()
@@ -75,19 +75,19 @@ def list_table(headings, rows, classes="", widths=None):
 
 
 def literal(value):
-    """Return `value` as inline code; nothing for an empty text."""
+    """Return `value` as inline code, or an empty text for an empty value."""
     return f"``{value}``" if str(value) else ""
 
 
 def link(url):
-    """Return a link whose text is the end of a paper's or a repository's address."""
+    """Return a link to a paper or repository. Its text is the end of the address."""
     from gluonface.model_zoo._table import short
 
     return f"`{short(url)} <{url}>`__" if url else ""
 
 
 def zoo_table():
-    """Return the table of backbones from the registry and the tables beside it, and notes."""
+    """Return the table of backbones and the notes on each, from the registry and its CSV files."""
     from gluonface.model_zoo import BACKBONES
     from gluonface.model_zoo._table import HEADINGS, cells, table
 
@@ -108,7 +108,7 @@ def zoo_table():
 
 
 def published_table():
-    """Return the figures that others published, each with its source."""
+    """Return the table of published figures, each with its source."""
     from gluonface.model_zoo._table import table
 
     rows = [
@@ -163,13 +163,13 @@ def loss_parameters():
 
 
 def results():
-    """Return the fragments with measured figures: docs/results/X.rst, its TABLE made of X.csv.
+    """Return the fragments with measured figures: docs/results/X.rst with the table of X.csv.
 
-    Nothing is shown of what was not measured.
+    The fragment of a table without rows is empty.
     """
     fragments = {}
     for path in sorted((pathlib.Path(__file__).parent / "results").glob("*.csv")):
-        if not path.with_suffix(".rst").exists():  # a page shows the table itself
+        if not path.with_suffix(".rst").exists():  # a page includes the table itself
             continue
         with open(path, encoding="utf-8", newline="") as file:
             headings, *rows = csv.reader(file)
@@ -206,8 +206,8 @@ def _range(metadata):
     if metadata.get("choices"):
         return " ".join(literal(choice) for choice in metadata["choices"])
     words = (("above", "above"), ("low", "at least"), ("high", "at most"))
-    parts = [f"{word} {metadata[key]}" for key, word in words if metadata.get(key) is not None]
-    return ", ".join(parts)
+    limits = [f"{word} {metadata[key]}" for key, word in words if metadata.get(key) is not None]
+    return ", ".join(limits)
 
 
 def _default(field):
@@ -222,7 +222,7 @@ def config_tables():
     """Return one table per section of the training configuration."""
     from gluonface.training import Config
 
-    parts = []
+    lines = []
     for section in dataclasses.fields(Config):
         if not dataclasses.is_dataclass(section.type):
             continue
@@ -237,30 +237,30 @@ def config_tables():
             for field in dataclasses.fields(section.type)
             if field.name != getattr(section.type, "OPEN", None)
         ]
-        parts += [
+        lines += [
             f".. _config-{section.name}:\n",
             section.name,
             "~" * len(section.name) + "\n",
             doc.replace("`", "``") + "\n",
             list_table(["Key", "Default", "Values", "Meaning"], rows, "names", [26, 14, 24, 36]),
         ]
-    return "\n".join(parts)
+    return "\n".join(lines)
 
 
 def recipes():
-    """Return the recipes of the package, each with its file."""
+    """Return a section with the file of each recipe."""
     from gluonface.training import list_recipes
 
-    parts = []
+    lines = []
     for name in list_recipes():
-        parts += [
+        lines += [
             f".. _recipe-{name}:\n",
             name,
             "~" * len(name) + "\n",
             f".. literalinclude:: /../gluonface/recipes/{name}.yaml",
             "   :language: yaml\n",
         ]
-    return "\n".join(parts)
+    return "\n".join(lines)
 
 
 def catalog():
@@ -314,10 +314,10 @@ def command_help():
             del os.environ["COLUMNS"]
         else:
             os.environ["COLUMNS"] = before
-    parts = []
+    lines = []
     for name, text in helps.items():
         title = f"gluonface {name}"
-        parts += [
+        lines += [
             f".. _command-{name.replace(' ', '-')}:\n",
             title,
             "-" * len(title) + "\n",
@@ -325,7 +325,7 @@ def command_help():
             *("   " + line if line else "" for line in text.rstrip().split("\n")),
             "",
         ]
-    return "\n".join(parts)
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""LFW accuracies of the losses' papers: what was read, where, and what is not known.
+"""LFW accuracies of the losses, as their papers report them, each with its source.
 
-A figure stands here only if it was read: in the paper, its abstract or its authors' repository,
-or else "quoted", in a table of another's work, which the source then names. It is the figure for
-the loss with this package's defaults where the paper gives that one. Where there is none, it says
-which holds: the paper tests on LFW, and the figure could not be read (UNREAD); it has none
-(NONE); or neither could be found out (UNKNOWN).
+A figure was read in the paper, in its abstract or in its authors' repository. A figure that was
+read in another work is marked "quoted", and the source names that work. It is the figure for the
+defaults of this package if the paper gives one for them. Otherwise there is one of three words:
+the paper tests on LFW, but the figure could not be read (UNREAD); the paper does not test on LFW
+(NONE); or neither is known (UNKNOWN).
 """
 
 __all__ = ["LFW", "NONE", "UNKNOWN", "UNREAD"]

@@ -1,4 +1,4 @@
-"""Formulas as MathML, made by docutils when the site is built: no CDN, no LaTeX, no JavaScript."""
+"""Formulas as MathML, which docutils writes at build time: no CDN, no LaTeX, no JavaScript."""
 
 import inspect
 
@@ -6,7 +6,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 
 __all__ = ["setup"]
 
-# The name of the argument that makes a displayed formula differs between docutils releases.
+# docutils renamed the argument for a displayed formula between releases.
 _BLOCK = {"as_block": True} if "as_block" in inspect.signature(tex2mathml).parameters else None
 
 
@@ -33,6 +33,6 @@ def _visit_block(self, node):
 
 
 def setup(app):
-    """Register the renderer under the name that conf.py's html_math_renderer gives."""
+    """Register the renderer under the name of `html_math_renderer` in conf.py."""
     app.add_html_math_renderer("mathml", (_visit_inline, None), (_visit_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

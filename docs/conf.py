@@ -1,4 +1,4 @@
-"""Sphinx configuration. docs/build.sh builds the site and turns warnings into errors."""
+"""Sphinx configuration. docs/build.sh builds the site, with warnings as errors."""
 
 import pathlib
 import sys
@@ -26,7 +26,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "results"]
 nitpicky = False
-default_role = "name"  # see setup below
+default_role = "name"  # registered by setup below
 smartquotes_action = "D"  # dashes only
 
 html_theme = "furo"
@@ -41,20 +41,19 @@ copybutton_prompt_text = "$ "
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_preserve_defaults = True  # the name of a default, not the 400 numbers behind it
-autosummary_generate = False  # the tables only; _generate.py lists the names
+autodoc_preserve_defaults = True  # show the name of a default value, not its repr
+autosummary_generate = False  # _generate.py lists the names; autosummary makes only the tables
 napoleon_google_docstring = False
 napoleon_use_rtype = False
-# Attributes as a list, not as objects beside the members of that name.
+# Attributes are a list. As objects they would appear again beside the members of the same name.
 napoleon_custom_sections = [(name, "params_style") for name in ("Attributes", "Inputs", "Outputs")]
 
-# Tables that come from the registries, the configuration and --help are written before Sphinx
-# reads the pages, so that they cannot be stale.
+# The tables of registries, configuration and --help are written anew before Sphinx reads the pages.
 _generate.write_all(HERE / "_generated")
 
 
 def _name_role(role, rawtext, text, lineno, inliner, options=None, content=None):
-    """`Name` in a docstring links where there is such a name; anything else is plain code."""
+    """Return a link for `name` in a docstring if it is an identifier, otherwise plain code."""
     if all(part.isidentifier() for part in text.strip("~").split(".")):
         return PyXRefRole()("py:obj", rawtext, text, lineno, inliner, options or {}, content or [])
     return [nodes.literal(rawtext, text)], []
@@ -66,14 +65,14 @@ def _skip(app, what, name, value, skip, options):
 
 
 def _no_mail(app, doctree):
-    """Turn the "mail addresses" that docutils finds in TAR@0.1 back into text."""
+    """Turn links of docutils to mail addresses into text: it takes TAR@0.1 for an address."""
     for link in list(doctree.findall(nodes.reference)):
         if link.get("refuri", "").startswith("mailto:"):
             link.replace_self(nodes.Text(link.astext()))
 
 
 def setup(app):
-    """Register the default role and the corrections above."""
+    """Register the default role and the two event handlers above."""
     app.add_role("name", _name_role)
     app.connect("doctree-read", _no_mail)
     app.connect("autodoc-skip-member", _skip)

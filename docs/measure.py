@@ -1,15 +1,15 @@
 """Measure the figures that the pages show and write them to docs/results.
 
-    python docs/measure.py                      # all that this machine can
+    python docs/measure.py                      # all that needs no other data
     python docs/measure.py backbone data        # some
     python docs/measure.py flip sources finetune --faces FOLDER
-    OMP_NUM_THREADS=2 python docs/measure.py zoo --seconds 100     # again until all are measured
-    python docs/measure.py checks                                  # goes on after a stop
+    OMP_NUM_THREADS=2 python docs/measure.py zoo --seconds 100     # repeat until all are measured
+    python docs/measure.py checks                                  # continues after a stop
 
-Run it on a machine with nothing else to do; `checks` alone does not time. `zoo` writes the
-package's table of backbones. Each other name is one file in docs/results, which a page includes
-beside the command that made it; `readme` puts some of them into README.rst. `quickstart` and `log`
-read the folder that scripts/quickstart.sh left in runs/ (or --runs DIR).
+Run it on an idle machine; only `checks` measures no time. `zoo` writes the table of backbones in
+the package. Each other name writes a file in docs/results, which a page includes beside the command
+of the measurement. `readme` copies some of these figures into README.rst. `quickstart` and `log`
+read the folder runs/ that scripts/quickstart.sh wrote (or --runs DIR).
 """
 
 import argparse
@@ -41,11 +41,11 @@ def write(name, headings, rows):
 
 
 def backbone(args, scratch):
-    """Images/s of the forms of PReLU in training, and of the engines in inference."""
+    """Images/s of the variants of PReLU in training, and of the engines in inference."""
     rows = []
     for threads in (1, 2):
         file = scratch / f"backbone{threads}.json"
-        rest = ["--inference-batches"] if threads == 1 else []  # of engines: two threads only
+        rest = ["--inference-batches"] if threads == 1 else []  # of engines: two threads
         gluonface("bench", "backbone", "--threads", threads, "--json", file, *rest)
         found = json.loads(file.read_text())
         bound = found["forms"][-1]
@@ -92,7 +92,7 @@ def data(args, scratch):
 
 
 def synthetic(args, scratch):
-    """Speed and difficulty of the made-up faces."""
+    """Speed of drawing synthetic faces, and the accuracy of raw pixels on them."""
     command = ["data", "synthesize", "--identities", 200, "--images", 20, "--workers", 1]
     file = scratch / "faces.json"
     gluonface(*command, "--out", scratch / "faces", "--json", file)
@@ -103,7 +103,7 @@ def synthetic(args, scratch):
 
 
 def quickstart(args, scratch):
-    """What the quick start's networks reach on the pack of unseen identities."""
+    """Verification accuracy of the networks of the quick start on unseen identities."""
     file = scratch / "quickstart.json"
     models = ["mobilefacenet:untrained", args.runs / "quickstart"]
     pack = args.runs / "synthetic-faces" / "test.bin"
@@ -127,7 +127,7 @@ def _verification(row):
 
 
 def log(args, scratch):
-    """Some lines of the quick start's log."""
+    """The first and last lines of the log of the quick start."""
     lines = (args.runs / "quickstart" / "train.log").read_text(encoding="utf-8").splitlines()
     wanted = [line for line in lines if re.search(r" epoch \d+ step|verification at|-128,", line)]
     first = next(i for i, line in enumerate(wanted) if " epoch " in line)
@@ -137,7 +137,7 @@ def log(args, scratch):
 
 
 def flip(args, scratch):
-    """The forms of flip-TTA with InsightFace's model on photographs. Needs --faces."""
+    """The rules of flip-TTA with InsightFace's model on photographs. Needs --faces."""
     rows = _photographs(args, args.faces / "insightface-mobilefacenet" / "model")
     write("flip", ["Flip", *PHOTOGRAPH_COLUMNS], rows)
 
@@ -162,7 +162,7 @@ def _photographs(args, source, forms=("none", "sum", "concat")):
 
 
 def finetune(args, scratch):
-    """InsightFace's model before and after fine-tuning on 28 people, and one trained from nothing.
+    """InsightFace's model before and after fine-tuning on 28 people, and one trained from scratch.
 
     Needs --faces.
     """
@@ -193,7 +193,7 @@ def finetune(args, scratch):
 
 
 def sources(args, scratch):
-    """The same model from every kind of source gives the same embeddings. Needs --faces."""
+    """Differences between the embeddings of one model from every kind of source. Needs --faces."""
     import numpy as np
 
     from gluonface.data import VerificationPack
@@ -220,7 +220,7 @@ def sources(args, scratch):
 
 
 def readme_table():
-    """Return the table of README.rst, made of the figures in docs/results."""
+    """Return the table of README.rst, from the figures in docs/results."""
 
     def figure(name, **wanted):
         with open(RESULTS / f"{name}.csv", encoding="utf-8", newline="") as file:
@@ -231,12 +231,12 @@ def readme_table():
     rows = [
         (title, *(figure(name, flip=form, **which) for form in ("none", "sum")))
         for title, name, which in (
-            ("Made-up people, untrained network", "quickstart", {"network": "untrained"}),
+            ("Drawn faces, untrained network", "quickstart", {"network": "untrained"}),
             ("The same after ``quickstart.sh``", "quickstart", {"network": "trained"}),
             ("InsightFace's model, 400 pairs of photographs", "flip", {}),
         )
     ]
-    rows.insert(0, ("Verification accuracy, measured", "one view", "with its mirror"))
+    rows.insert(0, ("Verification accuracy, measured", "image alone", "flip-TTA"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     rule = "  ".join("=" * width for width in widths)
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows]
@@ -244,7 +244,7 @@ def readme_table():
 
 
 def readme(args, scratch):
-    """Put the figures of the other measurements into README.rst."""
+    """Write the figures of other measurements into README.rst."""
     path = ROOT / "README.rst"
     text = path.read_text(encoding="utf-8")
     table = re.compile(r"^=+  =+  =+\n(?:.*\n)+?=.*\n(?:.*\n)+?=.*\n", re.M)
@@ -252,7 +252,7 @@ def readme(args, scratch):
 
 
 def zoo(args, scratch):
-    """Size and inference speed of every backbone, as many as --seconds allow; goes on next time."""
+    """Size and inference speed of every backbone; a later run continues after --seconds."""
     from gluonface.model_zoo import BACKBONES
     from gluonface.model_zoo._table import MEASURED, SPEED
 
@@ -260,12 +260,12 @@ def zoo(args, scratch):
     if SPEED.is_file() and not args.again:
         with open(SPEED, encoding="utf-8", newline="") as file:
             done = {row["name"]: row for row in csv.DictReader(file)}
-    # Light ones first: their figures matter most, and a slice holds many.
+    # Small ones first: more of them fit into --seconds.
     names = sorted(BACKBONES.list(), key=lambda name: BACKBONES.get(name)[0].macs)
     missing = [name for name in names if name not in done]
     for name in missing:
         left = args.seconds - (time.monotonic() - begin)
-        # Building, and a batch of 32 at 40 G multiply-accumulates a second.
+        # Building takes 4 s, and a batch of 32 runs at 40 G multiply-accumulates per second.
         if left < 4 + 40 * BACKBONES.get(name)[0].macs / 40e9:
             break
         done[name] = _backbone_speed(name)
@@ -277,7 +277,7 @@ def zoo(args, scratch):
 
 
 def _backbone_speed(name):
-    """Return a row of the table: MB of parameters, and images/s at batch 1 and 32."""
+    """Return a row of the table: MB of parameters, and images/s with batches of 1 and 32."""
     import numpy as np
 
     from gluonface._compat import mx
@@ -289,8 +289,8 @@ def _backbone_speed(name):
     net = load_net(find_source(f"{name}:untrained"))
     arrays = {k: p.data().asnumpy() for k, p in net._collect_params_with_prefix().items()}
     row = {"size_mb": f"{len(params_bytes(arrays)) / 1e6:.1f}"}
-    # Not Embedder, which refuses embeddings that are not finite: those of attention_net452 with
-    # random weights overflow.
+    # Embedder refuses embeddings that are not finite. Those of attention_net452 with random weights
+    # overflow, so the engine runs without it.
     engine = engine_for(*trace(net), mx.cpu(), net.cfg.input_size, name, engine="openvino")
     del net, arrays
     shape = (32, 3, *engine.input_size)
@@ -301,7 +301,7 @@ def _backbone_speed(name):
             start = time.perf_counter()
             engine.run(batch)
             times.append(time.perf_counter() - start)
-            if times[0] > 2:  # so long that what the first run prepares is lost in it
+            if times[0] > 2:  # preparations of the first run are negligible then
                 break
         times = times[1:] or times
         row[f"images_per_s_batch{size}"] = f"{size / sorted(times)[len(times) // 2]:.3g}"
@@ -309,7 +309,7 @@ def _backbone_speed(name):
 
 
 def checks(args, scratch):
-    """What the tests of --models find, or of the backbones that are not in the table yet."""
+    """Results of the tests of --models, by default of the backbones that are not in the table."""
     import _checks
 
     from gluonface.model_zoo import BACKBONES, list_models
@@ -321,7 +321,7 @@ def checks(args, scratch):
     _checks.check(path, names, scratch)
 
 
-# The smallest of each family in `profiles`, and these, whose blocks others have not.
+# `profiles` takes the smallest of each family and these, which have other blocks.
 OTHER_BLOCKS = (
     *(f"mobilefacenet_{kind}" for kind in ("se", "eca", "cbam", "gct")),
     *("gluonfr_mobilefacenet_re_se", "shufflemixfacenet_xs", "ir_se_50", "attentionnet_irse_56"),
@@ -329,7 +329,7 @@ OTHER_BLOCKS = (
 
 
 def profiles(args, scratch):
-    """Shares of time in the inference of one backbone of every family, by MXNet's profiler."""
+    """Shares of inference time by operator, of one backbone of every family."""
     from gluonface.bench.profile import CONVOLUTIONS, profile
     from gluonface.model_zoo import BACKBONES, list_models
 
@@ -348,7 +348,7 @@ def profiles(args, scratch):
     write("profiles", ["Name", "Convolutions, linear layers", "Then"], rows)
 
 
-# Those that gain most and least, and what lies between.
+# Backbones with the largest and the smallest gains, and some between.
 WITH_OURS = (
     *("mobilefacenet", "mobilefacenet_se", "mobilenetv2", "mobilenetv3", "proxylessnas_mobile"),
     *("efficientnet_b0", "rexnetv1_x1.0", "mixfacenet_xs", "shufflemixfacenet_xs", "ghostnet"),
@@ -357,7 +357,7 @@ WITH_OURS = (
 
 
 def native(args, scratch):
-    """Milliseconds of a training step without our own operators and with them."""
+    """Milliseconds of a training step without gluonface's operators and with them."""
     from gluonface import native
     from gluonface._compat import mx
     from gluonface.model_zoo import get_model
@@ -377,7 +377,7 @@ def native(args, scratch):
             mx.nd.waitall()
             return 1000 * (time.perf_counter() - begin)
 
-        with native.without():  # the graph is made at the first call
+        with native.without():  # the graph is built at the first call
             step(nets[0])
         step(nets[1])
         without, ours = (min(times) for times in zip(*(map(step, nets) for _ in range(4))))
@@ -400,26 +400,28 @@ EVERYTHING = (
     native,
     checks,
 )
-MEASUREMENTS = {made.__name__: made for made in EVERYTHING}
+MEASUREMENTS = {measure.__name__: measure for measure in EVERYTHING}
 
 
 def main():
-    """Run the measurements that were asked for."""
+    """Run the measurements that the command line names, by default all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(MEASUREMENTS))
     parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs", metavar="DIR")
     parser.add_argument("--faces", type=pathlib.Path, help="folder with real faces and a model")
-    parser.add_argument("--seconds", type=float, default=3600, help="for zoo: how long at most")
+    parser.add_argument(
+        "--seconds", type=float, default=3600, help="for zoo: the limit of its time"
+    )
     parser.add_argument("--models", nargs="+", metavar="NAME", help="for checks: test these")
     parser.add_argument(
-        "--again", action="store_true", help="for zoo and checks: all anew, not what is missing"
+        "--again", action="store_true", help="for zoo and checks: measure all again"
     )
     args = parser.parse_args()
     unknown = set(args.names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     names = args.names or [
-        name for name, made in MEASUREMENTS.items() if made not in PHOTOGRAPHS or args.faces
+        name for name, run in MEASUREMENTS.items() if run not in PHOTOGRAPHS or args.faces
     ]
     args.runs = args.runs.resolve()
     args.faces = args.faces and args.faces.resolve()

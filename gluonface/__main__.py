@@ -1,4 +1,4 @@
-"""`python -m gluonface` is the `gluonface` command."""
+"""`python -m gluonface` runs the command `gluonface`."""
 
 import sys
 

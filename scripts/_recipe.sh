@@ -1,18 +1,18 @@
-# Sourced by the scripts that train a published recipe. They set, before:
-#   recipe, title           name of the recipe and what it is
+# Sourced by the scripts that train a published recipe. Each script then sets
+#   recipe, title           name and title of the recipe
 #   default_processes       processes of the published run, one per device
 #   smoke_settings          array of KEY=VALUE that make the recipe small
-# may set:
-#   default_ctx             devices of the published run; gpu, that of the process's number
-#   smoke_faces             array: what to draw for --smoke
+# may set
+#   default_ctx             devices of the published run; gpu is the GPU with the number of the process
+#   smoke_faces             array: flags of `gluonface data synthesize` for --smoke
 #   recipe_flags            array of "--flag VALUE|ENVIRONMENT|KEY[,KEY]|default"
-# and call: run_recipe "$@"
+# and calls: run_recipe "$@"
 
 default_ctx='gpu'
 smoke_faces=(--identities 12 --images 8 --test-identities 20 --pairs 40)
 recipe_flags=(
     "--batch-size N|BATCH_SIZE|data.batch_size|the recipe's, over all processes"
-    "--accumulate N|ACCUMULATE|train.accumulate|1: parts into which the batch of a step is cut"
+    "--accumulate N|ACCUMULATE|train.accumulate|1: slices of the batch, computed one after the other"
     "--lr RATE|LR|optimizer.lr|the recipe's"
     "--epochs N|EPOCHS|train.epochs|the recipe's"
     "--sample-rate R|SAMPLE_RATE|head.sample_rate|the recipe's share of the class centres per step"
@@ -43,8 +43,8 @@ END
         printf '  %-20s %-16s %s\n' "$flag" "$name" "$text"
     done
     cat <<END
-  --resume                              go on with an interrupted run
-  --smoke              SMOKE=1          small made-up faces and few steps, on a CPU, in a minute
+  --resume                              continue an interrupted run
+  --smoke              SMOKE=1          a few steps on drawn faces, on a CPU, in a minute
   --set KEY=VALUE                       any other setting; may be repeated
   --dry-run                             print the resolved settings and stop
 END
@@ -117,7 +117,7 @@ run_recipe() {
         shift 2
     done
 
-    # The gluonface of the environment that quickstart.sh made, or else the one on the PATH.
+    # The gluonface in the environment of quickstart.sh; without one, that on the PATH.
     local here
     here=$(cd "$(dirname "$0")/.." && pwd)
     if [ -x "$here/.venv/bin/gluonface" ]; then PATH="$here/.venv/bin:$PATH"; fi
@@ -142,7 +142,7 @@ run_recipe() {
     CTX=${CTX:-$default_ctx}
     PROCESSES=${PROCESSES:-$default_processes}
     if [ -z "$DATA" ]; then
-        echo "$0: give the training data with --data DIR, or try the whole way with --smoke" >&2
+        echo "$0: give the training data with --data DIR, or try every step with --smoke" >&2
         exit 2
     fi
 
@@ -159,7 +159,7 @@ run_recipe() {
         done
     fi
     if [ -n "$PACKS" ]; then
-        # shellcheck disable=SC2206  # a list of paths, split at blanks on purpose
+        # shellcheck disable=SC2206  # a list of paths, meant to be split at blanks
         packs=($PACKS)
         arguments+=(--packs "${packs[@]}")
     fi

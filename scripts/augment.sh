@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A row of cavaface's table of augmentations: MobileFaceNet with ArcFace on MS1M, one augmentation
+# MobileFaceNet with ArcFace on MS1M and one augmentation: a row of cavaface's table
 #
 #   ./scripts/augment.sh ROW --data DIR --run DIR
-#   ./scripts/augment.sh ROW --smoke           the whole way in a minute, on a CPU
+#   ./scripts/augment.sh ROW --smoke           every step on drawn faces, in a minute, on a CPU
 #
 # ROW: baseline, randaug, mixup, randerasing, cutout, cutmix or colorjitter
 set -euo pipefail

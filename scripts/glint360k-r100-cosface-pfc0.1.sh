@@ -2,7 +2,7 @@
 # iResNet-100 with CosFace on Glint360K, a tenth of the class centres in each step
 #
 #   ./scripts/glint360k-r100-cosface-pfc0.1.sh --data DIR --run DIR
-#   ./scripts/glint360k-r100-cosface-pfc0.1.sh --smoke          the whole way in a minute, on a CPU
+#   ./scripts/glint360k-r100-cosface-pfc0.1.sh --smoke          every step on drawn faces, in a minute, on a CPU
 set -euo pipefail
 . "$(dirname "$0")/_recipe.sh"
 

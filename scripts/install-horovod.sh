@@ -12,8 +12,8 @@ if [ ! -x "$python" ]; then
     echo "There is no virtual environment in $environment. Make it first: scripts/quickstart.sh" >&2
     exit 2
 fi
-# Horovod's build and its `horovodrun` import MXNet without us. So this environment imports
-# gluonface at start-up, which costs a few milliseconds and prepares such an import.
+# Horovod's build and its `horovodrun` import MXNet but not gluonface. So Python imports gluonface at
+# its start in this environment, which takes a few milliseconds and prepares the import of MXNet.
 site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo 'import importlib.util as u; u.find_spec("gluonface") and __import__("gluonface")' \
     >"$site/gluonface_for_horovod.pth"
@@ -30,11 +30,11 @@ for tool in c++ cmake; do
 done
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-if ! command -v make >/dev/null; then # neither a compiler nor cmake brings it; PyPI has ninja
+if ! command -v make >/dev/null; then # the packages of a compiler and cmake do not include it; PyPI has ninja
     "$python" -m pip install --quiet --disable-pip-version-check ninja
     PATH="$(cd "$environment" && pwd)/bin:$PATH"
     export CMAKE_GENERATOR=Ninja
-    # Horovod's setup.py passes an argument of make's, which ninja takes for a target.
+    # Horovod's setup.py passes an argument for make, which ninja would read as a target.
     cat >"$scratch/cmake" <<'END'
 #!/usr/bin/env bash
 for argument; do
@@ -46,7 +46,7 @@ END
     chmod +x "$scratch/cmake"
     export HOROVOD_CMAKE=$scratch/cmake
 fi
-export CMAKE_POLICY_VERSION_MINIMUM=3.5 # cmake 4 refuses Horovod's older minimum without it
+export CMAKE_POLICY_VERSION_MINIMUM=3.5 # without it cmake 4 refuses the older minimum that Horovod states
 
 export HOROVOD_WITH_MXNET=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MPI=1
 case $operations in
@@ -59,11 +59,11 @@ nccl) export HOROVOD_WITH_GLOO=1 HOROVOD_GPU_OPERATIONS=NCCL ;;
 esac
 echo "Building Horovod 0.28.1 (one to two minutes)" >&2
 log=$(mktemp)
-# --no-build-isolation: its build must see the MXNet of this environment.
+# --no-build-isolation: the build imports the MXNet of this environment.
 build() {
     "$python" -m pip install --disable-pip-version-check --no-build-isolation "$@" horovod==0.28.1 >"$log" 2>&1
 }
-# pip may hold a wheel that was built for another framework; then it is built anew.
+# pip's cache may have a wheel that was built for another framework; then build again without it.
 if ! { build && "$python" -c "$check" 2>>"$log"; } &&
     ! { build --no-cache-dir --force-reinstall --no-deps && "$python" -c "$check" 2>>"$log"; }; then
     tail -n 40 "$log" >&2

@@ -2,7 +2,7 @@
 # MixFaceNet-M with ArcFace on MS1MV2, class centres sharded by Partial FC
 #
 #   ./scripts/mixfacenet-m.sh --data DIR --run DIR
-#   ./scripts/mixfacenet-m.sh --smoke          the whole way in a minute, on a CPU
+#   ./scripts/mixfacenet-m.sh --smoke          every step on drawn faces, in a minute, on a CPU
 set -euo pipefail
 . "$(dirname "$0")/_recipe.sh"
 

@@ -2,7 +2,7 @@
 # MixFaceNet-S with ArcFace on MS1MV2, class centres sharded by Partial FC
 #
 #   ./scripts/mixfacenet-s.sh --data DIR --run DIR
-#   ./scripts/mixfacenet-s.sh --smoke          the whole way in a minute, on a CPU
+#   ./scripts/mixfacenet-s.sh --smoke          every step on drawn faces, in a minute, on a CPU
 set -euo pipefail
 . "$(dirname "$0")/_recipe.sh"
 

@@ -2,7 +2,7 @@
 # MixFaceNet-XS with ArcFace on MS1MV2, class centres sharded by Partial FC
 #
 #   ./scripts/mixfacenet-xs.sh --data DIR --run DIR
-#   ./scripts/mixfacenet-xs.sh --smoke          the whole way in a minute, on a CPU
+#   ./scripts/mixfacenet-xs.sh --smoke          every step on drawn faces, in a minute, on a CPU
 set -euo pipefail
 . "$(dirname "$0")/_recipe.sh"
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Train MobileFaceNet-128 with ArcFace as gluon-face did: batch 1760 over 8 GPUs, learning rate
+# Train MobileFaceNet-128 with ArcFace as gluon-face does: batch 1760 over 8 GPUs, learning rate
 # 0.35 on a cosine, 86,000 steps, the first 35,000 with plain softmax. Data: Emore / MS1M as
 # InsightFace packs it (train.rec, train.idx, property), 5.8 million images.
 #
 #   ./scripts/mobilefacenet-arcface.sh --data DIR --run DIR
-#   ./scripts/mobilefacenet-arcface.sh --smoke          the whole way in a minute, on a CPU
+#   ./scripts/mobilefacenet-arcface.sh --smoke          every step on drawn faces, in a minute, on a CPU
 set -euo pipefail
 . "$(dirname "$0")/_recipe.sh"
 
@@ -22,13 +22,13 @@ recipe_flags=(
     "--scale S|SCALE|loss.scale|64"
     "--margin M|MARGIN|loss.margin|0.5 radians"
     "--steps N|STEPS|train.steps|86000"
-    "--softmax-warmup N|SOFTMAX_WARMUP|margin_warmup.start,margin_warmup.end|35000 steps before the margin sets in"
+    "--softmax-warmup N|SOFTMAX_WARMUP|margin_warmup.start,margin_warmup.end|35000 steps of softmax, then the margin"
     "--embedding-size D|EMBEDDING_SIZE|model.embedding_size|128"
     "--dtype TYPE|DTYPE|train.dtype|float32 (float16 on GPUs, bfloat16 on CPUs that have it)"
     "--eval-every N|EVAL_EVERY|eval.every|2000"
     "--seed N|SEED|train.seed|0"
 )
-# The same recipe, each number scaled down to 40 steps on 30 made-up people.
+# The same recipe, scaled down to 40 steps on 30 drawn identities.
 smoke_faces=(--identities 30 --images 10 --test-identities 20 --pairs 100)
 smoke_settings=(
     train.steps=40 data.batch_size=16 optimizer.lr=0.05 schedule.warmup_steps=5

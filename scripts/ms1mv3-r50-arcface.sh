@@ -2,7 +2,7 @@
 # iResNet-50 with ArcFace on MS1MV3
 #
 #   ./scripts/ms1mv3-r50-arcface.sh --data DIR --run DIR
-#   ./scripts/ms1mv3-r50-arcface.sh --smoke          the whole way in a minute, on a CPU
+#   ./scripts/ms1mv3-r50-arcface.sh --smoke          every step on drawn faces, in a minute, on a CPU
 set -euo pipefail
 . "$(dirname "$0")/_recipe.sh"
 

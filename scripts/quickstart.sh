@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# From nothing to a trained, evaluated and exported face-recognition model, on made-up faces.
+# Install, train, evaluate and export a face-recognition model, on faces drawn by a program.
 #
 # Makes .venv, installs gluonface, draws a face set as RecordIO, trains MobileFaceNet-128 with
-# ArcFace on it, evaluates on identities never trained on, with and without flip-TTA, and exports
-# symbol + params + ONNX. A second run reuses what is there; RUN and FACES choose other folders.
+# ArcFace on it, evaluates on identities that were not trained on, with and without flip-TTA, and
+# exports symbol + params + ONNX. A second run reuses what exists; RUN and FACES choose other folders.
 #
 #   ./scripts/quickstart.sh               on the CPU
-#   EXTRA=cu112 ./scripts/quickstart.sh   on an NVIDIA GPU (needs its driver only)
+#   EXTRA=cu112 ./scripts/quickstart.sh   on an NVIDIA GPU (needs only its driver)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/_environment.sh
@@ -28,7 +28,7 @@ step "3/4  Train MobileFaceNet-128 with ArcFace; the run folder is $run"
 gluonface train --recipe synthetic-quickstart --data "$faces" --packs "$faces/test.bin" \
     --run "$run" --resume --ctx "$([ "$extra" = cpu ] && echo cpu || echo gpu)"
 
-step "4/4  Evaluate on identities never trained on, untrained network first"
+step "4/4  Evaluate on identities that were not trained on, untrained network first"
 gluonface eval verification --model mobilefacenet:untrained "$run" --pack "$faces/test.bin" \
     --flip all --report "$run/report"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prove that the package installs, imports and runs a network on the newest Python and NumPy that
-# MXNet 1.9.1 can run on: Python 3.12 with NumPy 1.26. Skips, and says so, where there is no 3.12.
+# Check that the package installs, imports and runs a network on the newest Python and NumPy that
+# MXNet 1.9.1 can run on: Python 3.12 with NumPy 1.26. Without Python 3.12 the check is skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/_environment.sh

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Train on two hosts that are not there: two network namespaces of this machine, each with its own
-# address and host name and nothing but a cable between them. Proves that the launch line for several
-# machines works, names and addresses included. Needs root, iproute2 and Horovod; changes nothing
-# but two namespaces, which it takes away again.
+# Train on two simulated hosts: two network namespaces of this machine, each with its own address and
+# host name, joined by a virtual Ethernet link. Checks that the launch command for several machines
+# works, with names and with addresses. Needs root, iproute2 and Horovod. It creates two network
+# namespaces and their folders in /etc/netns, and removes them at the end.
 #
-#   sudo ./scripts/two-hosts.sh [FOLDER]          log and runs go to FOLDER, a temporary one
+#   sudo ./scripts/two-hosts.sh [FOLDER]          log and runs go to FOLDER; default: a temporary one
 #   PYTHON=/path/to/python ./scripts/two-hosts.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,7 +44,7 @@ clean
 for name in "${names[@]}"; do
     ip netns add "$name"
     ip -n "$name" link set lo up
-    mkdir -p "/etc/netns/$name" # what each host believes its neighbours to be called
+    mkdir -p "/etc/netns/$name" # the host names that each namespace resolves
     printf '127.0.0.1 localhost\n%s alpha\n%s beta\n' "${addresses[@]}" >"/etc/netns/$name/hosts"
 done
 ip link add gf0 netns "${names[0]}" type veth peer name gf0 netns "${names[1]}"
@@ -52,11 +52,11 @@ for i in 0 1; do
     ip -n "${names[$i]}" addr add "${addresses[$i]}/24" dev gf0
     ip -n "${names[$i]}" link set gf0 up
 done
-# The kernel counts a moment until the cable is up.
+# It takes a moment until the link is up.
 for _ in 1 2 3 4 5 6 7 8 9 10; do
     ip netns exec "${names[0]}" "$python" - "${addresses[1]}" <<'END' && break
 import socket, sys
-try:  # a refused connection means that the host answers
+try:  # refused: the host answers
     socket.create_connection((sys.argv[1], 9), timeout=1)
 except ConnectionRefusedError:
     pass
@@ -65,7 +65,7 @@ except OSError:
 END
 done
 
-# What stands in for ssh: the last two arguments are the host and the command.
+# A replacement of ssh. Its last two arguments are the host and the command.
 mkdir -p "$folder/bin"
 cat >"$folder/bin/ssh" <<'END'
 #!/usr/bin/env bash
@@ -89,7 +89,7 @@ case ${host#*@} in
         ;;
 esac
 echo "ssh $host: ${command:0:60}..." >>"$(dirname "$0")/../ssh.log"
-# sshd would join the host's network; `setsid` ends what it started with it.
+# Like sshd, run the command in the network of the host.
 exec ip netns exec "$name" unshare --uts bash -c "hostname ${name#gf-}; $command"
 END
 chmod +x "$folder/bin/ssh"
@@ -111,11 +111,11 @@ ip netns exec "${names[0]}" unshare --uts bash -c 'hostname alpha; exec "$@"' - 
     "$python" -m gluonface.parallel.launch -np 2 -H alpha:1,beta:1 \
     --gloo --network-interfaces gf0 --start-timeout 300 --verbose \
     "${train[@]}" --run "$folder/two" 2>&1 | tee "$folder/two.log"
-echo "== the same on one host"
+echo "== the same run on one host"
 "$python" -m gluonface.parallel.launch -np 2 --gloo --start-timeout 300 \
     "${train[@]}" --run "$folder/one" >"$folder/one.log" 2>&1
 
-echo "== bytes over the cable"
+echo "== bytes over the link"
 ip -n "${names[0]}" -s link show gf0 | tail -4
 echo "== losses, two hosts and one host"
 "$python" - "$folder" <<'END'

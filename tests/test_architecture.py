@@ -47,7 +47,7 @@ ELSEWHERE = {
     "data/augment/pipeline.py": "test_augment.py: runs every augmentation through it",
     "data/catalog/evaluation_sets.py": "test_catalog.py runs for every entry of the catalogue",
     "data/catalog/training_sets.py": "test_catalog.py runs for every entry of the catalogue",
-    "native/check.py": "test_build.py and test_native_operators.py run it for every operator",
+    "native/check.py": "test_build.py, test_native_operators.py run it for every operator",
 }
 
 # TODAY'S MISSES, to be emptied: their tests are in files of other names, or there are none.

@@ -357,7 +357,7 @@ def test_reports_of_the_checks_of_backbones():
       <testcase name="test_b[mbf]"><failure/></testcase>
       <testcase name="test_c[mbf]"><skipped/></testcase>
     </testsuite></testsuites>"""
-    cells = module._outcome(ElementTree.fromstring(report))
+    cells = module._cells(ElementTree.fromstring(report))
     text = "1 passed; test_b: failure; test_c: skipped"
     assert cells == [text, "9", "2.0e-07", "", "", "2.5e-01", "", "", "0"]
     rows = module.read(DOCS / "results" / "zoo_checks.csv")

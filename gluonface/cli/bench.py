@@ -1,4 +1,4 @@
-"""`gluonface bench ...`: the table of benchmarks. Each is a module of `gluonface.bench`."""
+"""`gluonface bench ...`: the benchmarks, each a module of `gluonface.bench`."""
 
 from ._commands import add_group
 
@@ -10,8 +10,8 @@ def add_arguments(parser):
     add_group(
         parser,
         {
-            "backbone": ("gluonface.bench.backbone", "images/s of a backbone and its forms"),
-            "head": ("gluonface.bench.head", "time of a classifier step for every loss"),
+            "backbone": ("gluonface.bench.backbone", "images/s of a backbone with each engine"),
+            "head": ("gluonface.bench.head", "time of a step of the classifier, for every loss"),
             "data": ("gluonface.bench.data", "images/s of the record loader"),
             "eval": ("gluonface.bench.eval", "the evaluation protocols at full size"),
         },
