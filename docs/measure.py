@@ -414,7 +414,7 @@ def main():
     )
     parser.add_argument("--models", nargs="+", metavar="NAME", help="for checks: test these")
     parser.add_argument(
-        "--again", action="store_true", help="for zoo and checks: measure all again"
+        "--again", action="store_true", help="for zoo and checks: all of them again"
     )
     args = parser.parse_args()
     unknown = set(args.names) - set(MEASUREMENTS)

@@ -40,14 +40,14 @@ MEMBERS = {
     "cli": "cli/test_main.py",
 }
 
-# File -> why it has no test file of its own. A file is `room/name.py`, its test `room/test_name.py`.
+# File -> why it has no test file of its own. The test of `room/name.py` is `room/test_name.py`.
 ELSEWHERE = {
     "bench/profile.py": "`docs/measure.py profiles` runs it; MXNet's profiler takes minutes",
     "data/unpickle.py": "test_verification_pack.py: the reader of packs is its only caller",
     "data/augment/pipeline.py": "test_augment.py: runs every augmentation through it",
     "data/catalog/evaluation_sets.py": "test_catalog.py runs for every entry of the catalogue",
     "data/catalog/training_sets.py": "test_catalog.py runs for every entry of the catalogue",
-    "native/check.py": "test_build.py, test_native_operators.py run it for every operator",
+    "native/check.py": "test_build.py and test_native_operators.py run it for each operator",
 }
 
 # TODAY'S MISSES, to be emptied: their tests are in files of other names, or there are none.
