@@ -76,7 +76,6 @@ MISSES = """
     deploy/rewriting/native_ops.py
     deploy/rewriting/onednn_ops.py
     deploy/rewriting/prelu.py
-    errors.py
     evaluation/files/feature_files.py
     evaluation/files/ijb_lists.py
     evaluation/files/image_list.py
@@ -114,7 +113,6 @@ MISSES = """
     nn/backend.py
     parallel/agreement.py
     parallel/liveness.py
-    parameters.py
     training/build.py
     training/callbacks/checkpointing.py
     training/callbacks/console.py
