@@ -46,7 +46,7 @@ def test_values_that_are_allowed(name, value, kept):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("margin", 0, r"margin: margin=0.0 is not allowed; it must be above 0 and at most 1.5 radi"),
+        ("margin", 0, r"margin: margin=0.0 is not allowed; it must be above 0 and at most 1.5"),
         ("margin", 1.6, r"radians: cosine\. The default is 0\.5\."),
         ("margin", float("nan"), "must be a finite number, above 0"),
         ("margin", True, "margin=True is not allowed; it must be a finite number"),
