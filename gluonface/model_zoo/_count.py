@@ -1,13 +1,18 @@
-"""Count what a network costs: trainable parameters, and operations from its symbol.
+"""Trainable parameters and operations of a network, counted from its symbol.
 
-Published tables count in several ways. The conventions here are those of the tables that the zoo's
-networks come from, so that their rows can be reproduced.
+Published tables count in several ways. The conventions here are those of the tables from which the
+networks come, so that their rows can be reproduced.
 """
 
+from __future__ import annotations
+
 import ast
+import functools
 import json
 import math
+import typing
 
+from .._compat import mx
 from ..errors import InputError
 
 __all__ = ["CONVENTIONS", "count", "count_macs", "count_params"]
@@ -23,7 +28,7 @@ CONVENTIONS = {
 FLAT = {"Reshape", "reshape", "Flatten"}
 
 
-def count_params(net):
+def count_params(net: mx.gluon.Block) -> int:
     """Return the number of trainable parameters of an initialised block.
 
     BatchNorm's running statistics, and a gamma or beta that is held fixed, have the `grad_req`
@@ -36,20 +41,18 @@ def count_params(net):
     )
 
 
-def count_macs(net):
+def count_macs(net: typing.Any) -> int:
     """Return the multiply-accumulates of convolutions and linear layers for one image.
 
-    Biases, BatchNorm and activations do not count. The plain form of the network is counted.
-
-    Parameters
-    ----------
-    net : Backbone
+    Biases, BatchNorm and activations do not count.
     """
     return count(net, "macs")
 
 
-def count(net, convention="macs"):
+def count(net: typing.Any, convention: str = "macs") -> int:
     """Return the operations of a network for one image, by one of `CONVENTIONS`.
+
+    They are those of the graph in the PReLU form "plain".
 
     Parameters
     ----------
@@ -74,13 +77,12 @@ def count(net, convention="macs"):
     _, shapes, _ = internals.infer_shape(data=(1, 3, *net.cfg.input_size))
     shapes = dict(zip(internals.list_outputs(), shapes))
     nodes = json.loads(symbol.tojson())["nodes"]
-    rule = {"macs": _macs, "ptflops": _ptflops}.get(convention)
-    if rule is None:
-        everything = convention == "mixfacenets"
-
-        def rule(operation):
-            return _flops(operation, everything)
-
+    rule = {
+        "macs": _macs,
+        "ptflops": _ptflops,
+        "cavaface": functools.partial(_flops, everything=False),
+        "mixfacenets": functools.partial(_flops, everything=True),
+    }[convention]
     return sum(rule(_Operation(node, nodes, shapes)) for node in nodes if node["op"] != "null")
 
 
@@ -157,7 +159,7 @@ class _Operation:
 
     @property
     def is_flat(self):
-        """Whether a BatchNorm is one of vectors: those come to it reshaped, see FlatBatchNorm."""
+        """Whether a BatchNorm takes flat features: its input is reshaped, see FlatBatchNorm."""
         return self.sources[0]["op"] in FLAT
 
 

@@ -1,21 +1,24 @@
 """What the mobile families share."""
 
+from __future__ import annotations
+
 import functools
+import typing
 
 from .._compat import mx
 from ..nn import PReLU
 from ._base import Backbone, ModelCfg
 
-__all__ = ["KAIMING_UNIFORM", "UNIFORM", "Staged", "cavaface", "rounded"]
+__all__ = ["KAIMING_UNIFORM", "UNIFORM", "Staged", "rounded"]
 
 KAIMING_UNIFORM = ("uniform", "in", 6)  # of variance 2 / fan_in
-# How a `Staged` starts whose reference draws convolutions so and says nothing of linear layers,
-# which PyTorch then gives the variance 1 / (3 fan_in).
-UNIFORM = {"conv_init": KAIMING_UNIFORM, "linear_init": ("uniform", "in", 1)}
+# Of references that draw convolutions so and leave linear layers to PyTorch, which gives them the
+# variance 1 / (3 fan_in).
+UNIFORM: dict[str, typing.Any] = {"conv_init": KAIMING_UNIFORM, "linear_init": ("uniform", "in", 1)}
 
 
 class Staged(Backbone):
-    """Blocks in a row and a head.
+    """Blocks that are called one after another, and a head.
 
     Parameters
     ----------
@@ -23,14 +26,20 @@ class Staged(Backbone):
     layers : callable
         ``layers(act, embedding_size)`` returns the list of blocks and the head; ``act(channels)``
         makes a PReLU.
-    prelu : {"fast", "elementwise", "plain"}, default "fast"
-        Form of the PReLUs, see `gluonface.nn.PReLU`.
     conv_init, linear_init : tuple, optional
-        Arguments of `mxnet.initializer.Xavier`, where the weights of convolutions or linear
-        layers start otherwise than in the rest of the zoo.
+        Arguments of `mxnet.initializer.Xavier` for the weights of convolutions and of linear
+        layers; default `gluonface.model_zoo.initializer`.
     """
 
-    def __init__(self, cfg, layers, prelu="fast", conv_init=None, linear_init=None, **kwargs):
+    def __init__(
+        self,
+        cfg: ModelCfg,
+        layers: typing.Callable,
+        prelu: str = "fast",
+        conv_init: tuple | None = None,
+        linear_init: tuple | None = None,
+        **kwargs,
+    ):
         super().__init__(cfg, **kwargs)
         with self.name_scope():
             self.stages = mx.gluon.nn.HybridSequential()
@@ -50,19 +59,7 @@ class Staged(Backbone):
         return self.head(self.stages(x))
 
 
-def cavaface(name, params, macs, paper, width=512, **others):
-    """Return the description of one of cavaface's networks with GDC of `width` as the head."""
-    fields = {
-        "params_per_dim": width + 2,
-        "macs_per_dim": width,
-        "source": "https://github.com/cavalleria/cavaface",
-        "scale": 1 / 127.5,
-        **others,
-    }
-    return ModelCfg(name, 512, params, macs, paper=paper, **fields)
-
-
-def rounded(width, divisor=8):
+def rounded(width: float, divisor: int = 8) -> int:
     """Return the multiple of `divisor` nearest to a width, but no less than 90% of it."""
     result = max(divisor, int((width + divisor / 2) // divisor * divisor))
     return result + divisor if result < 0.9 * width else result

@@ -7,8 +7,8 @@ by ``1 + mask``, the mask being computed on smaller maps. The first module of th
 
 from .._compat import mx
 from ..nn import FCHead, PReLU
-from ._base import Backbone, ModelCfg, register
-from ._layers import bn, conv, sequence
+from ._base import Backbone, cavaface_cfg, register
+from ._layers import bn, conv, relu, sequence
 from .ir import IRUnit
 
 __all__ = ["AttentionNet", "down", "mask_tail", "up"]
@@ -34,7 +34,7 @@ def mask_tail(channels):
     """Return what turns a map into factors from 0 to 1: twice BatchNorm, ReLU, 1x1; sigmoid."""
     layers = []
     for _ in range(2):
-        layers += [bn(channels), mx.gluon.nn.Activation("relu"), conv(channels, channels)]
+        layers += [bn(channels), relu(), conv(channels, channels)]
     return sequence(*layers, mx.gluon.nn.Activation("sigmoid"))
 
 
@@ -104,8 +104,6 @@ class AttentionNet(Backbone):
     modules : sequence of three int
         Attention modules in each stage.
     se : bool, default False
-    prelu : {"fast", "elementwise", "plain"}, default "fast"
-        Form of the PReLUs, see `gluonface.nn.PReLU`.
     """
 
     def __init__(self, cfg, modules, se=False, prelu="fast", **kwargs):
@@ -127,25 +125,18 @@ class AttentionNet(Backbone):
                 self.stages.add(IRUnit(inputs, 512, stride, se, prelu))
             self.head = FCHead(512, cfg.embedding_size, scale=False, center=False)
 
-    def embed(self, F, x):
-        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.stages(self.stem(x)))
-
 
 def _register(depth, modules, se, params, macs):
     kind = "irse" if se else "ir"
 
     @register(
-        ModelCfg(
-            name=f"attentionnet_{kind}_{depth}",
-            embedding_size=512,
-            params=params,
-            macs=macs,
-            params_per_dim=512 * 49 + 1,
-            macs_per_dim=512 * 49,
-            paper="https://arxiv.org/abs/1704.06904",
-            source="https://github.com/cavalleria/cavaface",
-            scale=1 / 127.5,
+        cavaface_cfg(
+            f"attentionnet_{kind}_{depth}",
+            params,
+            macs,
+            "https://arxiv.org/abs/1704.06904",
+            inputs=512 * 49,
+            learned=1,
             note="As in the reference, the first module adds its mask instead of multiplying.",
         ),
         aliases=(f"attentionnet-{kind}-{depth}",),

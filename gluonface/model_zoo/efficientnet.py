@@ -8,8 +8,8 @@ the same tables with the head that b0 and b1 have.
 import functools
 
 from ..nn import SE, Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import UNIFORM, Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import UNIFORM, Staged
 
 __all__ = []
 
@@ -54,7 +54,7 @@ def layers(act, embedding_size, name):
 
 def _register(name, params, macs):
     @register(
-        cavaface(f"efficientnet_{name}", params, macs, "https://arxiv.org/abs/1905.11946"),
+        cavaface_cfg(f"efficientnet_{name}", params, macs, "https://arxiv.org/abs/1905.11946"),
         aliases=(f"efficientnet-{name}",),
     )
     def build(cfg, **kwargs):

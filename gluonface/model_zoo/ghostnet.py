@@ -7,8 +7,8 @@ import functools
 
 from .._compat import mx
 from ..nn import SE, Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import Staged, cavaface, rounded
+from ._base import cavaface_cfg, register
+from ._mobile import Staged, rounded
 
 __all__ = []
 
@@ -89,12 +89,12 @@ def layers(act, embedding_size, factor):
 
 def _register(name, factor, params, macs, aliases):
     @register(
-        cavaface(
+        cavaface_cfg(
             name,
             params,
             macs,
             "https://arxiv.org/abs/1911.11907",
-            width=rounded(512 * factor, 4),
+            inputs=rounded(512 * factor, 4),
         ),
         aliases,
     )

@@ -6,8 +6,8 @@ After Chen et al., 2018, https://arxiv.org/abs/1804.07573.
 import functools
 
 from ..nn import Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import Staged
 
 __all__ = []
 
@@ -42,7 +42,7 @@ def layers(act, embedding_size, scale, blocks):
 
 def _register(name, scale, blocks, params, macs):
     @register(
-        cavaface(
+        cavaface_cfg(
             name,
             params,
             macs,

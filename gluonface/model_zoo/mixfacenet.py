@@ -8,8 +8,8 @@ import functools
 
 from .._compat import mx
 from ..nn import SE, Chain, ConvBN, MobileHead, Swish, in_blocks
-from ._base import register
-from ._mobile import KAIMING_UNIFORM, Staged, cavaface, rounded
+from ._base import cavaface_cfg, register
+from ._mobile import KAIMING_UNIFORM, Staged, rounded
 
 __all__ = []
 
@@ -116,14 +116,14 @@ def layers(act, embedding_size, stages, width, factor, final, shuffle):
 def _register(size, params, macs, **options):
     for shuffle in (False, True):
         name = "shufflemixfacenet" if shuffle else "mixfacenet"
-        description = cavaface(
+        description = cavaface_cfg(
             f"{name}_{size}",
             params,
             macs,
             "https://arxiv.org/abs/2107.13046",
             source="https://github.com/fdbtrs/mixfacenets",
-            params_per_dim=options["final"] + 1,
-            macs_per_dim=options["final"],
+            inputs=options["final"],
+            learned=1,
         )
 
         @register(description, aliases=(f"{name}-{size}",))

@@ -4,8 +4,8 @@ As cavaface has it: PReLU for ReLU6, no stage of 24 channels, and 32 channels be
 """
 
 from ..nn import Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import Staged
 
 __all__ = []
 
@@ -42,7 +42,7 @@ def layers(act, embedding_size):
 
 
 @register(
-    cavaface("mobilenetv2", 2_262_016, 209_577_600, "https://arxiv.org/abs/1801.04381"),
+    cavaface_cfg("mobilenetv2", 2_262_016, 209_577_600, "https://arxiv.org/abs/1801.04381"),
     aliases=("mobilenet_v2",),
 )
 def mobilenetv2(cfg, **kwargs):

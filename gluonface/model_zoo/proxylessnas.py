@@ -6,8 +6,8 @@ As cavaface has it: no stride in the stem, PReLU there and before the head, ReLU
 import functools
 
 from ..nn import Chain, ConvBN, MobileHead, ReLU6
-from ._base import register
-from ._mobile import UNIFORM, Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import UNIFORM, Staged
 
 __all__ = []
 
@@ -67,7 +67,7 @@ def layers(act, embedding_size, name):
 
 def _register(name, params, macs):
     @register(
-        cavaface(f"proxylessnas_{name}", params, macs, "https://arxiv.org/abs/1812.00332"),
+        cavaface_cfg(f"proxylessnas_{name}", params, macs, "https://arxiv.org/abs/1812.00332"),
         aliases=(f"proxyless_{name}",),
     )
     def build(cfg, **kwargs):

@@ -7,8 +7,8 @@ import functools
 
 from .._compat import mx
 from ..nn import SE, Chain, ConvBN, MobileHead, ReLU6, Swish
-from ._base import register
-from ._mobile import Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import Staged
 
 __all__ = []
 
@@ -70,7 +70,7 @@ def layers(act, embedding_size, factor):
 
 def _register(factor, params, macs, aliases=()):
     @register(
-        cavaface(f"rexnetv1_x{factor}", params, macs, "https://arxiv.org/abs/2007.00992"),
+        cavaface_cfg(f"rexnetv1_x{factor}", params, macs, "https://arxiv.org/abs/2007.00992"),
         aliases=(f"rexnet_{factor}", *aliases),
     )
     def build(cfg, **kwargs):
