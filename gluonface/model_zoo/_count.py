@@ -52,21 +52,7 @@ def count_macs(net: typing.Any) -> int:
 def count(net: typing.Any, convention: str = "macs") -> int:
     """Return the operations of a network for one image, by one of `CONVENTIONS`.
 
-    They are those of the graph in the PReLU form "plain".
-
-    Parameters
-    ----------
-    net : Backbone
-    convention : {"macs", "cavaface", "mixfacenets", "ptflops"}, default "macs"
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InputError
-        For another convention.
+    They are those of the graph in the PReLU form "plain". See `Backbone.count`.
     """
     if convention not in CONVENTIONS:
         raise InputError(
@@ -77,12 +63,13 @@ def count(net: typing.Any, convention: str = "macs") -> int:
     _, shapes, _ = internals.infer_shape(data=(1, 3, *net.cfg.input_size))
     shapes = dict(zip(internals.list_outputs(), shapes))
     nodes = json.loads(symbol.tojson())["nodes"]
-    rule = {
+    rules: dict[str, typing.Callable] = {
         "macs": _macs,
         "ptflops": _ptflops,
         "cavaface": functools.partial(_flops, everything=False),
         "mixfacenets": functools.partial(_flops, everything=True),
-    }[convention]
+    }
+    rule = rules[convention]
     return sum(rule(_Operation(node, nodes, shapes)) for node in nodes if node["op"] != "null")
 
 

@@ -6,10 +6,10 @@ import functools
 import typing
 
 from .._compat import mx
-from ..nn import PReLU
+from ..nn import Chain, ConvBN, PReLU
 from ._base import Backbone, ModelCfg
 
-__all__ = ["KAIMING_UNIFORM", "UNIFORM", "Staged", "rounded"]
+__all__ = ["KAIMING_UNIFORM", "UNIFORM", "Staged", "inverted_residual", "rounded"]
 
 KAIMING_UNIFORM = ("uniform", "in", 6)  # of variance 2 / fan_in
 # Of references that draw convolutions so and leave linear layers to PyTorch, which gives them the
@@ -57,6 +57,38 @@ class Staged(Backbone):
     def embed(self, F, x):
         """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
         return self.head(self.stages(x))
+
+
+def inverted_residual(
+    act, inputs, expansion, outputs, kernel=3, stride=1, stem=(), attention=None, eps=1e-5
+):
+    """Return 1x1 expansion, depthwise convolution and linear 1x1 projection as a `Chain`.
+
+    Parameters
+    ----------
+    act : callable
+        ``act(channels)`` returns an activation.
+    inputs, outputs : int
+        Channels.
+    expansion : int
+        The depthwise convolution has so many times the input's channels. With 1 it is the first.
+    kernel, stride : int
+        Of the depthwise convolution.
+    stem : sequence of HybridBlock
+        Blocks before these in the chain.
+    attention : callable, optional
+        ``attention(channels)`` returns the block after the depthwise convolution.
+    eps : float, default 1e-5
+        Of the BatchNorms.
+    """
+    blocks, wide = [*stem], expansion * inputs
+    if expansion > 1:
+        blocks.append(ConvBN(inputs, wide, act=act(wide), eps=eps))
+    blocks.append(ConvBN(wide, wide, kernel, stride, groups=wide, act=act(wide), eps=eps))
+    if attention:
+        blocks.append(attention(wide))
+    blocks.append(ConvBN(wide, outputs, eps=eps))
+    return Chain(*blocks, residual=stride == 1 and inputs == outputs)
 
 
 def rounded(width: float, divisor: int = 8) -> int:

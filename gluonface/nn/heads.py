@@ -94,17 +94,10 @@ class FCHead(Layers):
 
     Parameters
     ----------
-    channels : int
-        Channels of the input map (N, channels, size, size).
-    embedding_size : int
-        Numbers of the output (N, embedding_size).
-    size : int, default 7
-        Height and width of the input map.
+    channels, embedding_size, size, scale, center
+        As of `GDC`. ArcFace's "E" output and the IR networks learn the last beta, but no gamma.
     dropout : float, default 0.4
         Share of the map that training leaves out.
-    scale, center : bool, default True
-        Whether the last BatchNorm learns its gamma and its beta; else they stay at 1 and 0.
-        ArcFace's "E" output and the IR networks learn the beta alone.
     uniform : bool, default False
         Whether weight and bias of the linear layer start uniform, of variance 1 / (3 inputs), as
         in PyTorch; else as the network's initialiser says and at 0.
