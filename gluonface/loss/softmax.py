@@ -17,9 +17,10 @@ class Softmax(Margin):
 
     name = "softmax"
     title = "Softmax"
+    authors = "Sun, Wang, Tang"
     paper = "Deep Learning Face Representation from Predicting 10,000 Classes"
     year = 2014
-    family = "target-only"
+    venue = "CVPR 2014"
     formula_text = "z_j = W_j.x + b_j"
     unit_embedding = False
     unit_weight = False

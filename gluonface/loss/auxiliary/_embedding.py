@@ -1,5 +1,9 @@
 """The template of losses that take embeddings and labels, of one process or of several."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from ...errors import InputError
@@ -8,15 +12,15 @@ from ._base import Auxiliary
 
 __all__ = ["EmbeddingLoss", "gather_batch"]
 
-MOST_CLASSES = 1 << 24  # of a loss that was not told how many there are
+MOST_CLASSES = 1 << 24  # of a loss without num_classes
 
 
 def gather_batch(comm, embedding, labels, name):
     """Return the embeddings and labels of all processes, in rank order.
 
-    Collectives have no gradient, and here they need none. Every process computes the loss of the
-    whole batch, in which only its own rows depend on its network; the gradients of a backbone,
-    summed over the processes, are then those of one process with the whole batch.
+    The collectives have no gradient and need none. Every process computes the loss of the whole
+    batch, and only its own rows depend on its network. The sum over the processes of a backbone's
+    gradients is then that of one process with the whole batch.
 
     Parameters
     ----------
@@ -44,12 +48,12 @@ def gather_batch(comm, embedding, labels, name):
         tagged = comm.allgather(nd.array(tagged, dtype="int64"), name=f"{name}.labels").asnumpy()
         everyone = comm.allgather(embedding.detach(), name=f"{name}.x")
     first = int((tagged[:, 1] < comm.rank).sum())
-    parts = [embedding]
+    blocks = [embedding]
     if first:
-        parts.insert(0, everyone[:first])
+        blocks.insert(0, everyone[:first])
     if first + batch < len(tagged):
-        parts.append(everyone[first + batch :])
-    return nd.concat(*parts, dim=0), tagged[:, 0], first
+        blocks.append(everyone[first + batch :])
+    return nd.concat(*blocks, dim=0), tagged[:, 0], first
 
 
 class EmbeddingLoss(Auxiliary):
@@ -60,17 +64,23 @@ class EmbeddingLoss(Auxiliary):
     rows, and for the whole batch to learned parameters, which are therefore the same on all
     processes. Add ``weight * loss.mean()`` to this process's objective, in full.
 
-    A subclass overrides `losses`; one with state also `_create`, `state_dict` and
+    A subclass overrides `losses`, and with a state also `_create`, `state_dict` and
     `load_state_dict`.
     """
 
     kind = "embeddings"
-    needs = ()  # of "num_classes", "embedding_size"
-    num_classes = embedding_size = comm = ctx = None
+    inputs_doc = "embedding : NDArray (B, D)\nlabel : NumPy array or NDArray (B,)"
+    outputs_doc = "NDArray (N,) float32\n    N samples of all processes; see `EmbeddingLoss`."
+    needs: tuple[str, ...] = ()  # of "num_classes", "embedding_size"
+    num_classes: typing.Any = None
+    embedding_size: typing.Any = None
+    comm: typing.Any = None
+    ctx: typing.Any = None
     ready = False
+    keeps = "a row per class"
 
     def initialize(self, num_classes=None, embedding_size=None, comm=None, ctx=None, seed=0):
-        """Prepare for training: sizes, processes, and the state's beginning.
+        """Set sizes, processes and the first state.
 
         Parameters
         ----------
@@ -103,7 +113,7 @@ class EmbeddingLoss(Auxiliary):
         return self
 
     def _create(self, rng):
-        """Make the state."""
+        """Create the state."""
 
     def __call__(self, embedding, label):
         """Return the losses of the batch of all processes; see the class.
@@ -140,15 +150,13 @@ class EmbeddingLoss(Auxiliary):
         size = self.embedding_size
         if size is not None and embedding.shape[1] != size:
             raise InputError(
-                f"{self.name}: embeddings have {embedding.shape[1]} numbers, initialize() was told "
+                f"{self.name}: embeddings have {embedding.shape[1]} numbers, but initialize() got "
                 f"embedding_size={size}"
             )
         labels = host_labels(label, self.num_classes or MOST_CLASSES)
         if len(labels) != embedding.shape[0]:
             raise InputError(f"{self.name}: {len(labels)} labels, {embedding.shape[0]} embeddings")
         return to_float32(embedding), labels
-
-    keeps = "a row per class"
 
     def losses(self, x, labels):
         """Return the losses, whose mean is the loss, of the whole batch.
@@ -201,7 +209,7 @@ class LearnedLoss(EmbeddingLoss):
         return {name: self.value(name).asnumpy() for name in self.collect_params()}
 
     def load_state_dict(self, state):
-        """Take the parameters of a `state_dict`; call `initialize` before."""
+        """Set the parameters to those of a `state_dict`; call `initialize` before."""
         from ..._compat import mx
 
         for name, parameter in self.collect_params().items():

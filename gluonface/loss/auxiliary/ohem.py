@@ -1,5 +1,9 @@
 """OHEM: only the batch's largest losses count."""
 
+from __future__ import annotations
+
+import typing
+
 from ...errors import InputError
 from ._base import AUXILIARY, Auxiliary, Parameter, declare
 
@@ -15,52 +19,35 @@ class OHEM(Auxiliary):
 
     so that the mean over the batch is the mean of the k losses kept.
 
-    Parameters
-    ----------
-    keep : float, default 0.5
-        Share of the batch, in (0, 1]. The paper keeps 128 of some 2,000 regions; 0.5 is chosen
-        here.
-
-    Inputs
-    ------
-    losses : NDArray (B,)
-        Of a head.
-
-    Outputs
-    -------
-    NDArray (B,) float32
-        In place of the head's: 0 for samples left out.
-
     Notes
     -----
-    The choice has no gradient. With several processes (`initialize` with their communicator) the
+    The selection has no gradient. With several processes (`initialize` with their communicator) the
     k largest are those of the batch of all of them. cavaface sorts the one mean loss of the batch,
     and so keeps all of it.
-
-    References
-    ----------
-    Shrivastava, Gupta, Girshick: Training Region-based Object Detectors with Online Hard Example
-    Mining, 2016, arXiv 1604.03540.
     """
 
     name = "ohem"
     title = "Online hard-example mining"
+    authors = "Shrivastava, Gupta, Girshick"
     paper = "Training Region-based Object Detectors with Online Hard Example Mining"
     year = 2016
     arxiv = "1604.03540"
     kind = "losses"
+    inputs_doc = "losses : NDArray (B,)\n    Of a head."
+    outputs_doc = "NDArray (B,) float32\n    In place of the head's: 0 for samples left out."
     formula_text = "mean of the largest losses"
     parameters = declare(
         keep=Parameter(
             0.5,
             "share of the batch that counts",
+            more="Our value; the paper keeps 128 of some 2,000 regions.",
             above=0.0,
             high=1.0,
             why="1 keeps all, and something must be kept",
         )
     )
 
-    comm = None
+    comm: typing.Any = None
 
     def initialize(self, num_classes=None, embedding_size=None, comm=None, ctx=None, seed=0):
         """Take the communicator; see `EmbeddingLoss.initialize`."""

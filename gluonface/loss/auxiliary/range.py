@@ -4,12 +4,11 @@ import numpy as np
 
 from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
-from ._formulas import pair_distances, root, squared
+from ._formulas import NEGATIVE, pair_distances, root, squared
 
 __all__ = ["Range"]
 
 LEAST = 1e-12  # a distance whose inverse and its square float32 can hold
-WHY = "below 0 the term would be turned round"
 
 
 @AUXILIARY.register("range")
@@ -24,58 +23,32 @@ class Range(EmbeddingLoss):
     with :math:`D_{c1} \ge D_{c2} \ge \ldots` the distances between the batch's samples of class c
     and :math:`\mu_c` their mean. D is the squared distance.
 
-    Parameters
-    ----------
-    weight : float, default 1.0
-        The paper's lambda.
-    alpha : float, default 5e-05
-        Of the distances within classes.
-    beta : float, default 0.0001
-        Of the distance between classes.
-    k : int, default 2
-        How many distances of a class count; of a class with fewer pairs, all.
-    margin : float, default 20000.0
-        The distance m > 0 from which class means are left alone. It must suit the embeddings'
-        length: squared distances of unit vectors are at most 4.
-    squared : bool, default True
-        False takes distances that are not squared.
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (1,) float32
-        One loss of the batch of all processes; see `EmbeddingLoss`.
-
     Notes
     -----
     The classes are those of the labels, in any order and of any size; a class with one image adds
     nothing to the first term, a batch of one class nothing to the second. gluon-face takes
     sorted blocks of equal size without reading the labels, does not square, and its alpha and
     beta are exchanged.
-
-    References
-    ----------
-    Zhang, Fang, Wen, Li, Qiao: Range Loss for Deep Face Recognition with Long-tail, 2016,
-    arXiv 1611.08976.
     """
 
     name = "range"
     title = "Range loss"
+    authors = "Zhang, Fang, Wen, Li, Qiao"
     paper = "Range Loss for Deep Face Recognition with Long-tail"
     year = 2016
     arxiv = "1611.08976"
+    outputs_doc = (
+        "NDArray (1,) float32\n    One loss of the batch of all processes; see `EmbeddingLoss`."
+    )
     formula_text = "alpha sum_c k/sum(1/D_ct) + beta [m - min D(mean_a, mean_b)]+"
     parameters = declare(
-        weight=weight_parameter(1.0),
-        alpha=Parameter(5e-5, "factor of the distances within classes", low=0.0, why=WHY),
-        beta=Parameter(1e-4, "factor of the distance between classes", low=0.0, why=WHY),
+        weight=weight_parameter(1.0, "The paper's lambda."),
+        alpha=Parameter(5e-5, "factor of the distances within classes", low=0.0, why=NEGATIVE),
+        beta=Parameter(1e-4, "factor of the distance between classes", low=0.0, why=NEGATIVE),
         k=Parameter(
             2,
             "how many distances of a class count",
+            more="Of a class with fewer pairs, all.",
             low=1,
             whole=True,
             why="it takes the k largest",
@@ -83,6 +56,8 @@ class Range(EmbeddingLoss):
         margin=Parameter(
             2e4,
             "distance from which class means are left alone",
+            more="It must suit the embeddings' length: squared distances of unit vectors are at "
+            "most 4.",
             above=0.0,
             why="at 0 the term would always be 0",
         ),
@@ -154,5 +129,5 @@ class Range(EmbeddingLoss):
 
 
 def nothing(x):
-    """Return a loss (1,) of 0 that autograd can still go back from."""
+    """Return a loss (1,) of 0 whose gradient by `x` is 0."""
     return (x * 0.0).sum().reshape((1,))
