@@ -8,8 +8,23 @@ import textwrap
 import typing
 
 from ..parameters import Declared
+from ..registry import Registry
 
-__all__ = ["Loss"]
+__all__ = ["Loss", "LossRegistry"]
+
+
+class LossRegistry(Registry):
+    """A registry of losses. The name of a loss is the one under which it is registered."""
+
+    def register(self, name, aliases=()):
+        """Return a decorator, see `Registry.register`."""
+
+        def decorator(cls):
+            cls.name = name
+            return add(cls)
+
+        add = super().register(name, aliases)
+        return decorator
 
 
 class Loss(Declared):

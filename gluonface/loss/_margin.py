@@ -11,9 +11,8 @@ import typing
 
 from ..errors import InputError
 from ..parameters import Parameter, declare
-from ..registry import Registry
 from ._angle import POLICIES
-from ._loss import Loss
+from ._loss import Loss, LossRegistry
 
 __all__ = [
     "LOSSES",
@@ -26,7 +25,7 @@ __all__ = [
     "scale_parameter",
 ]
 
-LOSSES = Registry("loss")
+LOSSES = LossRegistry("loss")
 
 SCALE_WHY = "it multiplies the cosines, and a softmax over unscaled or negated ones cannot converge"
 STRENGTH = Parameter(

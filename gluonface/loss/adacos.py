@@ -28,7 +28,6 @@ class AdaCos(Margin):
     cavaface's scale is missing from checkpoints, so a resumed run begins with another one.
     """
 
-    name = "adacos"
     title = "AdaCos"
     authors = "Zhang, Zhao, Qiao, Wang, Li"
     paper = "AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning Deep Face \

@@ -24,7 +24,6 @@ class AdaFace(Margin):
     use, and checkpoints keep them.
     """
 
-    name = "adaface"
     title = "AdaFace"
     authors = "Kim, Jain, Liu"
     paper = "AdaFace: Quality Adaptive Margin for Face Recognition"

@@ -16,7 +16,6 @@ class AdaMSoftmax(Margin):
     clipped to [0, ``max_margin``]. Classes of few samples can end up with larger margins.
     """
 
-    name = "adam_softmax"
     title = "AdaM-Softmax"
     authors = "Liu, Zhu, Lei, Li"
     paper = "AdaptiveFace: Adaptive Margin and Sampling for Face Recognition"

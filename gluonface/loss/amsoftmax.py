@@ -18,7 +18,6 @@ class AMSoftmax(CosFace):
     a network whose output is normalised already.
     """
 
-    name = "amsoftmax"
     title = "AM-Softmax"
     authors = "Wang, Cheng, Liu, Liu"
     paper = "Additive Margin Softmax for Face Verification"

@@ -25,7 +25,6 @@ class ArcFace(Margin):
     and gluon-face does not clip, so that a cosine rounded beyond 1 gives NaN.
     """
 
-    name = "arcface"
     title = "ArcFace"
     authors = "Deng, Guo, Xue, Zafeiriou"
     paper = "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"

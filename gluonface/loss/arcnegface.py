@@ -22,7 +22,6 @@ class ArcNegFace(ArcFace):
     easy margin fails.
     """
 
-    name = "arcnegface"
     title = "ArcNegFace"
     authors = "Liu et al."
     paper = "Towards Flops-constrained Face Recognition"

@@ -16,7 +16,6 @@ class CircleLoss(Margin):
     loss exactly. At `strength` k logits are c + k (logit - c).
     """
 
-    name = "circleloss"
     title = "CircleLoss"
     authors = "Sun et al."
     paper = "Circle Loss: A Unified Perspective of Pair Similarity Optimization"

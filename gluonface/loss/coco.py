@@ -14,7 +14,6 @@ class COCO(Margin):
     The formula is NormFace's; the papers differ in the scale.
     """
 
-    name = "coco"
     title = "COCO"
     authors = "Liu, Li, Wang"
     paper = "Rethinking Feature Discrimination and Polymerization for Large-scale Recognition"

@@ -36,7 +36,6 @@ class CombinedMargin(Margin):
     pi, where its logit jumps up.
     """
 
-    name = "combined"
     title = "Combined margin"
     authors = "Deng, Guo, Xue, Zafeiriou"
     paper = "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"

@@ -20,7 +20,6 @@ class CosFace(Margin):
     name asked for is put in lower case.
     """
 
-    name = "cosface"
     title = "CosFace / AM-Softmax"
     authors = "Wang et al."
     paper = "CosFace: Large Margin Cosine Loss for Deep Face Recognition"

@@ -24,7 +24,6 @@ class CurricularFace(ArcFace):
     change below about 0.02 is lost.
     """
 
-    name = "curricularface"
     title = "CurricularFace"
     authors = "Huang et al."
     paper = "CurricularFace: Adaptive Curriculum Learning Loss for Deep Face Recognition"

@@ -29,7 +29,6 @@ class L2Softmax(Margin):
     normalises the logits, which is not the paper's loss.
     """
 
-    name = "l2softmax"
     title = "L2-Softmax"
     authors = "Ranjan, Castillo, Chellappa"
     paper = "L2-constrained Softmax Loss for Discriminative Face Verification"

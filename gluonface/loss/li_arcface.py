@@ -23,7 +23,6 @@ class LiArcFace(Margin):
     embedding.
     """
 
-    name = "li_arcface"
     title = "Li-ArcFace"
     authors = "Li, Wang, He"
     paper = "AirFace: Lightweight and Efficient Model for Face Recognition"

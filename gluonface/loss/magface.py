@@ -32,7 +32,6 @@ class MagFace(Margin):
     there the length is clamped to [l_a, u_a] before anything is made of it.
     """
 
-    name = "magface"
     title = "MagFace"
     authors = "Meng, Zhao, Huang, Zhou"
     paper = "MagFace: A Universal Representation for Face Recognition and Quality Assessment"

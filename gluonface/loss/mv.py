@@ -19,7 +19,6 @@ class MVSoftmax(SVXSoftmax):
     What cavaface calls SVX is this loss; its angular kind has the policy ``none``.
     """
 
-    name = "mv"
     title = "MV-Softmax"
     authors = "Wang et al."
     paper = "Mis-classified Vector Guided Softmax Loss for Face Recognition"

@@ -14,7 +14,6 @@ class NormFace(Margin):
     Every margin loss at ``strength = 0`` is this one at its own scale.
     """
 
-    name = "normface"
     title = "NormFace"
     authors = "Wang, Xiang, Cheng, Yuille"
     paper = "NormFace: L2 Hypersphere Embedding for Face Verification"

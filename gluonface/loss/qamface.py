@@ -24,7 +24,6 @@ class QAMFace(Margin):
     embedding, and cites the AirFace paper by mistake.
     """
 
-    name = "qamface"
     title = "QAMFace"
     authors = "Zhao et al."
     paper = "QAMFace: Quadratic Additive Angular Margin Loss for Face Recognition"

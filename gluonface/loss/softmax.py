@@ -15,7 +15,6 @@ class Softmax(Margin):
     those of the other losses.
     """
 
-    name = "softmax"
     title = "Softmax"
     authors = "Sun, Wang, Tang"
     paper = "Deep Learning Face Representation from Predicting 10,000 Classes"

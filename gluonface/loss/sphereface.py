@@ -34,7 +34,6 @@ class SphereFace(Margin):
     as steps, and the count is not saved. cavaface fails with its own default of m.
     """
 
-    name = "sphereface"
     title = "SphereFace / A-Softmax"
     authors = "Liu et al."
     paper = "SphereFace: Deep Hypersphere Embedding for Face Recognition"

@@ -17,7 +17,6 @@ class SubcenterArcFace(ArcFace):
     dominant one. They can be found by their angle to it and left out.
     """
 
-    name = "subcenter_arcface"
     title = "Sub-center ArcFace"
     authors = "Deng, Guo, Liu, Gong, Zafeiriou"
     paper = "Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web Faces"

@@ -52,7 +52,6 @@ class SVXSoftmax(Margin):
     one, the reverse of ArcFace's names.
     """
 
-    name = "svx"
     title = "SV-X-Softmax"
     authors = "Wang et al."
     paper = "Support Vector Guided Softmax Loss for Face Recognition"

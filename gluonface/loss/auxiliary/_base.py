@@ -8,12 +8,11 @@ import numpy as np
 
 from ...errors import InputError
 from ...parameters import Parameter, declare
-from ...registry import Registry
-from .._loss import Loss
+from .._loss import Loss, LossRegistry
 
 __all__ = ["AUXILIARY", "Auxiliary", "Flag", "declare", "weight_parameter"]
 
-AUXILIARY = Registry("auxiliary loss")
+AUXILIARY = LossRegistry("auxiliary loss")
 
 
 class Flag(Parameter):

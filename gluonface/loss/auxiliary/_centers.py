@@ -7,6 +7,7 @@ import typing
 
 import numpy as np
 
+from ... import _compat
 from ._base import Parameter
 from ._embedding import EmbeddingLoss
 
@@ -42,33 +43,25 @@ class CenterTracker(EmbeddingLoss):
     _moved: typing.Any = None
 
     def _create(self, rng):
-        from ..._compat import mx
-
-        self.centers = mx.nd.zeros((self.num_classes, self.embedding_size), ctx=self.ctx)
+        self.centers = _compat.mx.nd.zeros((self.num_classes, self.embedding_size), ctx=self.ctx)
         self.begin()
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        return self.formula(mx.nd, x, self.own_centers(x, labels))
+        return self.formula(_compat.mx.nd, x, self.own_centers(x, labels))
 
     def own_centers(self, x, labels):
         """Return the centres (N, D) of the samples' classes, and move them when training."""
-        from ..._compat import mx
-
-        nd = mx.nd
-        with mx.autograd.pause():
+        nd = _compat.mx.nd
+        with _compat.mx.autograd.pause():
             own = nd.take(self.centers, nd.array(labels, ctx=self.ctx, dtype="int64"))
-        if mx.autograd.is_training():
-            with mx.autograd.pause():
+        if _compat.mx.autograd.is_training():
+            with _compat.mx.autograd.pause():
                 self._move(x.detach(), labels)
         return own
 
     def _move(self, x, labels):
-        from ..._compat import mx
-
-        nd = mx.nd
+        nd = _compat.mx.nd
         classes, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
         member = nd.array(place[None, :] == np.arange(len(classes))[:, None], ctx=self.ctx)
         n = nd.array(counts[:, None], ctx=self.ctx)

@@ -6,6 +6,7 @@ import typing
 
 import numpy as np
 
+from ... import _compat
 from ...errors import InputError
 from .._labels import host_labels
 from ._base import Auxiliary
@@ -38,12 +39,10 @@ def gather_batch(comm, embedding, labels, name):
     first : int
         Where this process's rows begin.
     """
-    from ..._compat import mx
-
     if comm is None or comm.size == 1:
         return embedding, labels, 0
-    nd, batch = mx.nd, len(labels)
-    with mx.autograd.pause():
+    nd, batch = _compat.mx.nd, len(labels)
+    with _compat.mx.autograd.pause():
         tagged = np.stack([labels, np.full(batch, comm.rank)], axis=1)
         tagged = comm.allgather(nd.array(tagged, dtype="int64"), name=f"{name}.labels").asnumpy()
         everyone = comm.allgather(embedding.detach(), name=f"{name}.x")
@@ -98,8 +97,6 @@ class EmbeddingLoss(Auxiliary):
         EmbeddingLoss
             Itself.
         """
-        from ..._compat import mx
-
         for key, value in (("num_classes", num_classes), ("embedding_size", embedding_size)):
             if value is None:
                 if key in self.needs:
@@ -107,7 +104,7 @@ class EmbeddingLoss(Auxiliary):
             elif not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{self.name}: {key}={value!r} must be a whole number from 1")
         self.num_classes, self.embedding_size = num_classes, embedding_size
-        self.comm, self.ctx = comm, ctx or mx.cpu()
+        self.comm, self.ctx = comm, ctx or _compat.mx.cpu()
         self._create(np.random.default_rng([seed, num_classes or 0]))
         self.ready = True
         return self
@@ -186,14 +183,12 @@ class LearnedLoss(EmbeddingLoss):
 
     def _parameter(self, name, values):
         """Add a learned parameter with its first values."""
-        from ..._compat import mx
-
         values = np.asarray(values, np.float32)
-        parameter = mx.gluon.Parameter(
-            f"{self.name}_{name}", shape=values.shape, init=mx.init.Zero(), wd_mult=0.0
+        parameter = _compat.mx.gluon.Parameter(
+            f"{self.name}_{name}", shape=values.shape, init=_compat.mx.init.Zero(), wd_mult=0.0
         )
         parameter.initialize(ctx=self.ctx)
-        parameter.set_data(mx.nd.array(values))
+        parameter.set_data(_compat.mx.nd.array(values))
         self._learned = {**getattr(self, "_learned", {}), name: parameter}
 
     def collect_params(self):
@@ -210,10 +205,8 @@ class LearnedLoss(EmbeddingLoss):
 
     def load_state_dict(self, state):
         """Set the parameters to those of a `state_dict`; call `initialize` before."""
-        from ..._compat import mx
-
         for name, parameter in self.collect_params().items():
-            parameter.set_data(mx.nd.array(self._stored(state, name, parameter.shape)))
+            parameter.set_data(_compat.mx.nd.array(self._stored(state, name, parameter.shape)))
 
 
 class LearnedPerClass(LearnedLoss):
@@ -232,7 +225,5 @@ class LearnedPerClass(LearnedLoss):
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        label = mx.nd.array(labels, ctx=self.ctx, dtype="int64")
-        return self.formula(mx.nd, x, label, *(self.value(name) for name in self._learned))
+        label = _compat.mx.nd.array(labels, ctx=self.ctx, dtype="int64")
+        return self.formula(_compat.mx.nd, x, label, *(self.value(name) for name in self._learned))

@@ -26,7 +26,6 @@ class Center(CenterTracker):
     samples is drawn less to its centre, and trains the centres by gradient descent.
     """
 
-    name = "center"
     title = "Center loss"
     authors = "Wen, Zhang, Li, Qiao"
     paper = "A Discriminative Feature Learning Approach for Deep Face Recognition"

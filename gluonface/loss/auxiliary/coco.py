@@ -21,7 +21,6 @@ class Coco(LearnedPerClass):
     process keeps all C centres.
     """
 
-    name = "coco"
     title = "COCO loss"
     authors = "Liu, Li, Wang"
     paper = "Rethinking Feature Discrimination and Polymerization for Large-scale Recognition"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ... import _compat
 from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import pair_distances, root, squared, unit
@@ -29,7 +30,6 @@ class Contrastive(EmbeddingLoss):
     chosen here.
     """
 
-    name = "contrastive"
     title = "Contrastive loss"
     authors = "Hadsell, Chopra, LeCun"
     paper = "Dimensionality Reduction by Learning an Invariant Mapping"
@@ -64,9 +64,7 @@ class Contrastive(EmbeddingLoss):
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        nd, ctx = mx.nd, x.context
+        nd, ctx = _compat.mx.nd, x.context
         same = labels[:, None] == labels[None, :]
         positive = same & ~np.eye(len(labels), dtype=bool)
         x = unit(nd, x) if self.normalize else x

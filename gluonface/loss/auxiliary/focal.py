@@ -1,5 +1,6 @@
 """Focal loss: samples that are right already count less."""
 
+from ... import _compat
 from ._base import AUXILIARY, Auxiliary, Parameter, declare
 
 __all__ = ["Focal"]
@@ -19,7 +20,6 @@ class Focal(Auxiliary):
     easy and hard samples alike.
     """
 
-    name = "focal"
     title = "Focal loss"
     authors = "Lin, Goyal, Girshick, He, Dollar"
     paper = "Focal Loss for Dense Object Detection"
@@ -50,7 +50,6 @@ class Focal(Auxiliary):
 
     def __call__(self, losses):
         """Return the weighed losses (B,) of the head's losses (B,)."""
-        from ..._compat import mx
         from .._block import to_float32
 
-        return self.formula(mx.nd, to_float32(losses))
+        return self.formula(_compat.mx.nd, to_float32(losses))

@@ -26,7 +26,6 @@ class Git(CenterTracker):
     defaults are chosen here: the paper varies both lambdas.
     """
 
-    name = "git"
     title = "Git loss"
     authors = "Calefati, Janjua, Nawaz, Gallo"
     paper = "Git Loss for Deep Face Recognition"

@@ -1,5 +1,6 @@
 """Label smoothing: the target gives a small share to the other classes."""
 
+from ... import _compat
 from ...errors import InputError
 from .._labels import host_labels
 from ._base import AUXILIARY, Auxiliary, Parameter, declare
@@ -24,7 +25,6 @@ class LabelSmoothing(Auxiliary):
     here.
     """
 
-    name = "label_smoothing"
     title = "Label smoothing"
     authors = "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna"
     paper = "Rethinking the Inception Architecture for Computer Vision"
@@ -55,7 +55,6 @@ class LabelSmoothing(Auxiliary):
 
     def __call__(self, logits, label):
         """Return the losses (B,) of logits (B, C) and labels (B,), checked."""
-        from ..._compat import mx
         from .._block import to_float32
 
         if logits.ndim != 2:
@@ -65,5 +64,5 @@ class LabelSmoothing(Auxiliary):
         labels = host_labels(label, logits.shape[1])
         if len(labels) != logits.shape[0]:
             raise InputError(f"label_smoothing: {len(labels)} labels, {logits.shape[0]} rows")
-        label = mx.nd.array(labels, ctx=logits.context, dtype="int64")
-        return self.formula(mx.nd, to_float32(logits), label)
+        label = _compat.mx.nd.array(labels, ctx=logits.context, dtype="int64")
+        return self.formula(_compat.mx.nd, to_float32(logits), label)

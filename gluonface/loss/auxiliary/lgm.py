@@ -31,7 +31,6 @@ class LGM(LearnedPerClass):
     negative. Each process keeps the Gaussians of all C classes.
     """
 
-    name = "lgm"
     title = "Large-margin Gaussian mixture"
     authors = "Wan, Zhong, Li, Chen"
     paper = "Rethinking Feature Distribution for Loss Functions in Image Classification"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ... import _compat
 from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import inner, unit
@@ -29,7 +30,6 @@ class MPS(EmbeddingLoss):
     as a cosine of 0, which is wrong when all others are negative.
     """
 
-    name = "mps"
     title = "Max-margin pair score"
     authors = "Shi, Jain"
     paper = "DocFace: Matching ID Document Photos to Selfies"
@@ -63,11 +63,10 @@ class MPS(EmbeddingLoss):
 
     def losses(self, x, labels):
         """Return the losses (M,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
         rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         pairs = np.array([place[:2] for place in rows if len(place) > 1])
         if len(pairs) < 2:
             return nothing(x)
-        h, g = (mx.nd.array(pairs[:, i], ctx=x.context, dtype="int64") for i in (0, 1))
-        return self.formula(mx.nd, mx.nd.take(x, h), mx.nd.take(x, g))
+        nd = _compat.mx.nd
+        h, g = (nd.array(pairs[:, i], ctx=x.context, dtype="int64") for i in (0, 1))
+        return self.formula(nd, nd.take(x, h), nd.take(x, g))

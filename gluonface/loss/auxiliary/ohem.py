@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+from ... import _compat
 from ...errors import InputError
 from ._base import AUXILIARY, Auxiliary, Parameter, declare
 
@@ -26,7 +27,6 @@ class OHEM(Auxiliary):
     and so keeps all of it.
     """
 
-    name = "ohem"
     title = "Online hard-example mining"
     authors = "Shrivastava, Gupta, Girshick"
     paper = "Training Region-based Object Detectors with Online Hard Example Mining"
@@ -56,7 +56,6 @@ class OHEM(Auxiliary):
 
     def __call__(self, losses):
         """Return the losses (B,) with all but the largest of the whole batch at 0."""
-        from ..._compat import mx
         from .._block import to_float32
 
         if losses.ndim != 1:
@@ -64,16 +63,17 @@ class OHEM(Auxiliary):
                 f"ohem: losses have the shape {losses.shape}, expected (batch,), one per sample"
             )
         losses = to_float32(losses)
-        with mx.autograd.pause():
+        nd = _compat.mx.nd
+        with _compat.mx.autograd.pause():
             mine, first = losses.detach(), 0
             if self.comm is not None and self.comm.size > 1:
-                rank = mx.nd.full((1,), mine.shape[0])
-                counts = self.comm.allgather(rank, name="auxiliary.ohem.counts").asnumpy()
+                count = nd.full((1,), mine.shape[0])
+                counts = self.comm.allgather(count, name="auxiliary.ohem.counts").asnumpy()
                 first = int(counts[: self.comm.rank].sum())
                 mine = self.comm.allgather(mine, name="auxiliary.ohem")
             total = mine.shape[0]
             kept = max(1, int(self.keep * total))
-            mask = mx.nd.topk(mine, k=kept, ret_typ="mask")[first : first + losses.shape[0]]
+            mask = nd.topk(mine, k=kept, ret_typ="mask")[first : first + losses.shape[0]]
             mask = mask * (total / kept)
-        # Chosen, not multiplied: an infinite loss left out must not become NaN.
-        return mx.nd.where(mask > 0, losses * mask, mx.nd.zeros_like(losses))
+        # Selected, not multiplied: an infinite loss left out must not become NaN.
+        return nd.where(mask > 0, losses * mask, nd.zeros_like(losses))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ... import _compat
 from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import NEGATIVE, pair_distances, root, squared
@@ -31,7 +32,6 @@ class Range(EmbeddingLoss):
     beta are exchanged.
     """
 
-    name = "range"
     title = "Range loss"
     authors = "Zhang, Fang, Wen, Li, Qiao"
     paper = "Range Loss for Deep Face Recognition with Long-tail"
@@ -85,9 +85,7 @@ class Range(EmbeddingLoss):
         return square if self.squared else root(F, square)
 
     def _intra(self, x, members):
-        from ..._compat import mx
-
-        nd, ctx = mx.nd, x.context
+        nd, ctx = _compat.mx.nd, x.context
         pairs = [np.array(np.triu_indices(len(rows), 1)) for rows in members]
         pairs = [rows[place] for rows, place in zip(members, pairs) if place.size]
         if not pairs:
@@ -98,7 +96,7 @@ class Range(EmbeddingLoss):
         filled = np.stack([np.pad(place, ((0, 0), (0, width - place.shape[1]))) for place in pairs])
         left, right = (nd.array(filled[:, i].reshape(-1), ctx=ctx, dtype="int64") for i in (0, 1))
         distances = self._distances(nd, nd.take(x, left), nd.take(x, right)).reshape(real.shape)
-        with mx.autograd.pause():
+        with _compat.mx.autograd.pause():
             shown = nd.where(nd.array(real, ctx=ctx), distances, nd.full(real.shape, -1.0, ctx))
             count = min(self.k, width)
             chosen = nd.topk(shown, k=count, axis=1, ret_typ="mask")
@@ -108,16 +106,14 @@ class Range(EmbeddingLoss):
         return nd.sum(used / inverse).reshape((1,))
 
     def _inter(self, x, members):
-        from ..._compat import mx
-
-        nd, ctx = mx.nd, x.context
+        nd, ctx = _compat.mx.nd, x.context
         if len(members) < 2:
             return nothing(x)
         average = np.zeros((len(members), x.shape[0]))
         for place, rows in enumerate(members):
             average[place, rows] = 1.0 / len(rows)
         means = nd.dot(nd.array(average, ctx=ctx), x)
-        with mx.autograd.pause():
+        with _compat.mx.autograd.pause():
             points = means.detach()
             distances = pair_distances(nd, points, points)
             itself = nd.array(np.eye(len(members)), ctx=ctx)

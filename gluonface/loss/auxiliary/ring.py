@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ... import _compat
 from ._base import AUXILIARY, declare, weight_parameter
 from ._embedding import LearnedLoss
 from ._formulas import lengths
@@ -27,7 +28,6 @@ class Ring(LearnedLoss):
     so that the embeddings shrink first.
     """
 
-    name = "ring"
     title = "Ring loss"
     authors = "Zheng, Pal, Savvides"
     paper = "Ring loss: Convex Feature Normalization for Face Recognition"
@@ -52,17 +52,15 @@ class Ring(LearnedLoss):
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
         if not self.ready:
             self.initialize(comm=self.comm, ctx=x.context)
         self._since += 1
         if not self.started:
-            with mx.autograd.pause():
-                radius = mx.nd.mean(lengths(mx.nd, x.detach())).reshape((1,))
+            with _compat.mx.autograd.pause():
+                radius = lengths(_compat.mx.nd, x.detach()).mean().reshape((1,))
                 self._learned["radius"].set_data(radius)
             self.started, self._since = True, 0
-        return self.formula(mx.nd, x, self.value("radius"))
+        return self.formula(_compat.mx.nd, x, self.value("radius"))
 
     def begin(self, batches=1):
         """Begin a step of so many batches."""
@@ -71,10 +69,8 @@ class Ring(LearnedLoss):
     def undo(self):
         """Let the next batch give R's first value, if a batch of the last step did."""
         if self.started and self._since < self._step:
-            from ..._compat import mx
-
             self.started = False
-            self._learned["radius"].set_data(mx.nd.zeros((1,)))
+            self._learned["radius"].set_data(_compat.mx.nd.zeros((1,)))
 
     def state_dict(self):
         """Return R, and whether it has its first value."""

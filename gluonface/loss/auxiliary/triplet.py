@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ... import _compat
 from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import pair_distances, squared, unit
@@ -28,7 +29,6 @@ class Triplet(EmbeddingLoss):
     computes the same of given triplets, with a margin of 1 by default.
     """
 
-    name = "triplet"
     title = "Triplet loss"
     authors = "Schroff, Kalenichenko, Philbin"
     paper = "FaceNet: A Unified Embedding for Face Recognition and Clustering"
@@ -66,13 +66,11 @@ class Triplet(EmbeddingLoss):
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        nd, ctx = mx.nd, x.context
+        nd, ctx = _compat.mx.nd, x.context
         same = labels[:, None] == labels[None, :]
         positive = same & ~np.eye(len(labels), dtype=bool)
         usable = positive.any(axis=1) & ~same.all(axis=1)
-        with mx.autograd.pause():
+        with _compat.mx.autograd.pause():
             points = unit(nd, x.detach()) if self.normalize else x.detach()
             distances = pair_distances(nd, points, points)
             far = nd.where(nd.array(positive, ctx=ctx), distances, nd.full(same.shape, -1.0, ctx))
