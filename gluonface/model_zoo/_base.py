@@ -35,7 +35,7 @@ class ModelCfg:
     paper, source : str
         Where the architecture was published, and which implementation the numbers are from.
     note : str
-        What a user should know besides.
+        A remark for the tables.
     input_size : tuple of int
         Height and width of the input.
     mean, scale : float
@@ -180,9 +180,8 @@ class Backbone(mx.gluon.HybridBlock):
         Parameters
         ----------
         convention : {"macs", "cavaface", "mixfacenets", "ptflops"}, default "macs"
-            "macs": multiply-accumulates of convolutions and linear layers, which is what
-            ``cfg.macs`` says. The others are those of cavaface's, MixFaceNets' and
-            arcface_torch's tables.
+            "macs": multiply-accumulates of convolutions and linear layers, as in ``cfg.macs``. The
+            others are those of cavaface's, MixFaceNets' and arcface_torch's tables.
 
         Returns
         -------

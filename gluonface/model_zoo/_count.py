@@ -74,7 +74,7 @@ def count(net: typing.Any, convention: str = "macs") -> int:
 
 
 class _Operation:
-    """A node of the graph with the numbers of its inputs and outputs."""
+    """A node of the graph, and what it costs."""
 
     def __init__(self, node, nodes, shapes):
         self.op, self.attrs = node["op"], node.get("attrs", {})
@@ -127,18 +127,10 @@ class _Operation:
         return self.op in ("Convolution", "FullyConnected")
 
     @property
-    def is_relu(self):
-        if self.op == "LeakyReLU":
-            return self.attrs.get("act_type") == "prelu"
-        return self.op == "relu" or (
-            self.op == "Activation" and self.attrs.get("act_type") == "relu"
-        )
-
-    @property
-    def is_sigmoid(self):
-        return self.op == "sigmoid" or (
-            self.op == "Activation" and self.attrs.get("act_type") == "sigmoid"
-        )
+    def activation(self):
+        """Kind of activation, such as "relu", or the operator's own name."""
+        kind = self.op in ("Activation", "LeakyReLU") and self.attrs.get("act_type")
+        return kind or self.op
 
     @property
     def is_global(self):
@@ -154,6 +146,9 @@ def _macs(operation):
     return operation.macs if operation.is_layer else 0
 
 
+RELUS = ("relu", "prelu")
+
+
 def _flops(operation, everything):
     if operation.is_layer:
         if len(operation.kernel) == 1:  # over the channels' means
@@ -161,9 +156,9 @@ def _flops(operation, everything):
         return 2 * operation.macs + operation.bias
     if operation.op == "BatchNorm":
         return 2 * operation.inputs if everything or not operation.is_flat else 0
-    if operation.is_relu:
+    if operation.activation in RELUS:
         return operation.inputs
-    if operation.is_sigmoid:  # of Swish too
+    if operation.activation == "sigmoid":  # of Swish too
         return operation.inputs if everything else 0
     if operation.op == "Pooling":
         if operation.is_global:
@@ -177,6 +172,6 @@ def _ptflops(operation):
         return operation.macs
     if operation.op == "BatchNorm":
         return 2 * operation.inputs
-    if operation.is_relu or operation.op == "Pooling":
+    if operation.activation in RELUS or operation.op == "Pooling":
         return operation.inputs
     return operation.product if operation.op == "batch_dot" else 0

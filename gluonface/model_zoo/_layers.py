@@ -1,23 +1,9 @@
 """Layers, residual units and stages as several families have them."""
 
 from .._compat import mx
-from ..nn import Conv2D
+from ..nn import conv
 
 __all__ = ["Residual", "bn", "conv", "projection", "relu", "residual_stages", "sequence"]
-
-
-def conv(inputs, outputs, kernel=1, stride=1, groups=1, bias=False, init=None):
-    """Return a convolution that keeps the size of a map but for the stride."""
-    return Conv2D(
-        outputs,
-        kernel,
-        strides=stride,
-        padding=kernel // 2,
-        groups=groups,
-        use_bias=bias,
-        in_channels=inputs,
-        weight_initializer=init,
-    )
 
 
 def bn(channels, **kwargs):

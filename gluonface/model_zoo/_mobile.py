@@ -1,4 +1,4 @@
-"""What the mobile families share."""
+"""Blocks, starting values and the template that the mobile families share."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ class Staged(Backbone):
     ----------
     cfg : ModelCfg
     layers : callable
-        ``layers(act, embedding_size)`` returns the list of blocks and the head; ``act(channels)``
-        makes a PReLU.
+        ``layers(act, embedding_size, **options)`` returns the list of blocks and the head;
+        ``act(channels)`` returns a PReLU.
     conv_init, linear_init : tuple, optional
         Arguments of `mxnet.initializer.Xavier` for the weights of convolutions and of linear
         layers; default `gluonface.model_zoo.initializer`.
+    options : dict, optional
+        Of `layers`.
     """
 
     def __init__(
@@ -38,13 +40,14 @@ class Staged(Backbone):
         prelu: str = "fast",
         conv_init: tuple | None = None,
         linear_init: tuple | None = None,
+        options: dict[str, typing.Any] | None = None,
         **kwargs,
     ):
         super().__init__(cfg, **kwargs)
         with self.name_scope():
             self.stages = mx.gluon.nn.HybridSequential()
             act = functools.partial(PReLU, form=prelu)
-            blocks, self.head = layers(act, cfg.embedding_size)
+            blocks, self.head = layers(act, cfg.embedding_size, **options or {})
             self.stages.add(*blocks)
 
         def start(block):

@@ -2,7 +2,7 @@
 
 As cavaface has them: AttentionNet-IR and -IRSE with 56 and 92 layers. A module scales its trunk
 by ``1 + mask``, the mask being computed on smaller maps. The first module of the reference adds
-``1 + mask`` to the trunk, perhaps by a slip; it is kept, because trained weights depend on it.
+``1 + mask`` to the trunk, probably by mistake; it is kept, because trained weights depend on it.
 """
 
 from .._compat import mx
@@ -11,7 +11,7 @@ from ._base import Backbone, cavaface_cfg, register
 from ._layers import bn, conv, relu, sequence
 from .ir import IRUnit
 
-__all__ = ["AttentionNet", "down", "mask_tail", "up"]
+__all__ = ["AttentionNet", "down", "mask_layers", "up"]
 
 # depth, modules in the three stages, (parameters, multiply-accumulates) of IR and of IRSE
 TABLE = (
@@ -21,17 +21,17 @@ TABLE = (
 
 
 def down(F, x):
-    """Return `x` at half its size, the larger of neighbours."""
+    """Return `x` at half its size, by 3x3 maximum pooling."""
     return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
 
 
 def up(F, x, size):
-    """Return `x` resized to (size, size), corners on corners."""
+    """Return `x` resized to (size, size) bilinearly, with aligned corners."""
     return F.contrib.BilinearResize2D(x, height=size, width=size)
 
 
-def mask_tail(channels):
-    """Return what turns a map into factors from 0 to 1: twice BatchNorm, ReLU, 1x1; sigmoid."""
+def mask_layers(channels):
+    """Return the layers from a map to factors from 0 to 1: twice BatchNorm, ReLU, 1x1; sigmoid."""
     layers = []
     for _ in range(2):
         layers += [bn(channels), relu(), conv(channels, channels)]
@@ -65,7 +65,7 @@ class _Module(mx.gluon.HybridBlock):
             for _ in downs[1:]:
                 self.skips.add(unit())
                 self.ups.add(unit())
-            self.tail = mask_tail(channels)
+            self.tail = mask_layers(channels)
             self.last = unit()
 
     def hybrid_forward(self, F, x):

@@ -1,6 +1,6 @@
 """Densely connected networks (Huang et al., 2017, https://arxiv.org/abs/1608.06993).
 
-As cavaface has them for faces: a 3x3 stem without pooling, PReLU, no dropout in the units.
+As cavaface has them for faces: a 3x3 stem without pooling, PReLU, and no dropout in the units.
 """
 
 from .._compat import mx

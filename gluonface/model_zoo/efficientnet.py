@@ -49,7 +49,7 @@ def _register(name, params, macs):
         aliases=(f"efficientnet-{name}",),
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, name=name), **UNIFORM, **kwargs)
+        return Staged(cfg, layers, options={"name": name}, **UNIFORM, **kwargs)
 
 
 for _row in (

@@ -3,8 +3,6 @@
 Half of the channels of a Ghost module come from a cheap depthwise convolution of the other half.
 """
 
-import functools
-
 from .._compat import mx
 from ..nn import SE, Chain, ConvBN, MobileHead
 from ._base import cavaface_cfg, register
@@ -99,7 +97,7 @@ def _register(name, factor, params, macs, aliases):
         aliases,
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, factor=factor), **kwargs)
+        return Staged(cfg, layers, options={"factor": factor}, **kwargs)
 
 
 _register("ghostnet", 1.0, 2_490_132, 131_475_792, ("ghostnet_x1.0",))

@@ -1,7 +1,7 @@
 """High-resolution network (Wang et al., 2019, https://arxiv.org/abs/1908.07919), cavaface's W18.
 
-Branches at 56, 28, 14 and 7 pixels run side by side and exchange what they see after every
-module; the stem halves a face once only.
+Branches at 56, 28, 14 and 7 pixels run side by side and exchange their maps after every module.
+The stem halves a face once only.
 """
 
 from .._compat import mx

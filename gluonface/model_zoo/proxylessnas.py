@@ -3,8 +3,6 @@
 As cavaface has it: no stride in the stem, PReLU there and before the head, ReLU6 in the units.
 """
 
-import functools
-
 from ..nn import ConvBN, MobileHead, ReLU6
 from ._base import cavaface_cfg, register
 from ._mobile import UNIFORM, Staged, inverted_residual
@@ -63,7 +61,7 @@ def _register(name, params, macs):
         aliases=(f"proxyless_{name}",),
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, name=name), **UNIFORM, **kwargs)
+        return Staged(cfg, layers, options={"name": name}, **UNIFORM, **kwargs)
 
 
 _register("mobile", 2_842_040, 307_392_576)

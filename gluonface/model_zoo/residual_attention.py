@@ -1,13 +1,13 @@
 """Residual attention networks (Wang et al., 2017, https://arxiv.org/abs/1704.06904), gluon-face's.
 
-Pre-activation bottlenecks; the mask's branch has one skip per level and sees no trunk, as in the
-paper. `attention_net` has cavaface's networks of IR units.
+Pre-activation bottlenecks; the mask's branch has one skip per level and does not take the trunk, as
+in the paper. `attention_net` has cavaface's networks of IR units.
 """
 
 from .._compat import mx
 from ._base import Backbone, ModelCfg, register
 from ._layers import bn, conv, relu, sequence
-from .attention_net import down, mask_tail, up
+from .attention_net import down, mask_layers, up
 from .se_resnet import PooledHead
 
 __all__ = ["ResidualAttentionNet"]
@@ -76,7 +76,7 @@ class _Module(mx.gluon.HybridBlock):
             self.downs = sequence(*(units(per_level) for _ in range(levels)))
             self.skips = units(levels - 1)
             self.ups = sequence(*(units(per_level) for _ in range(levels)))
-            self.tail = mask_tail(channels)
+            self.tail = mask_layers(channels)
 
     def hybrid_forward(self, F, x):
         x = self.before(x)

@@ -1,7 +1,7 @@
 """ResNeSt (Zhang et al., 2020, https://arxiv.org/abs/2004.08955): split attention, radix 2.
 
-As cavaface has them for faces: a deep stem without pooling, so that the first stage sees 56x56,
-and PReLU; both of a unit's PReLUs share one slope.
+As cavaface has them for faces: a deep stem without pooling, so that the first stage has 56x56
+pixels, and PReLU; both of a unit's PReLUs share one slope.
 """
 
 import functools
@@ -23,7 +23,7 @@ TABLE = (
 
 
 class _SplitAttention(mx.gluon.HybridBlock):
-    """3x3 into two maps, and their sum weighted per channel by what the mean pixel says."""
+    """3x3 into two maps, and their sum with a weight per channel that depends on the mean pixel."""
 
     def __init__(self, channels, **kwargs):
         super().__init__(**kwargs)

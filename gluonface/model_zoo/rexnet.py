@@ -3,8 +3,6 @@
 Widths grow linearly from block to block, so that a shortcut has fewer channels than the output.
 """
 
-import functools
-
 from .._compat import mx
 from ..nn import SE, Chain, ConvBN, MobileHead, ReLU6, Swish
 from ._base import cavaface_cfg, register
@@ -74,7 +72,7 @@ def _register(factor, params, macs, aliases=()):
         aliases=(f"rexnet_{factor}", *aliases),
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, factor=factor), **kwargs)
+        return Staged(cfg, layers, options={"factor": factor}, **kwargs)
 
 
 _register(1.0, 3_661_537, 390_415_704, ("rexnet", "rexnetv1"))

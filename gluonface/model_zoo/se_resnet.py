@@ -1,8 +1,8 @@
 """Pre-activation residual networks with squeeze and excitation, gluon-face's "SE-ResNet v2".
 
 He et al. (2016, https://arxiv.org/abs/1603.05027) with Hu et al. (2018): PReLU with one slope for
-all channels, also after the last BatchNorm, so that the embedding leans to positive numbers.
-Depths 18 and 34 have bottlenecks too, on few channels, which makes them very small.
+all channels, also after the last BatchNorm, so that embeddings are mostly positive. Depths 18 and
+34 have bottlenecks too, of few channels, which makes them very small.
 """
 
 import functools

@@ -11,7 +11,7 @@ from .backend import (
     prelu_form,
     without_onednn,
 )
-from .chain import Chain, Conv2D, ConvBN, Layers, in_order
+from .chain import Chain, Conv2D, ConvBN, Layers, conv, in_order
 from .heads import GDC, FCHead, FlatBatchNorm, MobileHead
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Swish",
     "bn_prelu_conv",
     "computing_on",
+    "conv",
     "gate",
     "in_blocks",
     "in_order",

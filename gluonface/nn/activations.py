@@ -216,7 +216,7 @@ def _can_fuse(bn, prelu, conv):
     return (
         has_onednn()
         and numpy.dtype(prelu.alpha.dtype) == numpy.float32
-        and not amp_is_on()  # it knows no BatchNormWithReLU
+        and not amp_is_on()  # it has no rule for BatchNormWithReLU
         and settings["axis"] == 1
         and not settings["fix_gamma"]
         and not settings["use_global_stats"]

@@ -1,4 +1,4 @@
-"""Which operators blocks compute with: our own, oneDNN's, or those that other tools know."""
+"""Which operators blocks compute with: our own, oneDNN's, or those that other tools read."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from .._compat import mx
 from .activations import PReLU, bn_prelu_conv
 from .backend import gradient_in_blocks, in_blocks
 
-__all__ = ["Chain", "Conv2D", "ConvBN", "Layers", "in_order"]
+__all__ = ["Chain", "Conv2D", "ConvBN", "Layers", "conv", "in_order"]
 
 
 def in_order(F: typing.Any, x: typing.Any, *blocks: mx.gluon.Block) -> typing.Any:
@@ -101,6 +101,38 @@ class Conv2D(mx.gluon.nn.Conv2D):
         return in_blocks(F, super().hybrid_forward(F, x, *args, **kwargs))
 
 
+def conv(
+    inputs: int,
+    outputs: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+    init: typing.Any = None,
+) -> Conv2D:
+    """Return a convolution that keeps the size of a map but for the stride.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel, stride, groups : int, default 1
+    bias : bool, default False
+    init : mxnet.initializer.Initializer, optional
+        Of the weight; default that of the network.
+    """
+    return Conv2D(
+        outputs,
+        kernel,
+        strides=stride,
+        padding=kernel // 2,
+        groups=groups,
+        use_bias=bias,
+        in_channels=inputs,
+        weight_initializer=init,
+    )
+
+
 class ConvBN(Layers):
     """Convolution without bias, BatchNorm and, if one is given, an activation.
 
@@ -130,14 +162,6 @@ class ConvBN(Layers):
     ):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.conv = Conv2D(
-                outputs,
-                kernel,
-                strides=stride,
-                padding=kernel // 2,
-                groups=groups,
-                use_bias=False,
-                in_channels=inputs,
-            )
+            self.conv = conv(inputs, outputs, kernel, stride, groups)
             self.bn = mx.gluon.nn.BatchNorm(epsilon=eps, in_channels=outputs)
             self.act = act
