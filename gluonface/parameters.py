@@ -20,14 +20,14 @@ class Parameter:
 
     Parameters
     ----------
-    default : float, int, str or None
-        The paper's value where it gives one, else ours.
+    default : float, int, str, bool or None
+        The paper's value where it gives one, else ours. A bool allows nothing but bools.
     doc : str
         What it does, in one line.
     unit : str, default ""
         For example ``"radians"``.
     more : str, default ""
-        What docstrings and pages say after `doc`, in sentences.
+        Sentences that follow `doc` in docstrings and pages.
     above, low, high : float, optional
         The allowed range: greater than `above`, at least `low`, at most `high`.
     choices : tuple, optional
@@ -53,7 +53,8 @@ class Parameter:
         why: str = "",
     ):
         self.default, self.doc, self.unit, self.more = default, doc, unit, more
-        self.above, self.low, self.high, self.choices = above, low, high, choices
+        self.choices = (True, False) if isinstance(default, bool) else choices
+        self.above, self.low, self.high = above, low, high
         self.whole, self.why = whole, why
 
     @property
@@ -82,7 +83,7 @@ class Parameter:
         kind, limits = "int" if self.whole else "float", f"{self.allowed} {self.unit}".strip()
         if self.choices:
             listed = ", ".join(map(_literal, self.choices))
-            kind, limits = "bool" if self.default in (True, False) else f"{{{listed}}}", ""
+            kind, limits = "bool" if isinstance(self.default, bool) else f"{{{listed}}}", ""
         default = "optional" if self.default is None else f"default {_literal(self.default)}"
         text = textwrap.wrap(self._sentences(limits), 92)
         return "\n    ".join([f"{name} : {kind}, {default}", *text])
@@ -90,7 +91,7 @@ class Parameter:
     def check(self, owner: str, name: str, value: typing.Any) -> typing.Any:
         """Return `value` in its proper type, or raise `InputError` saying what is allowed."""
         if self.choices:
-            if value in self.choices:
+            if value in self.choices and isinstance(value, type(self.default)):
                 return value
         elif value is None and self.default is None:
             return None
@@ -103,7 +104,7 @@ class Parameter:
                 and (not self.whole or value == int(value))
             ):
                 return int(value) if self.whole else value
-        allowed = self.allowed
+        allowed = "true or false" if isinstance(self.default, bool) else self.allowed
         if not self.choices and not _is_finite_number(value):
             allowed = f"a finite number, {allowed}"
         unit = f" {self.unit}" if self.unit else ""

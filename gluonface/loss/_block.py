@@ -1,4 +1,4 @@
-"""The plain path: a Gluon block from cosines and labels to losses, by the margin's formula."""
+"""A Gluon block from cosines and labels to losses, by the margin's formula, without sharding."""
 
 import numbers
 
@@ -232,7 +232,7 @@ def to_float32(array):
         return array
     if array.dtype == np.float64:
         return array.astype("float32")
-    return mx.nd.amp_cast(array, dtype="float32")  # the cast that knows bfloat16
+    return mx.nd.amp_cast(array, dtype="float32")  # astype has no bfloat16
 
 
 def check_smoothing(value):

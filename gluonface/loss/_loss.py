@@ -28,7 +28,7 @@ class LossRegistry(Registry):
 
 
 class Loss(Declared):
-    """Template of all losses: checked parameters, and what tables and docs say of the loss.
+    """Template of all losses: checked parameters, and the facts for tables and docs.
 
     The docstring of a loss with a `paper` is written without the sections on parameters, inputs,
     outputs and references; they are made from the attributes below and the table `parameters`.
@@ -86,7 +86,7 @@ class Loss(Declared):
 
     @classmethod
     def describe(cls) -> dict[str, typing.Any]:
-        """Return what tables and docs say of this loss, as a dict of plain values."""
+        """Return the facts for tables and docs as a dict of plain values."""
         return {
             "name": cls.name,
             "title": cls.title,

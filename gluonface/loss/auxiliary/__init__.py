@@ -77,7 +77,7 @@ def list_auxiliary(pattern: str = "*") -> list[str]:
 def __getattr__(name):
     if name in ("AuxiliaryBlock", "Auxiliaries"):  # these need MXNet
         module = importlib.import_module(
-            f"{__name__}.{'_block' if name == 'AuxiliaryBlock' else '_together'}"
+            f"{__name__}.{'_block' if name == 'AuxiliaryBlock' else '_auxiliaries'}"
         )
         return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

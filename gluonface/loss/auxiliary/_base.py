@@ -10,22 +10,9 @@ from ...errors import InputError
 from ...parameters import Parameter, declare
 from .._loss import Loss, LossRegistry
 
-__all__ = ["AUXILIARY", "Auxiliary", "Flag", "declare", "weight_parameter"]
+__all__ = ["AUXILIARY", "Auxiliary", "Parameter", "declare", "weight_parameter"]
 
 AUXILIARY = LossRegistry("auxiliary loss")
-
-
-class Flag(Parameter):
-    """A parameter that is true or false."""
-
-    def __init__(self, default: bool, doc: str, more: str = ""):
-        super().__init__(default, doc, more=more, choices=(True, False))
-
-    def check(self, owner, name, value):
-        """Return `value` if it is a bool, or raise `InputError`."""
-        if isinstance(value, bool):
-            return value
-        raise InputError(f"{owner}: {name}={value!r} is not allowed; it must be true or false.")
 
 
 def weight_parameter(default, more=""):
@@ -99,5 +86,5 @@ class Auxiliary(Loss):
 
     @classmethod
     def describe(cls) -> dict[str, typing.Any]:
-        """Return what tables and docs say of this loss, as a dict of plain values."""
+        """Return the facts for tables and docs as a dict of plain values."""
         return {**super().describe(), "kind": cls.kind}

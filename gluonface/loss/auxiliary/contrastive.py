@@ -3,7 +3,7 @@
 import numpy as np
 
 from ... import _compat
-from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import pair_distances, root, squared, unit
 
@@ -44,7 +44,7 @@ class Contrastive(EmbeddingLoss):
             above=0.0,
             why="without a margin all embeddings equal is a solution",
         ),
-        normalize=Flag(
+        normalize=Parameter(
             True,
             "whether embeddings are brought to unit length first",
             more="Distances are then at most 2.",

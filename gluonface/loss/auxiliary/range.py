@@ -3,7 +3,7 @@
 import numpy as np
 
 from ... import _compat
-from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import NEGATIVE, pair_distances, root, squared
 
@@ -61,7 +61,7 @@ class Range(EmbeddingLoss):
             above=0.0,
             why="at 0 the term would always be 0",
         ),
-        squared=Flag(True, "whether distances are squared"),
+        squared=Parameter(True, "whether distances are squared"),
     )
 
     def losses(self, x, labels):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ... import _compat
-from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import pair_distances, squared, unit
 
@@ -25,8 +25,8 @@ class Triplet(EmbeddingLoss):
     `formula` takes given triplets: anchors, positives and negatives, each (N, D).
 
     Batches need several images per identity; in a recipe ``data: {sampler: identity_balanced}``
-    sees to that. The selection has no gradient; of equal distances the first counts. gluon-face
-    computes the same of given triplets, with a margin of 1 by default.
+    gives such batches. The selection has no gradient; of equal distances the first counts.
+    gluon-face computes the same of given triplets, with a margin of 1 by default.
     """
 
     title = "Triplet loss"
@@ -52,7 +52,7 @@ class Triplet(EmbeddingLoss):
             above=0.0,
             why="without a margin all embeddings equal is a solution",
         ),
-        normalize=Flag(
+        normalize=Parameter(
             True, "whether embeddings are brought to unit length first", more="As in the paper."
         ),
     )
