@@ -16,6 +16,9 @@ THETA = np.linspace(0, np.pi, 361)
 STYLES = ("-", "--", ":", "-.")
 # Units that the registry leaves out, where the number alone would not tell.
 UNITS = {
+    ("amsoftmax", "margin"): "cosine",
+    ("circleloss", "margin"): "cosine",
+    ("cosface", "margin"): "cosine",
     ("adaface", "margin"): "radians and cosine",
     ("adam_softmax", "initial_margin"): "cosine",
     ("adam_softmax", "max_margin"): "cosine",
@@ -65,18 +68,17 @@ def _registries():
 
 def _page(folder, name, registry):
     cls = registry.get(name)
-    entry, doc = cls.describe(), _sections(cls)
-    title = entry["title"] or name
+    doc, title = _sections(cls), cls.title or name
     idea, formula = doc[""].split("\n\n", 1)
     label = f"loss-{folder.replace('/', '-')}{name}"
     parts = [f".. _{label}:\n", _heading(title, "="), idea + "\n", _usage(folder, cls, registry)]
     parts += [_heading("Formula", "-"), formula + "\n"]
     if not folder:
         parts += [_heading("Logit of the target", "-"), _figure(name, cls)]
-    parts += [_heading("Parameters", "-"), _parameters(entry, doc.get("Parameters", ""))]
+    parts += [_heading("Parameters", "-"), _parameters(cls)]
     if "Notes" in doc:
         parts += [_heading("Notes", "-"), doc["Notes"] + "\n"]
-    parts += [_heading("Citation", "-"), _citation(entry, doc.get("References", ""))]
+    parts += [_heading("Citation", "-"), _citation(cls)]
     return "\n".join(parts)
 
 
@@ -136,63 +138,29 @@ def _exchange(margin):
     return ", ".join(needs) or "nothing"
 
 
-def _parameters(entry, described):
-    if not entry["parameters"]:
+def _parameters(cls):
+    if not cls.parameters:
         return "None.\n"
-    texts = _descriptions(described)
-    rows = []
-    for one in entry["parameters"]:
-        text = texts.get(one["name"], "")
-        unit = one["unit"] or UNITS.get((entry["name"], one["name"]))
-        unit = unit or ("cosine" if "units of cosine" in text else "none")
-        default = "(empty)" if one["default"] is None else _generate.literal(one["default"])
-        rows.append(
-            [
-                _generate.literal(one["name"]),
-                default,
-                unit,
-                one["allowed"],
-                _meaning(one["doc"], text),
-            ]
-        )
+    rows = [
+        [
+            _generate.literal(name),
+            "(empty)" if one.default is None else _generate.literal(one.default),
+            one.unit or UNITS.get((cls.name, name), "none"),
+            one.allowed,
+            one.meaning,
+        ]
+        for name, one in cls.parameters.items()
+    ]
     return _generate.list_table(
         ["Name", "Default", "Unit", "Allowed", "Meaning"], rows, "names", [14, 12, 10, 22, 42]
     )
 
 
-def _meaning(short, text):
-    """Return what a parameter means: the registry's line and what the docstring adds to it."""
-    if text.startswith("Where "):
-        return f"What happens w{text[1:]}"
-    known = set(re.findall(r"\w+", short.lower()))
-    first, _, rest = text.partition(". ")
-    if len(known & set(re.findall(r"\w+", first.lower()))) >= 0.6 * len(known):
-        if len(first) > len(short):
-            return text
-        text = rest  # its first sentence said the same
-    return f"{short[:1].upper()}{short[1:]}. {text}".strip()
+def _citation(cls):
+    def link(match):
+        return _generate.link(f"https://arxiv.org/abs/{match[1]}")
 
-
-def _descriptions(section):
-    """Return {parameter: description} of a docstring's section on parameters."""
-    found, names = {}, []
-    for line in section.split("\n"):
-        if line and not line.startswith(" "):
-            names = [name.strip() for name in line.split(" : ")[0].split(",")]
-        elif line.strip():
-            for name in names:
-                found[name] = f"{found.get(name, '')} {line.strip()}".strip()
-    return found
-
-
-def _citation(entry, references):
-    text = references or f"{entry['paper']}, {entry['year']}."
-    return (
-        re.sub(
-            r"arXiv (\d{4}\.\d{5})", lambda m: _generate.link(f"https://arxiv.org/abs/{m[1]}"), text
-        )
-        + "\n"
-    )
+    return re.sub(r"arXiv (\d{4}\.\d{5})", link, cls.reference()) + "\n"
 
 
 def _figure(name, cls):

@@ -1,12 +1,14 @@
-"""All that lets MXNet 1.9.1 (2022) import and run on today's Pythons, NumPys and CUDA wheels.
+"""Preparations for MXNet 1.9.1 (2022) on newer Pythons and NumPys and with CUDA wheels.
 
-The rest of the package gets MXNet and OpenCV from here and from nowhere else::
+The rest of the package gets MXNet and OpenCV from here only::
 
     from gluonface._compat import mx
     from gluonface._compat import cv2
 
-The import happens at that moment; `_mxnet_hook` sees to it that `prepare` comes before.
+The import happens at that moment; `_mxnet_hook` calls `prepare` before it.
 """
+
+from __future__ import annotations
 
 import ctypes
 import importlib
@@ -26,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 NEWEST_PYTHON = (3, 12)  # 3.13 has no wheel of NumPy 1.26, the last NumPy that MXNet can use
 
-# What MXNet's import loads if it is installed, with pandas and much else after it, for its old
-# FeedForward and its own tests. Half the time of the import and 95 of 250 MB of every process.
+# Packages that MXNet imports if they are installed, for its old FeedForward and its own tests. They
+# import pandas and more: half the time of the import, and 95 of 250 MB of every process.
 NOT_NEEDED = ("sklearn", "scipy.stats")
 
 # The CUDA 11 libraries that mxnet-cu112 links, as PyPI ships them, in an order in which each
@@ -46,13 +48,13 @@ CUDA_LIBRARIES = (
 )
 
 
-def usable_cores():
+def usable_cores() -> int:
     """Return how many CPU cores this process may use (affinity and cgroup quota), at least 1."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         cores = os.cpu_count() or 1
-    try:  # a container limited by quota still sees all cores in its affinity mask
+    try:  # a container's quota does not change its affinity mask
         quota, period = pathlib.Path("/sys/fs/cgroup/cpu.max").read_text().split()
         if quota != "max":
             cores = min(cores, -(-int(quota) // int(period)))
@@ -61,14 +63,14 @@ def usable_cores():
     return max(1, cores)
 
 
-def thread_count():
-    """Return how many threads MXNet has here, so that other engines take as many, at least 1."""
+def thread_count() -> int:
+    """Return how many threads MXNet has, at least 1; other engines take as many."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return max(1, int(first)) if first.isdigit() else usable_cores()
 
 
 def _local_ranks():
-    """Return how many processes of this job share the machine, as its launcher says."""
+    """Return how many processes of this job share the machine, from its launcher's variables."""
     for name in (
         "HOROVOD_LOCAL_SIZE",
         "OMPI_COMM_WORLD_LOCAL_SIZE",
@@ -84,8 +86,8 @@ def _local_ranks():
 def _set_thread_count():
     """Give MXNet its share of the cores.
 
-    Left alone, MXNet takes half the logical cores, which on a 2-core machine is one.
-    It reads OMP_NUM_THREADS once, at import.
+    By default MXNet takes half the logical cores, one on a 2-core machine. It reads
+    OMP_NUM_THREADS once, at import.
     """
     if os.environ.get("OMP_NUM_THREADS"):
         logger.info("OMP_NUM_THREADS=%s is set; left as it is", os.environ["OMP_NUM_THREADS"])
@@ -151,7 +153,7 @@ def _load_cuda(root=None, load=_load):
 
 
 def _set_waiting():
-    """Let OpenMP threads look for work a little longer before they sleep.
+    """Let OpenMP threads wait for work a little longer before they sleep.
 
     MXNet runs OpenMP from several threads of its own, so libgomp counts more threads than cores
     and lets them sleep almost at once; waking them takes longer than a small operator. With these
@@ -166,7 +168,7 @@ def _set_waiting():
 
 
 def _restore_distutils():
-    """Python 3.12 dropped distutils, which MXNet imports; setuptools carries a copy."""
+    """Provide distutils, which MXNet imports and Python 3.12 dropped, from setuptools."""
     if sys.version_info < (3, 12):
         return
     try:
@@ -179,7 +181,7 @@ def _restore_distutils():
 
 
 def _restore_numpy_names():
-    """MXNet 1.9.1 reads numpy.bool, which NumPy 1.24 to 1.26 do not have."""
+    """Provide numpy.bool, which MXNet 1.9.1 reads and NumPy 1.24 to 1.26 do not have."""
     import numpy
 
     if int(numpy.__version__.split(".")[0]) >= 2:
@@ -191,8 +193,8 @@ def _restore_numpy_names():
         numpy.bool = bool
 
 
-def prepare():
-    """Do all that has to be done before MXNet's first line. `_mxnet_hook` calls it."""
+def prepare() -> None:
+    """Set threads and restore names before MXNet's first line. `_mxnet_hook` calls it."""
     _set_thread_count()
     _set_waiting()
     _restore_distutils()
@@ -202,7 +204,7 @@ def prepare():
 
 
 class _LeanLoader:
-    """Loads MXNet while what it does not need cannot be found."""
+    """Loads MXNet while the packages of `NOT_NEEDED` cannot be imported."""
 
     def __init__(self, loader):
         self._loader = loader
@@ -239,7 +241,7 @@ def _import_mxnet():
     try:
         return importlib.import_module("mxnet")
     except ModuleNotFoundError as error:
-        if error.name != "mxnet":  # it is there, but something that it needs is not
+        if error.name != "mxnet":  # a package that MXNet needs is missing
             raise
     if sys.version_info[:2] > NEWEST_PYTHON:
         raise GluonfaceError(

@@ -1,8 +1,8 @@
-"""Makes `import mxnet` work after `import gluonface`, whoever says it: GluonCV, Horovod, the user.
+"""An import hook that prepares for MXNet when it is imported, by us or by any other package.
 
-MXNet 1.9.1 needs names that newer Pythons and NumPys dropped, and reads its thread count once. All
-of that is done in `_compat.prepare`, which must run just before MXNet's first line. This file is
-imported with the package and so imports nothing itself.
+MXNet 1.9.1 needs names that newer Pythons and NumPys dropped, and reads its thread count once.
+`_compat.prepare` sets all that and has to run just before MXNet's first line, also when GluonCV,
+Horovod or the user imports it. This file is imported with the package, so it imports nothing heavy.
 """
 
 import sys
@@ -11,7 +11,7 @@ __all__ = ["install"]
 
 
 class _Preparation:
-    """A finder that is asked for `mxnet` before anybody loads it, and finds nothing else."""
+    """A finder for `mxnet` that calls `_compat.prepare` first. It finds no other module."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "mxnet":
@@ -24,7 +24,7 @@ class _Preparation:
 
 
 def install():
-    """Put the preparation before all finders, once."""
+    """Put the finder before all others, once."""
     if "mxnet" not in sys.modules and not any(
         isinstance(finder, _Preparation) for finder in sys.meta_path
     ):

@@ -1,8 +1,10 @@
-"""Every error that gluonface raises on purpose.
+"""The errors that gluonface raises for its users.
 
-Each message names the value it got, what was expected, and what to do about it.
-The command line turns them into one line on standard error and an exit status.
+Each message names the value, what was expected, and the remedy. The command line prints it as one
+line on standard error and exits with the error's status.
 """
+
+from __future__ import annotations
 
 __all__ = ["DataError", "GluonfaceError", "InputError", "MissingExtraError", "TrainingError"]
 
@@ -10,7 +12,7 @@ __all__ = ["DataError", "GluonfaceError", "InputError", "MissingExtraError", "Tr
 class GluonfaceError(Exception):
     """Base of all errors of this package. The command line exits with ``exit_status``."""
 
-    exit_status = 1
+    exit_status: int = 1
 
 
 class InputError(GluonfaceError, ValueError):
@@ -20,7 +22,7 @@ class InputError(GluonfaceError, ValueError):
 
 
 class DataError(GluonfaceError):
-    """A file whose content is broken, incomplete or not what it should be. Exit status 1."""
+    """A file whose content is broken, incomplete or of another kind. Exit status 1."""
 
 
 class TrainingError(GluonfaceError):
@@ -40,7 +42,7 @@ class MissingExtraError(GluonfaceError, ImportError):
         What needs it, to complete "... is needed".
     """
 
-    def __init__(self, package, extra, purpose):
+    def __init__(self, package: str, extra: str, purpose: str):
         super().__init__(
             f"{package} is not installed; it is needed {purpose}. "
             f"Install it with: pip install 'gluonface[{extra}]'"

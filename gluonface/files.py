@@ -1,4 +1,6 @@
-"""Files written beside and renamed into place, so that a reader never sees half of one."""
+"""Files that are written whole or not at all, checksums, and checks of downloads."""
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -6,6 +8,7 @@ import json
 import os
 import pathlib
 import tempfile
+import typing
 
 from .errors import DataError
 
@@ -13,7 +16,9 @@ __all__ = ["atomic_write", "cache_folder", "require_content", "sha256", "write_j
 
 
 @contextlib.contextmanager
-def atomic_write(path, mode="wb", **kwargs):
+def atomic_write(
+    path: str | os.PathLike, mode: str = "wb", **kwargs: typing.Any
+) -> typing.Iterator[typing.Any]:
     """Open a temporary file beside `path`; on success sync it and rename it to `path`.
 
     Parameters
@@ -26,7 +31,7 @@ def atomic_write(path, mode="wb", **kwargs):
     Yields
     ------
     file object
-        When the block raises, the temporary file is removed and `path` is as it was.
+        When the block raises, the temporary file is removed and `path` does not change.
     """
     path = pathlib.Path(path)
     with _named(path):
@@ -47,7 +52,7 @@ def atomic_write(path, mode="wb", **kwargs):
 
 @contextlib.contextmanager
 def _named(path):
-    """Let an OSError name the file that was meant and not the temporary one."""
+    """Within this context an OSError names `path`, not the temporary file."""
     try:
         yield
     except OSError as error:
@@ -60,13 +65,13 @@ def _umask():
     return mask
 
 
-def cache_folder(name):
+def cache_folder(name: str) -> pathlib.Path:
     """Return the folder `name` of this package below $XDG_CACHE_HOME, or else ~/.cache."""
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(home) / "gluonface" / name
 
 
-def sha256(path):
+def sha256(path: str | os.PathLike) -> str:
     """Return the hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -75,16 +80,18 @@ def sha256(path):
     return digest.hexdigest()
 
 
+WEB_PAGE = "a web page: the download gave a message or a login instead"
+# What else a download may have left: by its first bytes.
 STAND_INS = {
     b"version https://git-lfs.github.com": "a pointer of Git LFS, not the file itself: "
     "`git lfs pull` fetches that",
-    b"<!doctype html": "a web page: the download gave a message or a login instead",
-    b"<html": "a web page: the download gave a message or a login instead",
+    b"<!doctype html": WEB_PAGE,
+    b"<html": WEB_PAGE,
 }
 
 
-def require_content(path):
-    """Raise DataError if a downloaded file is empty, or something else in its place.
+def require_content(path: str | os.PathLike) -> None:
+    """Raise DataError if a downloaded file is empty, a pointer of Git LFS or a web page.
 
     Parameters
     ----------
@@ -100,8 +107,8 @@ def require_content(path):
             raise DataError(f"{path} is {what}")
 
 
-def write_json(path, value):
-    """Write `value` as indented JSON, whole or not at all."""
+def write_json(path: str | os.PathLike, value: typing.Any) -> None:
+    """Write `value` as indented JSON, see `atomic_write`."""
     with atomic_write(path, "w", encoding="utf-8") as file:
         json.dump(value, file, indent=2)
         file.write("\n")

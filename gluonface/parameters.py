@@ -1,10 +1,14 @@
 """Parameters of losses and augmentations: declared once, checked, listed in the docs."""
 
+from __future__ import annotations
+
 import difflib
 import inspect
 import math
 import numbers
+import textwrap
 import types
+import typing
 
 from .errors import InputError
 
@@ -16,16 +20,18 @@ class Parameter:
 
     Parameters
     ----------
-    default : float, int, str or None
-        The paper's value where it gives one, else ours.
+    default : float, int, str, bool or None
+        The paper's value where it gives one, else ours. A bool allows nothing but bools.
     doc : str
         What it does, in one line.
     unit : str, default ""
         For example ``"radians"``.
+    more : str, default ""
+        Sentences that follow `doc` in docstrings and pages.
     above, low, high : float, optional
         The allowed range: greater than `above`, at least `low`, at most `high`.
-    choices : tuple of str, optional
-        The allowed words; excludes a range.
+    choices : tuple, optional
+        The allowed values; excludes a range.
     whole : bool, default False
         Whether only whole numbers are allowed.
     why : str, default ""
@@ -34,43 +40,58 @@ class Parameter:
 
     def __init__(
         self,
-        default,
-        doc,
-        unit="",
+        default: typing.Any,
+        doc: str,
+        unit: str = "",
+        more: str = "",
         *,
-        above=None,
-        low=None,
-        high=None,
-        choices=None,
-        whole=False,
-        why="",
+        above: float | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        choices: tuple = (),
+        whole: bool = False,
+        why: str = "",
     ):
-        self.default, self.doc, self.unit, self.why, self.whole = default, doc, unit, why, whole
-        self.above, self.low, self.high, self.choices = above, low, high, choices
+        self.default, self.doc, self.unit, self.more = default, doc, unit, more
+        self.choices = (True, False) if isinstance(default, bool) else choices
+        self.above, self.low, self.high = above, low, high
+        self.whole, self.why = whole, why
 
     @property
-    def allowed(self):
-        """The allowed values in words."""
+    def allowed(self) -> str:
+        """Allowed values in words."""
         if self.choices:
             return "one of " + ", ".join(str(choice) for choice in self.choices)
-        parts = [
-            f"{word} {bound:g}"
-            for word, bound in (
-                ("above", self.above),
-                ("at least", self.low),
-                ("at most", self.high),
-            )
-            if bound is not None
-        ]
-        words = " and ".join(parts) or "any number"
+        bounds = {"above": self.above, "at least": self.low, "at most": self.high}
+        limits = [f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None]
+        words = " and ".join(limits) or "any number"
         if self.whole:
             words = f"a whole number {words}"
         return f"{words}, or none" if self.default is None else words
 
-    def check(self, owner, name, value):
+    @property
+    def meaning(self) -> str:
+        """`doc` and `more` as sentences."""
+        return self._sentences()
+
+    def _sentences(self, limits=""):
+        first = f"{self.doc}, {limits}" if limits else self.doc
+        return f"{first[:1].upper()}{first[1:]}. {self.more}".strip()
+
+    def numpydoc(self, name: str) -> str:
+        """Return the entry of a docstring's section of parameters."""
+        kind, limits = "int" if self.whole else "float", f"{self.allowed} {self.unit}".strip()
+        if self.choices:
+            listed = ", ".join(map(_literal, self.choices))
+            kind, limits = "bool" if isinstance(self.default, bool) else f"{{{listed}}}", ""
+        default = "optional" if self.default is None else f"default {_literal(self.default)}"
+        text = textwrap.wrap(self._sentences(limits), 92)
+        return "\n    ".join([f"{name} : {kind}, {default}", *text])
+
+    def check(self, owner: str, name: str, value: typing.Any) -> typing.Any:
         """Return `value` in its proper type, or raise `InputError` saying what is allowed."""
         if self.choices:
-            if value in self.choices:
+            if value in self.choices and isinstance(value, type(self.default)):
                 return value
         elif value is None and self.default is None:
             return None
@@ -83,7 +104,7 @@ class Parameter:
                 and (not self.whole or value == int(value))
             ):
                 return int(value) if self.whole else value
-        allowed = self.allowed
+        allowed = "true or false" if isinstance(self.default, bool) else self.allowed
         if not self.choices and not _is_finite_number(value):
             allowed = f"a finite number, {allowed}"
         unit = f" {self.unit}" if self.unit else ""
@@ -94,19 +115,23 @@ class Parameter:
         )
 
 
+def _literal(value):
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
 def _is_finite_number(value):
     """Return whether `value` is a real number, neither a truth value nor infinite nor nan."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return real and math.isfinite(value)
 
 
-def declare(**parameters):
+def declare(**parameters: typing.Any) -> types.MappingProxyType[str, typing.Any]:
     """Return a read-only table of parameters in the order of the signature, or of a state."""
     return types.MappingProxyType(parameters)
 
 
 class Declared:
-    """Something with a `name` and a table of `parameters`, whose values are checked attributes.
+    """Template: a class with a `name` and a table of `parameters`, which are checked attributes.
 
     Parameters
     ----------

@@ -1,18 +1,21 @@
-"""The one registry: register, get and list with wildcards, aliases and did-you-mean."""
+"""The registry: entries found by name or alias, listed by wildcard, with suggestions for others."""
+
+from __future__ import annotations
 
 import difflib
 import fnmatch
 import importlib
 import pkgutil
 import re
+import typing
 
 from .errors import InputError
 
 __all__ = ["Registry", "import_modules", "unknown_name"]
 
 
-def import_modules(package, path):
-    """Import the public modules of a package, so that what they register is known.
+def import_modules(package: str, path: typing.Iterable[str]) -> None:
+    """Import the public modules of a package, which register their entries.
 
     Parameters
     ----------
@@ -31,13 +34,16 @@ def _natural_key(name):
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
+Names = list[str]  # in the class `list` is a method
+
+
 class Registry:
-    """A named collection of things that users choose by name.
+    """Entries that users find by name.
 
     Parameters
     ----------
     kind : str
-        What the entries are, in the singular, for messages: ``"model"``, ``"loss"``.
+        The noun for one entry in messages, such as ``"model"`` or ``"loss"``.
 
     Examples
     --------
@@ -51,18 +57,20 @@ class Registry:
     ['net10']
     """
 
-    def __init__(self, kind):
+    def __init__(self, kind: str):
         self.kind = kind
-        self._entries = {}
-        self._aliases = {}
+        self._entries: dict[str, typing.Any] = {}
+        self._aliases: dict[str, str] = {}
 
-    def register(self, name, aliases=()):
+    def register(
+        self, name: str, aliases: typing.Iterable[str] = ()
+    ) -> typing.Callable[[typing.Any], typing.Any]:
         """Return a decorator that registers its argument under `name` and `aliases`.
 
         Raises
         ------
         ValueError
-            If a name is taken or not in lower case: a mistake in our own code, not the user's.
+            If a name is taken, or `name` is not in lower case.
         """
 
         def decorator(entry):
@@ -77,7 +85,7 @@ class Registry:
 
         return decorator
 
-    def resolve(self, name):
+    def resolve(self, name: str) -> str:
         """Return the registered name that `name` (any case, or an alias) stands for.
 
         Raises
@@ -91,30 +99,31 @@ class Registry:
             return key
         raise unknown_name(name, self)
 
-    def get(self, name):
+    def get(self, name: str) -> typing.Any:
         """Return the entry registered under `name` (any case) or under an alias."""
         return self._entries[self.resolve(name)]
 
-    def aliases(self, name):
+    def aliases(self, name: str) -> Names:
         """Return the aliases of a registered name, sorted."""
         return sorted(alias for alias, target in self._aliases.items() if target == name)
 
-    def list(self, pattern="*"):
+    def list(self, pattern: str = "*") -> Names:
         """Return the registered names that match a shell wildcard, in natural order."""
         names = fnmatch.filter(self._entries, str(pattern or "*").lower())
         return sorted(names, key=_natural_key)
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         key = str(name).lower()
         return key in self._entries or key in self._aliases
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._entries)
 
 
-def unknown_name(name, *registries):
-    """Return the `InputError` for a name that none of the registries has: it suggests others."""
-    names, known = {}, {}
+def unknown_name(name: str, *registries: Registry) -> InputError:
+    """Return the `InputError` for a name that none of the registries has; it suggests near ones."""
+    names: dict[str, None] = {}
+    known: dict[str, None] = {}
     for registry in registries:
         for key in registry.list():
             names[key] = None

@@ -1,6 +1,7 @@
 """The pages of the losses that docs/_losses.py makes must hold for every registered loss."""
 
 import importlib
+import inspect
 import pathlib
 import re
 import sys
@@ -48,7 +49,7 @@ def test_each_loss_has_a_page_that_says_all_of_it(pages):
         for parameter in cls.parameters:
             assert f"- ``{parameter}``" in text
         assert cls.arxiv in text
-        assert ("Notes\n-----" in text) == ("Notes\n    -----" in cls.__doc__)
+        assert ("Notes\n-----" in text) == ("Notes\n-----" in inspect.getdoc(cls))
 
 
 def test_the_comparison_says_of_each_loss_what_is_known_of_its_accuracy(losses, pages):

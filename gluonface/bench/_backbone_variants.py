@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import typing
 
 from ..errors import GluonfaceError, MissingExtraError
 
@@ -14,11 +15,11 @@ logger = logging.getLogger(__name__)
 ACTIVATION, COMPOSED = "activation", "composed"
 
 
-def training_net(model, form):
+def training_net(model: str, form: str) -> typing.Any:
     """Return a network of the zoo with its PReLUs in a form.
 
-    The form "activation" has ``Activation("relu")`` in their place: another function, the fastest
-    that an activation can be. "composed" is "fast" without `gluonface.native`.
+    The form "activation" has ``Activation("relu")`` in their place: another function, whose speed
+    is the bound for any activation. "composed" is "fast" without `gluonface.native`.
     """
     from .. import native
     from .._compat import mx
@@ -47,10 +48,10 @@ def training_net(model, form):
     return net
 
 
-def inference_forms(model):
+def inference_forms(model: str) -> tuple[dict[str, typing.Callable], tuple[int, int]]:
     """Return ``{form: function of images (N,3,H,W) float32}`` for the same random weights.
 
-    "plain" is the exported graph as it is and "rewritten" what MXNet gets of it on a CPU.
+    "plain" is the exported graph, and "rewritten" the one that MXNet runs for it on a CPU.
     "onnxruntime" is the exported ONNX file as users run it: all threads, all its optimisations.
     "openvino" is the same file as `Embedder` runs it.
     """
@@ -70,7 +71,8 @@ def inference_forms(model):
     symbol, arrays = trace(net)
     size = net.cfg.input_size
     plain = SymbolEngine(symbol, arrays, mx.cpu(), size, fast=False, chunk=None)
-    forms = {"plain": plain.run, "rewritten": SymbolEngine(symbol, arrays, mx.cpu(), size).run}
+    rewritten = SymbolEngine(symbol, arrays, mx.cpu(), size)
+    forms: dict[str, typing.Callable] = {"plain": plain.run, "rewritten": rewritten.run}
     try:
         import onnxruntime
 

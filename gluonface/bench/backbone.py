@@ -1,14 +1,17 @@
 """`gluonface bench backbone`: images/s of a backbone in each form, in training and in inference.
 
-MXNet's own PReLU is always measured in the same run, and the forms take turns, so that what else
-the machine does falls on all of them.
+The baseline, MXNet's own PReLU, is always measured in the same run, and the forms take turns, so
+that other load on the machine slows all of them alike.
 """
+
+from __future__ import annotations
 
 import logging
 import os
 import statistics
 import sys
 import time
+import typing
 
 from ..errors import InputError
 from ..files import write_json
@@ -37,8 +40,8 @@ def add_arguments(parser):
         nargs="+",
         choices=FORMS,
         default=MEASURED,
-        help="forms of PReLU to train; plain, MXNet's own, is measured in any case; fast is our "
-        "own operator, composed does without it; activation has ReLU in its place, a bound",
+        help="forms of PReLU to train; plain, MXNet's own, is always measured; fast is our own "
+        "operator, composed is made of oneDNN's; activation has ReLU in its place, as a bound",
     )
     parser.add_argument(
         "--inference-batches",
@@ -59,7 +62,15 @@ def add_arguments(parser):
     parser.add_argument("--json", metavar="FILE", help="write the result to FILE as well")
 
 
-def measure(model, batch_size=32, forms=MEASURED, repeats=5):
+def _check_positive(**counts):
+    for name, value in counts.items():
+        if value < 1:
+            raise InputError(f"the {name.replace('_', ' ')} is {value}; expected at least 1")
+
+
+def measure(
+    model: str, batch_size: int = 32, forms: typing.Iterable[str] = MEASURED, repeats: int = 5
+) -> list[dict]:
     """Time inference and training of one backbone in several forms, taking turns.
 
     A training step is forward, backward and an SGD update with momentum; the loss is the sum of
@@ -85,11 +96,9 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
     from .._compat import mx
     from ._backbone_variants import training_net
 
-    for name, value in (("batch size", batch_size), ("number of repeats", repeats)):
-        if value < 1:
-            raise InputError(f"the {name} is {value}; expected at least 1")
+    _check_positive(batch_size=batch_size, number_of_repeats=repeats)
     forms = [form for form in FORMS if form in forms or form == BASELINE]
-    images = None
+    images: typing.Any = None
     subjects = {}
     for form in forms:
         net = training_net(model, form)
@@ -109,7 +118,7 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
         trainer.step(batch_size)
         mx.nd.waitall()
 
-    seconds = {(form, task): [] for form in forms for task in (infer, train)}
+    seconds: dict = {(form, task): [] for form in forms for task in (infer, train)}
     for turn in range(repeats + 1):
         for form in forms:
             for task in (train, infer):
@@ -121,7 +130,7 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
 
     rows = []
     for form in forms:
-        row = {"form": form}
+        row: dict = {"form": form}
         for task, name in ((infer, "inference"), (train, "training")):
             times, base = seconds[form, task], seconds[BASELINE, task]
             row[name] = batch_size / min(times)
@@ -131,7 +140,9 @@ def measure(model, batch_size=32, forms=MEASURED, repeats=5):
     return rows
 
 
-def measure_inference(model, batches=BATCHES, repeats=5):
+def measure_inference(
+    model: str, batches: typing.Sequence[int] = BATCHES, repeats: int = 5
+) -> list[dict]:
     """Time inference of the plain and the rewritten graph, onnxruntime and OpenVINO in turns.
 
     Parameters
@@ -152,17 +163,15 @@ def measure_inference(model, batches=BATCHES, repeats=5):
 
     from ._backbone_variants import inference_forms
 
-    for name, value in [("batch size", n) for n in batches] + [("number of repeats", repeats)]:
-        if value < 1:
-            raise InputError(f"the {name} is {value}; expected at least 1")
+    _check_positive(batch_size=min(batches), number_of_repeats=repeats)
     forms, size = inference_forms(model)
     rows = []
     for batch in batches:
         images = np.random.RandomState(0).uniform(0, 255, (batch, 3, *size)).astype(np.float32)
-        seconds = {form: [] for form in forms}
+        seconds: dict[str, list[float]] = {form: [] for form in forms}
         for _ in range(repeats):
             for form, function in forms.items():
-                function(images)  # plans for this size, and wakes the form's own threads
+                function(images)  # plans for this size, and starts the form's own threads
                 end = time.perf_counter() + 0.2
                 while True:
                     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Where a backbone's inference spends its time: the share of each operator."""
+"""The share of each operator in the time of a backbone's inference."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CONVOLUTIONS = (
     "batch_dot",
     "_linalg_gemm2",
 )
-# MXNet's own, which run beside a network.
+# MXNet's own tasks beside a network's operators.
 OTHERS = ("Copy", "WaitForVar", "DeleteVariable", "ResourceParallel", "SetupExec", "SetValue")
 
 
-def profile(model, batch_size=8, repeats=5):
+def profile(model: str, batch_size: int = 8, repeats: int = 5) -> list[tuple[str, float]]:
     """Time the operators of a backbone's inference, as `Embedder` runs it with MXNet on a CPU.
 
     Parameters
@@ -46,7 +46,8 @@ def profile(model, batch_size=8, repeats=5):
 
     net = get_model(model)
     size = net.cfg.input_size
-    engine = SymbolEngine(*trace(net), mx.cpu(), size)
+    symbol, arrays = trace(net)
+    engine = SymbolEngine(symbol, arrays, mx.cpu(), size)
     images = np.random.RandomState(0).uniform(0, 255, (batch_size, 3, *size)).astype(np.float32)
     engine.apart()
     engine.run(images)
@@ -65,10 +66,6 @@ def profile(model, batch_size=8, repeats=5):
         mx.profiler.set_state("stop")
         stats = json.loads(mx.profiler.dumps(reset=True, format="json"))
     operators = stats["Time"].get("operator", {})
-    times = {}
-    for name, entry in operators.items():
-        if name.startswith(OTHERS):
-            continue
-        times[name] = times.get(name, 0.0) + entry["Total"]
+    times = {n: entry["Total"] for n, entry in operators.items() if not n.startswith(OTHERS)}
     total = sum(times.values()) or 1.0
     return sorted(((n, t / total) for n, t in times.items()), key=lambda item: -item[1])

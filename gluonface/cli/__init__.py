@@ -1,9 +1,11 @@
 """The `gluonface` command. One file per subcommand; this one finds and runs them.
 
-A subcommand's file defines ``add_arguments(parser)`` and ``run(args) -> int``, and imports
-whatever is heavy inside ``run``: ``--help`` must answer at once. A group of commands
+A subcommand's file defines ``add_arguments(parser)`` and ``run(args) -> int``. It imports heavy
+modules inside ``run``, so that ``--help`` answers at once. A group of commands
 (`gluonface data ...`) sets ``GROUP = True`` and calls `_commands.add_group` instead.
 """
+
+from __future__ import annotations
 
 import argparse
 import logging
@@ -44,19 +46,19 @@ def _build_parser(command=None):
     return parser
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong use."""
     argv = sys.argv[1:] if argv is None else list(argv)
     command = next((word for word in argv if word in COMMANDS), None)
     parser = _build_parser(command)
     try:
         args = parser.parse_args(argv)
-    except SystemExit as stop:  # argparse has said why
-        return stop.code
+    except SystemExit as stop:  # argparse has printed the reason
+        return int(stop.code or 0)
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
-    if hasattr(sys.stdout, "reconfigure"):  # a file name may be what no terminal can show
+    if hasattr(sys.stdout, "reconfigure"):  # a file name may have bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(
         level=getattr(logging, args.log_level.upper()),

@@ -1,4 +1,6 @@
-"""How a command is added to a parser, the same for `gluonface X` and `gluonface X Y`."""
+"""Adds commands to a parser, for `gluonface X` and `gluonface X Y` alike."""
+
+from __future__ import annotations
 
 import argparse
 import importlib
@@ -7,7 +9,7 @@ __all__ = ["add_command", "add_group"]
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, but not those that say nothing: None, False, an empty list."""
+    """Shows defaults other than None, False and an empty list."""
 
     def _get_help_string(self, action):
         if action.default is None or action.default is False or action.default == []:
@@ -15,14 +17,20 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-def add_command(commands, name, module, summary, complete=True):
+def add_command(
+    commands: argparse._SubParsersAction,
+    name: str,
+    module: str,
+    summary: str,
+    complete: bool = True,
+) -> None:
     """Add one command to argparse's `commands`.
 
     Parameters
     ----------
     commands : argparse subparsers object
     name : str
-        What the user types.
+        The word on the command line.
     module : str
         The module with ``add_arguments(parser)`` and ``run(args) -> int``.
     summary : str
@@ -49,7 +57,7 @@ def add_command(commands, name, module, summary, complete=True):
             )
 
 
-def add_group(parser, table):
+def add_group(parser: argparse.ArgumentParser, table: dict[str, tuple[str, str]]) -> None:
     """Make `parser` a group of commands. `table`: name -> (module, one line for ``--help``).
 
     A module that calls this from its ``add_arguments`` sets ``GROUP = True`` and has no ``run``.

@@ -1,54 +1,28 @@
 """`gluonface losses [PATTERN]`: the losses, their papers and parameters."""
 
-import json
-import sys
+from ._tables import add_table_arguments, aligned, names_of, print_table
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser):
     """Add the arguments of `gluonface losses` to `parser`."""
-    parser.add_argument(
-        "pattern", nargs="?", default="*", help="a loss, or a shell wildcard such as '*face'"
-    )
-    parser.add_argument(
-        "--json", metavar="FILE", help="write the table as JSON to FILE (- for standard output)"
-    )
+    add_table_arguments(parser, "a loss, or a shell wildcard such as '*face'")
 
 
 def run(args):
     """Print the losses that match, or write them as JSON."""
-    from ..errors import InputError
     from ..loss import LOSSES
     from ..loss.auxiliary import AUXILIARY
-    from ..registry import unknown_name
 
     registries = (LOSSES, AUXILIARY)
-    rows = [row for registry in registries for row in _rows(registry, args.pattern)]
-    if not rows and any(mark in args.pattern for mark in "*?["):
-        known = [*LOSSES.list(), *AUXILIARY.list()]
-        raise InputError(f"no loss matches {args.pattern!r}; known: {', '.join(known)}")
-    if not rows:  # an alias
-        holders = [registry for registry in registries if args.pattern in registry]
-        rows = [row for each in holders for row in _rows(each, each.resolve(args.pattern))]
-    if not rows:
-        raise unknown_name(args.pattern, *registries)
-    if args.json == "-":
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-        return 0
-    if args.json:
-        from ..files import write_json
-
-        write_json(args.json, rows)
-    sys.stdout.write("\n".join(_table(rows, detail=len(rows) == 1)) + "\n")
-    return 0
-
-
-def _rows(registry, pattern):
-    return [
+    rows = [
         {**registry.get(name).describe(), "aliases": registry.aliases(name)}
-        for name in registry.list(pattern)
+        for registry, names in zip(registries, names_of(args.pattern, *registries))
+        for name in names
     ]
+    print_table(rows, _lines(rows), args.json)
+    return 0
 
 
 def _paper(row):
@@ -67,16 +41,12 @@ def _parameters(row):
     )
 
 
-def _table(rows, detail):
-    """Return the lines of the table; with `detail` also every parameter's meaning and range."""
+def _lines(rows):
+    """Return the lines of the table; of one loss also every parameter's meaning and range."""
     cells = [("name", "family", "parameters (defaults)", "paper")]
     cells += [(row["name"], row["family"], _parameters(row) or "-", _paper(row)) for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(3)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[3]])
-        for line in cells
-    ]
-    if not detail:
+    lines = aligned(cells)
+    if len(rows) > 1:
         return lines
     row = rows[0]
     lines += ["", f"{row['title']}: {row['formula']}"]

@@ -1,11 +1,15 @@
-"""Margin losses: formulas on cosines, chosen by name.
+"""Margin losses: formulas on cosines, found by name.
 
-A margin (`get_loss`) holds no weight. It becomes a loss in one of two ways, by the same formula:
+A margin (`get_loss`) holds no weight. Two classes make a loss of it, by the same formula:
 `gluonface.head.PartialFC` owns the class centres and runs it on one or many processes;
 `MarginSoftmaxLoss` is an ordinary Gluon block from cosines and labels to losses.
 
 Importing this package does not import MXNet.
 """
+
+from __future__ import annotations
+
+import typing
 
 from ..errors import InputError
 from ..registry import import_modules
@@ -16,7 +20,7 @@ __all__ = ["LOSSES", "Margin", "MarginSoftmaxLoss", "get_loss", "list_losses"]
 import_modules(__name__, __path__)  # they register their losses
 
 
-def get_loss(name, **params):
+def get_loss(name: str, **params: typing.Any) -> Margin:
     """Return the margin registered under `name`.
 
     Parameters
@@ -52,7 +56,7 @@ def get_loss(name, **params):
     return LOSSES.get(name)(**params)
 
 
-def list_losses(pattern="*"):
+def list_losses(pattern: str = "*") -> list[str]:
     """Return the names of the losses that match a shell wildcard, in natural order."""
     return LOSSES.list(pattern)
 

@@ -6,9 +6,9 @@ __all__ = ["POLICIES", "angular_target", "safe_angle"]
 
 POLICIES = ("hard", "easy", "none", "psi")
 
-# Below this sine the slope of arccos is held. float32 cosines near 1 are 6e-8 apart, an angle of
-# 3.5e-4, so smaller sines are rounding noise. The slope only ever multiplies a vector of length
-# sin(theta), so holding it changes nothing that can be measured.
+# Below this sine the slope of arccos is constant. float32 cosines near 1 are 6e-8 apart, an angle
+# of 3.5e-4, so smaller sines are rounding noise. The slope always multiplies a vector of length
+# sin(theta), so the constant changes nothing measurable.
 MIN_SINE = 3e-4
 
 
@@ -24,7 +24,7 @@ def safe_angle(F, cosine):
     F : module
         `mxnet.nd` or `mxnet.sym`.
     cosine : NDArray or Symbol, any shape, float32
-        Values beyond ±1, which come of rounding, count as ±1.
+        Values beyond ±1, which rounding causes, count as ±1.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def safe_angle(F, cosine):
     inside = F.clip(fixed, -1.0, 1.0)
     sine = F.sqrt((1.0 - inside) * (1.0 + inside))
     slope = -1.0 / F.maximum(sine, MIN_SINE)
-    # The operators leave no gradient in `slope` to harm: it depends on `fixed` only.
+    # `slope` has no gradient of its own: it depends on `fixed` only.
     return F.arccos(inside) + slope * (cosine - fixed)
 
 

@@ -1,4 +1,4 @@
-"""The plain path: a Gluon block from cosines and labels to losses, by the margin's formula."""
+"""A Gluon block from cosines and labels to losses, by the margin's formula, without sharding."""
 
 import numbers
 
@@ -28,11 +28,10 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         From `get_loss`. Setting its `strength` or `scale` later takes effect at the next call,
         hybridized or not.
     label_smoothing : float, default 0.0
-        In [0, 1): that share of the target's probability goes to the other classes evenly.
+        The share in [0, 1) of the target's probability that the other classes get, evenly.
     filter_above : float, optional
-        In (0, 1]: classes nearer than this cosine to a sample, other than its own, are left out
-        of its denominator, and of label smoothing. It protects from identities that are in the
-        set twice; 0.4 is usual.
+        A cosine in (0, 1], 0.4 for example. Other classes whose cosine to a sample is larger are
+        left out of its denominator and of label smoothing: they may be the same person again.
 
     Inputs
     ------
@@ -73,7 +72,7 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         return super().__call__(cosine, label, strength, norm, class_margin)
 
     def forward(self, cosine, label, strength=None, norm=None, class_margin=None):
-        """Check the labels, bring the margin's strength and state, and compute the losses."""
+        """Check the labels, add the margin's strength and state, and compute the losses."""
         if isinstance(cosine, mx.nd.NDArray):
             inputs = self._inputs(cosine, label, norm, class_margin, mx.autograd.is_training())
             # Parameters other than the strength are constants of the traced graph.
@@ -180,7 +179,7 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         mine = F.broadcast_equal(
             F.expand_dims(F.cast(label, dtype="float32"), axis=1), F.expand_dims(columns, axis=0)
         )
-        # Chosen, not added to a difference: the logits are then those of PartialFC to the bit.
+        # Selected, not added as a difference: so the logits equal those of PartialFC to the bit.
         target = F.broadcast_like(F.expand_dims(target, axis=1), others)
         logits = F.where(mine, target, others) * margin.scale
         if self.filter_above is None:
@@ -233,7 +232,7 @@ def to_float32(array):
         return array
     if array.dtype == np.float64:
         return array.astype("float32")
-    return mx.nd.amp_cast(array, dtype="float32")  # the cast that knows bfloat16
+    return mx.nd.amp_cast(array, dtype="float32")  # astype has no bfloat16
 
 
 def check_smoothing(value):

@@ -10,7 +10,7 @@ __all__ = ["host_labels"]
 def host_labels(label, num_classes):
     """Return labels as int64 on the host, each checked to be a class.
 
-    MXNet would not fail: `pick` takes the nearest column and `one_hot` a row of zeros.
+    MXNet does not check them: `pick` takes the nearest column and `one_hot` gives a row of zeros.
 
     Parameters
     ----------

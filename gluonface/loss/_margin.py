@@ -1,22 +1,31 @@
 """The template of all margin losses, and how their parameters are declared and checked.
 
-A loss states its parameters in a table and overrides `Margin.target`. The table gives the
-checks, the signature, `gluonface losses` and the pages of the docs.
+A loss declares its parameters in a table and overrides `Margin.target`. The checks, the signature,
+the docstring, `gluonface losses` and the pages of the docs are made from the table.
 """
 
+from __future__ import annotations
+
 import math
-import types
+import typing
 
 from ..errors import InputError
 from ..parameters import Parameter, declare
-from ..registry import Registry
 from ._angle import POLICIES
-from ._loss import Loss
+from ._loss import Loss, LossRegistry
 
-__all__ = ["LOSSES", "Margin", "Parameter", "declare"]
+__all__ = [
+    "LOSSES",
+    "Margin",
+    "Parameter",
+    "angle_parameter",
+    "cosine_parameter",
+    "declare",
+    "policy_parameter",
+    "scale_parameter",
+]
 
-LOSSES = Registry("loss")
-
+LOSSES = LossRegistry("loss")
 
 SCALE_WHY = "it multiplies the cosines, and a softmax over unscaled or negated ones cannot converge"
 STRENGTH = Parameter(
@@ -60,8 +69,8 @@ class Margin(Loss):
     subcenters : int
         Centres of each class; the largest cosine counts.
     state : dict of str to float or NDArray (1,)
-        What the loss learns of the batches it sees. `update` changes it in training mode only,
-        alike on all ranks; `PartialFC.state_dict` saves it.
+        Statistics of the batches. `update` changes them in training mode only, to the same values
+        on all ranks; `PartialFC.state_dict` saves them.
     target_inputs, others_inputs : tuple of str
         What `target` and `others` take as keyword arguments: ``"norm"``, the length of the
         embedding; ``"class_margin"``, the learned margin of the own class; names of `state`.
@@ -70,63 +79,62 @@ class Margin(Loss):
     statistics : tuple of str
         What `update` takes: ``"cosine"``, ``"norm"``, ``"log_sum"``.
     min_classes : int
-        Below this the loss is not defined.
+        The smallest number of classes for which the loss is defined.
     plain_at_0 : bool
         Whether `strength` 0 is the normalised softmax at the same scale.
     """
 
     name = "margin"
-    family = "target-only"  # or "hard-negative", "statistics": what it must know of the batch
-    parameters = types.MappingProxyType({})
+    family = "target-only"  # or "hard-negative", "statistics": what it needs of the batch
 
-    scale = 1.0
-    strength = 1.0
-    unit_embedding = True
-    unit_weight = True
-    has_bias = False
-    subcenters = 1
-    initial_state = types.MappingProxyType({})
-    target_inputs = ()
-    others_inputs = ()
-    norm_gradient = False
-    statistics = ()
-    min_classes = 1
-    plain_at_0 = True
+    scale: float = 1.0
+    strength: float = 1.0
+    unit_embedding: bool = True
+    unit_weight: bool = True
+    has_bias: bool = False
+    subcenters: int = 1
+    initial_state: typing.Mapping[str, float] = declare()
+    target_inputs: tuple[str, ...] = ()
+    others_inputs: tuple[str, ...] = ()
+    norm_gradient: bool = False
+    statistics: tuple[str, ...] = ()
+    min_classes: int = 1
+    plain_at_0: bool = True
 
-    def __init__(self, **params):
+    def __init__(self, **params: typing.Any):
         super().__init__(**params)
         self.reset()
 
-    def reset(self):
-        """Forget what was learnt of the batches: the state is the initial one again."""
-        self.state = dict(self.initial_state)
+    def reset(self) -> None:
+        """Set the state to the initial one."""
+        self.state: dict[str, typing.Any] = dict(self.initial_state)
 
     @property
-    def changes_others(self):
+    def changes_others(self) -> bool:
         """Whether the logits of the other classes are more than scaled cosines."""
         return type(self).others is not Margin.others
 
     @property
-    def penalises_norm(self):
+    def penalises_norm(self) -> bool:
         """Whether a penalty on the embedding's length is added to the loss."""
         return type(self).norm_penalty is not Margin.norm_penalty
 
     @property
-    def uses_norm(self):
+    def uses_norm(self) -> bool:
         """Whether the lengths of the embeddings are needed."""
         return self.penalises_norm or "norm" in (*self.target_inputs, *self.statistics)
 
     @property
-    def has_class_margin(self):
+    def has_class_margin(self) -> bool:
         """Whether every class has a learned margin."""
         return "class_margin" in self.target_inputs
 
     @property
-    def shares_target(self):
+    def shares_target(self) -> bool:
         """Whether every shard needs the target's cosine of every sample."""
         return self.family == "hard-negative" or "cosine" in self.statistics
 
-    def prepare(self, num_classes):
+    def prepare(self, num_classes: int) -> None:
         """Check that the loss is defined for this many classes, and set what depends on them.
 
         Raises
@@ -140,7 +148,7 @@ class Margin(Loss):
                 f"{self.min_classes}"
             )
 
-    def update(self, F, **statistics):
+    def update(self, F: typing.Any, **statistics: typing.Any) -> None:
         """Change `state` by the global batch; called before the losses, in training mode only.
 
         Parameters
@@ -197,8 +205,8 @@ class Margin(Loss):
     def others(self, F, cosine, strength, target_cosine, target, **inputs):
         """Return the logits of all classes but the target, divided by the scale.
 
-        Entry (i, j) may depend on `cosine` at (i, j) and on row i of the rest: then every shard
-        can compute its own part. Only the gradient by `cosine` is taken.
+        Entry (i, j) may depend on `cosine` at (i, j) and on row i of the other arguments only, so
+        that every shard can compute its own classes. Only the gradient by `cosine` is taken.
 
         Parameters
         ----------
@@ -210,8 +218,8 @@ class Margin(Loss):
         strength : NDArray or Symbol (N, 1) float32
             What to multiply the margins by.
         target_cosine, target : NDArray or Symbol (N, 1) float32
-            The target's cosine, and what `target` made of it, wherever the target's class lives.
-            None where `family` is not ``"hard-negative"`` and the classes are sharded.
+            The target's cosine and the result of `target`, whichever shard has the class. None
+            where `family` is not ``"hard-negative"`` and the classes are sharded.
         **inputs : NDArray or Symbol (N, 1) float32
             Those named in `others_inputs`.
 
@@ -222,34 +230,48 @@ class Margin(Loss):
         return cosine
 
 
-def scale_parameter(default=64.0):
+MARGIN = "The margin m of the formula."
+
+
+def scale_parameter(default=64.0, more=""):
     """Return the declaration of the scale s that nearly every loss has."""
-    return Parameter(default, "factor s between cosines and logits", above=0.0, why=SCALE_WHY)
+    return Parameter(
+        default, "factor s between cosines and logits", more=more, above=0.0, why=SCALE_WHY
+    )
 
 
-def angle_parameter(default=0.5):
+def angle_parameter(default=0.5, more=MARGIN):
     """Return the declaration of a margin that is added to the target's angle."""
     return Parameter(
         default,
         "added to the target's angle",
         "radians",
+        more,
         low=0.0,
         high=math.pi,
         why="angles end at pi; degrees must be multiplied by pi/180",
     )
 
 
-def cosine_parameter(default=0.35):
+def cosine_parameter(default=0.35, more=MARGIN):
     """Return the declaration of a margin that is subtracted from the target's cosine."""
     return Parameter(
         default,
         "subtracted from the target's cosine",
+        more=more,
         low=0.0,
         high=2.0,
         why="a negative margin rewards errors, and cosines are at most 2 apart",
     )
 
 
-def policy_parameter():
+def policy_parameter(where=""):
     """Return the declaration of the rule beyond pi; see `angular_target`."""
-    return Parameter("hard", "what happens where theta + m > pi", choices=POLICIES)
+    return Parameter(
+        "hard",
+        f"what happens where theta + m > pi{where}",
+        more="``hard``, the code of the ArcFace paper: c - m sin(m), which goes on falling but "
+        "steps down at pi. ``easy``: the margin applies only where c > 0. ``none``: cos(theta + m) "
+        "everywhere. ``psi``: the continuation that falls for all angles and has no step.",
+        choices=POLICIES,
+    )

@@ -15,13 +15,8 @@ class AdaCos(Margin):
               s \leftarrow \frac{\log B}{\cos\min(\pi/4, \theta_{med})}, \;
               B = \frac{1}{N} \sum_i \sum_{j \ne y_i} e^{s \cos\theta_{ij}}
 
-    B and the median of the targets' angles are over the global batch; for an even count the
-    lower median. The scale is state that checkpoints keep. `strength` has no effect.
-
-    Parameters
-    ----------
-    mode : {"dynamic", "fixed"}, default "dynamic"
-        Whether s follows the batches or stays at sqrt(2) log(C - 1).
+    B and the median of the targets' angles are over the global batch, the lower median for an even
+    count. The scale is state that checkpoints keep. `strength` has no effect.
 
     Raises
     ------
@@ -31,15 +26,10 @@ class AdaCos(Margin):
     Notes
     -----
     cavaface's scale is missing from checkpoints, so a resumed run begins with another one.
-
-    References
-    ----------
-    Zhang, Zhao, Qiao, Wang, Li: AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning
-    Deep Face Representations, 2019, arXiv 1905.00292.
     """
 
-    name = "adacos"
     title = "AdaCos"
+    authors = "Zhang, Zhao, Qiao, Wang, Li"
     paper = "AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning Deep Face \
 Representations"
     year = 2019
@@ -48,7 +38,10 @@ Representations"
     formula_text = "z_j = s cos(theta_j), s = log(B) / cos(min(pi/4, median theta_y))"
     parameters = declare(
         mode=Parameter(
-            "dynamic", "whether the scale follows the batches", choices=("dynamic", "fixed")
+            "dynamic",
+            "whether the scale follows the batches",
+            more="``fixed``: it stays at sqrt(2) log(C - 1).",
+            choices=("dynamic", "fixed"),
         )
     )
     initial_state = declare(s=0.0)
@@ -80,7 +73,7 @@ Representations"
         middle = nearest[(count - 1) // 2 : (count - 1) // 2 + 1]
         # cos(min(pi/4, theta)) is the cosine itself where it is above that of pi/4.
         slope = F.maximum(middle, math.cos(math.pi / 4))
-        # Below 0 it would turn the loss round; at 0 the next step puts it right.
+        # A negative scale would invert the loss. From 0 the next step gives a positive one.
         self.state["s"] = F.maximum((log_sum - math.log(count)) / slope, 0.0)
 
     def target(self, F, cosine, strength, s):

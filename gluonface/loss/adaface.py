@@ -1,4 +1,4 @@
-"""AdaFace: the margin depends on the image's quality, for which the norm stands."""
+"""AdaFace: the margin depends on the image's quality, measured by the embedding's norm."""
 
 import math
 
@@ -18,30 +18,14 @@ class AdaFace(Margin):
     .. math:: z_y = s (\cos(\theta_y - m q) - (m + m q)), \quad
               q = \left[ h \frac{\|x\| - \mu}{\sigma + 0.001} \right]_{-1}^{1}
 
-    Long embeddings, of good images, get a cosine margin that stresses hard samples; short ones an
-    angular margin that plays them down. The norm carries no gradient and is cut to
-    [0.001, 100]. mu and sigma are running statistics over the global batch, updated before use,
-    and checkpoints keep them.
-
-    Parameters
-    ----------
-    margin : float, default 0.4
-        m, in [0, pi/2].
-    h : float, default 0.333
-        How much of the norms' spread counts, above 0.
-    share : float, default 0.01
-        Of the batch in the running statistics, in (0, 1]. The paper's text says 0.99 of the
-        batch; its code has 0.01.
-    scale : float, default 64.0
-        The factor s > 0.
-
-    References
-    ----------
-    Kim, Jain, Liu: AdaFace: Quality Adaptive Margin for Face Recognition, 2022, arXiv 2204.00964.
+    Long embeddings, of good images, get a cosine margin that gives hard samples larger gradients;
+    short ones an angular margin that gives them smaller ones. The norm carries no gradient and is
+    cut to [0.001, 100]. mu and sigma are running statistics over the global batch, updated before
+    use, and checkpoints keep them.
     """
 
-    name = "adaface"
     title = "AdaFace"
+    authors = "Kim, Jain, Liu"
     paper = "AdaFace: Quality Adaptive Margin for Face Recognition"
     year = 2022
     arxiv = "2204.00964"
@@ -55,6 +39,7 @@ class AdaFace(Margin):
         share=Parameter(
             0.01,
             "of the batch in the running statistics",
+            more="The paper's text says 0.99 of the batch; its code has 0.01.",
             above=0.0,
             high=1.0,
             why="it is a share",

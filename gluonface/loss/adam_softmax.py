@@ -12,30 +12,15 @@ class AdaMSoftmax(Margin):
     .. math:: z_y = s (\cos\theta_y - m_y), \quad
               L = CE - \frac{\lambda}{C} \sum_j m_j
 
-    The margins m are parameters of the head, one for each class, kept in [0, ``max_margin``]:
-    what an update takes out of that range is brought back before the next step. Classes of
-    few samples can end up with larger margins.
-
-    Parameters
-    ----------
-    weight : float, default 50.0
-        The paper's lambda, at least 0: the pull towards larger margins.
-    scale : float, default 30.0
-        The factor s > 0.
-    initial_margin : float, default 0.4
-        m before training, in [0, 1]; our choice.
-    max_margin : float, default 1.0
-        Where margins end, in (0, 2]; our choice.
-
-    References
-    ----------
-    Liu, Zhu, Lei, Li: AdaptiveFace: Adaptive Margin and Sampling for Face Recognition, CVPR 2019.
+    The margins m are parameters of the head, one for each class. After each update they are
+    clipped to [0, ``max_margin``]. Classes of few samples can end up with larger margins.
     """
 
-    name = "adam_softmax"
     title = "AdaM-Softmax"
+    authors = "Liu, Zhu, Lei, Li"
     paper = "AdaptiveFace: Adaptive Margin and Sampling for Face Recognition"
     year = 2019
+    venue = "CVPR 2019"
     formula_text = "z_y = s (cos(theta_y) - m_y), m learned"
     parameters = declare(
         weight=Parameter(
@@ -43,10 +28,20 @@ class AdaMSoftmax(Margin):
         ),
         scale=scale_parameter(30.0),
         initial_margin=Parameter(
-            0.4, "margins before training", low=0.0, high=1.0, why="it is a cosine's difference"
+            0.4,
+            "margins before training",
+            more="Our value.",
+            low=0.0,
+            high=1.0,
+            why="it is a cosine's difference",
         ),
         max_margin=Parameter(
-            1.0, "largest margin", above=0.0, high=2.0, why="cosines are at most 2 apart"
+            1.0,
+            "largest margin",
+            more="Our value.",
+            above=0.0,
+            high=2.0,
+            why="cosines are at most 2 apart",
         ),
     )
     target_inputs = ("class_margin",)

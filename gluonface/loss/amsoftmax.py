@@ -12,29 +12,16 @@ class AMSoftmax(CosFace):
 
     .. math:: z_y = s (\cos\theta_y - m), \quad z_j = s \cos\theta_j
 
-    Parameters
-    ----------
-    margin : float, default 0.35
-        The margin m in units of cosine, in [0, 2].
-    scale : float, default 30.0
-        The factor s > 0.
-
     Notes
     -----
     cavaface's class of this name does not normalise the embedding: there it is this loss only for
     a network whose output is normalised already.
-
-    References
-    ----------
-    Wang, Cheng, Liu, Liu: Additive Margin Softmax for Face Verification, 2018, arXiv 1801.05599.
     """
 
-    name = "amsoftmax"
     title = "AM-Softmax"
+    authors = "Wang, Cheng, Liu, Liu"
     paper = "Additive Margin Softmax for Face Verification"
     year = 2018
+    further_reference = ""
     arxiv = "1801.05599"
-    parameters = declare(
-        margin=cosine_parameter(),
-        scale=scale_parameter(30.0),
-    )
+    parameters = declare(margin=cosine_parameter(), scale=scale_parameter(30.0))

@@ -13,18 +13,7 @@ class ArcFace(Margin):
     .. math:: z_y = s \cos(\theta_y + m), \quad z_j = s \cos\theta_j
 
     Where the angle passes pi the cosine would rise again and reward the worst samples; `policy`
-    says what happens there.
-
-    Parameters
-    ----------
-    margin : float, default 0.5
-        The margin m in radians, in [0, pi].
-    scale : float, default 64.0
-        The factor s > 0.
-    policy : {"hard", "easy", "none", "psi"}, default "hard"
-        Where theta + m > pi. ``hard``, the paper's code: c - m sin(m), which falls on but steps
-        down at the seam. ``easy``: the margin applies only where c > 0. ``none``: the bare
-        cosine. ``psi``: 2 pi-periodic continuation that falls everywhere and has no step.
+    is the rule there.
 
     Notes
     -----
@@ -34,23 +23,16 @@ class ArcFace(Margin):
     Beyond pi InsightFace's PyTorch code has no rule, and cavaface's takes off no margin, so that
     its logit jumps up. gluon-face and cavaface's parallel class have the easy margin by default,
     and gluon-face does not clip, so that a cosine rounded beyond 1 gives NaN.
-
-    References
-    ----------
-    Deng, Guo, Xue, Zafeiriou: ArcFace: Additive Angular Margin Loss for Deep Face Recognition,
-    2018, arXiv 1801.07698.
     """
 
-    name = "arcface"
     title = "ArcFace"
+    authors = "Deng, Guo, Xue, Zafeiriou"
     paper = "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"
     year = 2018
     arxiv = "1801.07698"
     formula_text = "z_y = s cos(theta_y + m)"
     parameters = declare(
-        margin=angle_parameter(),
-        scale=scale_parameter(),
-        policy=policy_parameter(),
+        margin=angle_parameter(), scale=scale_parameter(), policy=policy_parameter()
     )
 
     def target(self, F, cosine, strength):

@@ -1,21 +1,13 @@
 """ArcNegFace: negatives near the margined target weigh more, far ones less."""
 
-from ._angle import angular_target
-from ._margin import (
-    LOSSES,
-    Margin,
-    Parameter,
-    angle_parameter,
-    declare,
-    policy_parameter,
-    scale_parameter,
-)
+from ._margin import LOSSES, Parameter, declare
+from .arcface import ArcFace
 
 __all__ = ["ArcNegFace"]
 
 
 @LOSSES.register("arcnegface")
-class ArcNegFace(Margin):
+class ArcNegFace(ArcFace):
     r"""ArcFace with negatives weighted by their distance from the target.
 
     .. math:: z_y = s a, \; a = \cos(\theta_y + m), \quad
@@ -24,47 +16,32 @@ class ArcNegFace(Margin):
 
     The weight t_j carries no gradient.
 
-    Parameters
-    ----------
-    margin : float, default 0.5
-        The margin m in radians, in [0, pi].
-    alpha : float, default 1.2
-        The largest weight, above 0.
-    sigma : float, default 2.0
-        Width of the bell, above 0; a Gaussian's twice the variance.
-    scale : float, default 64.0
-        The factor s > 0.
-    policy : {"hard", "easy", "none", "psi"}, default "hard"
-        Where theta + m > pi, as for ArcFace.
-
     Notes
     -----
     cavaface computes the same values, but is NaN where rounding takes a cosine beyond 1, and its
     easy margin fails.
-
-    References
-    ----------
-    Liu et al.: Towards Flops-constrained Face Recognition, 2019, arXiv 1909.00632.
     """
 
-    name = "arcnegface"
     title = "ArcNegFace"
+    authors = "Liu et al."
     paper = "Towards Flops-constrained Face Recognition"
     year = 2019
     arxiv = "1909.00632"
     family = "hard-negative"
     formula_text = "z_j = s (t cos(theta_j) + t - 1), t = alpha exp(-(cos(theta_j) - a)^2/sigma)"
     parameters = declare(
-        margin=angle_parameter(),
+        margin=ArcFace.parameters["margin"],
         alpha=Parameter(1.2, "largest weight of a negative", above=0.0, why="it is a weight"),
-        sigma=Parameter(2.0, "width of the bell", above=0.0, why="it divides"),
-        scale=scale_parameter(),
-        policy=policy_parameter(),
+        sigma=Parameter(
+            2.0,
+            "width of the bell",
+            more="A Gaussian's twice the variance.",
+            above=0.0,
+            why="it divides",
+        ),
+        scale=ArcFace.parameters["scale"],
+        policy=ArcFace.parameters["policy"],
     )
-
-    def target(self, F, cosine, strength):
-        """Return the margined cosine of the target; see `Margin.target`."""
-        return angular_target(F, cosine, 1.0, self.margin * strength, 0.0, self.policy)
 
     def others(self, F, cosine, strength, target_cosine, target):
         """Return the weighted cosines."""

@@ -1,4 +1,4 @@
-"""CircleLoss: every similarity pulls by how far it is from where it should be."""
+"""CircleLoss: every similarity is weighted by its distance from its optimum."""
 
 from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
 
@@ -14,31 +14,19 @@ class CircleLoss(Margin):
 
     The factors in brackets carry no gradient. The cross entropy of these logits is the paper's
     loss exactly. At `strength` k logits are c + k (logit - c).
-
-    Parameters
-    ----------
-    margin : float, default 0.25
-        m in units of cosine, in [0, 1].
-    scale : float, default 256.0
-        The paper's gamma > 0.
-
-    References
-    ----------
-    Sun et al.: Circle Loss: A Unified Perspective of Pair Similarity Optimization, 2020,
-    arXiv 2002.10857.
     """
 
-    name = "circleloss"
     title = "CircleLoss"
+    authors = "Sun et al."
     paper = "Circle Loss: A Unified Perspective of Pair Similarity Optimization"
     year = 2020
     arxiv = "2002.10857"
     formula_text = "z_y = gamma [1 + m - c_y]+ (c_y - 1 + m), z_j = gamma [c_j + m]+ (c_j - m)"
     parameters = declare(
         margin=Parameter(
-            0.25, "m of the circle", low=0.0, high=1.0, why="optima are at -m and 1 + m"
+            0.25, "margin m of the circle", low=0.0, high=1.0, why="optima are at -m and 1 + m"
         ),
-        scale=scale_parameter(256.0),
+        scale=scale_parameter(256.0, more="The paper's gamma."),
     )
 
     def target(self, F, cosine, strength):

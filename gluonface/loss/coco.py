@@ -11,23 +11,17 @@ class COCO(Margin):
 
     .. math:: z_j = \alpha \cos\theta_j
 
-    It is NormFace by another road; the papers differ in the scale.
-
-    Parameters
-    ----------
-    scale : float, default 6.25
-        The paper's alpha > 0; up to 16 is usual, and more for more classes.
-
-    References
-    ----------
-    Liu, Li, Wang: Rethinking Feature Discrimination and Polymerization for Large-scale
-    Recognition, 2017, arXiv 1710.00870.
+    The formula is NormFace's; the papers differ in the scale.
     """
 
-    name = "coco"
     title = "COCO"
+    authors = "Liu, Li, Wang"
     paper = "Rethinking Feature Discrimination and Polymerization for Large-scale Recognition"
     year = 2017
     arxiv = "1710.00870"
     formula_text = "z_j = alpha cos(theta_j)"
-    parameters = declare(scale=scale_parameter(6.25))
+    parameters = declare(
+        scale=scale_parameter(
+            6.25, more="The paper's alpha; up to 16 is usual, and more for more classes."
+        )
+    )

@@ -24,21 +24,6 @@ class CombinedMargin(Margin):
     (1, 0.5, 0) is ArcFace, (1, 0, 0.35) CosFace, (1.35, 0, 0) close to SphereFace; the paper
     also uses (1, 0.3, 0.2) and (0.9, 0.4, 0.15).
 
-    Parameters
-    ----------
-    m1 : float, default 1.0
-        Factor on the angle, in [0.1, 5]. At ``strength`` k it is 1 + k (m1 - 1).
-    m2 : float, default 0.3
-        Added to the angle, radians, in [0, pi].
-    m3 : float, default 0.2
-        Subtracted from the cosine, in [0, 2].
-    scale : float, default 64.0
-        The factor s > 0.
-    policy : {"auto", "hard", "easy", "none", "psi"}, default "auto"
-        Where a = m1 theta + m2 > pi. ``hard``: c - m2 sin(m2) - m3, only for m1 = 1. ``psi``:
-        falls everywhere without a step, for every m1. ``easy``: margins only where c > 0.
-        ``none``: the bare cosine. ``auto`` is ``hard`` for m1 = 1, else ``psi``.
-
     Raises
     ------
     InputError
@@ -49,28 +34,35 @@ class CombinedMargin(Margin):
     InsightFace's PyTorch class leaves out m1 and m2 where m3 is above 0, so (1, 0.3, 0.2) is
     another loss there, and fails for m1 != 1 with m3 = 0. cavaface has no m1 and forgets m3 beyond
     pi, where its logit jumps up.
-
-    References
-    ----------
-    Deng, Guo, Xue, Zafeiriou: ArcFace: Additive Angular Margin Loss for Deep Face Recognition,
-    2018, arXiv 1801.07698, the section on combined margins.
     """
 
-    name = "combined"
     title = "Combined margin"
+    authors = "Deng, Guo, Xue, Zafeiriou"
     paper = "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"
     year = 2018
+    further_reference = "The section on combined margins."
     arxiv = "1801.07698"
     formula_text = "z_y = s (cos(m1 theta_y + m2) - m3)"
     parameters = declare(
         m1=Parameter(
-            1.0, "factor on the target's angle", low=0.1, high=5.0, why="as for SphereFace, up to 5"
+            1.0,
+            "factor on the target's angle",
+            more="At ``strength`` k it is 1 + k (m1 - 1).",
+            low=0.1,
+            high=5.0,
+            why="as for SphereFace, up to 5",
         ),
-        m2=angle_parameter(0.3),
-        m3=cosine_parameter(0.2),
+        m2=angle_parameter(0.3, more=""),
+        m3=cosine_parameter(0.2, more=""),
         scale=scale_parameter(),
         policy=Parameter(
-            "auto", "what happens where m1 theta + m2 > pi", choices=("auto", *POLICIES)
+            "auto",
+            "what happens where m1 theta + m2 > pi",
+            more="``hard``: c - m2 sin(m2) - m3, only for m1 = 1. ``psi``: the continuation that "
+            "falls for all angles and has no step, for every m1. ``easy``: margins only where "
+            "c > 0. ``none``: the formula everywhere. ``auto`` is ``hard`` for m1 = 1, else "
+            "``psi``.",
+            choices=("auto", *POLICIES),
         ),
     )
 

@@ -14,33 +14,26 @@ class CosFace(Margin):
     The slope in the cosine is s everywhere, which makes it the most robust of the margins.
     AM-Softmax is the same loss, published with ``scale=30``.
 
-    Parameters
-    ----------
-    margin : float, default 0.35
-        The margin m in units of cosine, in [0, 2]. 0.4 is usual on the largest sets.
-    scale : float, default 64.0
-        The factor s > 0.
-
     Notes
     -----
     gluon-face's ``get_loss`` cannot find its CosFace: it is registered as ``cosLoss``, and the
     name asked for is put in lower case.
-
-    References
-    ----------
-    Wang et al.: CosFace: Large Margin Cosine Loss for Deep Face Recognition, 2018,
-    arXiv 1801.09414. Wang, Cheng, Liu, Liu: Additive Margin Softmax for Face Verification, 2018,
-    arXiv 1801.05599.
     """
 
-    name = "cosface"
     title = "CosFace / AM-Softmax"
+    authors = "Wang et al."
     paper = "CosFace: Large Margin Cosine Loss for Deep Face Recognition"
     year = 2018
+    further_reference = (
+        "Wang, Cheng, Liu, Liu: Additive Margin Softmax for Face Verification, 2018, "
+        "arXiv 1801.05599."
+    )
     arxiv = "1801.09414"
     formula_text = "z_y = s (cos(theta_y) - m)"
     parameters = declare(
-        margin=cosine_parameter(),
+        margin=cosine_parameter(
+            more="The margin m of the formula. 0.4 is usual on the largest sets."
+        ),
         scale=scale_parameter(),
     )
 

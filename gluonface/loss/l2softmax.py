@@ -18,13 +18,6 @@ class L2Softmax(Margin):
 
     It has no margin; `strength` has no effect.
 
-    Parameters
-    ----------
-    scale : float, default 40.0
-        The paper's alpha, the length of all embeddings. It must be at least
-        log(0.9 (C - 2) / 0.1), or no sample could reach a probability of 0.9: 13.6 for 86,000
-        classes.
-
     Raises
     ------
     InputError
@@ -32,17 +25,12 @@ class L2Softmax(Margin):
 
     Notes
     -----
-    gluon-face normalises whatever it is given and takes that as class scores. Fed with logits it
+    gluon-face normalises its input and takes the result as class scores. Given logits it
     normalises the logits, which is not the paper's loss.
-
-    References
-    ----------
-    Ranjan, Castillo, Chellappa: L2-constrained Softmax Loss for Discriminative Face Verification,
-    2017, arXiv 1703.09507.
     """
 
-    name = "l2softmax"
     title = "L2-Softmax"
+    authors = "Ranjan, Castillo, Chellappa"
     paper = "L2-constrained Softmax Loss for Discriminative Face Verification"
     year = 2017
     arxiv = "1703.09507"
@@ -51,6 +39,8 @@ class L2Softmax(Margin):
         scale=Parameter(
             40.0,
             "length alpha of all embeddings",
+            more="It must be at least log(0.9 (C - 2) / 0.1), or no sample could reach a "
+            "probability of 0.9: 13.6 for 86,000 classes.",
             above=0.0,
             why="it multiplies the embeddings, and shorter ones cannot be told apart",
         )

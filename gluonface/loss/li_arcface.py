@@ -17,34 +17,19 @@ class LiArcFace(Margin):
     It falls for all angles and needs no rule beyond pi. It takes the angle of every class, which
     costs more than the other margins. At `strength` 0 it is itself without the margin.
 
-    Parameters
-    ----------
-    margin : float, default 0.45
-        The margin m in radians, in [0, pi].
-    scale : float, default 64.0
-        The factor s > 0.
-
     Notes
     -----
     cavaface's class cannot be made as published (a missing import), and does not normalise the
     embedding.
-
-    References
-    ----------
-    Li, Wang, He: AirFace: Lightweight and Efficient Model for Face Recognition, 2019,
-    arXiv 1907.12256.
     """
 
-    name = "li_arcface"
     title = "Li-ArcFace"
+    authors = "Li, Wang, He"
     paper = "AirFace: Lightweight and Efficient Model for Face Recognition"
     year = 2019
     arxiv = "1907.12256"
     formula_text = "z_y = s (pi - 2 (theta_y + m)) / pi"
-    parameters = declare(
-        margin=angle_parameter(0.45),
-        scale=scale_parameter(),
-    )
+    parameters = declare(margin=angle_parameter(0.45), scale=scale_parameter())
     plain_at_0 = False
 
     def target(self, F, cosine, strength):

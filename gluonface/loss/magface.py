@@ -8,6 +8,8 @@ from ._margin import LOSSES, Margin, Parameter, declare, policy_parameter, scale
 
 __all__ = ["MagFace"]
 
+ANGLE: dict = {"unit": "radians", "low": 0.0, "high": math.pi, "why": "angles end at pi"}
+
 
 @LOSSES.register("magface")
 class MagFace(Margin):
@@ -17,23 +19,10 @@ class MagFace(Margin):
               m(a) = l_m + \frac{u_m - l_m}{u_a - l_a} (a - l_a), \quad
               L = CE + \lambda_g \left( \frac{a}{u_a^2} + \frac{1}{a} \right)
 
-    Longer embeddings bear a larger margin, and the last term, which falls up to u_a, makes
-    embeddings long where they can afford it: the norm becomes a measure of quality. The gradient
-    flows through the norm in margin and penalty, within [l_a, u_a] only. The penalty is each
-    sample's own; the mean over the batch is the paper's. `strength` multiplies both.
-
-    Parameters
-    ----------
-    l_a, u_a : float, defaults 10 and 110
-        Range of the norms, 0 < l_a < u_a.
-    l_m, u_m : float, defaults 0.45 and 0.8
-        Margins at its ends, radians in [0, pi], l_m at most u_m.
-    lambda_g : float, default 35.0
-        Weight of the penalty, at least 0; the authors' value at ``scale=64``.
-    scale : float, default 64.0
-        The factor s > 0.
-    policy : {"hard", "easy", "none", "psi"}, default "hard"
-        Where theta + m > pi, as for ArcFace.
+    The last term falls up to u_a. It makes the embeddings of easy samples long, whose larger margin
+    costs little, so that the norm becomes a measure of quality. The gradient flows through the
+    norm in margin and penalty, within [l_a, u_a] only. The penalty is each sample's own; the mean
+    over the batch is the paper's. `strength` multiplies both.
 
     Notes
     -----
@@ -41,29 +30,32 @@ class MagFace(Margin):
     the defaults of here but for the policy: it applies the margin only where the cosine is
     positive, ``policy="easy"``. Their g(a) = 1/a + a/u_a^2 has its minimum at a = u_a, and as
     there the length is clamped to [l_a, u_a] before anything is made of it.
-
-    References
-    ----------
-    Meng, Zhao, Huang, Zhou: MagFace: A Universal Representation for Face Recognition and Quality
-    Assessment, 2021, arXiv 2103.06627.
     """
 
-    name = "magface"
     title = "MagFace"
+    authors = "Meng, Zhao, Huang, Zhou"
     paper = "MagFace: A Universal Representation for Face Recognition and Quality Assessment"
     year = 2021
     arxiv = "2103.06627"
     formula_text = "z_y = s cos(theta_y + m(|x|)), L = CE + lambda_g (|x|/u_a^2 + 1/|x|)"
     parameters = declare(
-        l_a=Parameter(10.0, "shortest norm that counts", above=0.0, why="1/l_a is in the loss"),
+        l_a=Parameter(
+            10.0,
+            "shortest norm that counts",
+            more="Below u_a.",
+            above=0.0,
+            why="1/l_a is in the loss",
+        ),
         u_a=Parameter(110.0, "longest norm that counts", above=0.0, why="it must exceed l_a"),
-        l_m=Parameter(
-            0.45, "margin at l_a", "radians", low=0.0, high=math.pi, why="angles end at pi"
+        l_m=Parameter(0.45, "margin at l_a", more="At most u_m.", **ANGLE),
+        u_m=Parameter(0.8, "margin at u_a", **ANGLE),
+        lambda_g=Parameter(
+            35.0,
+            "weight of the penalty",
+            more="The authors' value at ``scale=64``.",
+            low=0.0,
+            why="else norms shrink",
         ),
-        u_m=Parameter(
-            0.8, "margin at u_a", "radians", low=0.0, high=math.pi, why="angles end at pi"
-        ),
-        lambda_g=Parameter(35.0, "weight of the penalty", low=0.0, why="else norms shrink"),
         scale=scale_parameter(),
         policy=policy_parameter(),
     )

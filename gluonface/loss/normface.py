@@ -12,22 +12,16 @@ class NormFace(Margin):
     .. math:: z_j = s \cos\theta_j
 
     Every margin loss at ``strength = 0`` is this one at its own scale.
-
-    Parameters
-    ----------
-    scale : float, default 30.0
-        The factor s > 0. Without a margin 30 suits some thousand classes; take 64 for more.
-
-    References
-    ----------
-    Wang, Xiang, Cheng, Yuille: NormFace: L2 Hypersphere Embedding for Face Verification, 2017,
-    arXiv 1704.06369.
     """
 
-    name = "normface"
     title = "NormFace"
+    authors = "Wang, Xiang, Cheng, Yuille"
     paper = "NormFace: L2 Hypersphere Embedding for Face Verification"
     year = 2017
     arxiv = "1704.06369"
     formula_text = "z_j = s cos(theta_j)"
-    parameters = declare(scale=scale_parameter(30.0))
+    parameters = declare(
+        scale=scale_parameter(
+            30.0, more="Without a margin 30 suits some thousand classes; take 64 for more."
+        )
+    )

@@ -18,32 +18,19 @@ class QAMFace(Margin):
     class, which costs more than the other margins. At `strength` 0 it is itself without the
     margin.
 
-    Parameters
-    ----------
-    margin : float, default 0.5
-        The margin m in radians, in [0, pi].
-    scale : float, default 6.0
-        The factor s > 0.
-
     Notes
     -----
     cavaface's class cannot be made as published (a missing import), does not normalise the
     embedding, and cites the AirFace paper by mistake.
-
-    References
-    ----------
-    Zhao et al.: QAMFace: Quadratic Additive Angular Margin Loss for Face Recognition, ICIP 2020.
     """
 
-    name = "qamface"
     title = "QAMFace"
+    authors = "Zhao et al."
     paper = "QAMFace: Quadratic Additive Angular Margin Loss for Face Recognition"
     year = 2020
+    venue = "ICIP 2020"
     formula_text = "z_y = s (2 pi - (theta_y + m))^2"
-    parameters = declare(
-        margin=angle_parameter(),
-        scale=scale_parameter(6.0),
-    )
+    parameters = declare(margin=angle_parameter(), scale=scale_parameter(6.0))
     plain_at_0 = False
 
     def target(self, F, cosine, strength):

@@ -15,11 +15,11 @@ class Softmax(Margin):
     those of the other losses.
     """
 
-    name = "softmax"
     title = "Softmax"
+    authors = "Sun, Wang, Tang"
     paper = "Deep Learning Face Representation from Predicting 10,000 Classes"
     year = 2014
-    family = "target-only"
+    venue = "CVPR 2014"
     formula_text = "z_j = W_j.x + b_j"
     unit_embedding = False
     unit_weight = False

@@ -24,36 +24,18 @@ class SphereFace(Margin):
               z_j = s \|x\| \cos\theta_j, \quad
               \psi = (-1)^k \cos m\theta - 2k,\; k = \lfloor m\theta/\pi \rfloor
 
-    The softmax comes first and the margin by and by: lambda falls with the count of training
-    steps, max(lambda_min, base (1 + gamma step)^-power). The count is part of the state that
-    checkpoints keep.
-
-    Parameters
-    ----------
-    margin : int, default 4
-        The factor m on the angle, 1 to 5.
-    radius : {"norm", "fixed"}, default "norm"
-        ``norm``: the length of the embedding is part of the logits, as in the paper. ``fixed``:
-        it counts as 1, and `scale` should be 30 or 64.
-    scale : float, default 1.0
-        The factor s > 0.
-    base, gamma, power, lambda_min : float, defaults 1000, 0.12, 1, 5
-        Of the annealing; the values of the authors' code. All at least 0. ``base=0`` and
-        ``lambda_min=0`` give the full margin from the start.
+    Training starts from the softmax and approaches the margin: lambda falls with the count of
+    training steps as max(lambda_min, base (1 + gamma step)^-power). The count is part of the state
+    that checkpoints keep.
 
     Notes
     -----
     In gluon-face lambda stays what it was when the block was hybridized, evaluation passes count
     as steps, and the count is not saved. cavaface fails with its own default of m.
-
-    References
-    ----------
-    Liu et al.: SphereFace: Deep Hypersphere Embedding for Face Recognition, 2017,
-    arXiv 1704.08063.
     """
 
-    name = "sphereface"
     title = "SphereFace / A-Softmax"
+    authors = "Liu et al."
     paper = "SphereFace: Deep Hypersphere Embedding for Face Recognition"
     year = 2017
     arxiv = "1704.08063"
@@ -63,14 +45,28 @@ class SphereFace(Margin):
         margin=Parameter(
             4,
             "factor on the target's angle",
+            more="m of the formula.",
             low=1,
             high=5,
             whole=True,
             why="the rule beyond pi joins for whole numbers, and above 5 nothing trains",
         ),
-        radius=Parameter("norm", "the embedding's length or 1", choices=("norm", "fixed")),
+        radius=Parameter(
+            "norm",
+            "the embedding's length or 1",
+            more="``norm``: the embedding's length is a factor of the logits, as in the paper. "
+            "``fixed``: the factor is 1, and `scale` should be 30 or 64.",
+            choices=("norm", "fixed"),
+        ),
         scale=Parameter(1.0, "factor s of all logits", above=0.0, why="as in every softmax"),
-        base=Parameter(1000.0, "lambda before the first step", low=0.0, why="it is a weight"),
+        base=Parameter(
+            1000.0,
+            "lambda before the first step",
+            more="The values of the annealing are those of the authors' code. ``base=0`` and "
+            "``lambda_min=0`` give the full margin from the start.",
+            low=0.0,
+            why="it is a weight",
+        ),
         gamma=Parameter(0.12, "how fast lambda falls", low=0.0, why="lambda may not rise"),
         power=Parameter(1.0, "exponent of the fall", low=0.0, why="lambda may not rise"),
         lambda_min=Parameter(5.0, "where lambda stays", low=0.0, why="it is a weight"),
@@ -81,12 +77,12 @@ class SphereFace(Margin):
 
     @property
     def unit_embedding(self):
-        """Whether the embeddings' lengths are left out."""
+        """Whether embeddings are normalised."""
         return self.radius == "fixed"
 
     @property
     def norm_gradient(self):
-        """Whether the embeddings' lengths are learnt from."""
+        """Whether `target` is differentiable by the norm."""
         return self.radius == "norm"
 
     @property

@@ -13,30 +13,15 @@ class SubcenterArcFace(ArcFace):
     .. math:: \cos\theta_j = \max_k \cos(W_{jk}, x), \quad
               z_y = s \cos(\theta_y + m), \quad z_j = s \cos\theta_j
 
-    Mislabelled and hard images gather at other centres than the clean ones, whose centre
-    dominates; the rest can be found by their angle to it and left out.
-
-    Parameters
-    ----------
-    margin : float, default 0.5
-        The margin m in radians, in [0, pi].
-    scale : float, default 64.0
-        The factor s > 0.
-    policy : {"hard", "easy", "none", "psi"}, default "hard"
-        Where theta + m > pi, as for ArcFace.
-    subcenters : int, default 3
-        K, 1 to 10. A head takes it when it is made.
-
-    References
-    ----------
-    Deng, Guo, Liu, Gong, Zafeiriou: Sub-center ArcFace: Boosting Face Recognition by Large-Scale
-    Noisy Web Faces, ECCV 2020.
+    Mislabelled and hard images gather at other centres than the clean ones, whose centre is the
+    dominant one. They can be found by their angle to it and left out.
     """
 
-    name = "subcenter_arcface"
     title = "Sub-center ArcFace"
+    authors = "Deng, Guo, Liu, Gong, Zafeiriou"
     paper = "Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web Faces"
     year = 2020
+    venue = "ECCV 2020"
     arxiv = ""
     formula_text = "z_y = s cos(theta_y + m), cos(theta_j) = max_k cos(theta_jk)"
     parameters = declare(
@@ -44,6 +29,7 @@ class SubcenterArcFace(ArcFace):
         subcenters=Parameter(
             3,
             "centres of each class",
+            more="K of the formula. A head takes it when it is made.",
             low=1,
             high=10,
             whole=True,

@@ -2,30 +2,28 @@
 
 import math
 
-from ._angle import POLICIES, angular_target
-from ._margin import LOSSES, Margin, Parameter, declare, scale_parameter
+from ._angle import angular_target
+from ._margin import LOSSES, Margin, Parameter, declare, policy_parameter, scale_parameter
 
-__all__ = ["SVXSoftmax", "support_target"]
+__all__ = ["SVXSoftmax", "kind_parameters", "raised_cosines"]
 
 KINDS = ("softmax", "am", "arc")
 MARGINS = {"softmax": 0.0, "am": 0.35, "arc": 0.5}
 
 
-def support_target(F, cosine, strength, kind, margin, policy):
-    """Return the target's logit by `kind`: no margin, CosFace's or ArcFace's."""
-    margin = MARGINS[kind] if margin is None else margin
-    if kind == "softmax":
-        return cosine
-    if kind == "am":
-        return cosine - margin * strength
-    return angular_target(F, cosine, 1.0, margin * strength, 0.0, policy)
+def raised_cosines(F, cosine, t):
+    """Return (1 + t) c + t."""
+    return F.broadcast_add(F.broadcast_mul(cosine, 1.0 + t), t)
 
 
 def kind_parameters(t, scale):
     """Return the parameters that SV-X and MV share, but for their own."""
     return {
         "kind": Parameter(
-            "arc", "the target's margin: none, CosFace's or ArcFace's", choices=KINDS
+            "arc",
+            "the target's margin: none, CosFace's or ArcFace's",
+            more="It is f of the formula.",
+            choices=KINDS,
         ),
         "margin": Parameter(
             None,
@@ -36,7 +34,7 @@ def kind_parameters(t, scale):
         ),
         "t": t,
         "scale": scale_parameter(scale),
-        "policy": Parameter("hard", "what happens where theta + m > pi, for arc", choices=POLICIES),
+        "policy": policy_parameter(", for arc"),
     }
 
 
@@ -48,31 +46,14 @@ class SVXSoftmax(Margin):
               z_j = s \cos\theta_j \text{ if } \cos\theta_j \le f(\theta_y),
               \text{ else } s (t \cos\theta_j + t - 1)
 
-    Parameters
-    ----------
-    kind : {"softmax", "am", "arc"}, default "arc"
-        f: the cosine itself (SV-Softmax), CosFace's or ArcFace's (SV-X-Softmax).
-    margin : float, optional
-        m of `kind`: 0.35 in units of cosine for ``am``, 0.5 radians for ``arc`` if left out.
-    t : float, default 1.2
-        At least 1; 1 is the margin alone. At `strength` k it is 1 + k (t - 1).
-    scale : float, default 30.0
-        The factor s > 0.
-    policy : {"hard", "easy", "none", "psi"}, default "hard"
-        Where theta + m > pi, as for ArcFace.
-
     Notes
     -----
     gluon-face computes the same values, but its m2 is the cosine margin and its m3 the angular
     one, the reverse of ArcFace's names.
-
-    References
-    ----------
-    Wang et al.: Support Vector Guided Softmax Loss for Face Recognition, 2018, arXiv 1812.11317.
     """
 
-    name = "svx"
     title = "SV-X-Softmax"
+    authors = "Wang et al."
     paper = "Support Vector Guided Softmax Loss for Face Recognition"
     year = 2018
     arxiv = "1812.11317"
@@ -81,7 +62,11 @@ class SVXSoftmax(Margin):
     parameters = declare(
         **kind_parameters(
             Parameter(
-                1.2, "weight of hard negatives", low=1.0, why="below 1 they would weigh less"
+                1.2,
+                "weight of hard negatives",
+                more="1 is the margin alone. At `strength` k it is 1 + k (t - 1).",
+                low=1.0,
+                why="below 1 they would weigh less",
             ),
             30.0,
         )
@@ -89,10 +74,18 @@ class SVXSoftmax(Margin):
 
     def target(self, F, cosine, strength):
         """Return the margined cosine of the target; see `Margin.target`."""
-        return support_target(F, cosine, strength, self.kind, self.margin, self.policy)
+        margin = MARGINS[self.kind] if self.margin is None else self.margin
+        if self.kind == "softmax":
+            return cosine
+        if self.kind == "am":
+            return cosine - margin * strength
+        return angular_target(F, cosine, 1.0, margin * strength, 0.0, self.policy)
 
     def others(self, F, cosine, strength, target_cosine, target):
         """Return the cosines, raised where they exceed the margined target."""
-        more = (self.t - 1.0) * strength
-        raised = F.broadcast_add(F.broadcast_mul(cosine, 1.0 + more), more)
+        raised = self.raised(F, cosine, strength)
         return F.where(F.broadcast_greater(cosine, target), raised, cosine)
+
+    def raised(self, F, cosine, strength):
+        """Return the raised cosines (N, C)."""
+        return raised_cosines(F, cosine, (self.t - 1.0) * strength)

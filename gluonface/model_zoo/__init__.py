@@ -1,36 +1,17 @@
 """Backbones: aligned face images in, embeddings out. One file per family."""
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
 import math
 import numbers
+import typing
 
 from .._compat import mx
 from ..errors import InputError
 from ..nn import FORMS
-from . import (  # noqa: F401  (importing a family registers it)
-    attention_net,
-    densenet,
-    efficientnet,
-    ghostnet,
-    gluonfr_mobilefacenet,
-    hrnet,
-    insightface_mbf,
-    ir,
-    iresnet,
-    mixfacenet,
-    mobilefacenet,
-    mobilenetv2,
-    mobilenetv3,
-    mobilenext,
-    proxylessnas,
-    residual_attention,
-    resnest,
-    resnext,
-    rexnet,
-    se_resnet,
-    vit,
-)
+from ..registry import import_modules
 from ._base import BACKBONES, Backbone, ModelCfg, register
 from ._count import count_params
 
@@ -46,15 +27,24 @@ __all__ = [
 
 MAX_EMBEDDING = 1 << 16
 
+import_modules(__name__, __path__)  # the families register their backbones
 
-def list_models(pattern="*"):
+
+def list_models(pattern: str = "*") -> list[str]:
     """Return the names of the backbones that match a shell wildcard, in natural order."""
     return BACKBONES.list(pattern)
 
 
 def get_model(
-    name, embedding_size=None, ctx=None, *, mean=None, scale=None, prelu="auto", prefix=None
-):
+    name: str,
+    embedding_size: int | None = None,
+    ctx: typing.Any = None,
+    *,
+    mean: float | None = None,
+    scale: float | None = None,
+    prelu: str = "auto",
+    prefix: str | None = None,
+) -> Backbone:
     """Build a backbone and initialise it as its paper does.
 
     Parameters
@@ -119,10 +109,10 @@ def get_model(
     return net
 
 
-def initializer():
+def initializer() -> typing.Any:
     """Return the zoo's usual initialiser: normal with variance 2 / fan_out (He et al., 2015).
 
-    PReLU slopes and BatchNorms carry their own (0.25; gamma 1, beta 0).
+    PReLU slopes start at 0.25, gammas at 1 and betas at 0.
     """
     return mx.initializer.Xavier(rnd_type="gaussian", factor_type="out", magnitude=2)
 

@@ -1,6 +1,9 @@
 """What every backbone has: its description, its registry and the contract of its input."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 from .._compat import mx
 from ..errors import InputError
@@ -8,7 +11,7 @@ from ..nn import computing_on, prelu_form
 from ..registry import Registry
 from ._count import count
 
-__all__ = ["BACKBONES", "Backbone", "ModelCfg", "register"]
+__all__ = ["BACKBONES", "Backbone", "ModelCfg", "cavaface_cfg", "register"]
 
 BACKBONES = Registry("model")
 
@@ -32,7 +35,7 @@ class ModelCfg:
     paper, source : str
         Where the architecture was published, and which implementation the numbers are from.
     note : str
-        What a user should know besides.
+        A remark for the tables.
     input_size : tuple of int
         Height and width of the input.
     mean, scale : float
@@ -50,12 +53,12 @@ class ModelCfg:
     paper: str
     source: str
     note: str = ""
-    input_size: tuple = (112, 112)
+    input_size: tuple[int, int] = (112, 112)
     mean: float = 127.5
     scale: float = 1 / 128
     color: str = "RGB"
 
-    def resized(self, embedding_size):
+    def resized(self, embedding_size: int) -> ModelCfg:
         """Return the description of the same network with another embedding size."""
         more = embedding_size - self.embedding_size
         return dataclasses.replace(
@@ -65,12 +68,40 @@ class ModelCfg:
             macs=self.macs + more * self.macs_per_dim,
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, typing.Any]:
         """Return the fields as a dict that JSON can hold."""
         return {**dataclasses.asdict(self), "input_size": list(self.input_size)}
 
 
-def register(cfg, aliases=()):
+def cavaface_cfg(
+    name: str, params: int, macs: int, paper: str, inputs: int = 512, learned: int = 2, **others
+) -> ModelCfg:
+    """Return the description of one of cavaface's networks, at 512 dimensions.
+
+    Parameters
+    ----------
+    name, params, macs, paper
+        As of `ModelCfg`.
+    inputs : int, default 512
+        Inputs of the linear layer that gives the embedding.
+    learned : int, default 2
+        How many other parameters each dimension has: bias, gamma and beta.
+    **others
+        Fields of `ModelCfg` that differ from cavaface's.
+    """
+    fields: dict[str, typing.Any] = {
+        "params_per_dim": inputs + learned,
+        "macs_per_dim": inputs,
+        "source": "https://github.com/cavalleria/cavaface",
+        "scale": 1 / 127.5,
+        **others,
+    }
+    return ModelCfg(name, 512, params, macs, paper=paper, **fields)
+
+
+def register(
+    cfg: ModelCfg, aliases: typing.Sequence[str] = ()
+) -> typing.Callable[[typing.Callable], typing.Callable]:
     """Return a decorator that registers a function that builds a backbone.
 
     Parameters
@@ -102,14 +133,18 @@ def register(cfg, aliases=()):
 class Backbone(mx.gluon.HybridBlock):
     """Images (N, 3, H, W), RGB, 0..255 -> embeddings (N, D), not normalised.
 
-    A subclass gives `embed(F, x)`, which sees preprocessed pixels.
+    A subclass sets `stem`, `stages` and `head`, or overrides `embed`. It takes `cfg`, what its own
+    docstring names, and the form of its PReLUs as ``prelu``, see `gluonface.nn.PReLU`; families
+    without PReLUs ignore that.
 
     Parameters
     ----------
     cfg : ModelCfg
     """
 
-    def __init__(self, cfg, **kwargs):
+    _cached_graph: typing.Any  # of Gluon's HybridBlock
+
+    def __init__(self, cfg: ModelCfg, **kwargs):
         super().__init__(**kwargs)
         self.cfg = cfg
 
@@ -135,15 +170,18 @@ class Backbone(mx.gluon.HybridBlock):
         """Return embeddings (N, D) of images `x` (N, 3, H, W) with values 0..255."""
         return self.embed(F, (x - self.cfg.mean) * self.cfg.scale)
 
-    def count(self, convention="macs"):
+    def embed(self, F: typing.Any, x: typing.Any) -> typing.Any:
+        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
+        return self.head(self.stages(self.stem(x)))
+
+    def count(self, convention: str = "macs") -> int:
         """Return the operations for one image as a published table would count them.
 
         Parameters
         ----------
         convention : {"macs", "cavaface", "mixfacenets", "ptflops"}, default "macs"
-            "macs": multiply-accumulates of convolutions and linear layers, which is what
-            ``cfg.macs`` says. The others are those of cavaface's, MixFaceNets' and
-            arcface_torch's tables.
+            "macs": multiply-accumulates of convolutions and linear layers, as in ``cfg.macs``. The
+            others are those of cavaface's, MixFaceNets' and arcface_torch's tables.
 
         Returns
         -------
@@ -156,10 +194,10 @@ class Backbone(mx.gluon.HybridBlock):
         """
         return count(self, convention)
 
-    def export(self, path, epoch=0, remove_amp_cast=True):
+    def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = True) -> None:
         """Write symbol and parameters as Gluon's blocks do, in MXNet's own operators.
 
-        What a hybridized network runs may hold operators that no other program has.
+        The graph that a hybridized network runs may hold operators of `gluonface.native`.
         `gluonface.deploy.export_model` also writes ONNX and a model card.
 
         Parameters
@@ -175,20 +213,20 @@ class Backbone(mx.gluon.HybridBlock):
             If the network was not hybridized, or has not run yet.
         """
         in_use = self._cached_graph
-        if in_use:  # else Gluon says what to do first
+        if in_use:  # else Gluon raises
             self._cached_graph = [mx.sym.var("data")], self.to_symbol()
         try:
             super().export(path, epoch, remove_amp_cast)
         finally:
             self._cached_graph = in_use
 
-    def to_symbol(self, form="plain"):
+    def to_symbol(self, form: str = "plain") -> typing.Any:
         """Return the network as a Symbol of the input ``data``.
 
         Parameters
         ----------
         form : {"plain", "elementwise", "fast"}, default "plain"
-            How PReLU is written. "plain" is what other tools understand, so it is for export.
+            Form of the PReLUs. "plain" is the one that other tools read, so it is for export.
         """
         with prelu_form(form):
             return self(mx.sym.var("data"))

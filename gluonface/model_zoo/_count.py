@@ -1,13 +1,18 @@
-"""Count what a network costs: trainable parameters, and operations from its symbol.
+"""Trainable parameters and operations of a network, counted from its symbol.
 
-Published tables count in several ways. The conventions here are those of the tables that the zoo's
-networks come from, so that their rows can be reproduced.
+Published tables count in several ways. The conventions here are those of the tables from which the
+networks come, so that their rows can be reproduced.
 """
 
+from __future__ import annotations
+
 import ast
+import functools
 import json
 import math
+import typing
 
+from .._compat import mx
 from ..errors import InputError
 
 __all__ = ["CONVENTIONS", "count", "count_macs", "count_params"]
@@ -23,7 +28,7 @@ CONVENTIONS = {
 FLAT = {"Reshape", "reshape", "Flatten"}
 
 
-def count_params(net):
+def count_params(net: mx.gluon.Block) -> int:
     """Return the number of trainable parameters of an initialised block.
 
     BatchNorm's running statistics, and a gamma or beta that is held fixed, have the `grad_req`
@@ -36,34 +41,18 @@ def count_params(net):
     )
 
 
-def count_macs(net):
+def count_macs(net: typing.Any) -> int:
     """Return the multiply-accumulates of convolutions and linear layers for one image.
 
-    Biases, BatchNorm and activations do not count. The plain form of the network is counted.
-
-    Parameters
-    ----------
-    net : Backbone
+    Biases, BatchNorm and activations do not count.
     """
     return count(net, "macs")
 
 
-def count(net, convention="macs"):
+def count(net: typing.Any, convention: str = "macs") -> int:
     """Return the operations of a network for one image, by one of `CONVENTIONS`.
 
-    Parameters
-    ----------
-    net : Backbone
-    convention : {"macs", "cavaface", "mixfacenets", "ptflops"}, default "macs"
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InputError
-        For another convention.
+    They are those of the graph in the PReLU form "plain". See `Backbone.count`.
     """
     if convention not in CONVENTIONS:
         raise InputError(
@@ -74,18 +63,18 @@ def count(net, convention="macs"):
     _, shapes, _ = internals.infer_shape(data=(1, 3, *net.cfg.input_size))
     shapes = dict(zip(internals.list_outputs(), shapes))
     nodes = json.loads(symbol.tojson())["nodes"]
-    rule = {"macs": _macs, "ptflops": _ptflops}.get(convention)
-    if rule is None:
-        everything = convention == "mixfacenets"
-
-        def rule(operation):
-            return _flops(operation, everything)
-
+    rules: dict[str, typing.Callable] = {
+        "macs": _macs,
+        "ptflops": _ptflops,
+        "cavaface": functools.partial(_flops, everything=False),
+        "mixfacenets": functools.partial(_flops, everything=True),
+    }
+    rule = rules[convention]
     return sum(rule(_Operation(node, nodes, shapes)) for node in nodes if node["op"] != "null")
 
 
 class _Operation:
-    """A node of the graph with the numbers of its inputs and outputs."""
+    """A node of the graph, and what it costs."""
 
     def __init__(self, node, nodes, shapes):
         self.op, self.attrs = node["op"], node.get("attrs", {})
@@ -138,18 +127,10 @@ class _Operation:
         return self.op in ("Convolution", "FullyConnected")
 
     @property
-    def is_relu(self):
-        if self.op == "LeakyReLU":
-            return self.attrs.get("act_type") == "prelu"
-        return self.op == "relu" or (
-            self.op == "Activation" and self.attrs.get("act_type") == "relu"
-        )
-
-    @property
-    def is_sigmoid(self):
-        return self.op == "sigmoid" or (
-            self.op == "Activation" and self.attrs.get("act_type") == "sigmoid"
-        )
+    def activation(self):
+        """Kind of activation, such as "relu", or the operator's own name."""
+        kind = self.op in ("Activation", "LeakyReLU") and self.attrs.get("act_type")
+        return kind or self.op
 
     @property
     def is_global(self):
@@ -157,12 +138,15 @@ class _Operation:
 
     @property
     def is_flat(self):
-        """Whether a BatchNorm is one of vectors: those come to it reshaped, see FlatBatchNorm."""
+        """Whether a BatchNorm takes flat features: its input is reshaped, see FlatBatchNorm."""
         return self.sources[0]["op"] in FLAT
 
 
 def _macs(operation):
     return operation.macs if operation.is_layer else 0
+
+
+RELUS = ("relu", "prelu")
 
 
 def _flops(operation, everything):
@@ -172,9 +156,9 @@ def _flops(operation, everything):
         return 2 * operation.macs + operation.bias
     if operation.op == "BatchNorm":
         return 2 * operation.inputs if everything or not operation.is_flat else 0
-    if operation.is_relu:
+    if operation.activation in RELUS:
         return operation.inputs
-    if operation.is_sigmoid:  # of Swish too
+    if operation.activation == "sigmoid":  # of Swish too
         return operation.inputs if everything else 0
     if operation.op == "Pooling":
         if operation.is_global:
@@ -188,6 +172,6 @@ def _ptflops(operation):
         return operation.macs
     if operation.op == "BatchNorm":
         return 2 * operation.inputs
-    if operation.is_relu or operation.op == "Pooling":
+    if operation.activation in RELUS or operation.op == "Pooling":
         return operation.inputs
     return operation.product if operation.op == "batch_dot" else 0

@@ -1,23 +1,9 @@
-"""Layers as the residual families write them."""
+"""Layers, residual units and stages as several families have them."""
 
 from .._compat import mx
-from ..nn import Conv2D
+from ..nn import conv
 
-__all__ = ["bn", "conv", "sequence"]
-
-
-def conv(inputs, outputs, kernel=1, stride=1, groups=1, bias=False, init=None):
-    """Return a convolution that keeps the size of a map but for the stride."""
-    return Conv2D(
-        outputs,
-        kernel,
-        strides=stride,
-        padding=kernel // 2,
-        groups=groups,
-        use_bias=bias,
-        in_channels=inputs,
-        weight_initializer=init,
-    )
+__all__ = ["Residual", "bn", "conv", "projection", "relu", "residual_stages", "sequence"]
 
 
 def bn(channels, **kwargs):
@@ -25,8 +11,53 @@ def bn(channels, **kwargs):
     return mx.gluon.nn.BatchNorm(in_channels=channels, **kwargs)
 
 
+def relu():
+    """Return a ReLU."""
+    return mx.gluon.nn.Activation("relu")
+
+
 def sequence(*blocks):
     """Return blocks as one, called one after another."""
     result = mx.gluon.nn.HybridSequential()
     result.add(*blocks)
     return result
+
+
+def projection(inputs, outputs, stride=1):
+    """Return a shortcut of 1x1 convolution and BatchNorm, or None where the channels stay."""
+    if inputs == outputs:
+        return None
+    return sequence(conv(inputs, outputs, 1, stride), bn(outputs))
+
+
+class Residual(mx.gluon.HybridBlock):
+    """Template: ReLU of `body` plus `shortcut`, which is None where it is the input itself."""
+
+    def hybrid_forward(self, F, x):
+        """Return the map of `x`."""
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        return F.relu(F.elemwise_add(self.body(x), shortcut))
+
+
+def residual_stages(unit, inputs, counts, outputs, halve_first=False):
+    """Return stages of residual units, each in a sequence of its own.
+
+    Parameters
+    ----------
+    unit : callable
+        ``unit(inputs, outputs, stride)`` returns a block.
+    inputs : int
+        Channels of the map that the first stage takes.
+    counts, outputs : sequence of int
+        Units and output channels of each stage. The first unit of a stage halves the map.
+    halve_first : bool, default False
+        Whether that of the first stage does so too.
+    """
+    stages = sequence()
+    for i, (count, width) in enumerate(zip(counts, outputs)):
+        stage = sequence()
+        for j in range(count):
+            stage.add(unit(inputs, width, 2 if not j and (i or halve_first) else 1))
+            inputs = width
+        stages.add(stage)
+    return stages

@@ -1,9 +1,11 @@
-"""The table of backbones, for the command and for the documentation.
+"""The table of backbones, for `gluonface models` and for the documentation.
 
-Two tables lie beside this module: ``speed.csv``, which ``docs/measure.py zoo`` writes, and
-``published.csv``, the figures of the tables of others. Theirs are of networks trained elsewhere, on
-data that are not those of another row; none was measured here.
+It joins the registry with two files beside this module: ``speed.csv``, which
+``docs/measure.py zoo`` writes, and ``published.csv``, figures that others published of networks
+that they trained, each on their own data. None of the latter was measured here.
 """
+
+from __future__ import annotations
 
 import csv
 import pathlib
@@ -16,7 +18,7 @@ FOLDER = pathlib.Path(__file__).parent
 SPEED = FOLDER / "speed.csv"
 MEASURED = ("size_mb", "images_per_s_batch1", "images_per_s_batch32")  # its columns
 
-# What the command and the page show of a row; `cells` gives their texts.
+# The columns that the command and the page show; `cells` gives their texts.
 HEADINGS = (
     *("Name", "Parameters", "MMACs", "D", "MB"),
     *("Images/s, 1", "Images/s, 32", "IJB-C, theirs", "Paper"),
@@ -24,7 +26,7 @@ HEADINGS = (
 
 
 def _read(path):
-    """Return {name: rows} of one of the tables; nothing if it is not there."""
+    """Return {name: rows} of one of the two files; {} if it is not there."""
     found = {}
     if path.is_file():
         with open(path, encoding="utf-8", newline="") as file:
@@ -33,7 +35,7 @@ def _read(path):
     return found
 
 
-def table(names=None):
+def table(names: list[str] | None = None) -> list[dict]:
     """Return one dict for each backbone.
 
     Parameters
@@ -66,8 +68,8 @@ def table(names=None):
     return rows
 
 
-def cells(row):
-    """Return the texts of a row of `table` under `HEADINGS`; the paper's is its address."""
+def cells(row: dict) -> list[str]:
+    """Return the texts of a row of `table` under `HEADINGS`; the last is the paper's address."""
     theirs = [r["ijbc"] for r in row["published"] if r["ijbc"]]
     speeds = (row["images_per_s_batch1"], row["images_per_s_batch32"])
     return [
@@ -82,7 +84,7 @@ def cells(row):
     ]
 
 
-def short(url):
-    """Return what is shown of the address of a paper or a repository."""
+def short(url: str) -> str:
+    """Return the address of a paper or a repository in short, such as ``arXiv 1804.07573``."""
     text = url.split("://", 1)[-1].replace("www.", "").rstrip("/")
     return text.replace("arxiv.org/abs/", "arXiv ").replace("github.com/", "")

@@ -2,16 +2,16 @@
 
 As cavaface has them: AttentionNet-IR and -IRSE with 56 and 92 layers. A module scales its trunk
 by ``1 + mask``, the mask being computed on smaller maps. The first module of the reference adds
-``1 + mask`` to the trunk, perhaps by a slip; it is kept, because trained weights depend on it.
+``1 + mask`` to the trunk, probably by mistake; it is kept, because trained weights depend on it.
 """
 
 from .._compat import mx
 from ..nn import FCHead, PReLU
-from ._base import Backbone, ModelCfg, register
-from ._layers import bn, conv, sequence
+from ._base import Backbone, cavaface_cfg, register
+from ._layers import bn, conv, relu, sequence
 from .ir import IRUnit
 
-__all__ = ["AttentionNet", "down", "mask_tail", "up"]
+__all__ = ["AttentionNet", "down", "mask_layers", "up"]
 
 # depth, modules in the three stages, (parameters, multiply-accumulates) of IR and of IRSE
 TABLE = (
@@ -21,20 +21,20 @@ TABLE = (
 
 
 def down(F, x):
-    """Return `x` at half its size, the larger of neighbours."""
+    """Return `x` at half its size, by 3x3 maximum pooling."""
     return F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
 
 
 def up(F, x, size):
-    """Return `x` resized to (size, size), corners on corners."""
+    """Return `x` resized to (size, size) bilinearly, with aligned corners."""
     return F.contrib.BilinearResize2D(x, height=size, width=size)
 
 
-def mask_tail(channels):
-    """Return what turns a map into factors from 0 to 1: twice BatchNorm, ReLU, 1x1; sigmoid."""
+def mask_layers(channels):
+    """Return the layers from a map to factors from 0 to 1: twice BatchNorm, ReLU, 1x1; sigmoid."""
     layers = []
     for _ in range(2):
-        layers += [bn(channels), mx.gluon.nn.Activation("relu"), conv(channels, channels)]
+        layers += [bn(channels), relu(), conv(channels, channels)]
     return sequence(*layers, mx.gluon.nn.Activation("sigmoid"))
 
 
@@ -65,7 +65,7 @@ class _Module(mx.gluon.HybridBlock):
             for _ in downs[1:]:
                 self.skips.add(unit())
                 self.ups.add(unit())
-            self.tail = mask_tail(channels)
+            self.tail = mask_layers(channels)
             self.last = unit()
 
     def hybrid_forward(self, F, x):
@@ -104,8 +104,6 @@ class AttentionNet(Backbone):
     modules : sequence of three int
         Attention modules in each stage.
     se : bool, default False
-    prelu : {"fast", "elementwise", "plain"}, default "fast"
-        Form of the PReLUs, see `gluonface.nn.PReLU`.
     """
 
     def __init__(self, cfg, modules, se=False, prelu="fast", **kwargs):
@@ -127,25 +125,18 @@ class AttentionNet(Backbone):
                 self.stages.add(IRUnit(inputs, 512, stride, se, prelu))
             self.head = FCHead(512, cfg.embedding_size, scale=False, center=False)
 
-    def embed(self, F, x):
-        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.stages(self.stem(x)))
-
 
 def _register(depth, modules, se, params, macs):
     kind = "irse" if se else "ir"
 
     @register(
-        ModelCfg(
-            name=f"attentionnet_{kind}_{depth}",
-            embedding_size=512,
-            params=params,
-            macs=macs,
-            params_per_dim=512 * 49 + 1,
-            macs_per_dim=512 * 49,
-            paper="https://arxiv.org/abs/1704.06904",
-            source="https://github.com/cavalleria/cavaface",
-            scale=1 / 127.5,
+        cavaface_cfg(
+            f"attentionnet_{kind}_{depth}",
+            params,
+            macs,
+            "https://arxiv.org/abs/1704.06904",
+            inputs=512 * 49,
+            learned=1,
             note="As in the reference, the first module adds its mask instead of multiplying.",
         ),
         aliases=(f"attentionnet-{kind}-{depth}",),

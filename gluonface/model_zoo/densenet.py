@@ -1,11 +1,11 @@
 """Densely connected networks (Huang et al., 2017, https://arxiv.org/abs/1608.06993).
 
-As cavaface has them for faces: a 3x3 stem without pooling, PReLU, no dropout in the units.
+As cavaface has them for faces: a 3x3 stem without pooling, PReLU, and no dropout in the units.
 """
 
 from .._compat import mx
-from ..nn import FCHead, PReLU, bn_prelu_conv
-from ._base import Backbone, ModelCfg, register
+from ..nn import FCHead, PReLU, in_order
+from ._base import Backbone, cavaface_cfg, register
 from ._layers import bn, conv, sequence
 
 __all__ = ["DenseNet"]
@@ -38,10 +38,7 @@ class _Unit(mx.gluon.HybridBlock):
             self.conv2 = conv(4 * growth, growth, 3, init=_he())
 
     def hybrid_forward(self, F, x):
-        # Not bn_prelu_conv: its operators get wrong gradients in MXNet 1.9.1 unless their input
-        # comes right from a convolution.
-        y = self.conv1(self.prelu1(self.bn1(x)))
-        return F.concat(x, bn_prelu_conv(F, y, self.bn2, self.prelu2, self.conv2), dim=1)
+        return F.concat(x, in_order(F, x, *self._children.values()), dim=1)
 
 
 class _Transition(mx.gluon.HybridBlock):
@@ -71,8 +68,6 @@ class DenseNet(Backbone):
         Channels that each unit adds.
     units : sequence of four int
         Units of each stage.
-    prelu : {"fast", "elementwise", "plain"}, default "fast"
-        Form of the PReLUs, see `gluonface.nn.PReLU`.
     """
 
     def __init__(self, cfg, width, growth, units, prelu="fast", **kwargs):
@@ -89,18 +84,7 @@ class DenseNet(Backbone):
                     stage.add(_Unit(width, growth, prelu))
                     width += growth
                 self.stages.add(stage)
-            self.head = FCHead(
-                width,
-                cfg.embedding_size,
-                scale=False,
-                center=False,
-                weight_initializer=mx.initializer.Xavier("uniform", "in", 1),
-                bias_initializer=mx.initializer.Uniform((width * 49) ** -0.5),
-            )
-
-    def embed(self, F, x):
-        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.stages(self.stem(x)))
+            self.head = FCHead(width, cfg.embedding_size, scale=False, center=False, uniform=True)
 
 
 def _register(depth, width, growth, units, params, macs):
@@ -109,16 +93,13 @@ def _register(depth, width, growth, units, params, macs):
         channels = (channels // 2 if i else channels) + count * growth
 
     @register(
-        ModelCfg(
-            name=f"densenet{depth}",
-            embedding_size=512,
-            params=params,
-            macs=macs,
-            params_per_dim=channels * 49 + 1,
-            macs_per_dim=channels * 49,
-            paper="https://arxiv.org/abs/1608.06993",
-            source="https://github.com/cavalleria/cavaface",
-            scale=1 / 127.5,
+        cavaface_cfg(
+            f"densenet{depth}",
+            params,
+            macs,
+            "https://arxiv.org/abs/1608.06993",
+            inputs=channels * 49,
+            learned=1,
         ),
         aliases=(f"densenet-{depth}", f"densenet_{depth}"),
     )

@@ -7,9 +7,9 @@ the same tables with the head that b0 and b1 have.
 
 import functools
 
-from ..nn import SE, Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import UNIFORM, Staged, cavaface
+from ..nn import SE, ConvBN, MobileHead
+from ._base import cavaface_cfg, register
+from ._mobile import UNIFORM, Staged, inverted_residual
 
 __all__ = []
 
@@ -32,33 +32,24 @@ NETWORKS = {
 def layers(act, embedding_size, name):
     """Return the blocks and the head."""
     width, *stages = NETWORKS[name]
-    before = [ConvBN(3, width, 3, act=act(width))]  # the stem
+    stem = [ConvBN(3, width, 3, act=act(width))]
     blocks = []
     for (kernel, first_stride, expansion), (outputs, count) in zip(STAGES, stages):
         for i in range(count):
-            stride, wide = 1 if i else first_stride, expansion * width
-            if expansion > 1:
-                before.append(ConvBN(width, wide, act=act(wide)))
-            blocks.append(
-                Chain(
-                    *before,
-                    ConvBN(wide, wide, kernel, stride, groups=wide, act=act(wide)),
-                    SE(wide, width // 4),
-                    ConvBN(wide, outputs),
-                    residual=stride == 1 and width == outputs,
-                )
-            )
-            before, width = [], outputs
+            stride, attention = 1 if i else first_stride, functools.partial(SE, width=width // 4)
+            unit = (width, expansion, outputs, kernel, stride, stem, attention)
+            blocks.append(inverted_residual(act, *unit))
+            stem, width = [], outputs
     return blocks, MobileHead(width, 512, embedding_size, act(512))
 
 
 def _register(name, params, macs):
     @register(
-        cavaface(f"efficientnet_{name}", params, macs, "https://arxiv.org/abs/1905.11946"),
+        cavaface_cfg(f"efficientnet_{name}", params, macs, "https://arxiv.org/abs/1905.11946"),
         aliases=(f"efficientnet-{name}",),
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, name=name), **UNIFORM, **kwargs)
+        return Staged(cfg, layers, options={"name": name}, **UNIFORM, **kwargs)
 
 
 for _row in (

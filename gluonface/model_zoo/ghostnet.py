@@ -3,12 +3,10 @@
 Half of the channels of a Ghost module come from a cheap depthwise convolution of the other half.
 """
 
-import functools
-
 from .._compat import mx
 from ..nn import SE, Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import Staged, cavaface, rounded
+from ._base import cavaface_cfg, register
+from ._mobile import Staged, rounded
 
 __all__ = []
 
@@ -89,17 +87,17 @@ def layers(act, embedding_size, factor):
 
 def _register(name, factor, params, macs, aliases):
     @register(
-        cavaface(
+        cavaface_cfg(
             name,
             params,
             macs,
             "https://arxiv.org/abs/1911.11907",
-            width=rounded(512 * factor, 4),
+            inputs=rounded(512 * factor, 4),
         ),
         aliases,
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, factor=factor), **kwargs)
+        return Staged(cfg, layers, options={"factor": factor}, **kwargs)
 
 
 _register("ghostnet", 1.0, 2_490_132, 131_475_792, ("ghostnet_x1.0",))

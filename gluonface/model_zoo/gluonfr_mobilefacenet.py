@@ -61,7 +61,7 @@ def _register(name, size, params, macs, aliases=(), **options):
         aliases,
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, **options), **kwargs)
+        return Staged(cfg, layers, options=options, **kwargs)
 
 
 _PLAIN = {"stages": STAGES, "width": 64, "final": 512}

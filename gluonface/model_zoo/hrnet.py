@@ -1,13 +1,13 @@
 """High-resolution network (Wang et al., 2019, https://arxiv.org/abs/1908.07919), cavaface's W18.
 
-Branches at 56, 28, 14 and 7 pixels run side by side and exchange what they see after every
-module; the stem halves a face once only.
+Branches at 56, 28, 14 and 7 pixels run side by side and exchange their maps after every module.
+The stem halves a face once only.
 """
 
 from .._compat import mx
 from ..nn import FCHead
-from ._base import Backbone, ModelCfg, register
-from ._layers import bn, conv, sequence
+from ._base import Backbone, cavaface_cfg, register
+from ._layers import Residual, bn, conv, projection, relu, sequence
 
 __all__ = ["HRNet"]
 
@@ -18,46 +18,39 @@ EXPANSION = 4
 def _layer(inputs, outputs, kernel=1, stride=1, act=True, bias=False):
     """Return convolution, BatchNorm and, if `act`, ReLU, as a list."""
     layers = [conv(inputs, outputs, kernel, stride, bias=bias), bn(outputs)]
-    return [*layers, mx.gluon.nn.Activation("relu")] if act else layers
+    return [*layers, relu()] if act else layers
 
 
-class _Residual(mx.gluon.HybridBlock):
-    """ReLU of `body` plus the input, which is projected where the channels change."""
+class _Residual(Residual):
+    """A residual unit of convolutions.
 
-    def __init__(self, inputs, outputs, body, **kwargs):
+    Parameters
+    ----------
+    inputs : int
+        Channels.
+    *layers : (int, int)
+        Output channels and kernel of each convolution.
+    """
+
+    def __init__(self, inputs, *layers, **kwargs):
         super().__init__(**kwargs)
+        outputs, width, body = layers[-1][0], inputs, []
         with self.name_scope():
-            self.body = sequence(*body())
-            self.shortcut = None
-            if inputs != outputs:
-                self.shortcut = sequence(*_layer(inputs, outputs, act=False))
-
-    def hybrid_forward(self, F, x):
-        shortcut = x if self.shortcut is None else self.shortcut(x)
-        return F.relu(F.elemwise_add(self.body(x), shortcut))
+            for i, (channels, kernel) in enumerate(layers, 1):
+                body += _layer(width, channels, kernel, act=i < len(layers))
+                width = channels
+            self.body = sequence(*body)
+            self.shortcut = projection(inputs, outputs)
 
 
 def _basic(width):
     """Return a unit of two 3x3 convolutions."""
-    return _Residual(
-        width,
-        width,
-        lambda: [*_layer(width, width, 3), *_layer(width, width, 3, act=False)],
-    )
+    return _Residual(width, (width, 3), (width, 3))
 
 
 def _bottleneck(inputs, width):
     """Return a unit of 1x1, 3x3 and 1x1 convolutions, with ``4 * width`` channels in the end."""
-    outputs = EXPANSION * width
-    return _Residual(
-        inputs,
-        outputs,
-        lambda: [
-            *_layer(inputs, width),
-            *_layer(width, width, 3),
-            *_layer(width, outputs, act=False),
-        ],
-    )
+    return _Residual(inputs, (width, 1), (width, 3), (EXPANSION * width, 1))
 
 
 class _Module(mx.gluon.HybridBlock):
@@ -150,8 +143,6 @@ class HRNet(Backbone):
         Modules with two, three and four branches.
     units : int
         Basic units per branch and module.
-    prelu : str
-        Without effect: there is none.
     """
 
     def __init__(
@@ -189,12 +180,7 @@ class HRNet(Backbone):
             self.pyramid = _Pyramid(widths)
             channels = EXPANSION * HEAD_WIDTHS[-1]
             self.head = FCHead(
-                channels,
-                cfg.embedding_size,
-                scale=False,
-                center=False,
-                weight_initializer=mx.initializer.Xavier("uniform", "in", 1),
-                bias_initializer=mx.initializer.Uniform((channels * 49) ** -0.5),
+                channels, cfg.embedding_size, scale=False, center=False, uniform=True
             )
 
     def embed(self, F, x):
@@ -214,16 +200,13 @@ class HRNet(Backbone):
 
 
 @register(
-    ModelCfg(
-        name="hrnet_w18",
-        embedding_size=512,
-        params=42_839_380,
-        macs=4_204_418_736,
-        params_per_dim=1024 * 49 + 1,
-        macs_per_dim=1024 * 49,
-        paper="https://arxiv.org/abs/1908.07919",
-        source="https://github.com/cavalleria/cavaface",
-        scale=1 / 127.5,
+    cavaface_cfg(
+        "hrnet_w18",
+        42_839_380,
+        4_204_418_736,
+        "https://arxiv.org/abs/1908.07919",
+        inputs=1024 * 49,
+        learned=1,
     ),
     aliases=("hrnet-w18", "hrnetw18", "hrnet"),
 )

@@ -3,11 +3,9 @@
 After Chen et al., 2018, https://arxiv.org/abs/1804.07573.
 """
 
-import functools
-
 from ..nn import Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import Staged
 
 __all__ = []
 
@@ -42,7 +40,7 @@ def layers(act, embedding_size, scale, blocks):
 
 def _register(name, scale, blocks, params, macs):
     @register(
-        cavaface(
+        cavaface_cfg(
             name,
             params,
             macs,
@@ -52,7 +50,7 @@ def _register(name, scale, blocks, params, macs):
         aliases=(f"arcface_torch_{name}",),
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, scale=scale, blocks=blocks), **kwargs)
+        return Staged(cfg, layers, options={"scale": scale, "blocks": blocks}, **kwargs)
 
 
 _register("mbf", 2, (1, 4, 6, 2), 2_059_520, 437_520_896)

@@ -5,10 +5,12 @@ its PReLU, and no projection in the first unit of the first stage, which only dr
 row and column. The SE form scales what each unit adds (Hu et al., 2018).
 """
 
+import functools
+
 from .._compat import mx
 from ..nn import SE, FCHead, PReLU
-from ._base import Backbone, ModelCfg, register
-from ._layers import bn, conv, sequence
+from ._base import Backbone, cavaface_cfg, register
+from ._layers import bn, conv, projection, residual_stages, sequence
 
 __all__ = ["IR", "IRUnit"]
 
@@ -46,9 +48,7 @@ class IRUnit(mx.gluon.HybridBlock):
             self.conv2 = conv(outputs, outputs, 3, stride)
             self.bn2 = bn(outputs)
             self.se = SE(outputs, bias=False) if se else None
-            self.shortcut = None
-            if inputs != outputs:
-                self.shortcut = sequence(conv(inputs, outputs, 1, stride), bn(outputs))
+            self.shortcut = projection(inputs, outputs, stride)
 
     def hybrid_forward(self, F, x):
         """Return the map (N, outputs, H / stride, W / stride) of `x` (N, inputs, H, W)."""
@@ -71,43 +71,27 @@ class IR(Backbone):
     units : sequence of four int
         Units of each stage; the first of each halves the map.
     se : bool, default False
-    prelu : {"fast", "elementwise", "plain"}, default "fast"
-        Form of the PReLUs, see `gluonface.nn.PReLU`.
     """
 
     def __init__(self, cfg, units, se=False, prelu="fast", **kwargs):
         super().__init__(cfg, **kwargs)
         with self.name_scope():
             self.stem = sequence(conv(3, 64, 3), bn(64), PReLU(64, prelu))
-            self.stages = sequence()
-            width = 64
-            for count, outputs in zip(units, WIDTHS):
-                stage = sequence()
-                for i in range(count):
-                    stage.add(IRUnit(width, outputs, 1 if i else 2, se, prelu))
-                    width = outputs
-                self.stages.add(stage)
-            self.head = FCHead(width, cfg.embedding_size, scale=False)
-
-    def embed(self, F, x):
-        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.stages(self.stem(x)))
+            unit = functools.partial(IRUnit, se=se, form=prelu)
+            self.stages = residual_stages(unit, 64, units, WIDTHS, halve_first=True)
+            self.head = FCHead(WIDTHS[-1], cfg.embedding_size, scale=False)
 
 
 def _register(depth, units, se, params, macs):
     kind = "ir_se" if se else "ir"
 
     @register(
-        ModelCfg(
-            name=f"{kind}_{depth}",
-            embedding_size=512,
-            params=params,
-            macs=macs,
-            params_per_dim=512 * 49 + 2,
-            macs_per_dim=512 * 49,
-            paper="https://arxiv.org/abs/1709.01507" if se else "https://arxiv.org/abs/1801.07698",
-            source="https://github.com/cavalleria/cavaface",
-            scale=1 / 127.5,
+        cavaface_cfg(
+            f"{kind}_{depth}",
+            params,
+            macs,
+            f"https://arxiv.org/abs/{'1709.01507' if se else '1801.07698'}",
+            inputs=512 * 49,
         ),
         aliases=(f"{kind}-{depth}".replace("_", "-"), f"{kind}{depth}".replace("_", "")),
     )

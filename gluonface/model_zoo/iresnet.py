@@ -9,7 +9,7 @@ network of any depth gives embeddings of size 1. Training takes no notice of the
 """
 
 from .._compat import mx
-from ..nn import FCHead, PReLU, bn_prelu_conv
+from ..nn import FCHead, PReLU, in_order
 from ._base import Backbone, ModelCfg, register
 from ._layers import bn, conv, sequence
 
@@ -60,8 +60,9 @@ class _Unit(mx.gluon.HybridBlock):
                 )
 
     def hybrid_forward(self, F, x):
-        y = bn_prelu_conv(F, self.conv1(self.bn1(x)), self.bn2, self.prelu, self.conv2)
-        return F.elemwise_add(self.bn3(y), x if self.shortcut is None else self.shortcut(x))
+        body = (self.bn1, self.conv1, self.bn2, self.prelu, self.conv2, self.bn3)
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        return F.elemwise_add(in_order(F, x, *body), shortcut)
 
 
 class IResNet(Backbone):
@@ -74,21 +75,18 @@ class IResNet(Backbone):
         Units of each stage; the first of each halves the map and has a projection.
     widths : sequence of five int, default (64, 64, 128, 256, 512)
         Channels of the stem and of each stage.
-    prelu : {"fast", "elementwise", "plain"}, default "fast"
-        Form of the PReLUs, see `gluonface.nn.PReLU`.
     dropout : float, default 0
         Before the linear layer.
     """
 
     def __init__(self, cfg, units, widths=WIDTHS, prelu="fast", dropout=0.0, **kwargs):
         super().__init__(cfg, **kwargs)
-        default = mx.initializer.Xavier("uniform", "in", 1)
         with self.name_scope():
             stem, *stages = widths
             # Of 3 uniform channels from -1 to 1, the variance of each being 1 / 3.
             pixels = _bn(stem, 2 / stem)
             self.stem = sequence(conv(3, stem, 3), pixels, PReLU(stem, prelu))
-            self.stages = mx.gluon.nn.HybridSequential()
+            self.stages = sequence()
             width, variance = stem, PRELU_SQUARE
             for count, outputs in zip(units, stages):
                 stage = sequence()
@@ -97,17 +95,8 @@ class IResNet(Backbone):
                     width, variance = outputs, variance + 1 if i else 2
                 self.stages.add(stage)
             self.head = FCHead(
-                width,
-                cfg.embedding_size,
-                dropout=dropout,
-                scale=False,
-                weight_initializer=default,
-                bias_initializer=mx.initializer.Uniform((width * 49) ** -0.5),
+                width, cfg.embedding_size, dropout=dropout, scale=False, uniform=True
             )
-
-    def embed(self, F, x):
-        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.stages(self.stem(x)))
 
 
 def _register(depth, units, params, macs):

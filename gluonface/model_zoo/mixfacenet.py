@@ -4,12 +4,10 @@ Depthwise convolutions with kernels of several sizes in one layer; the Shuffle v
 reorder the channels after each unit.
 """
 
-import functools
-
 from .._compat import mx
-from ..nn import SE, Chain, ConvBN, MobileHead, Swish, in_blocks
-from ._base import register
-from ._mobile import KAIMING_UNIFORM, Staged, cavaface, rounded
+from ..nn import SE, Chain, ConvBN, MobileHead, Swish, conv, in_blocks
+from ._base import cavaface_cfg, register
+from ._mobile import KAIMING_UNIFORM, Staged, rounded
 
 __all__ = []
 
@@ -32,40 +30,30 @@ STAGES_M = (
 
 
 class _MixedDepthwise(mx.gluon.HybridBlock):
-    """Depthwise convolutions of 3x3, 5x5, ... of equal parts of the channels; BatchNorm; act.
+    """Depthwise convolutions of 3x3, 5x5, ..., each of as many channels; BatchNorm; activation.
 
-    What the parts leave over goes to the first.
+    The remainder of the channels goes to the first.
     """
 
-    def __init__(self, channels, parts, stride, act, **kwargs):
+    def __init__(self, channels, kernels, stride, act, **kwargs):
         super().__init__(**kwargs)
-        sizes = [channels // parts] * parts
-        sizes[0] += channels % parts
-        ends = [sum(sizes[: i + 1]) for i in range(parts)]
+        sizes = [channels // kernels] * kernels
+        sizes[0] += channels % kernels
+        ends = [sum(sizes[: i + 1]) for i in range(kernels)]
         self.bounds = list(zip([0, *ends], ends))
         with self.name_scope():
             self.convs = mx.gluon.nn.HybridSequential()
             for i, size in enumerate(sizes):
-                self.convs.add(
-                    mx.gluon.nn.Conv2D(
-                        size,
-                        3 + 2 * i,
-                        strides=stride,
-                        padding=1 + i,
-                        groups=size,
-                        use_bias=False,
-                        in_channels=size,
-                    )
-                )
+                self.convs.add(conv(size, size, 3 + 2 * i, stride, groups=size))
             self.bn = mx.gluon.nn.BatchNorm(in_channels=channels)
             self.act = act
 
     def hybrid_forward(self, F, x):
-        parts = [
-            conv(F.slice_axis(x, axis=1, begin=begin, end=end))
-            for conv, (begin, end) in zip(self.convs, self.bounds)
+        maps = [
+            convolution(F.slice_axis(x, axis=1, begin=begin, end=end))
+            for convolution, (begin, end) in zip(self.convs, self.bounds)
         ]
-        return self.act(self.bn(in_blocks(F, F.concat(*parts, dim=1))))
+        return self.act(self.bn(in_blocks(F, F.concat(*maps, dim=1))))
 
 
 class _Shuffle(mx.gluon.HybridBlock):
@@ -116,21 +104,22 @@ def layers(act, embedding_size, stages, width, factor, final, shuffle):
 def _register(size, params, macs, **options):
     for shuffle in (False, True):
         name = "shufflemixfacenet" if shuffle else "mixfacenet"
-        description = cavaface(
+        description = cavaface_cfg(
             f"{name}_{size}",
             params,
             macs,
             "https://arxiv.org/abs/2107.13046",
             source="https://github.com/fdbtrs/mixfacenets",
-            params_per_dim=options["final"] + 1,
-            macs_per_dim=options["final"],
+            inputs=options["final"],
+            learned=1,
         )
 
         @register(description, aliases=(f"{name}-{size}",))
         def build(cfg, shuffle=shuffle, **kwargs):
             return Staged(
                 cfg,
-                functools.partial(layers, shuffle=shuffle, **options),
+                layers,
+                options={"shuffle": shuffle, **options},
                 conv_init=KAIMING_UNIFORM,
                 linear_init=KAIMING_UNIFORM,  # of a 1x1 convolution in the reference
                 **kwargs,

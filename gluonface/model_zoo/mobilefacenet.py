@@ -5,10 +5,9 @@ and counts follow cavaface's implementation, which is InsightFace's ``fmobilefac
 for the bias that the latter has before its last BatchNorm, where it has no effect in training.
 """
 
-from .._compat import mx
-from ..nn import CBAM, ECA, GCT, GDC, SE, PReLU, bn_prelu_conv
-from ._base import Backbone, ModelCfg, register
-from ._mobile import cavaface
+from ..nn import CBAM, ECA, GCT, GDC, SE, Layers, PReLU, in_order
+from ._base import Backbone, ModelCfg, cavaface_cfg, register
+from ._layers import bn, conv, sequence
 
 __all__ = ["MobileFaceNet", "mobilefacenet"]
 
@@ -24,80 +23,47 @@ STAGES = (
 )
 
 
-def _conv(inputs, outputs, kernel=1, stride=1, depthwise=False):
-    return mx.gluon.nn.Conv2D(
-        outputs,
-        kernel,
-        strides=stride,
-        padding=kernel // 2,
-        groups=inputs if depthwise else 1,
-        use_bias=False,
-        in_channels=inputs,
-    )
-
-
-def _bn(channels):
-    return mx.gluon.nn.BatchNorm(in_channels=channels)
-
-
-class _Bottleneck(mx.gluon.HybridBlock):
-    """1x1 expansion, 3x3 depthwise, linear 1x1 projection, attention, and the input."""
-
-    def __init__(self, inputs, width, outputs, stride, residual, form, attention, **kwargs):
-        super().__init__(**kwargs)
-        self.residual = residual
-        with self.name_scope():
-            self.conv1 = _conv(inputs, width)
-            self.bn1 = _bn(width)
-            self.prelu1 = PReLU(width, form)
-            self.conv2 = _conv(width, width, 3, stride, depthwise=True)
-            self.bn2 = _bn(width)
-            self.prelu2 = PReLU(width, form)
-            self.conv3 = _conv(width, outputs)
-            self.bn3 = _bn(outputs)
-            self.attention = attention(outputs) if attention else None
-
-    def hybrid_forward(self, F, x):
-        y = self.after_conv1(F, self.conv1(x))
-        return F.elemwise_add(y, x) if self.residual else y
-
-    def after_conv1(self, F, y):
-        """Return what follows the expansion, given its output."""
-        y = bn_prelu_conv(F, y, self.bn1, self.prelu1, self.conv2)
-        y = self.bn3(bn_prelu_conv(F, y, self.bn2, self.prelu2, self.conv3))
-        return y if self.attention is None else self.attention(y)
-
-
-class _Stem(mx.gluon.HybridBlock):
+class _Stem(Layers):
     """3x3 convolution with stride 2 and a 3x3 depthwise one."""
 
     def __init__(self, width, form, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.conv1 = _conv(3, width, 3, 2)
-            self.bn1 = _bn(width)
+            self.conv1 = conv(3, width, 3, 2)
+            self.bn1 = bn(width)
             self.prelu1 = PReLU(width, form)
-            self.conv2 = _conv(width, width, 3, depthwise=True)
-            self.bn2 = _bn(width)
+            self.conv2 = conv(width, width, 3, groups=width)
+            self.bn2 = bn(width)
             self.prelu2 = PReLU(width, form)
 
-    def hybrid_forward(self, F, x):
-        """Return the output of `conv2`; its BatchNorm and PReLU go with the next convolution."""
-        return bn_prelu_conv(F, self.conv1(x), self.bn1, self.prelu1, self.conv2)
+
+class _Bottleneck(Layers):
+    """1x1 expansion, 3x3 depthwise, linear 1x1 projection, attention; with stride 1 the input."""
+
+    def __init__(self, inputs, width, outputs, stride, form, attention, **kwargs):
+        super().__init__(**kwargs)
+        self.residual = stride == 1
+        with self.name_scope():
+            self.conv1 = conv(inputs, width)
+            self.bn1 = bn(width)
+            self.prelu1 = PReLU(width, form)
+            self.conv2 = conv(width, width, 3, stride, groups=width)
+            self.bn2 = bn(width)
+            self.prelu2 = PReLU(width, form)
+            self.conv3 = conv(width, outputs)
+            self.bn3 = bn(outputs)
+            self.attention = attention(outputs) if attention else None
 
 
-class _Final(mx.gluon.HybridBlock):
-    """1x1 convolution to the width of the head; holds its BatchNorm and PReLU."""
+class _Final(Layers):
+    """1x1 convolution to the width of the head."""
 
     def __init__(self, inputs, outputs, form, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.conv = _conv(inputs, outputs)
-            self.bn = _bn(outputs)
+            self.conv = conv(inputs, outputs)
+            self.bn = bn(outputs)
             self.prelu = PReLU(outputs, form)
-
-    def hybrid_forward(self, F, x):
-        return self.conv(x)
 
 
 class MobileFaceNet(Backbone):
@@ -116,26 +82,18 @@ class MobileFaceNet(Backbone):
         super().__init__(cfg, **kwargs)
         with self.name_scope():
             self.stem = _Stem(64, prelu)
-            self.stages = mx.gluon.nn.HybridSequential()
+            self.stages = sequence()
             width = 64
             for blocks, expanded, outputs, stride in STAGES:
                 for _ in range(blocks):
-                    self.stages.add(
-                        _Bottleneck(width, expanded, outputs, stride, stride == 1, prelu, attention)
-                    )
+                    self.stages.add(_Bottleneck(width, expanded, outputs, stride, prelu, attention))
                     width = outputs
             self.final = _Final(width, 512, prelu)
             self.head = GDC(512, cfg.embedding_size)
 
     def embed(self, F, x):
         """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        stem, final, head = self.stem, self.final, self.head
-        first, *stages = self.stages
-        x = bn_prelu_conv(F, stem(x), stem.bn2, stem.prelu2, first.conv1)
-        x = first.after_conv1(F, x)
-        for bottleneck in stages:
-            x = bottleneck(x)
-        return head.after_conv(bn_prelu_conv(F, final(x), final.bn, final.prelu, head.conv))
+        return in_order(F, x, self.stem, *self.stages, self.final, self.head)
 
 
 @register(
@@ -161,7 +119,7 @@ def _register(attention, params, macs, paper):
     name = attention.__name__
 
     @register(
-        cavaface(
+        cavaface_cfg(
             f"mobilefacenet_{name.lower()}",
             params,
             macs,

@@ -3,9 +3,9 @@
 As cavaface has it: PReLU for ReLU6, no stage of 24 channels, and 32 channels begin with stride 2.
 """
 
-from ..nn import Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import Staged, cavaface
+from ..nn import ConvBN, MobileHead
+from ._base import cavaface_cfg, register
+from ._mobile import Staged, inverted_residual
 
 __all__ = []
 
@@ -23,26 +23,17 @@ STAGES = (
 def layers(act, embedding_size):
     """Return the blocks and the head."""
     width, blocks = 32, []
-    before = [ConvBN(3, width, 3, 2, act=act(width))]  # the stem
+    stem = [ConvBN(3, width, 3, 2, act=act(width))]
     for expansion, outputs, count, first_stride in STAGES:
         for i in range(count):
-            stride, wide = 1 if i else first_stride, expansion * width
-            if expansion > 1:
-                before.append(ConvBN(width, wide, act=act(wide)))
-            blocks.append(
-                Chain(
-                    *before,
-                    ConvBN(wide, wide, 3, stride, groups=wide, act=act(wide)),
-                    ConvBN(wide, outputs),
-                    residual=stride == 1 and width == outputs,
-                )
-            )
-            before, width = [], outputs
+            stride = 1 if i else first_stride
+            blocks.append(inverted_residual(act, width, expansion, outputs, 3, stride, stem))
+            stem, width = [], outputs
     return blocks, MobileHead(width, 512, embedding_size, act(512))
 
 
 @register(
-    cavaface("mobilenetv2", 2_262_016, 209_577_600, "https://arxiv.org/abs/1801.04381"),
+    cavaface_cfg("mobilenetv2", 2_262_016, 209_577_600, "https://arxiv.org/abs/1801.04381"),
     aliases=("mobilenet_v2",),
 )
 def mobilenetv2(cfg, **kwargs):

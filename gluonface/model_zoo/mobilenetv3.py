@@ -4,8 +4,8 @@ As cavaface has it: no stride in the stem, and PReLU throughout.
 """
 
 from ..nn import SE, Chain, ConvBN, MobileHead
-from ._base import register
-from ._mobile import Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import Staged
 
 __all__ = []
 
@@ -54,7 +54,7 @@ def layers(act, embedding_size):
 
 
 @register(
-    cavaface("mobilenetv3", 3_199_200, 210_855_872, "https://arxiv.org/abs/1905.02244"),
+    cavaface_cfg("mobilenetv3", 3_199_200, 210_855_872, "https://arxiv.org/abs/1905.02244"),
     aliases=("mobilenet_v3", "mobilenetv3_large"),
 )
 def mobilenetv3(cfg, **kwargs):

@@ -4,8 +4,8 @@ Sandglass blocks: wide at both ends, with the depthwise convolutions there, and 
 """
 
 from ..nn import GDC, Chain, ConvBN
-from ._base import register
-from ._mobile import Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import Staged
 
 __all__ = []
 
@@ -44,7 +44,7 @@ def layers(act, embedding_size):
 
 
 @register(
-    cavaface("mobilenext", 1_858_474, 200_113_152, "https://arxiv.org/abs/2007.02269"),
+    cavaface_cfg("mobilenext", 1_858_474, 200_113_152, "https://arxiv.org/abs/2007.02269"),
     aliases=("mobile_next",),
 )
 def mobilenext(cfg, **kwargs):

@@ -3,11 +3,9 @@
 As cavaface has it: no stride in the stem, PReLU there and before the head, ReLU6 in the units.
 """
 
-import functools
-
-from ..nn import Chain, ConvBN, MobileHead, ReLU6
-from ._base import register
-from ._mobile import UNIFORM, Staged, cavaface
+from ..nn import ConvBN, MobileHead, ReLU6
+from ._base import cavaface_cfg, register
+from ._mobile import UNIFORM, Staged, inverted_residual
 
 __all__ = []
 
@@ -46,32 +44,24 @@ NETWORKS = {
 def layers(act, embedding_size, name):
     """Return the blocks and the head."""
     width, *stages = NETWORKS[name]
-    before = [ConvBN(3, width, 3, act=act(width), eps=EPS)]  # the stem
+    stem = [ConvBN(3, width, 3, act=act(width), eps=EPS)]
     blocks = []
     for number, units in enumerate(stages):
         for i, (kernel, expansion, outputs) in enumerate(units):
-            stride, wide = 2 if number and not i else 1, expansion * width
-            if expansion > 1:
-                before.append(ConvBN(width, wide, act=ReLU6(), eps=EPS))
-            blocks.append(
-                Chain(
-                    *before,
-                    ConvBN(wide, wide, kernel, stride, groups=wide, act=ReLU6(), eps=EPS),
-                    ConvBN(wide, outputs, eps=EPS),
-                    residual=stride == 1 and width == outputs,
-                )
-            )
-            before, width = [], outputs
+            stride = 2 if number and not i else 1
+            unit = (width, expansion, outputs, kernel, stride, stem)
+            blocks.append(inverted_residual(lambda channels: ReLU6(), *unit, eps=EPS))
+            stem, width = [], outputs
     return blocks, MobileHead(width, 512, embedding_size, act(512), eps=EPS)
 
 
 def _register(name, params, macs):
     @register(
-        cavaface(f"proxylessnas_{name}", params, macs, "https://arxiv.org/abs/1812.00332"),
+        cavaface_cfg(f"proxylessnas_{name}", params, macs, "https://arxiv.org/abs/1812.00332"),
         aliases=(f"proxyless_{name}",),
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, name=name), **UNIFORM, **kwargs)
+        return Staged(cfg, layers, options={"name": name}, **UNIFORM, **kwargs)
 
 
 _register("mobile", 2_842_040, 307_392_576)

@@ -1,13 +1,13 @@
 """Residual attention networks (Wang et al., 2017, https://arxiv.org/abs/1704.06904), gluon-face's.
 
-Pre-activation bottlenecks; the mask's branch has one skip per level and sees no trunk, as in the
-paper. `attention_net` has cavaface's networks of IR units.
+Pre-activation bottlenecks; the mask's branch has one skip per level and does not take the trunk, as
+in the paper. `attention_net` has cavaface's networks of IR units.
 """
 
 from .._compat import mx
 from ._base import Backbone, ModelCfg, register
-from ._layers import bn, conv, sequence
-from .attention_net import down, mask_tail, up
+from ._layers import bn, conv, relu, sequence
+from .attention_net import down, mask_layers, up
 from .se_resnet import PooledHead
 
 __all__ = ["ResidualAttentionNet"]
@@ -27,10 +27,6 @@ TABLE = (
 )
 
 
-def _relu():
-    return mx.gluon.nn.Activation("relu")
-
-
 class _Unit(mx.gluon.HybridBlock):
     """BatchNorm, ReLU, 1x1, the same with 3x3 and 1x1; plus the shortcut.
 
@@ -41,10 +37,10 @@ class _Unit(mx.gluon.HybridBlock):
         super().__init__(**kwargs)
         width = outputs // 4
         with self.name_scope():
-            self.active = sequence(bn(inputs), _relu())
+            self.active = sequence(bn(inputs), relu())
             self.body = sequence(
-                *(conv(inputs, width), bn(width), _relu()),
-                *(conv(width, width, 3, stride), bn(width), _relu()),
+                *(conv(inputs, width), bn(width), relu()),
+                *(conv(width, width, 3, stride), bn(width), relu()),
                 conv(width, outputs),
             )
             self.project = conv(inputs, outputs, 1, stride) if inputs != outputs else None
@@ -80,7 +76,7 @@ class _Module(mx.gluon.HybridBlock):
             self.downs = sequence(*(units(per_level) for _ in range(levels)))
             self.skips = units(levels - 1)
             self.ups = sequence(*(units(per_level) for _ in range(levels)))
-            self.tail = mask_tail(channels)
+            self.tail = mask_layers(channels)
 
     def hybrid_forward(self, F, x):
         x = self.before(x)
@@ -113,7 +109,7 @@ class ResidualAttentionNet(Backbone):
     def __init__(self, cfg, counts, modules, prelu="fast", **kwargs):
         super().__init__(cfg, **kwargs)
         with self.name_scope():
-            self.stem = sequence(conv(3, 64, 3), bn(64), _relu())
+            self.stem = sequence(conv(3, 64, 3), bn(64), relu())
             self.stages = sequence()
             width = 64
             for count, (channels, size, levels) in zip(modules, STAGES):
@@ -123,11 +119,7 @@ class ResidualAttentionNet(Backbone):
                     self.stages.add(_Module(channels, size, levels, *counts))
             for inputs, stride in ((width, 2), (2048, 1), (2048, 1)):
                 self.stages.add(_Unit(inputs, 2048, stride))
-            self.head = sequence(bn(2048), _relu(), PooledHead(2048, cfg.embedding_size, prelu))
-
-    def embed(self, F, x):
-        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.stages(self.stem(x)))
+            self.head = sequence(bn(2048), relu(), PooledHead(2048, cfg.embedding_size, prelu))
 
 
 def _register(depth, counts, modules, params, macs):

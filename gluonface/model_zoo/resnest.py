@@ -1,17 +1,19 @@
 """ResNeSt (Zhang et al., 2020, https://arxiv.org/abs/2004.08955): split attention, radix 2.
 
-As cavaface has them for faces: a deep stem without pooling, so that the first stage sees 56x56,
-and PReLU; both of a unit's PReLUs share one slope.
+As cavaface has them for faces: a deep stem without pooling, so that the first stage has 56x56
+pixels, and PReLU; both of a unit's PReLUs share one slope.
 """
+
+import functools
 
 from .._compat import mx
 from ..nn import FCHead, PReLU, gate, means
-from ._base import Backbone, ModelCfg, register
-from ._layers import bn, conv, sequence
+from ._base import Backbone, cavaface_cfg, register
+from ._layers import bn, conv, residual_stages, sequence
 
 __all__ = ["ResNeSt"]
 
-WIDTHS = (64, 128, 256, 512)
+OUTPUTS = (256, 512, 1024, 2048)
 
 # depth, width of the stem, units of each stage, parameters, multiply-accumulates
 TABLE = (
@@ -21,7 +23,7 @@ TABLE = (
 
 
 class _SplitAttention(mx.gluon.HybridBlock):
-    """3x3 into two maps, and their sum weighted per channel by what the mean pixel says."""
+    """3x3 into two maps, and their sum with a weight per channel that depends on the mean pixel."""
 
     def __init__(self, channels, **kwargs):
         super().__init__(**kwargs)
@@ -55,9 +57,9 @@ class _SplitAttention(mx.gluon.HybridBlock):
 class _Unit(mx.gluon.HybridBlock):
     """1x1, split attention, 1x1, with BatchNorms and PReLUs of one slope; plus the shortcut."""
 
-    def __init__(self, inputs, width, stride, form, **kwargs):
+    def __init__(self, inputs, outputs, stride, form, **kwargs):
         super().__init__(**kwargs)
-        outputs = 4 * width
+        width = outputs // 4
         self.stride = stride
         with self.name_scope():
             self.conv1 = conv(inputs, width)
@@ -73,8 +75,8 @@ class _Unit(mx.gluon.HybridBlock):
                 self.shortcut = sequence(*pool, conv(inputs, outputs), bn(outputs))
 
     def hybrid_forward(self, F, x):
-        # Not bn_prelu_conv: run eagerly, MXNet 1.9.1 may fail to reorder a grouped weight that has
-        # served in inference before.
+        # Not bn_prelu_conv: run eagerly, MXNet 1.9.1 may fail to reorder a grouped weight that was
+        # used in inference before.
         y = self.split(self.prelu1(self.bn1(self.conv1(x))))
         if self.stride > 1:
             y = F.Pooling(y, kernel=(3, 3), stride=(self.stride,) * 2, pad=(1, 1), pool_type="avg")
@@ -92,8 +94,6 @@ class ResNeSt(Backbone):
         Channels of the stem's first two convolutions; the third has twice as many.
     units : sequence of four int
         Units of each stage; the first of each but the first stage halves the map.
-    prelu : {"fast", "elementwise", "plain"}, default "fast"
-        Form of the PReLUs, see `gluonface.nn.PReLU`.
     """
 
     def __init__(self, cfg, stem, units, prelu="fast", **kwargs):
@@ -104,33 +104,20 @@ class ResNeSt(Backbone):
                 *(conv(stem, stem, 3), bn(stem), PReLU(stem, prelu)),
                 *(conv(stem, 2 * stem, 3), bn(2 * stem), PReLU(2 * stem, prelu)),
             )
-            self.stages = sequence()
-            inputs = 2 * stem
-            for i, (count, width) in enumerate(zip(units, WIDTHS)):
-                stage = sequence()
-                for j in range(count):
-                    stage.add(_Unit(inputs, width, 2 if i and not j else 1, prelu))
-                    inputs = 4 * width
-                self.stages.add(stage)
-            self.head = FCHead(inputs, cfg.embedding_size, scale=False, center=False)
-
-    def embed(self, F, x):
-        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.stages(self.stem(x)))
+            unit = functools.partial(_Unit, form=prelu)
+            self.stages = residual_stages(unit, 2 * stem, units, OUTPUTS)
+            self.head = FCHead(OUTPUTS[-1], cfg.embedding_size, scale=False, center=False)
 
 
 def _register(depth, stem, units, params, macs):
     @register(
-        ModelCfg(
-            name=f"resnest{depth}",
-            embedding_size=512,
-            params=params,
-            macs=macs,
-            params_per_dim=2048 * 49 + 1,
-            macs_per_dim=2048 * 49,
-            paper="https://arxiv.org/abs/2004.08955",
-            source="https://github.com/cavalleria/cavaface",
-            scale=1 / 127.5,
+        cavaface_cfg(
+            f"resnest{depth}",
+            params,
+            macs,
+            "https://arxiv.org/abs/2004.08955",
+            inputs=2048 * 49,
+            learned=1,
         ),
         aliases=(f"resnest-{depth}", f"resnest_{depth}"),
     )

@@ -3,12 +3,10 @@
 Widths grow linearly from block to block, so that a shortcut has fewer channels than the output.
 """
 
-import functools
-
 from .._compat import mx
 from ..nn import SE, Chain, ConvBN, MobileHead, ReLU6, Swish
-from ._base import register
-from ._mobile import Staged, cavaface
+from ._base import cavaface_cfg, register
+from ._mobile import Staged
 
 __all__ = []
 
@@ -70,11 +68,11 @@ def layers(act, embedding_size, factor):
 
 def _register(factor, params, macs, aliases=()):
     @register(
-        cavaface(f"rexnetv1_x{factor}", params, macs, "https://arxiv.org/abs/2007.00992"),
+        cavaface_cfg(f"rexnetv1_x{factor}", params, macs, "https://arxiv.org/abs/2007.00992"),
         aliases=(f"rexnet_{factor}", *aliases),
     )
     def build(cfg, **kwargs):
-        return Staged(cfg, functools.partial(layers, factor=factor), **kwargs)
+        return Staged(cfg, layers, options={"factor": factor}, **kwargs)
 
 
 _register(1.0, 3_661_537, 390_415_704, ("rexnet", "rexnetv1"))

@@ -1,14 +1,16 @@
 """Pre-activation residual networks with squeeze and excitation, gluon-face's "SE-ResNet v2".
 
 He et al. (2016, https://arxiv.org/abs/1603.05027) with Hu et al. (2018): PReLU with one slope for
-all channels, also after the last BatchNorm, so that the embedding leans to positive numbers.
-Depths 18 and 34 have bottlenecks too, on few channels, which makes them very small.
+all channels, also after the last BatchNorm, so that embeddings are mostly positive. Depths 18 and
+34 have bottlenecks too, of few channels, which makes them very small.
 """
 
+import functools
+
 from .._compat import mx
-from ..nn import SE, PReLU, bn_prelu_conv, means
+from ..nn import SE, PReLU, in_order, means
 from ._base import Backbone, ModelCfg, register
-from ._layers import bn, conv, sequence
+from ._layers import bn, conv, residual_stages, sequence
 
 __all__ = ["PooledHead", "SEResNet"]
 
@@ -47,15 +49,10 @@ class _Unit(mx.gluon.HybridBlock):
             self.project = conv(inputs, outputs, 1, stride) if inputs != outputs else None
 
     def hybrid_forward(self, F, x):
-        # Not bn_prelu_conv: its operators get wrong gradients in MXNet 1.9.1 unless their input
-        # comes right from a convolution.
         active = self.prelu1(self.bn1(x))
-        y = self.conv1(active)
-        if self.project is not None:
-            x = self.project(active)
-        y = bn_prelu_conv(F, y, self.bn2, self.prelu2, self.conv2)
-        y = bn_prelu_conv(F, y, self.bn3, self.prelu3, self.conv3)
-        return F.elemwise_add(self.se(y), x)
+        body = (self.conv1, self.bn2, self.prelu2, self.conv2, self.bn3, self.prelu3, self.conv3)
+        y = self.se(in_order(F, active, *body))
+        return F.elemwise_add(y, x if self.project is None else self.project(active))
 
 
 class PooledHead(mx.gluon.HybridBlock):
@@ -91,8 +88,6 @@ class SEResNet(Backbone):
     cfg : ModelCfg
     units, widths : sequence of four int
         Units and channels of each stage.
-    prelu : {"fast", "elementwise", "plain"}, default "fast"
-        Form of the PReLUs, see `gluonface.nn.PReLU`.
     """
 
     def __init__(self, cfg, units, widths, prelu="fast", **kwargs):
@@ -102,22 +97,12 @@ class SEResNet(Backbone):
                 *(bn(3, scale=False, center=False), conv(3, 64, 3)),
                 *(bn(64), PReLU(64, prelu, shared=True), mx.gluon.nn.MaxPool2D(3, 2, 1)),
             )
-            self.stages = sequence()
-            width = 64
-            for i, (count, outputs) in enumerate(zip(units, widths)):
-                stage = sequence()
-                for j in range(count):
-                    stage.add(_Unit(width, outputs, 2 if i and not j else 1, prelu))
-                    width = outputs
-                self.stages.add(stage)
+            unit = functools.partial(_Unit, form=prelu)
+            self.stages = residual_stages(unit, 64, units, widths)
             self.head = sequence(
-                *(bn(width), PReLU(width, prelu, shared=True)),
-                PooledHead(width, cfg.embedding_size, prelu),
+                *(bn(widths[-1]), PReLU(widths[-1], prelu, shared=True)),
+                PooledHead(widths[-1], cfg.embedding_size, prelu),
             )
-
-    def embed(self, F, x):
-        """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
-        return self.head(self.stages(self.stem(x)))
 
 
 def _register(depth, units, widths, params, macs):

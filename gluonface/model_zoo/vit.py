@@ -34,7 +34,7 @@ def _dense(inputs, outputs, **kwargs):
 
 
 class _Attention(mx.gluon.HybridBlock):
-    """Self-attention with 8 heads; masked tokens are not seen by the others."""
+    """Self-attention with 8 heads; the others do not attend to masked tokens."""
 
     def __init__(self, width, **kwargs):
         super().__init__(**kwargs)
@@ -59,7 +59,7 @@ class _Attention(mx.gluon.HybridBlock):
 
 
 class _Block(mx.gluon.HybridBlock):
-    """Attention, then two linear layers, each after a LayerNorm and added to its input."""
+    """Attention, then two linear layers; both after a LayerNorm, and added to their input."""
 
     def __init__(self, width, drop, **kwargs):
         super().__init__(**kwargs)
@@ -77,7 +77,7 @@ class _Block(mx.gluon.HybridBlock):
         return F.elemwise_add(x, self.path(F, y))
 
     def path(self, F, y):
-        """Return `y`, in training without a share of the samples, the others larger for it."""
+        """Return `y`, in training 0 for a share of the samples and scaled up for the others."""
         return F.Dropout(y, p=self.drop, axes=(1, 2)) if self.drop else y
 
 
@@ -92,13 +92,13 @@ class VisionTransformer(Backbone):
     drop : float
         Share of samples that skip the last block in training; it grows linearly from 0.
     prelu : str
-        For the common interface; there are no PReLUs.
+        Without effect: there is no PReLU.
 
     Notes
     -----
     The reference removes masked tokens before the blocks and puts the mask token in their place
-    after them. Here they stay, unseen by the others, which gives the same embedding in a graph
-    that serves training and inference alike.
+    after them. Here they stay, and the others do not attend to them, which gives the same embedding
+    in one graph for training and inference.
     """
 
     def __init__(self, cfg, width, depth, drop, prelu="fast", **kwargs):
@@ -152,11 +152,11 @@ class VisionTransformer(Backbone):
     def masked(self, F, x):
         """Return (N, TOKENS, 1): 1 for the `MASKED` random tokens of each sample, in training.
 
-        In inference all are 0. A graph is the same for both, and of its operators only Dropout
-        knows which it is: a Dropout of one half turns 1 into 0 or 2 in training alone.
+        In inference all are 0. One graph serves both, and of its operators only Dropout differs: a
+        Dropout of one half turns 1 into 0 or 2 in training alone.
         """
         one = F.ones_like(F.slice_axis(x, axis=2, begin=0, end=1))
-        # In the order in which the graph below is walked: so the same seed gives the same mask,
+        # In the order in which the graph is executed, so that the same seed gives the same mask
         # hybridized or not.
         noise = F.random.uniform_like(one)
         chosen = F.topk(noise, axis=1, k=MASKED, ret_typ="mask")
@@ -176,7 +176,7 @@ def _register(name, width, depth, drop, params, macs):
             paper="https://arxiv.org/abs/2203.15565",
             source="https://github.com/deepinsight/insightface",
             note="Multiply-accumulates without the products of attention. The last 4 rows and "
-            "columns of the image are not seen.",
+            "columns of the image are not used.",
             scale=1 / 127.5,
         ),
         aliases=(f"vit-{name}",),

@@ -1,27 +1,32 @@
 """Operators of our own for MXNet on a CPU: PReLU, gates and products of maps.
 
-MXNet 1.9.1 computes them in its own memory layout, without vector instructions, or has to compose
-them, which is where a mobile network spent a third of its training. They are C++ (operators.cc),
-compiled once on the machine that uses them by `build`, which also compares them with NumPy in a
-process of its own before anyone loads them. Where that is not possible, or not wanted
+MXNet 1.9.1 computes these in its own memory layout without vector instructions, or composes them
+of several operators; a mobile network spent a third of its training there. Ours are C++
+(operators.cc). `build` compiles them once on the machine that uses them and compares them with
+NumPy in a process of its own before they are loaded. Where that is not possible, or not wanted
 (``GLUONFACE_NATIVE=0``), networks are computed without them, slower.
 
-They exist for float32 arrays on CPUs, so blocks ask for them with `operators`, which gives them
-within `allowed` only: `Backbone` and the graphs of `deploy` know their arrays. A graph that is
-exported never holds them.
+They take float32 arrays on CPUs. Blocks get them from `operators`, and only within `allowed`,
+which `Backbone` and the graphs of `deploy` enter when their arrays are such. An exported graph
+never holds them.
 """
 
+from __future__ import annotations
+
+import contextlib
+import contextvars
 import ctypes
 import functools
 import logging
 import os
 import threading
+import types
+import typing
 
 from .._compat import mx
-from ..scoped import Scoped
 from .build import NativeError, library
 
-__all__ = ["NAMES", "NativeError", "allowed", "load", "operators", "ready", "without"]
+__all__ = ["NAMES", "NativeError", "allowed", "load", "operators", "ready", "setting", "without"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +34,13 @@ NAMES = ("prelu", "gate", "product", "mean", "blocks", "gradient_blocks", "relu6
 FOR_INFERENCE = ("depthwise1", "depthwise2")
 PREFIX = "_gluonface_"
 
-_state = Scoped(allowed=False, without=False)
+_allowed = contextvars.ContextVar("allowed", default=False)
+_without = contextvars.ContextVar("without", default=False)
 _once = threading.Lock()
 
 
-def load(path):
-    """Load a compiled library and give its operators to `mxnet.nd._internal` and `sym`'s.
+def load(path: str | os.PathLike) -> None:
+    """Load a compiled library and add its operators to `mxnet.nd._internal` and `sym`'s.
 
     Parameters
     ----------
@@ -43,7 +49,7 @@ def load(path):
     Raises
     ------
     OSError
-        If the system's loader cannot: it says why.
+        If the system's loader cannot load it, with the loader's reason.
     """
     base = mx.base
     ctypes.CDLL(os.fspath(path)).gluonface_register()
@@ -57,8 +63,8 @@ def load(path):
             setattr(module, PREFIX + name, make(handle, PREFIX + name, PREFIX + name))
 
 
-def ready():
-    """Whether this process has the operators; compiles and loads them at the first call."""
+def ready() -> bool:
+    """Return whether this process has the operators; compiles and loads them at the first call."""
     with _once:  # MXNet does not register an operator twice
         return _ready()
 
@@ -78,31 +84,35 @@ def _ready():
     return True
 
 
-def allowed():
-    """Within this context `operators` gives them in this thread: arrays are float32 on a CPU."""
-    return _state.within("allowed", True)
+@contextlib.contextmanager
+def setting(variable: contextvars.ContextVar, value: typing.Any) -> typing.Iterator[None]:
+    """Within this context a context variable has `value` in this thread."""
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
 
 
-def without():
-    """Within this context `operators` gives none in this thread, allowed or not."""
-    return _state.within("without", True)
+def allowed() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which this thread gets `operators`: its arrays are float32 on a CPU."""
+    return setting(_allowed, True)
 
 
-class _Operators:
-    """Functions of `NAMES`: their inputs are those of ``mxnet.nd._internal._gluonface_NAME``."""
-
-    def __init__(self, module):
-        for name in NAMES:
-            setattr(self, name, getattr(module, PREFIX + name))
+def without() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which this thread gets no `operators`, allowed or not."""
+    return setting(_without, True)
 
 
-def operators(F):
-    """Return the operators for `mxnet.nd` or `mxnet.sym`, or None where they cannot be used."""
-    if not _state.allowed or _state.without or not ready():
-        return None
-    return _operators(F)
+def operators(F: typing.Any) -> types.SimpleNamespace | None:
+    """Return the operators for `mxnet.nd` or `mxnet.sym`, or None where they cannot be used.
+
+    They are functions of the names of `NAMES`, with the inputs of
+    ``mxnet.nd._internal._gluonface_NAME``.
+    """
+    return _operators(F) if _allowed.get() and not _without.get() and ready() else None
 
 
 @functools.cache
 def _operators(F):
-    return _Operators(F._internal)
+    return types.SimpleNamespace(**{name: getattr(F._internal, PREFIX + name) for name in NAMES})

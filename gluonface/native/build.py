@@ -1,4 +1,6 @@
-"""Compile our operators for this machine's MXNet, check them, keep them."""
+"""Compile our operators for this machine's MXNet, check them, and keep them in the cache folder."""
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -47,21 +49,21 @@ COMPILE_SECONDS, CHECK_SECONDS = 600, 300
 
 
 class NativeError(Exception):
-    """Why this process has no operators of ours. Not an error of the user's."""
+    """The reason why this process has no operators of ours; `ready` logs it."""
 
 
-def library():
-    """Return the path of the compiled and checked library; make it if it is not there.
+def library() -> pathlib.Path:
+    """Return the path of the compiled and checked library; compile it if it is not there.
 
-    It lies in ``gluonface/native`` in $XDG_CACHE_HOME or ~/.cache, under a name that stands for
-    the sources, MXNet and the processor. Processes that want it at the same time wait for the one
-    that makes it. If it cannot be made, a file beside says why, and nobody tries again until that
-    is deleted.
+    It lies in ``gluonface/native`` in $XDG_CACHE_HOME or ~/.cache. Its name is a digest of the
+    sources, MXNet and the processor. Processes that want it at the same time wait for the one that
+    compiles it. A failure is written to a file beside it, and it is not tried again until that
+    file is deleted.
 
     Raises
     ------
     NativeError
-        If there is none: it says why.
+        If there is none, with the reason.
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise NativeError("they are for Linux on x86-64")
@@ -76,7 +78,7 @@ def library():
 
 
 def _own_folder():
-    """Return the folder of compiled libraries, which nobody else may write to."""
+    """Return the folder of compiled libraries, to which no other user may write."""
     try:
         folder = cache_folder("native")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,7 +89,7 @@ def _own_folder():
 
 
 def _must_be_ours(path):
-    """Code is loaded from here: nobody else may have put it there."""
+    """Raise NativeError if another user could have written `path`: code is loaded from it."""
     status = path.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise NativeError(f"others can write to {path}; make it yours alone: chmod go-w {path}")
@@ -139,8 +141,7 @@ def _make(path):
                 COMPILE_SECONDS,
                 "they do not compile",
             )
-            # In a process of its own: should this MXNet differ from the one that we know, that one
-            # crashes and not the user's.
+            # In a process of its own, which may crash if this MXNet differs from the one we know.
             _run(
                 [sys.executable, "-m", "gluonface.native.check", made],
                 CHECK_SECONDS,
@@ -178,7 +179,7 @@ def _run(command, seconds, failure):
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     try:
         result = subprocess.run(
-            [os.fspath(part) for part in command],
+            [os.fspath(word) for word in command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,8 +1,8 @@
 """Compare a compiled library of our operators with NumPy.
 
-`build` runs ``python -m gluonface.native.check FILE`` before a library is kept: in the layouts that
-oneDNN gives to convolutions here, eagerly and in a graph, values and gradients. It ends with
-status 1, or crashes, where the library does not fit this MXNet.
+`build` runs ``python -m gluonface.native.check FILE`` before a library is kept. It compares values
+and gradients, eagerly and in a graph, in the layouts that oneDNN gives to convolutions here. It
+ends with status 1, or crashes, where the library does not fit this MXNet.
 """
 
 import sys
@@ -153,8 +153,8 @@ def compare_depthwise(shape, size, stride, blocked, seed=0):
     total = bias.astype(np.float64).reshape(1, -1, 1, 1)
     for i in range(size):
         for j in range(size):
-            part = exact[:, :, i::stride, j::stride][:, :, :rows, :columns]
-            total = total + part * kernel[i, j].reshape(1, -1, 1, 1)
+            window = exact[:, :, i::stride, j::stride][:, :, :rows, :columns]
+            total = total + window * kernel[i, j].reshape(1, -1, 1, 1)
     expected, _ = twin("prelu", total, after)
     operator = getattr(mx.nd._internal, f"_gluonface_depthwise{stride}")
     rest = (mx.nd.array(value) for value in (kernel, bias, before, after))

@@ -11,8 +11,8 @@ from .backend import (
     prelu_form,
     without_onednn,
 )
-from .chain import Chain, Conv2D, ConvBN, MobileHead
-from .heads import GDC, FCHead, FlatBatchNorm
+from .chain import Chain, Conv2D, ConvBN, Layers, conv, in_order
+from .heads import GDC, FCHead, FlatBatchNorm, MobileHead
 
 __all__ = [
     "CBAM",
@@ -26,14 +26,17 @@ __all__ = [
     "ConvBN",
     "FCHead",
     "FlatBatchNorm",
+    "Layers",
     "MobileHead",
     "PReLU",
     "ReLU6",
     "Swish",
     "bn_prelu_conv",
     "computing_on",
+    "conv",
     "gate",
     "in_blocks",
+    "in_order",
     "is_export",
     "means",
     "our_operators",

@@ -1,12 +1,12 @@
-"""PReLU with one slope per channel (He et al., 2015), right and fast.
+"""PReLU with one slope per channel (He et al., 2015), with right gradients and fast on CPUs.
 
 MXNet's own PReLU (`LeakyReLU` with ``act_type="prelu"``), here the form "plain", is what other
-tools understand, but not what to train with:
+tools read. It is not for training:
 
-- In a hybridized network the gradient of its slopes is wrong, too large by a factor of the slope,
-  wherever the gradient that arrives is in MXNet's default memory layout: the operator may write
-  the gradient of its input over it, and does so before the slopes' gradient is computed from it
-  (MXNet 1.9.1). GPUs have no other layout. oneDNN's layouts hide the fault on CPUs.
+- In a hybridized network the gradient of its slopes is too large by a factor of the slope if the
+  gradient that arrives is in MXNet's default memory layout. The operator then writes the gradient
+  of its input over it before the slopes' gradient is computed from it (MXNet 1.9.1). GPUs have no
+  other layout. oneDNN's layouts hide the fault on CPUs.
 - On a CPU it takes most of the time in which a mobile network trains: it is not vectorised and
   leaves oneDNN's blocked layout.
 
@@ -14,11 +14,12 @@ The form "elementwise" is composed of MXNet's elementwise operators, for GPUs an
 oneDNN lacks. The form "fast", for CPUs, is one operator of our own (`gluonface.native`). All forms
 have the same parameter and compute the same function.
 
-Where our operators cannot be compiled, "fast" is composed of oneDNN's operators: `PReLU` alone
-adds two depthwise 1x1 convolutions, ``(1 - a) relu(x)`` and ``a x``; between a BatchNorm and a
-convolution `bn_prelu_conv` needs two BatchNorms, and is faster. Networks use it wherever they have
-that sequence.
+Where our operators cannot be compiled, "fast" is composed of oneDNN's operators. `PReLU` alone
+adds two depthwise 1x1 convolutions, ``(1 - a) relu(x)`` and ``a x``. Between a BatchNorm and a
+convolution `bn_prelu_conv` composes it of two BatchNorms, which is faster; `in_order` calls it.
 """
+
+from __future__ import annotations
 
 import math
 
@@ -29,19 +30,18 @@ from .backend import amp_is_on, check_form, current_form, has_onednn, our_operat
 
 __all__ = ["PReLU", "ReLU6", "Swish", "bn_prelu_conv", "set_prelu_form"]
 
-# Added to 1 - a, so that the gradient with respect to the slope passes where that is 0. So small
-# that no other 1 - a changes and that it vanishes in any sum with the activations, large enough
-# not to underflow.
+# Added to 1 - a, so that the slope has a gradient where that is 0. Too small to change any other
+# 1 - a or a sum with the activations, and large enough not to underflow.
 _TINY = 1e-20
 
 
-def set_prelu_form(net, form):
-    """Change the form of every PReLU in `net`, in place. Parameters stay as they are.
+def set_prelu_form(net: mx.gluon.Block, form: str) -> None:
+    """Change the form of every PReLU in `net`, in place. Its parameters do not change.
 
     Parameters
     ----------
     net : HybridBlock
-        May be hybridized; it is traced again at the next call.
+        If it is hybridized, it is traced again at the next call.
     form : {"fast", "elementwise", "plain"}
     """
     check_form(form)
@@ -84,8 +84,8 @@ class PReLU(mx.gluon.HybridBlock):
         Size of the second axis of the input.
     form : {"fast", "elementwise", "plain"}, default "fast"
         How it is computed: "fast" on a CPU, "elementwise" on a GPU, "plain" (MXNet's operator)
-        for export and inference. The parameter ``alpha (channels,)``, the output and, but for
-        MXNet's fault in "plain", the gradients are the same for every slope up to rounding.
+        for export and inference. The parameter is ``alpha (channels,)`` in each. Outputs are equal
+        up to rounding, and so are gradients, but for MXNet's fault in "plain".
     start : float, default 0.25
         Initial slope (the paper's value).
     shared : bool, default False
@@ -96,7 +96,14 @@ class PReLU(mx.gluon.HybridBlock):
     He et al., Delving Deep into Rectifiers, https://arxiv.org/abs/1502.01852
     """
 
-    def __init__(self, channels, form="fast", start=0.25, shared=False, **kwargs):
+    def __init__(
+        self,
+        channels: int,
+        form: str = "fast",
+        start: float = 0.25,
+        shared: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.channels = channels
         self.shared = shared
@@ -107,8 +114,8 @@ class PReLU(mx.gluon.HybridBlock):
             )
 
     @property
-    def active_form(self):
-        """The form in use now: that of `prelu_form`, or else the block's own."""
+    def active_form(self) -> str:
+        """Form in use now: that of `prelu_form`, or else the block's own."""
         return current_form(self.form)
 
     def hybrid_forward(self, F, x, alpha):
@@ -123,8 +130,8 @@ class PReLU(mx.gluon.HybridBlock):
         ours = our_operators(F)
         if ours is not None:
             return ours.prelu(x, alpha)
-        # Times 1, because a reshaped array is a view: run eagerly, inference would turn alpha's
-        # own memory into a layout of oneDNN's, as it does with every convolution's weight.
+        # Times 1, because a reshaped array shares memory: run eagerly, inference would turn alpha
+        # into a layout of oneDNN's, as it does with every convolution's weight.
         slope = F.reshape(self.slopes(F, alpha), (-1, 1, 1, 1)) * 1
         kwargs = {
             "kernel": (1, 1),
@@ -146,14 +153,14 @@ class PReLU(mx.gluon.HybridBlock):
 def bn_prelu_conv(F, x, bn, prelu, conv, source=None):
     """Return ``conv(prelu(bn(x)))`` from within a `hybrid_forward`.
 
-    With `gluonface.native` it is computed as it is written.
+    With the operators of `gluonface.native` it is computed as it is written.
 
-    Without, let ``v = bn(x)``. For slopes ``a <= 1``, ``prelu(v) = a v + relu((1 - a) v)``: a
+    Without them, let ``v = bn(x)``. For slopes ``a <= 1``, ``prelu(v) = a v + relu((1 - a) v)``: a
     BatchNorm and a BatchNorm with ReLU of the same `x`, whose gammas and betas are scaled. For
     ``a > 1`` the same two terms with ``|1 - a|`` and ``-a`` give ``-prelu(v)``, and the
     convolution's weight for that channel takes the sign. Both operators keep the running
     statistics, the same ones, so each gets the square root of the momentum: two such updates are
-    one of the whole. The blocks are not called then, so hooks on them do not run.
+    one of the whole. The blocks are not called, so hooks on them do not run.
 
     Parameters
     ----------
@@ -168,9 +175,9 @@ def bn_prelu_conv(F, x, bn, prelu, conv, source=None):
         Without bias or activation.
     source : mxnet.gluon.nn.Conv2D, optional
         The convolution whose output `x` is; default one with numbers of channels like `conv`.
-        Where oneDNN blocks the channels of its output otherwise than those of the gradient that
-        comes back from `conv`, the backward pass of BatchNormWithReLU would fail, so `PReLU`
-        computes the activation alone.
+        The backward pass of BatchNormWithReLU fails where oneDNN blocks the channels of its output
+        otherwise than those of the gradient that comes back from `conv` (MXNet 1.9.1); `PReLU` is
+        computed alone there.
     """
     if prelu.active_form != "fast" or our_operators(F) or _blocks_differ(source, conv):
         return conv(prelu(bn(x)))
@@ -199,17 +206,17 @@ def _signed(F, weight, sign, conv):
 
 
 def _value(F, parameter, x):
-    """Return a parameter of another block as the kind of thing that `x` is."""
+    """Return a parameter of another block as an NDArray or Symbol, whichever `x` is."""
     return parameter.data(x.context) if F is mx.nd else parameter.var()
 
 
 def _can_fuse(bn, prelu, conv):
-    """Whether the operators of the fast form exist for these blocks."""
+    """Return whether the operators of the composed "fast" form exist for these blocks."""
     settings = bn._kwargs
     return (
         has_onednn()
         and numpy.dtype(prelu.alpha.dtype) == numpy.float32
-        and not amp_is_on()  # it knows no BatchNormWithReLU
+        and not amp_is_on()  # it has no rule for BatchNormWithReLU
         and settings["axis"] == 1
         and not settings["fix_gamma"]
         and not settings["use_global_stats"]
@@ -219,7 +226,7 @@ def _can_fuse(bn, prelu, conv):
 
 
 def _blocks_differ(source, conv):
-    """Whether oneDNN lays out a convolution's output and its gradient in different blocks."""
+    """Return whether oneDNN lays out a convolution's output and its gradient in other blocks."""
     blocks = {_channel_block(conv), 16 if source is None else _channel_block(source)}
     if None in blocks:
         return True
@@ -230,8 +237,8 @@ def _blocks_differ(source, conv):
 def _channel_block(conv):
     """Return how many channels lie together in oneDNN's layout for a convolution, or 0.
 
-    None for a grouped convolution, where it depends on too much. With AVX-512; with AVX2 there
-    are no blocks of 16, and what is asked for here works too.
+    None for a grouped convolution, where it is not known. These are the blocks with AVX-512. With
+    AVX2 there are none of 16, and what `_blocks_differ` allows works too.
     """
     groups, (outputs, inputs) = conv._kwargs["num_group"], conv.weight.shape[:2]
     if groups > 1:

@@ -1,6 +1,9 @@
-"""Attention blocks: each scales the channels (CBAM also the pixels) of a map by what it sees."""
+"""Attention blocks: each scales the channels (CBAM also the pixels) of a map."""
+
+from __future__ import annotations
 
 import math
+import typing
 
 from .._compat import mx
 from ..errors import InputError
@@ -11,13 +14,13 @@ __all__ = ["CBAM", "ECA", "GCT", "SE", "gate", "means"]
 _GATES = ("sigmoid", "hard_sigmoid")
 
 
-def gate(F, x, factors):
+def gate(F: typing.Any, x: typing.Any, factors: typing.Any) -> typing.Any:
     """Return a map (N, C, H, W) times factors (N, C, 1, 1) or (N, 1, H, W)."""
     ours = our_operators(F)
     return F.broadcast_mul(x, factors) if ours is None else ours.gate(x, factors)
 
 
-def means(F, x):
+def means(F: typing.Any, x: typing.Any) -> typing.Any:
     """Return the means (N, C, 1, 1) over the pixels of each channel of a map (N, C, H, W)."""
     ours = our_operators(F)
     return _pool(F, x, "avg") if ours is None else ours.mean(x)
@@ -40,7 +43,7 @@ class SE(mx.gluon.HybridBlock):
     act : HybridBlock, optional
         Activation between the layers; default ReLU.
     gate : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
-        What makes factors of the numbers; "hard_sigmoid" is ``relu6(x + 3) / 6``.
+        Function after the second layer; "hard_sigmoid" is ``relu6(x + 3) / 6``.
     bias : bool, default True
         Whether the layers have biases, which start at 0.
     norm : bool, default False
@@ -130,7 +133,7 @@ class CBAM(mx.gluon.HybridBlock):
     reduction : int, default 16
         Of the two layers that means and maxima share.
     kernel : int, default 7
-        Of the convolution that looks at the pixels.
+        Size of the convolution over the pixels.
 
     References
     ----------
@@ -151,11 +154,11 @@ class CBAM(mx.gluon.HybridBlock):
     def hybrid_forward(self, F, x):
         """Return `x` (N, channels, H, W) with channels and pixels scaled, same shape."""
         # Means and maxima as a map of two pixels: the shared layers run once.
-        seen = F.concat(means(F, x), _pool(F, x, "max"), dim=3)
-        channel = F.sum(self.fc2(self.fc1(seen)), axis=3, keepdims=True)
+        pooled = F.concat(means(F, x), _pool(F, x, "max"), dim=3)
+        channel = F.sum(self.fc2(self.fc1(pooled)), axis=3, keepdims=True)
         x = gate(F, x, F.sigmoid(channel))
-        seen = F.concat(F.max(x, axis=1, keepdims=True), F.mean(x, axis=1, keepdims=True), dim=1)
-        return gate(F, x, F.sigmoid(self.bn(self.conv(seen))))
+        pooled = F.concat(F.max(x, axis=1, keepdims=True), F.mean(x, axis=1, keepdims=True), dim=1)
+        return gate(F, x, F.sigmoid(self.bn(self.conv(pooled))))
 
 
 class GCT(mx.gluon.HybridBlock):
@@ -178,13 +181,10 @@ class GCT(mx.gluon.HybridBlock):
     def __init__(self, channels, eps=1e-5, **kwargs):
         super().__init__(**kwargs)
         self.eps = eps
-        starts = {"alpha": 1, "gamma": 0, "beta": 0}
         with self.name_scope():
-            for name, start in starts.items():
-                parameter = self.params.get(
-                    name, shape=(1, channels, 1, 1), init=mx.initializer.Constant(start)
-                )
-                setattr(self, name, parameter)
+            for name, start in {"alpha": 1, "gamma": 0, "beta": 0}.items():
+                init = mx.initializer.Constant(start)
+                setattr(self, name, self.params.get(name, shape=(1, channels, 1, 1), init=init))
 
     def hybrid_forward(self, F, x, alpha, gamma, beta):
         """Return `x` (N, channels, H, W) with its channels scaled, same shape."""

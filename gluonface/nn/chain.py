@@ -1,11 +1,89 @@
-"""Convolutions in a row, the matter of mobile networks, computed the fast way."""
+"""Blocks that are applied in order, with BatchNorm and PReLU computed along with a convolution."""
+
+from __future__ import annotations
+
+import typing
 
 from .._compat import mx
 from .activations import PReLU, bn_prelu_conv
 from .backend import gradient_in_blocks, in_blocks
-from .heads import GDC
 
-__all__ = ["Chain", "Conv2D", "ConvBN", "MobileHead"]
+__all__ = ["Chain", "Conv2D", "ConvBN", "Layers", "conv", "in_order"]
+
+
+def in_order(F: typing.Any, x: typing.Any, *blocks: mx.gluon.Block) -> typing.Any:
+    """Return the output of blocks that are applied one after another.
+
+    A BatchNorm and a PReLU between two convolutions are computed by `bn_prelu_conv`, also where
+    the four belong to different `Layers`. The output is that of calling one block after another.
+
+    Parameters
+    ----------
+    F : module
+        `mxnet.nd` or `mxnet.sym`.
+    x : NDArray or Symbol
+    *blocks : HybridBlock
+    """
+    layers = [layer for block in blocks for layer in _flat(block)]
+    conv = None  # the convolution whose output `x` is
+    while layers:
+        # Only after a convolution: elsewhere the operators of `bn_prelu_conv` get wrong gradients
+        # in MXNet 1.9.1.
+        if conv is not None and _are_bn_prelu_conv(*layers[:3]):
+            bn, prelu, following = layers[:3]
+            x = bn_prelu_conv(F, x, bn, prelu, following, conv)
+            conv = following
+            del layers[:3]
+        else:
+            layer = layers.pop(0)
+            x = layer(x)
+            conv = layer if isinstance(layer, mx.gluon.nn.Conv2D) else None
+    return x
+
+
+def _flat(block):
+    """Return the blocks that `block` applies in order, or itself alone."""
+    if not isinstance(block, Layers) or block.residual:
+        return [block]
+    return [layer for child in block._children.values() for layer in _flat(child)]
+
+
+def _are_bn_prelu_conv(*layers):
+    kinds = (mx.gluon.nn.BatchNorm, PReLU, mx.gluon.nn.Conv2D)
+    return len(layers) == 3 and all(map(isinstance, layers, kinds))
+
+
+class Layers(mx.gluon.HybridBlock):
+    """Template: a block whose children are applied in the order in which they are set.
+
+    Attributes
+    ----------
+    residual : bool
+        Whether the input is added to the output.
+    """
+
+    residual = False
+
+    def hybrid_forward(self, F, x):
+        """Return the output of the last child, plus `x` if `residual`."""
+        y = in_order(F, x, *self._children.values())
+        return F.elemwise_add(y, x) if self.residual else y
+
+
+class Chain(Layers, mx.gluon.nn.HybridSequential):
+    """Blocks that are applied one after another, see `in_order`.
+
+    Parameters
+    ----------
+    *blocks : HybridBlock
+    residual : bool, default False
+        Whether the input is added to the output.
+    """
+
+    def __init__(self, *blocks: mx.gluon.Block, residual: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.residual = residual
+        self.add(*blocks)
 
 
 class Conv2D(mx.gluon.nn.Conv2D):
@@ -23,7 +101,39 @@ class Conv2D(mx.gluon.nn.Conv2D):
         return in_blocks(F, super().hybrid_forward(F, x, *args, **kwargs))
 
 
-class ConvBN(mx.gluon.HybridBlock):
+def conv(
+    inputs: int,
+    outputs: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+    init: typing.Any = None,
+) -> Conv2D:
+    """Return a convolution that keeps the size of a map but for the stride.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel, stride, groups : int, default 1
+    bias : bool, default False
+    init : mxnet.initializer.Initializer, optional
+        Of the weight; default that of the network.
+    """
+    return Conv2D(
+        outputs,
+        kernel,
+        strides=stride,
+        padding=kernel // 2,
+        groups=groups,
+        use_bias=bias,
+        in_channels=inputs,
+        weight_initializer=init,
+    )
+
+
+class ConvBN(Layers):
     """Convolution without bias, BatchNorm and, if one is given, an activation.
 
     Parameters
@@ -35,124 +145,23 @@ class ConvBN(mx.gluon.HybridBlock):
         Of the convolution; ``inputs`` makes it depthwise.
     act : HybridBlock, optional
         Without one the block is linear.
-    padding : int, optional
-        Default ``kernel // 2``.
     eps : float, default 1e-5
         Of the BatchNorm.
     """
 
     def __init__(
         self,
-        inputs,
-        outputs,
-        kernel=1,
-        stride=1,
-        groups=1,
-        act=None,
-        padding=None,
-        eps=1e-5,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        act: mx.gluon.Block | None = None,
+        eps: float = 1e-5,
         **kwargs,
     ):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.conv = Conv2D(
-                outputs,
-                kernel,
-                strides=stride,
-                padding=kernel // 2 if padding is None else padding,
-                groups=groups,
-                use_bias=False,
-                in_channels=inputs,
-            )
+            self.conv = conv(inputs, outputs, kernel, stride, groups)
             self.bn = mx.gluon.nn.BatchNorm(epsilon=eps, in_channels=outputs)
             self.act = act
-
-    def hybrid_forward(self, F, x):
-        """Return the activated map (N, outputs, H', W') of `x` (N, inputs, H, W)."""
-        return self.after_conv(self.conv(x))
-
-    def after_conv(self, x):
-        """Return what follows the convolution, given its output."""
-        x = self.bn(x)
-        return x if self.act is None else self.act(x)
-
-
-class Chain(mx.gluon.nn.HybridSequential):
-    """Blocks in a row; a PReLU between two `ConvBN` is computed by `bn_prelu_conv`.
-
-    Parameters
-    ----------
-    *blocks : HybridBlock
-        The first is a `ConvBN`.
-    residual : bool, default False
-        Whether the input is added to the output.
-    """
-
-    def __init__(self, *blocks, residual=False, **kwargs):
-        super().__init__(**kwargs)
-        self.residual = residual
-        self.add(*blocks)
-
-    def hybrid_forward(self, F, x):
-        """Return the output of the last block, plus `x` in a residual chain."""
-        first, *blocks = self._children.values()
-        y, before = first.conv(x), first
-        for block in blocks:
-            if not isinstance(block, ConvBN):
-                y = block(_finished(y, before))
-            elif isinstance(before, ConvBN) and isinstance(before.act, PReLU):
-                y = bn_prelu_conv(F, y, before.bn, before.act, block.conv, before.conv)
-            else:
-                y = block.conv(_finished(y, before))
-            before = block
-        y = _finished(y, before)
-        return F.elemwise_add(y, x) if self.residual else y
-
-
-def _finished(y, block):
-    """Return the output of `block`, given `y`: a `ConvBN` has only been convolved as yet."""
-    return block.after_conv(y) if isinstance(block, ConvBN) else y
-
-
-class MobileHead(mx.gluon.HybridBlock):
-    """1x1 convolution with BatchNorm and activation, then `GDC`.
-
-    Parameters
-    ----------
-    inputs, width : int
-        Channels of the input map, and of the map that GDC sees.
-    embedding_size : int
-    act : HybridBlock
-    size : int, default 7
-        Height and width of the map.
-    eps : float, default 1e-5
-        Of the first BatchNorm.
-    scale, center : bool, default True
-        Whether the last BatchNorm learns its gamma and its beta.
-    """
-
-    def __init__(
-        self,
-        inputs,
-        width,
-        embedding_size,
-        act,
-        size=7,
-        eps=1e-5,
-        scale=True,
-        center=True,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        with self.name_scope():
-            self.final = ConvBN(inputs, width, act=act, eps=eps)
-            self.gdc = GDC(width, embedding_size, size, scale, center)
-
-    def hybrid_forward(self, F, x):
-        """Return the embedding (N, embedding_size) of `x` (N, inputs, size, size)."""
-        final, gdc = self.final, self.gdc
-        x = final.conv(x)
-        if isinstance(final.act, PReLU):
-            x = bn_prelu_conv(F, x, final.bn, final.act, gdc.conv, final.conv)
-            return gdc.after_conv(x)
-        return gdc(final.after_conv(x))

@@ -1,31 +1,35 @@
 """Heads that turn the last feature map into an embedding."""
 
-from .._compat import mx
+from __future__ import annotations
 
-__all__ = ["GDC", "FCHead", "FlatBatchNorm"]
+from .._compat import mx
+from .chain import ConvBN, Layers
+
+__all__ = ["GDC", "FCHead", "FlatBatchNorm", "MobileHead"]
 
 
 class FlatBatchNorm(mx.gluon.nn.BatchNorm):
-    """BatchNorm of flat features (N, C), computed on a 4-D view of them.
+    """BatchNorm of flat features (N, C), computed on maps (N, C, 1, 1).
 
-    The view is there because MXNet 1.9.1's oneDNN BatchNorm crashes in inference when a flat
-    (N, C) input follows a (N, C, 1, 1) one of the same sizes anywhere in the process.
+    MXNet 1.9.1's oneDNN BatchNorm crashes in inference when a flat (N, C) input follows a
+    (N, C, 1, 1) one of the same sizes anywhere in the process.
     """
 
     def hybrid_forward(self, F, x, gamma, beta, running_mean, running_var):
         """Return normalised `x` (N, C), same shape."""
-        view = F.reshape(x, (0, 0, 1, 1))
-        return F.Flatten(super().hybrid_forward(F, view, gamma, beta, running_mean, running_var))
+        maps = F.reshape(x, (0, 0, 1, 1))
+        return F.Flatten(super().hybrid_forward(F, maps, gamma, beta, running_mean, running_var))
 
 
-class GDC(mx.gluon.HybridBlock):
+class GDC(Layers):
     """Global depthwise convolution, linear layer and BatchNorm: the head of MobileFaceNet.
 
     Parameters
     ----------
     channels : int
-        Channels of the input map.
+        Channels of the input map (N, channels, size, size).
     embedding_size : int
+        Numbers of the output (N, embedding_size).
     size : int, default 7
         Height and width of the input map.
     scale, center : bool, default True
@@ -36,7 +40,15 @@ class GDC(mx.gluon.HybridBlock):
     Chen et al., MobileFaceNets, https://arxiv.org/abs/1804.07573
     """
 
-    def __init__(self, channels, embedding_size, size=7, scale=True, center=True, **kwargs):
+    def __init__(
+        self,
+        channels: int,
+        embedding_size: int,
+        size: int = 7,
+        scale: bool = True,
+        center: bool = True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         with self.name_scope():
             self.conv = mx.gluon.nn.Conv2D(
@@ -46,35 +58,49 @@ class GDC(mx.gluon.HybridBlock):
             self.fc = mx.gluon.nn.Dense(embedding_size, use_bias=False, in_units=channels)
             self.bn2 = FlatBatchNorm(scale=scale, center=center, in_channels=embedding_size)
 
-    def hybrid_forward(self, F, x):
-        """Return the embedding (N, embedding_size) of `x` (N, channels, size, size)."""
-        return self.after_conv(self.conv(x))
 
-    def after_conv(self, x):
-        """Return the embedding, given the output of ``self.conv`` (N, channels, 1, 1).
+class MobileHead(Layers):
+    """1x1 convolution with BatchNorm and activation, then `GDC`.
 
-        For networks that run the convolution together with what is before it.
-        """
-        return self.bn2(self.fc(self.bn1(x)))
+    Parameters
+    ----------
+    inputs, width : int
+        Channels of the input map, and of the map that GDC takes.
+    embedding_size : int
+    act : HybridBlock
+    eps : float, default 1e-5
+        Of the first BatchNorm.
+    **gdc
+        Other arguments of `GDC`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        embedding_size: int,
+        act: mx.gluon.Block,
+        eps: float = 1e-5,
+        **gdc,
+    ):
+        super().__init__()
+        with self.name_scope():
+            self.final = ConvBN(inputs, width, act=act, eps=eps)
+            self.gdc = GDC(width, embedding_size, **gdc)
 
 
-class FCHead(mx.gluon.HybridBlock):
+class FCHead(Layers):
     """BatchNorm, dropout, linear layer of the whole map with a bias, and BatchNorm.
 
     Parameters
     ----------
-    channels : int
-        Channels of the input map.
-    embedding_size : int
-    size : int, default 7
-        Height and width of the input map.
+    channels, embedding_size, size, scale, center
+        As of `GDC`. ArcFace's "E" output and the IR networks learn the last beta, but no gamma.
     dropout : float, default 0.4
         Share of the map that training leaves out.
-    scale, center : bool, default True
-        Whether the last BatchNorm learns its gamma and its beta; else they stay at 1 and 0.
-        ArcFace's "E" output and the IR networks learn the beta alone.
-    weight_initializer, bias_initializer : mxnet.initializer.Initializer or str, optional
-        Of the linear layer; default the network's initialiser and zeros.
+    uniform : bool, default False
+        Whether weight and bias of the linear layer start uniform, of variance 1 / (3 inputs), as
+        in PyTorch; else as the network's initialiser says and at 0.
 
     References
     ----------
@@ -83,28 +109,25 @@ class FCHead(mx.gluon.HybridBlock):
 
     def __init__(
         self,
-        channels,
-        embedding_size,
-        size=7,
-        dropout=0.4,
-        scale=True,
-        center=True,
-        weight_initializer=None,
-        bias_initializer="zeros",
+        channels: int,
+        embedding_size: int,
+        size: int = 7,
+        dropout: float = 0.4,
+        scale: bool = True,
+        center: bool = True,
+        uniform: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        inputs = channels * size * size
+        starts = {
+            "weight_initializer": mx.initializer.Xavier("uniform", "in", 1),
+            "bias_initializer": mx.initializer.Uniform(inputs**-0.5),
+        }
         with self.name_scope():
             self.bn1 = mx.gluon.nn.BatchNorm(in_channels=channels)
             self.dropout = mx.gluon.nn.Dropout(dropout)
             self.fc = mx.gluon.nn.Dense(
-                embedding_size,
-                in_units=channels * size * size,
-                weight_initializer=weight_initializer,
-                bias_initializer=bias_initializer,
+                embedding_size, in_units=inputs, **(starts if uniform else {})
             )
             self.bn2 = FlatBatchNorm(scale=scale, center=center, in_channels=embedding_size)
-
-    def hybrid_forward(self, F, x):
-        """Return the embedding (N, embedding_size) of `x` (N, channels, size, size)."""
-        return self.bn2(self.fc(self.dropout(self.bn1(x))))

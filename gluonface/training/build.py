@@ -170,7 +170,7 @@ def without_init(config):
 
 def check_auxiliary(config):
     """Raise InputError if an auxiliary loss is misstated or does not go with the head."""
-    from ..loss.auxiliary._together import read_entries
+    from ..loss.auxiliary._auxiliaries import read_entries
 
     if "focal" in read_entries(config.loss.auxiliary) and config.head.label_smoothing:
         raise InputError(

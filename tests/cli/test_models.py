@@ -80,4 +80,4 @@ def test_unknown(capsys):
     assert main(["models", "mobilefacenett"]) == 2
     assert "Did you mean 'mobilefacenet'" in capsys.readouterr().err
     assert main(["models", "zzz*"]) == 2
-    assert "no backbone matches 'zzz*'" in capsys.readouterr().err
+    assert "no model matches 'zzz*'" in capsys.readouterr().err

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -39,3 +41,25 @@ def test_fast_form_equals_the_others(widths, shared, groups):
     for got, want in zip(fast, run(block, x, out)):
         # float32 sums of up to 900 products
         np.testing.assert_allclose(got, want, rtol=1e-3, atol=2e-4 * np.abs(want).max())
+
+
+def used(block):
+    """Return the operators of a block's graph in the composed form."""
+    nodes = json.loads(block(mx.sym.var("data")).tojson())["nodes"]
+    return [node["op"] for node in nodes if node["op"] != "null"]
+
+
+def test_batch_norm_and_prelu_go_with_the_next_convolution_across_blocks():
+    inner = Chain(ConvBN(16, 16, act=PReLU(16)))
+    assert "_contrib_BatchNormWithReLU" not in used(Chain(inner))
+    assert "_contrib_BatchNormWithReLU" in used(Chain(inner, Chain(ConvBN(16, 16))))
+    assert "_contrib_BatchNormWithReLU" not in used(
+        Chain(inner, Chain(ConvBN(16, 16), residual=True))
+    )
+
+
+def test_not_without_a_convolution_before_them():
+    """There BatchNormWithReLU has wrong gradients in MXNet 1.9.1."""
+    bn, prelu, conv = mx.gluon.nn.BatchNorm(in_channels=16), PReLU(16), ConvBN(16, 16)
+    assert "_contrib_BatchNormWithReLU" not in used(Chain(bn, prelu, conv))
+    assert "_contrib_BatchNormWithReLU" not in used(Chain(ConvBN(16, 16), Swish(), prelu, conv))

@@ -8,13 +8,16 @@ Three kinds, named by what they take:
 ``losses``
     The head's losses per sample, which they replace: focal, OHEM.
 ``logits``
-    Logits and labels: label smoothing. `gluonface.head.PartialFC` has it built in, since the
-    logits of a sharded head never meet.
+    Logits and labels: label smoothing. `gluonface.head.PartialFC` does it itself, since no process
+    has all logits of a sharded head.
 
 In a recipe: ``loss: [arcface, {center: 0.01}]``. Importing this package does not import MXNet.
 """
 
+from __future__ import annotations
+
 import importlib
+import typing
 
 from ...errors import InputError
 from ...registry import import_modules
@@ -33,7 +36,7 @@ __all__ = [
 import_modules(__name__, __path__)  # they register their losses
 
 
-def get_auxiliary(name, **params):
+def get_auxiliary(name: str, **params: typing.Any) -> Auxiliary:
     """Return the auxiliary loss registered under `name`.
 
     Parameters
@@ -41,16 +44,12 @@ def get_auxiliary(name, **params):
     name : str
         A name of `list_auxiliary`, in any case.
     **params
-        The loss's own parameters; the defaults where left out.
-
-    Returns
-    -------
-    Auxiliary
+        Its parameters, see `gluonface losses NAME`.
 
     Raises
     ------
     InputError
-        If the name or a parameter is unknown, or a value is out of range.
+        As of `gluonface.loss.get_loss`.
 
     Examples
     --------
@@ -60,7 +59,7 @@ def get_auxiliary(name, **params):
     return AUXILIARY.get(resolve_auxiliary(name))(**params)
 
 
-def resolve_auxiliary(name):
+def resolve_auxiliary(name: str) -> str:
     """Return the registered name for a name in any case or an alias; see `get_auxiliary`."""
     if name not in AUXILIARY and name in LOSSES:
         raise InputError(
@@ -70,7 +69,7 @@ def resolve_auxiliary(name):
     return AUXILIARY.resolve(name)
 
 
-def list_auxiliary(pattern="*"):
+def list_auxiliary(pattern: str = "*") -> list[str]:
     """Return the names of the auxiliary losses that match a shell wildcard, in natural order."""
     return AUXILIARY.list(pattern)
 
@@ -78,7 +77,7 @@ def list_auxiliary(pattern="*"):
 def __getattr__(name):
     if name in ("AuxiliaryBlock", "Auxiliaries"):  # these need MXNet
         module = importlib.import_module(
-            f"{__name__}.{'_block' if name == 'AuxiliaryBlock' else '_together'}"
+            f"{__name__}.{'_block' if name == 'AuxiliaryBlock' else '_auxiliaries'}"
         )
         return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

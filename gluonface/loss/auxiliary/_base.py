@@ -1,33 +1,26 @@
 """The template of all auxiliary losses: declared parameters, checks, description."""
 
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+
 from ...errors import InputError
 from ...parameters import Parameter, declare
-from ...registry import Registry
-from .._loss import Loss
+from .._loss import Loss, LossRegistry
 
-__all__ = ["AUXILIARY", "Auxiliary", "Flag", "declare", "weight_parameter"]
+__all__ = ["AUXILIARY", "Auxiliary", "Parameter", "declare", "weight_parameter"]
 
-AUXILIARY = Registry("auxiliary loss")
-
-
-class Flag(Parameter):
-    """A parameter that is true or false."""
-
-    def __init__(self, default, doc):
-        super().__init__(default, doc, choices=(True, False))
-
-    def check(self, owner, name, value):
-        """Return `value` if it is a bool, or raise `InputError`."""
-        if isinstance(value, bool):
-            return value
-        raise InputError(f"{owner}: {name}={value!r} is not allowed; it must be true or false.")
+AUXILIARY = LossRegistry("auxiliary loss")
 
 
-def weight_parameter(default):
+def weight_parameter(default, more=""):
     """Return the declaration of the weight with which a loss is added to the head's."""
     return Parameter(
         default,
         "what the loss is multiplied by when it is added to the head's",
+        more=more,
         above=0.0,
         why="0 would leave the loss out, and below 0 it would be made worse",
     )
@@ -55,8 +48,8 @@ class Auxiliary(Loss):
     family = "auxiliary"
     kind = "embeddings"
 
-    def formula(self, F, *inputs):
-        """Return the losses of arrays or Symbols; no state, no process but this one.
+    def formula(self, F: typing.Any, *inputs: typing.Any) -> typing.Any:
+        """Return the losses of arrays or Symbols, without state and of this process alone.
 
         Parameters
         ----------
@@ -74,24 +67,24 @@ class Auxiliary(Loss):
         """Prepare for training; nothing to do for a loss without state."""
         return self
 
-    def collect_params(self):
+    def collect_params(self) -> dict[str, typing.Any]:
         """Return the learned parameters as {name: gluon Parameter}; none by default."""
         return {}
 
-    def begin(self, batches=1):
-        """Say how many batches the step that begins has; `undo` takes them all back."""
+    def begin(self, batches: int = 1) -> None:
+        """Begin a step of so many batches; `undo` restores the state from before them."""
 
-    def undo(self):
-        """Take back what the last step changed in the state; nothing by default."""
+    def undo(self) -> None:
+        """Restore the state from before the last step; nothing by default."""
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, np.ndarray]:
         """Return what a checkpoint needs, as NumPy arrays; nothing by default."""
         return {}
 
-    def load_state_dict(self, state):
-        """Take back what `state_dict` gave."""
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Set the state to that of a `state_dict`."""
 
     @classmethod
-    def describe(cls):
-        """Return what tables and docs say of this loss, as a dict of plain values."""
+    def describe(cls) -> dict[str, typing.Any]:
+        """Return the facts for tables and docs as a dict of plain values."""
         return {**super().describe(), "kind": cls.kind}

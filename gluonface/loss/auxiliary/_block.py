@@ -11,8 +11,8 @@ __all__ = ["AuxiliaryBlock"]
 class AuxiliaryBlock(mx.gluon.HybridBlock):
     """The formula of an auxiliary loss on given arrays, as a block that can be hybridized.
 
-    It keeps no state and knows of no other process; the loss itself does, called with embeddings
-    and labels.
+    It keeps no state and is of this process alone. The loss itself, called with embeddings and
+    labels, has both.
 
     Parameters
     ----------

@@ -1,9 +1,13 @@
-"""Class centres that follow the embeddings by the centre loss's own rule, not by gradient."""
+"""Class centres that are moved by the centre loss's own rule, not by gradient."""
+
+from __future__ import annotations
 
 import collections
+import typing
 
 import numpy as np
 
+from ... import _compat
 from ._base import Parameter
 from ._embedding import EmbeddingLoss
 
@@ -15,6 +19,7 @@ def alpha_parameter():
     return Parameter(
         0.5,
         "how far the centres move towards a batch's embeddings",
+        more="0 keeps them where they are.",
         low=0.0,
         high=1.0,
         why="beyond 1 a centre would overshoot; 0 keeps the centres where they are",
@@ -22,7 +27,7 @@ def alpha_parameter():
 
 
 class CenterTracker(EmbeddingLoss):
-    r"""Template: a loss that keeps a centre per class, as of the centre loss.
+    r"""Template: a loss that keeps a centre of each class, as the centre loss does.
 
     After each batch in training, that is under `autograd.record`, the centres of its classes move:
 
@@ -33,37 +38,30 @@ class CenterTracker(EmbeddingLoss):
 
     needs = ("num_classes", "embedding_size")
     keeps = "a centre per class"
-    centers = None
-    _moved = None  # where each batch of the last step moved centres, and what they were
+    centers: typing.Any = None
+    # Of each batch of the last step the classes whose centres moved, and their former values.
+    _moved: typing.Any = None
 
     def _create(self, rng):
-        from ..._compat import mx
-
-        self.centers = mx.nd.zeros((self.num_classes, self.embedding_size), ctx=self.ctx)
+        self.centers = _compat.mx.nd.zeros((self.num_classes, self.embedding_size), ctx=self.ctx)
         self.begin()
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        return self.formula(mx.nd, x, self.own_centers(x, labels))
+        return self.formula(_compat.mx.nd, x, self.own_centers(x, labels))
 
     def own_centers(self, x, labels):
         """Return the centres (N, D) of the samples' classes, and move them when training."""
-        from ..._compat import mx
-
-        nd = mx.nd
-        with mx.autograd.pause():
+        nd = _compat.mx.nd
+        with _compat.mx.autograd.pause():
             own = nd.take(self.centers, nd.array(labels, ctx=self.ctx, dtype="int64"))
-        if mx.autograd.is_training():
-            with mx.autograd.pause():
+        if _compat.mx.autograd.is_training():
+            with _compat.mx.autograd.pause():
                 self._move(x.detach(), labels)
         return own
 
     def _move(self, x, labels):
-        from ..._compat import mx
-
-        nd = mx.nd
+        nd = _compat.mx.nd
         classes, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
         member = nd.array(place[None, :] == np.arange(len(classes))[:, None], ctx=self.ctx)
         n = nd.array(counts[:, None], ctx=self.ctx)
@@ -74,7 +72,7 @@ class CenterTracker(EmbeddingLoss):
         self._moved.append((where, old))
 
     def begin(self, batches=1):
-        """Keep what the next `batches` batches change."""
+        """Begin a step of so many batches."""
         self._moved = collections.deque(maxlen=batches)
 
     def undo(self):
@@ -88,5 +86,5 @@ class CenterTracker(EmbeddingLoss):
         return {"centers": self.centers.asnumpy()}
 
     def load_state_dict(self, state):
-        """Take the centres of a `state_dict`; call `initialize` before."""
+        """Set the centres to those of a `state_dict`; call `initialize` before."""
         self.centers[:] = self._stored(state, "centers", (self.num_classes, self.embedding_size))

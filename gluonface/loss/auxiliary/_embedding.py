@@ -1,22 +1,27 @@
 """The template of losses that take embeddings and labels, of one process or of several."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
+from ... import _compat
 from ...errors import InputError
 from .._labels import host_labels
 from ._base import Auxiliary
 
 __all__ = ["EmbeddingLoss", "gather_batch"]
 
-MOST_CLASSES = 1 << 24  # of a loss that was not told how many there are
+MOST_CLASSES = 1 << 24  # of a loss without num_classes
 
 
 def gather_batch(comm, embedding, labels, name):
     """Return the embeddings and labels of all processes, in rank order.
 
-    Collectives have no gradient, and here they need none. Every process computes the loss of the
-    whole batch, in which only its own rows depend on its network; the gradients of a backbone,
-    summed over the processes, are then those of one process with the whole batch.
+    The collectives have no gradient and need none. Every process computes the loss of the whole
+    batch, and only its own rows depend on its network. The sum over the processes of a backbone's
+    gradients is then that of one process with the whole batch.
 
     Parameters
     ----------
@@ -34,22 +39,20 @@ def gather_batch(comm, embedding, labels, name):
     first : int
         Where this process's rows begin.
     """
-    from ..._compat import mx
-
     if comm is None or comm.size == 1:
         return embedding, labels, 0
-    nd, batch = mx.nd, len(labels)
-    with mx.autograd.pause():
+    nd, batch = _compat.mx.nd, len(labels)
+    with _compat.mx.autograd.pause():
         tagged = np.stack([labels, np.full(batch, comm.rank)], axis=1)
         tagged = comm.allgather(nd.array(tagged, dtype="int64"), name=f"{name}.labels").asnumpy()
         everyone = comm.allgather(embedding.detach(), name=f"{name}.x")
     first = int((tagged[:, 1] < comm.rank).sum())
-    parts = [embedding]
+    blocks = [embedding]
     if first:
-        parts.insert(0, everyone[:first])
+        blocks.insert(0, everyone[:first])
     if first + batch < len(tagged):
-        parts.append(everyone[first + batch :])
-    return nd.concat(*parts, dim=0), tagged[:, 0], first
+        blocks.append(everyone[first + batch :])
+    return nd.concat(*blocks, dim=0), tagged[:, 0], first
 
 
 class EmbeddingLoss(Auxiliary):
@@ -60,17 +63,23 @@ class EmbeddingLoss(Auxiliary):
     rows, and for the whole batch to learned parameters, which are therefore the same on all
     processes. Add ``weight * loss.mean()`` to this process's objective, in full.
 
-    A subclass overrides `losses`; one with state also `_create`, `state_dict` and
+    A subclass overrides `losses`, and with a state also `_create`, `state_dict` and
     `load_state_dict`.
     """
 
     kind = "embeddings"
-    needs = ()  # of "num_classes", "embedding_size"
-    num_classes = embedding_size = comm = ctx = None
+    inputs_doc = "embedding : NDArray (B, D)\nlabel : NumPy array or NDArray (B,)"
+    outputs_doc = "NDArray (N,) float32\n    N samples of all processes; see `EmbeddingLoss`."
+    needs: tuple[str, ...] = ()  # of "num_classes", "embedding_size"
+    num_classes: typing.Any = None
+    embedding_size: typing.Any = None
+    comm: typing.Any = None
+    ctx: typing.Any = None
     ready = False
+    keeps = "a row per class"
 
     def initialize(self, num_classes=None, embedding_size=None, comm=None, ctx=None, seed=0):
-        """Prepare for training: sizes, processes, and the state's beginning.
+        """Set sizes, processes and the first state.
 
         Parameters
         ----------
@@ -88,8 +97,6 @@ class EmbeddingLoss(Auxiliary):
         EmbeddingLoss
             Itself.
         """
-        from ..._compat import mx
-
         for key, value in (("num_classes", num_classes), ("embedding_size", embedding_size)):
             if value is None:
                 if key in self.needs:
@@ -97,13 +104,13 @@ class EmbeddingLoss(Auxiliary):
             elif not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{self.name}: {key}={value!r} must be a whole number from 1")
         self.num_classes, self.embedding_size = num_classes, embedding_size
-        self.comm, self.ctx = comm, ctx or mx.cpu()
+        self.comm, self.ctx = comm, ctx or _compat.mx.cpu()
         self._create(np.random.default_rng([seed, num_classes or 0]))
         self.ready = True
         return self
 
     def _create(self, rng):
-        """Make the state."""
+        """Create the state."""
 
     def __call__(self, embedding, label):
         """Return the losses of the batch of all processes; see the class.
@@ -140,15 +147,13 @@ class EmbeddingLoss(Auxiliary):
         size = self.embedding_size
         if size is not None and embedding.shape[1] != size:
             raise InputError(
-                f"{self.name}: embeddings have {embedding.shape[1]} numbers, initialize() was told "
+                f"{self.name}: embeddings have {embedding.shape[1]} numbers, but initialize() got "
                 f"embedding_size={size}"
             )
         labels = host_labels(label, self.num_classes or MOST_CLASSES)
         if len(labels) != embedding.shape[0]:
             raise InputError(f"{self.name}: {len(labels)} labels, {embedding.shape[0]} embeddings")
         return to_float32(embedding), labels
-
-    keeps = "a row per class"
 
     def losses(self, x, labels):
         """Return the losses, whose mean is the loss, of the whole batch.
@@ -178,14 +183,12 @@ class LearnedLoss(EmbeddingLoss):
 
     def _parameter(self, name, values):
         """Add a learned parameter with its first values."""
-        from ..._compat import mx
-
         values = np.asarray(values, np.float32)
-        parameter = mx.gluon.Parameter(
-            f"{self.name}_{name}", shape=values.shape, init=mx.init.Zero(), wd_mult=0.0
+        parameter = _compat.mx.gluon.Parameter(
+            f"{self.name}_{name}", shape=values.shape, init=_compat.mx.init.Zero(), wd_mult=0.0
         )
         parameter.initialize(ctx=self.ctx)
-        parameter.set_data(mx.nd.array(values))
+        parameter.set_data(_compat.mx.nd.array(values))
         self._learned = {**getattr(self, "_learned", {}), name: parameter}
 
     def collect_params(self):
@@ -201,11 +204,9 @@ class LearnedLoss(EmbeddingLoss):
         return {name: self.value(name).asnumpy() for name in self.collect_params()}
 
     def load_state_dict(self, state):
-        """Take the parameters of a `state_dict`; call `initialize` before."""
-        from ..._compat import mx
-
+        """Set the parameters to those of a `state_dict`; call `initialize` before."""
         for name, parameter in self.collect_params().items():
-            parameter.set_data(mx.nd.array(self._stored(state, name, parameter.shape)))
+            parameter.set_data(_compat.mx.nd.array(self._stored(state, name, parameter.shape)))
 
 
 class LearnedPerClass(LearnedLoss):
@@ -224,7 +225,5 @@ class LearnedPerClass(LearnedLoss):
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        label = mx.nd.array(labels, ctx=self.ctx, dtype="int64")
-        return self.formula(mx.nd, x, label, *(self.value(name) for name in self._learned))
+        label = _compat.mx.nd.array(labels, ctx=self.ctx, dtype="int64")
+        return self.formula(_compat.mx.nd, x, label, *(self.value(name) for name in self._learned))

@@ -1,9 +1,11 @@
 """Distances and directions whose gradients stay finite at zero. For `mxnet.nd` and `mxnet.sym`."""
 
-__all__ = ["inner", "lengths", "pair_distances", "root", "squared", "unit"]
+__all__ = ["NEGATIVE", "inner", "lengths", "pair_distances", "root", "squared", "unit"]
 
-# Squares below are counted as zero: a distance of 1e-12, far below what float32 can tell apart
-# in embeddings of any use. Its inverse root, 1e12, times the difference itself stays bounded.
+NEGATIVE = "below 0 the term would change its sign"
+
+# Smaller squares count as zero. The root, 1e-12, is a distance far below the resolution of float32
+# embeddings, and its inverse times the difference itself stays bounded.
 TINY = 1e-24
 
 

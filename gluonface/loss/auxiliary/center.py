@@ -17,43 +17,25 @@ class Center(CenterTracker):
     with :math:`n_j` the batch's samples of class j. The centres move by this rule of the paper
     after each batch in training, not by the optimizer; they begin at zero.
 
-    Parameters
-    ----------
-    weight : float, default 0.003
-        The paper's lambda, which studies 0.0001 to 0.1.
-    alpha : float, default 0.5
-        The centres' step, in [0, 1].
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (N,) float32
-        N samples of all processes; see `EmbeddingLoss`.
-
     Notes
     -----
     `formula` takes embeddings (N, D) and the centres of their classes (N, D).
 
-    The embeddings are not normalised, so the loss also pulls on their length. gluon-face divides
-    each sample's distance by its class's count in the batch and trains the centres by gradient
-    descent: a class with many samples is then held together less, and the centres move otherwise.
-
-    References
-    ----------
-    Wen, Zhang, Li, Qiao: A Discriminative Feature Learning Approach for Deep Face Recognition,
-    ECCV 2016.
+    The embeddings are not normalised, so the loss also has a gradient by their length. gluon-face
+    divides each sample's distance by its class's count in the batch, so that a class with many
+    samples is drawn less to its centre, and trains the centres by gradient descent.
     """
 
-    name = "center"
     title = "Center loss"
+    authors = "Wen, Zhang, Li, Qiao"
     paper = "A Discriminative Feature Learning Approach for Deep Face Recognition"
     year = 2016
+    venue = "ECCV 2016"
     formula_text = "1/2 |x - c_y|^2"
-    parameters = declare(weight=weight_parameter(0.003), alpha=alpha_parameter())
+    parameters = declare(
+        weight=weight_parameter(0.003, "The paper's lambda, which it varies from 0.0001 to 0.1."),
+        alpha=alpha_parameter(),
+    )
 
     def formula(self, F, x, own):
         """Return the losses (N,) of embeddings (N, D) and their classes' centres (N, D)."""

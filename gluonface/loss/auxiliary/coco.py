@@ -13,37 +13,16 @@ class Coco(LearnedPerClass):
 
     .. math:: L_i = \log \sum_j e^{\alpha \cos(x_i, c_j)} - \alpha \cos(x_i, c_{y_i})
 
-    Parameters
-    ----------
-    weight : float, default 1.0
-    scale : float, default 12.0
-        The paper's alpha, 6.25 to 16 for its sets; larger for more classes.
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (N,) float32
-        N samples of all processes; see `EmbeddingLoss`.
-
     Notes
     -----
     `formula` takes embeddings (N, D), labels (N,) and centres (C, D).
 
     The same as the head ``normface`` with its centres; as a head it can be sharded. Here each
     process keeps all C centres.
-
-    References
-    ----------
-    Liu, Li, Wang: Rethinking Feature Discrimination and Polymerization for Large-scale
-    Recognition, 2017, arXiv 1710.00870.
     """
 
-    name = "coco"
     title = "COCO loss"
+    authors = "Liu, Li, Wang"
     paper = "Rethinking Feature Discrimination and Polymerization for Large-scale Recognition"
     year = 2017
     arxiv = "1710.00870"
@@ -53,6 +32,7 @@ class Coco(LearnedPerClass):
         scale=Parameter(
             12.0,
             "factor alpha between cosines and logits",
+            more="6.25 to 16 for the paper's sets; larger for more classes.",
             above=0.0,
             why="a softmax over unscaled or negated cosines cannot converge",
         ),

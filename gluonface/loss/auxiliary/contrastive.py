@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
+from ... import _compat
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import pair_distances, root, squared, unit
 
@@ -19,42 +20,21 @@ class Contrastive(EmbeddingLoss):
     is its mean over the batch's other samples of its class, plus its mean over those of other
     classes; a mean over none is 0.
 
-    Parameters
-    ----------
-    weight : float, default 1.0
-    margin : float, default 1.0
-        The distance m > 0 from which other identities are left alone.
-    normalize : bool, default True
-        Whether embeddings are brought to unit length first. Distances are then at most 2.
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (N,) float32
-        N samples of all processes; see `EmbeddingLoss`.
-
     Notes
     -----
     `formula` takes given pairs: x1 (N, D), x2 (N, D) and same (N,), 1 or 0.
 
     The paper has a factor 1/2 on both terms; use half the weight for it. A pair of two identities
-    at distance 0 has no direction to part in, and the gradient 0. gluon-face computes the root of
+    at distance 0 has the gradient 0. gluon-face computes the root of
     the sum of fourth powers in place of D, which is smaller, or larger beyond 1. The defaults are
     chosen here.
-
-    References
-    ----------
-    Hadsell, Chopra, LeCun: Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006.
     """
 
-    name = "contrastive"
     title = "Contrastive loss"
+    authors = "Hadsell, Chopra, LeCun"
     paper = "Dimensionality Reduction by Learning an Invariant Mapping"
     year = 2006
+    venue = "CVPR 2006"
     formula_text = "y D^2 + (1 - y) [m - D]+^2"
     parameters = declare(
         weight=weight_parameter(1.0),
@@ -64,7 +44,11 @@ class Contrastive(EmbeddingLoss):
             above=0.0,
             why="without a margin all embeddings equal is a solution",
         ),
-        normalize=Flag(True, "whether embeddings are brought to unit length first"),
+        normalize=Parameter(
+            True,
+            "whether embeddings are brought to unit length first",
+            more="Distances are then at most 2.",
+        ),
     )
 
     def _pair(self, F, square):
@@ -80,9 +64,7 @@ class Contrastive(EmbeddingLoss):
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        nd, ctx = mx.nd, x.context
+        nd, ctx = _compat.mx.nd, x.context
         same = labels[:, None] == labels[None, :]
         positive = same & ~np.eye(len(labels), dtype=bool)
         x = unit(nd, x) if self.normalize else x

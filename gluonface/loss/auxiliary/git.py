@@ -2,11 +2,9 @@
 
 from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._centers import CenterTracker, alpha_parameter
-from ._formulas import pair_distances, squared
+from ._formulas import NEGATIVE, pair_distances, squared
 
 __all__ = ["Git"]
-
-WHY = "below 0 the term would be turned round"
 
 
 @AUXILIARY.register("git")
@@ -18,27 +16,6 @@ class Git(CenterTracker):
 
     The centres move as those of the centre loss, see `gluonface.loss.auxiliary.center.Center`.
 
-    Parameters
-    ----------
-    weight : float, default 1.0
-        Of both terms.
-    lambda_c : float, default 0.01
-        Of the pull to the own centre.
-    lambda_g : float, default 0.1
-        Of the push.
-    alpha : float, default 0.5
-        The centres' step, in [0, 1].
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (N,) float32
-        N samples of all processes; see `EmbeddingLoss`.
-
     Notes
     -----
     `formula` takes embeddings (N, D) and the centres of their classes (N, D).
@@ -47,22 +24,20 @@ class Git(CenterTracker):
     keeps its size at every batch size. As there, j runs over all other samples, those of the own
     class too. gluon-face counts i = j as well, a constant 1/N, and needs a fixed batch size. The
     defaults are chosen here: the paper varies both lambdas.
-
-    References
-    ----------
-    Calefati, Janjua, Nawaz, Gallo: Git Loss for Deep Face Recognition, 2018, arXiv 1807.08512.
     """
 
-    name = "git"
     title = "Git loss"
+    authors = "Calefati, Janjua, Nawaz, Gallo"
     paper = "Git Loss for Deep Face Recognition"
     year = 2018
     arxiv = "1807.08512"
     formula_text = "lambda_c/2 |x - c_y|^2 + lambda_g mean_j 1/(1 + |x - c_yj|^2)"
     parameters = declare(
-        weight=weight_parameter(1.0),
-        lambda_c=Parameter(0.01, "factor of the pull to the own centre", low=0.0, why=WHY),
-        lambda_g=Parameter(0.1, "factor of the push from other samples' centres", low=0.0, why=WHY),
+        weight=weight_parameter(1.0, "It is a factor of both terms."),
+        lambda_c=Parameter(0.01, "factor of the pull to the own centre", low=0.0, why=NEGATIVE),
+        lambda_g=Parameter(
+            0.1, "factor of the push from other samples' centres", low=0.0, why=NEGATIVE
+        ),
         alpha=alpha_parameter(),
     )
 

@@ -1,5 +1,6 @@
-"""Label smoothing: the target is nearly, not wholly, one class."""
+"""Label smoothing: the target gives a small share to the other classes."""
 
+from ... import _compat
 from ...errors import InputError
 from .._labels import host_labels
 from ._base import AUXILIARY, Auxiliary, Parameter, declare
@@ -13,47 +14,31 @@ class LabelSmoothing(Auxiliary):
 
     .. math:: L_i = -(1 - \epsilon) \log p_{iy} - \frac{\epsilon}{C - 1} \sum_{j \neq y} \log p_{ij}
 
-    Parameters
-    ----------
-    smoothing : float, default 0.1
-        The share epsilon, in [0, 0.9].
-
-    Inputs
-    ------
-    logits : NDArray (B, C)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (B,) float32
-
     Notes
     -----
     `gluonface.head.PartialFC` and `gluonface.loss.MarginSoftmaxLoss` take the same smoothing
-    as ``label_smoothing=`` and give the same losses; a sharded head has to do it itself, since no
-    process sees all logits. In a recipe ``auxiliary: {label_smoothing: 0.1}`` sets
+    as ``label_smoothing=`` and give the same losses; a sharded head does it itself, since no
+    process has all logits. In a recipe ``auxiliary: {label_smoothing: 0.1}`` sets
     ``head.label_smoothing``. This class is for logits of your own.
 
     The paper spreads epsilon over all classes, the target among them; that is epsilon (C - 1)/C
     here.
-
-    References
-    ----------
-    Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: Rethinking the Inception Architecture for Computer
-    Vision, 2015, arXiv 1512.00567.
     """
 
-    name = "label_smoothing"
     title = "Label smoothing"
+    authors = "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna"
     paper = "Rethinking the Inception Architecture for Computer Vision"
     year = 2015
     arxiv = "1512.00567"
     kind = "logits"
+    inputs_doc = "logits : NDArray (B, C)\nlabel : NumPy array or NDArray (B,)"
+    outputs_doc = "NDArray (B,) float32"
     formula_text = "-(1 - eps) log p_y - eps/(C - 1) sum_j log p_j"
     parameters = declare(
         smoothing=Parameter(
             0.1,
             "share of the target that goes to the other classes",
+            more="The epsilon of the formula.",
             low=0.0,
             high=0.9,
             why="it is a share, and most must stay with the label",
@@ -70,7 +55,6 @@ class LabelSmoothing(Auxiliary):
 
     def __call__(self, logits, label):
         """Return the losses (B,) of logits (B, C) and labels (B,), checked."""
-        from ..._compat import mx
         from .._block import to_float32
 
         if logits.ndim != 2:
@@ -80,5 +64,5 @@ class LabelSmoothing(Auxiliary):
         labels = host_labels(label, logits.shape[1])
         if len(labels) != logits.shape[0]:
             raise InputError(f"label_smoothing: {len(labels)} labels, {logits.shape[0]} rows")
-        label = mx.nd.array(labels, ctx=logits.context, dtype="int64")
-        return self.formula(mx.nd, to_float32(logits), label)
+        label = _compat.mx.nd.array(labels, ctx=logits.context, dtype="int64")
+        return self.formula(_compat.mx.nd, to_float32(logits), label)

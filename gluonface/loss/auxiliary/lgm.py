@@ -19,24 +19,6 @@ class LGM(LearnedPerClass):
        L &= \mathrm{CE}(z, y) + \lambda (d_y + v_y), \qquad
        z_k = -(1 + \alpha [k = y])\, d_k - v_k
 
-    Parameters
-    ----------
-    weight : float, default 1.0
-    alpha : float, default 0.3
-        The margin: how much further the own class counts as being, in [0, 100].
-    likelihood : float, default 0.1
-        The paper's lambda, of the term that draws embeddings to their mean.
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (N,) float32
-        N samples of all processes; see `EmbeddingLoss`.
-
     Notes
     -----
     `formula` takes embeddings (N, D), labels (N,), means (C, D) and logarithms of variances
@@ -47,15 +29,10 @@ class LGM(LearnedPerClass):
     are all 0 at D = 512, so that its loss is the logarithm of its safety constant; it also lacks
     v in the likelihood, which lets variances grow without end, and its variances can become
     negative. Each process keeps the Gaussians of all C classes.
-
-    References
-    ----------
-    Wan, Zhong, Li, Chen: Rethinking Feature Distribution for Loss Functions in Image
-    Classification, 2018, arXiv 1803.02988.
     """
 
-    name = "lgm"
     title = "Large-margin Gaussian mixture"
+    authors = "Wan, Zhong, Li, Chen"
     paper = "Rethinking Feature Distribution for Loss Functions in Image Classification"
     year = 2018
     arxiv = "1803.02988"
@@ -63,10 +40,19 @@ class LGM(LearnedPerClass):
     parameters = declare(
         weight=weight_parameter(1.0),
         alpha=Parameter(
-            0.3, "margin on the own class's distance", low=0.0, high=100.0, why="as a share of it"
+            0.3,
+            "margin on the own class's distance",
+            more="The distance counts 1 + alpha times.",
+            low=0.0,
+            high=100.0,
+            why="as a share of it",
         ),
         likelihood=Parameter(
-            0.1, "factor of the likelihood term", low=0.0, why="below 0 it would push samples away"
+            0.1,
+            "factor of the likelihood term",
+            more="The paper's lambda. The term draws embeddings to the mean of their class.",
+            low=0.0,
+            why="below 0 it would push samples away",
         ),
     )
     keeps = "a Gaussian per class"

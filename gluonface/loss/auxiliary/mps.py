@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ... import _compat
 from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import inner, unit
@@ -21,45 +22,30 @@ class MPS(EmbeddingLoss):
     embeddings and labels, the pairs are the first two images of each class of the batch; classes
     with one image are left out.
 
-    Parameters
-    ----------
-    weight : float, default 1.0
-    margin : float, default 0.5
-        The margin m in cosines, in (0, 4].
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (M,) float32
-        M pairs of all processes; (1,) of 0 with fewer than two pairs. See `EmbeddingLoss`.
-
     Notes
     -----
     `formula` takes the pairs h (M, D) and g (M, D), M at least 2, of M identities.
 
-    gluon-face returns a matrix (M, M) by an unmeant broadcast, halves it, and counts the own pair
+    gluon-face returns a matrix (M, M) by a mistaken broadcast, halves it, and counts the own pair
     as a cosine of 0, which is wrong when all others are negative.
-
-    References
-    ----------
-    Shi, Jain: DocFace: Matching ID Document Photos to Selfies, 2018, arXiv 1805.02283.
     """
 
-    name = "mps"
     title = "Max-margin pair score"
+    authors = "Shi, Jain"
     paper = "DocFace: Matching ID Document Photos to Selfies"
     year = 2018
     arxiv = "1805.02283"
+    outputs_doc = (
+        "NDArray (M,) float32\n    M pairs of all processes; (1,) of 0 with fewer than two pairs. "
+        "See `EmbeddingLoss`."
+    )
     formula_text = "[max_j max(cos(h_j, g_i), cos(h_i, g_j)) - cos(h_i, g_i) + m]+"
     parameters = declare(
         weight=weight_parameter(1.0),
         margin=Parameter(
             0.5,
             "how much larger a true pair's cosine must be",
+            more="The margin m of the formula.",
             above=0.0,
             high=4.0,
             why="cosines are at most 2 apart, so beyond that it only adds a constant",
@@ -77,11 +63,10 @@ class MPS(EmbeddingLoss):
 
     def losses(self, x, labels):
         """Return the losses (M,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
         rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         pairs = np.array([place[:2] for place in rows if len(place) > 1])
         if len(pairs) < 2:
             return nothing(x)
-        h, g = (mx.nd.array(pairs[:, i], ctx=x.context, dtype="int64") for i in (0, 1))
-        return self.formula(mx.nd, mx.nd.take(x, h), mx.nd.take(x, g))
+        nd = _compat.mx.nd
+        h, g = (nd.array(pairs[:, i], ctx=x.context, dtype="int64") for i in (0, 1))
+        return self.formula(nd, nd.take(x, h), nd.take(x, g))

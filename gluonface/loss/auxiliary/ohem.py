@@ -1,5 +1,10 @@
 """OHEM: only the batch's largest losses count."""
 
+from __future__ import annotations
+
+import typing
+
+from ... import _compat
 from ...errors import InputError
 from ._base import AUXILIARY, Auxiliary, Parameter, declare
 
@@ -15,52 +20,34 @@ class OHEM(Auxiliary):
 
     so that the mean over the batch is the mean of the k losses kept.
 
-    Parameters
-    ----------
-    keep : float, default 0.5
-        Share of the batch, in (0, 1]. The paper keeps 128 of some 2,000 regions; 0.5 is chosen
-        here.
-
-    Inputs
-    ------
-    losses : NDArray (B,)
-        Of a head.
-
-    Outputs
-    -------
-    NDArray (B,) float32
-        In place of the head's: 0 for samples left out.
-
     Notes
     -----
-    The choice has no gradient. With several processes (`initialize` with their communicator) the
+    The selection has no gradient. With several processes (`initialize` with their communicator) the
     k largest are those of the batch of all of them. cavaface sorts the one mean loss of the batch,
     and so keeps all of it.
-
-    References
-    ----------
-    Shrivastava, Gupta, Girshick: Training Region-based Object Detectors with Online Hard Example
-    Mining, 2016, arXiv 1604.03540.
     """
 
-    name = "ohem"
     title = "Online hard-example mining"
+    authors = "Shrivastava, Gupta, Girshick"
     paper = "Training Region-based Object Detectors with Online Hard Example Mining"
     year = 2016
     arxiv = "1604.03540"
     kind = "losses"
+    inputs_doc = "losses : NDArray (B,)\n    Of a head."
+    outputs_doc = "NDArray (B,) float32\n    In place of the head's: 0 for samples left out."
     formula_text = "mean of the largest losses"
     parameters = declare(
         keep=Parameter(
             0.5,
             "share of the batch that counts",
+            more="Our value; the paper keeps 128 of some 2,000 regions.",
             above=0.0,
             high=1.0,
             why="1 keeps all, and something must be kept",
         )
     )
 
-    comm = None
+    comm: typing.Any = None
 
     def initialize(self, num_classes=None, embedding_size=None, comm=None, ctx=None, seed=0):
         """Take the communicator; see `EmbeddingLoss.initialize`."""
@@ -69,7 +56,6 @@ class OHEM(Auxiliary):
 
     def __call__(self, losses):
         """Return the losses (B,) with all but the largest of the whole batch at 0."""
-        from ..._compat import mx
         from .._block import to_float32
 
         if losses.ndim != 1:
@@ -77,16 +63,17 @@ class OHEM(Auxiliary):
                 f"ohem: losses have the shape {losses.shape}, expected (batch,), one per sample"
             )
         losses = to_float32(losses)
-        with mx.autograd.pause():
+        nd = _compat.mx.nd
+        with _compat.mx.autograd.pause():
             mine, first = losses.detach(), 0
             if self.comm is not None and self.comm.size > 1:
-                rank = mx.nd.full((1,), mine.shape[0])
-                counts = self.comm.allgather(rank, name="auxiliary.ohem.counts").asnumpy()
+                count = nd.full((1,), mine.shape[0])
+                counts = self.comm.allgather(count, name="auxiliary.ohem.counts").asnumpy()
                 first = int(counts[: self.comm.rank].sum())
                 mine = self.comm.allgather(mine, name="auxiliary.ohem")
             total = mine.shape[0]
             kept = max(1, int(self.keep * total))
-            mask = mx.nd.topk(mine, k=kept, ret_typ="mask")[first : first + losses.shape[0]]
+            mask = nd.topk(mine, k=kept, ret_typ="mask")[first : first + losses.shape[0]]
             mask = mask * (total / kept)
-        # Chosen, not multiplied: an infinite loss left out must not become NaN.
-        return mx.nd.where(mask > 0, losses * mask, mx.nd.zeros_like(losses))
+        # Selected, not multiplied: an infinite loss left out must not become NaN.
+        return nd.where(mask > 0, losses * mask, nd.zeros_like(losses))

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
+from ... import _compat
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
-from ._formulas import pair_distances, root, squared
+from ._formulas import NEGATIVE, pair_distances, root, squared
 
 __all__ = ["Range"]
 
 LEAST = 1e-12  # a distance whose inverse and its square float32 can hold
-WHY = "below 0 the term would be turned round"
 
 
 @AUXILIARY.register("range")
@@ -24,58 +24,31 @@ class Range(EmbeddingLoss):
     with :math:`D_{c1} \ge D_{c2} \ge \ldots` the distances between the batch's samples of class c
     and :math:`\mu_c` their mean. D is the squared distance.
 
-    Parameters
-    ----------
-    weight : float, default 1.0
-        The paper's lambda.
-    alpha : float, default 5e-05
-        Of the distances within classes.
-    beta : float, default 0.0001
-        Of the distance between classes.
-    k : int, default 2
-        How many distances of a class count; of a class with fewer pairs, all.
-    margin : float, default 20000.0
-        The distance m > 0 from which class means are left alone. It must suit the embeddings'
-        length: squared distances of unit vectors are at most 4.
-    squared : bool, default True
-        False takes distances that are not squared.
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (1,) float32
-        One loss of the batch of all processes; see `EmbeddingLoss`.
-
     Notes
     -----
     The classes are those of the labels, in any order and of any size; a class with one image adds
     nothing to the first term, a batch of one class nothing to the second. gluon-face takes
     sorted blocks of equal size without reading the labels, does not square, and its alpha and
     beta are exchanged.
-
-    References
-    ----------
-    Zhang, Fang, Wen, Li, Qiao: Range Loss for Deep Face Recognition with Long-tail, 2016,
-    arXiv 1611.08976.
     """
 
-    name = "range"
     title = "Range loss"
+    authors = "Zhang, Fang, Wen, Li, Qiao"
     paper = "Range Loss for Deep Face Recognition with Long-tail"
     year = 2016
     arxiv = "1611.08976"
+    outputs_doc = (
+        "NDArray (1,) float32\n    One loss of the batch of all processes; see `EmbeddingLoss`."
+    )
     formula_text = "alpha sum_c k/sum(1/D_ct) + beta [m - min D(mean_a, mean_b)]+"
     parameters = declare(
-        weight=weight_parameter(1.0),
-        alpha=Parameter(5e-5, "factor of the distances within classes", low=0.0, why=WHY),
-        beta=Parameter(1e-4, "factor of the distance between classes", low=0.0, why=WHY),
+        weight=weight_parameter(1.0, "The paper's lambda."),
+        alpha=Parameter(5e-5, "factor of the distances within classes", low=0.0, why=NEGATIVE),
+        beta=Parameter(1e-4, "factor of the distance between classes", low=0.0, why=NEGATIVE),
         k=Parameter(
             2,
             "how many distances of a class count",
+            more="Of a class with fewer pairs, all.",
             low=1,
             whole=True,
             why="it takes the k largest",
@@ -83,10 +56,12 @@ class Range(EmbeddingLoss):
         margin=Parameter(
             2e4,
             "distance from which class means are left alone",
+            more="It must suit the embeddings' length: squared distances of unit vectors are at "
+            "most 4.",
             above=0.0,
             why="at 0 the term would always be 0",
         ),
-        squared=Flag(True, "whether distances are squared"),
+        squared=Parameter(True, "whether distances are squared"),
     )
 
     def losses(self, x, labels):
@@ -110,9 +85,7 @@ class Range(EmbeddingLoss):
         return square if self.squared else root(F, square)
 
     def _intra(self, x, members):
-        from ..._compat import mx
-
-        nd, ctx = mx.nd, x.context
+        nd, ctx = _compat.mx.nd, x.context
         pairs = [np.array(np.triu_indices(len(rows), 1)) for rows in members]
         pairs = [rows[place] for rows, place in zip(members, pairs) if place.size]
         if not pairs:
@@ -123,7 +96,7 @@ class Range(EmbeddingLoss):
         filled = np.stack([np.pad(place, ((0, 0), (0, width - place.shape[1]))) for place in pairs])
         left, right = (nd.array(filled[:, i].reshape(-1), ctx=ctx, dtype="int64") for i in (0, 1))
         distances = self._distances(nd, nd.take(x, left), nd.take(x, right)).reshape(real.shape)
-        with mx.autograd.pause():
+        with _compat.mx.autograd.pause():
             shown = nd.where(nd.array(real, ctx=ctx), distances, nd.full(real.shape, -1.0, ctx))
             count = min(self.k, width)
             chosen = nd.topk(shown, k=count, axis=1, ret_typ="mask")
@@ -133,16 +106,14 @@ class Range(EmbeddingLoss):
         return nd.sum(used / inverse).reshape((1,))
 
     def _inter(self, x, members):
-        from ..._compat import mx
-
-        nd, ctx = mx.nd, x.context
+        nd, ctx = _compat.mx.nd, x.context
         if len(members) < 2:
             return nothing(x)
         average = np.zeros((len(members), x.shape[0]))
         for place, rows in enumerate(members):
             average[place, rows] = 1.0 / len(rows)
         means = nd.dot(nd.array(average, ctx=ctx), x)
-        with mx.autograd.pause():
+        with _compat.mx.autograd.pause():
             points = means.detach()
             distances = pair_distances(nd, points, points)
             itself = nd.array(np.eye(len(members)), ctx=ctx)
@@ -154,5 +125,5 @@ class Range(EmbeddingLoss):
 
 
 def nothing(x):
-    """Return a loss (1,) of 0 that autograd can still go back from."""
+    """Return a loss (1,) of 0 whose gradient by `x` is 0."""
     return (x * 0.0).sum().reshape((1,))

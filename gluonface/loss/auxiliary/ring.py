@@ -1,7 +1,8 @@
-"""Ring loss: embeddings are drawn to one learned length."""
+"""Ring loss: the lengths of embeddings approach one learned length."""
 
 import numpy as np
 
+from ... import _compat
 from ._base import AUXILIARY, declare, weight_parameter
 from ._embedding import LearnedLoss
 from ._formulas import lengths
@@ -18,42 +19,24 @@ class Ring(LearnedLoss):
     R is a parameter that the optimizer trains. It begins as the mean length of the first batch,
     of all processes.
 
-    Parameters
-    ----------
-    weight : float, default 0.01
-        The lambda of the paper's experiments.
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (N,) float32
-        N samples of all processes; see `EmbeddingLoss`.
-
     Notes
     -----
     `formula` takes embeddings (N, D) and R (1,).
 
-    It matters to losses that see the length, such as softmax. A head of cosines does not see it:
-    there the loss only keeps lengths in range, which helps float16. gluon-face begins with R = 1,
-    so that it first shrinks the embeddings.
-
-    References
-    ----------
-    Zheng, Pal, Savvides: Ring loss: Convex Feature Normalization for Face Recognition, 2018,
-    arXiv 1803.00130.
+    It matters to losses that depend on the length, such as softmax. A head of cosines does not:
+    there the loss only keeps lengths in range, which helps float16. gluon-face starts with R = 1,
+    so that the embeddings shrink first.
     """
 
-    name = "ring"
     title = "Ring loss"
+    authors = "Zheng, Pal, Savvides"
     paper = "Ring loss: Convex Feature Normalization for Face Recognition"
     year = 2018
     arxiv = "1803.00130"
     formula_text = "1/2 (|x| - R)^2"
-    parameters = declare(weight=weight_parameter(0.01))
+    parameters = declare(
+        weight=weight_parameter(0.01, "It is the lambda of the paper's experiments.")
+    )
 
     started = False  # whether R has its first value
     _step = 1  # batches of a step
@@ -69,29 +52,25 @@ class Ring(LearnedLoss):
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
         if not self.ready:
             self.initialize(comm=self.comm, ctx=x.context)
         self._since += 1
         if not self.started:
-            with mx.autograd.pause():
-                radius = mx.nd.mean(lengths(mx.nd, x.detach())).reshape((1,))
+            with _compat.mx.autograd.pause():
+                radius = lengths(_compat.mx.nd, x.detach()).mean().reshape((1,))
                 self._learned["radius"].set_data(radius)
             self.started, self._since = True, 0
-        return self.formula(mx.nd, x, self.value("radius"))
+        return self.formula(_compat.mx.nd, x, self.value("radius"))
 
     def begin(self, batches=1):
-        """Say how many batches the step that begins has."""
+        """Begin a step of so many batches."""
         self._step = batches
 
     def undo(self):
-        """Take the next batch for R's first value, if one of the last step gave it."""
+        """Let the next batch give R's first value, if a batch of the last step did."""
         if self.started and self._since < self._step:
-            from ..._compat import mx
-
             self.started = False
-            self._learned["radius"].set_data(mx.nd.zeros((1,)))
+            self._learned["radius"].set_data(_compat.mx.nd.zeros((1,)))
 
     def state_dict(self):
         """Return R, and whether it has its first value."""
@@ -100,9 +79,9 @@ class Ring(LearnedLoss):
         return {**super().state_dict(), "started": np.int64(self.started)}
 
     def load_state_dict(self, state):
-        """Take R of a `state_dict`."""
+        """Set R to that of a `state_dict`."""
         if not self.ready:
             self.initialize(comm=self.comm)
         super().load_state_dict(state)
         self.started = bool(state.get("started", True))
-        self._since = self._step  # it is not of a batch that could be taken back
+        self._since = self._step  # `undo` is not to change it

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._base import AUXILIARY, Flag, Parameter, declare, weight_parameter
+from ... import _compat
+from ._base import AUXILIARY, Parameter, declare, weight_parameter
 from ._embedding import EmbeddingLoss
 from ._formulas import pair_distances, squared, unit
 
@@ -19,56 +20,41 @@ class Triplet(EmbeddingLoss):
     class and the nearest of any other in the batch (batch-hard). An anchor without one of them has
     the loss 0.
 
-    Parameters
-    ----------
-    weight : float, default 1.0
-    margin : float, default 0.2
-        The margin m > 0, of squared distances.
-    normalize : bool, default True
-        Whether embeddings are brought to unit length first, as in the paper.
-
-    Inputs
-    ------
-    embedding : NDArray (B, D)
-    label : NumPy array or NDArray (B,)
-
-    Outputs
-    -------
-    NDArray (N,) float32
-        N samples of all processes; see `EmbeddingLoss`. The mean is over all of them, so a batch
-        with few positives has a small loss.
-
     Notes
     -----
     `formula` takes given triplets: anchors, positives and negatives, each (N, D).
 
     Batches need several images per identity; in a recipe ``data: {sampler: identity_balanced}``
-    sees to that. The selection has no gradient; of equal distances the first counts. gluon-face
-    computes the same of given triplets, with a margin of 1 by default.
-
-    References
-    ----------
-    Schroff, Kalenichenko, Philbin: FaceNet: A Unified Embedding for Face Recognition and
-    Clustering, 2015, arXiv 1503.03832. Batch-hard: Hermans, Beyer, Leibe: In Defense of the
-    Triplet Loss for Person Re-Identification, 2017, arXiv 1703.07737, there with distances that
-    are not squared.
+    gives such batches. The selection has no gradient; of equal distances the first counts.
+    gluon-face computes the same of given triplets, with a margin of 1 by default.
     """
 
-    name = "triplet"
     title = "Triplet loss"
+    authors = "Schroff, Kalenichenko, Philbin"
     paper = "FaceNet: A Unified Embedding for Face Recognition and Clustering"
     year = 2015
+    further_reference = (
+        "Batch-hard: Hermans, Beyer, Leibe: In Defense of the Triplet Loss for Person "
+        "Re-Identification, 2017, arXiv 1703.07737, there with distances that are not squared."
+    )
     arxiv = "1503.03832"
+    outputs_doc = (
+        "NDArray (N,) float32\n    N samples of all processes; see `EmbeddingLoss`. The mean is "
+        "over all of them, so a\n    batch with few positives has a small loss."
+    )
     formula_text = "[|a - p|^2 - |a - n|^2 + m]+"
     parameters = declare(
         weight=weight_parameter(1.0),
         margin=Parameter(
             0.2,
             "how much further the negative must be, in squared distance",
+            more="The margin m of the formula.",
             above=0.0,
             why="without a margin all embeddings equal is a solution",
         ),
-        normalize=Flag(True, "whether embeddings are brought to unit length first"),
+        normalize=Parameter(
+            True, "whether embeddings are brought to unit length first", more="As in the paper."
+        ),
     )
 
     def formula(self, F, anchor, positive, negative):
@@ -80,13 +66,11 @@ class Triplet(EmbeddingLoss):
 
     def losses(self, x, labels):
         """Return the losses (N,); see `EmbeddingLoss.losses`."""
-        from ..._compat import mx
-
-        nd, ctx = mx.nd, x.context
+        nd, ctx = _compat.mx.nd, x.context
         same = labels[:, None] == labels[None, :]
         positive = same & ~np.eye(len(labels), dtype=bool)
         usable = positive.any(axis=1) & ~same.all(axis=1)
-        with mx.autograd.pause():
+        with _compat.mx.autograd.pause():
             points = unit(nd, x.detach()) if self.normalize else x.detach()
             distances = pair_distances(nd, points, points)
             far = nd.where(nd.array(positive, ctx=ctx), distances, nd.full(same.shape, -1.0, ctx))

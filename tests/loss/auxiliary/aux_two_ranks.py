@@ -1,4 +1,4 @@
-"""Started by test_aux_two_ranks.py in two processes: every loss on this rank's half of a batch."""
+"""Started by test_two_ranks.py in two processes: every loss on this rank's half of a batch."""
 
 import pathlib
 import sys
@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
+sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parents[2])]
 
 from aux_paths import CLASSES, SIZE, batch  # noqa: E402
 

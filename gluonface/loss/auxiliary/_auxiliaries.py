@@ -18,7 +18,7 @@ class Auxiliaries:
     entries : dict
         Name of a loss -> its weight, a dict of its parameters, or None for the defaults:
         ``{"center": 0.01, "ring": {"weight": 0.01}, "focal": {"gamma": 1.0}}``. Losses of kind
-        ``losses`` act in this order; those of kind ``logits`` are the head's own business.
+        ``losses`` are applied in this order; those of kind ``logits`` belong to the head.
     num_classes, embedding_size, comm, ctx, seed
         As of `EmbeddingLoss.initialize`.
 
@@ -37,7 +37,7 @@ class Auxiliaries:
         self.last = {}
 
     def __call__(self, losses, embedding, label):
-        """Return the head's losses as weighed by focal and the like, and what is to be added.
+        """Return the head's losses as weighted by focal and OHEM, and the sum of the added losses.
 
         Parameters
         ----------
@@ -50,9 +50,9 @@ class Auxiliaries:
         -------
         losses : NDArray (B,)
         extra : NDArray (1,) or None
-            The weighted sum of the added losses, over the batch of all processes. Add it to this
-            process's objective in full: its gradients are complete, and only those of the backbone
-            are to be summed over processes.
+            The weighted sum of the added losses, over the batch of all processes. Add it in full to
+            this process's objective. Its gradients are those of the whole batch; only those of the
+            backbone are to be summed over processes.
         """
         whole, extra, self.last = None, None, {}
         for name, loss in self.members.items():
@@ -71,20 +71,20 @@ class Auxiliaries:
         return losses, extra
 
     def values(self):
-        """Return {name: value} of the last batch, without weights. Waits for them.
+        """Wait for the last batch, and return {name: value}, without weights.
 
-        An added loss is of the batch of all processes; one that replaces the head's losses
-        (focal, OHEM) is the mean of what it made of this process's.
+        An added loss is of the batch of all processes; of one that replaces the head's losses
+        (focal, OHEM) it is the mean over this process's samples.
         """
         return {name: float(value.asscalar()) for name, value in self.last.items()}
 
     def begin(self, batches=1):
-        """Say how many batches the step that begins has. Without it each batch is a step."""
+        """Begin a step of so many batches. Without this call each batch is a step."""
         for loss in self.members.values():
             loss.begin(batches)
 
     def undo(self):
-        """Take back what the batches of the last step changed in the state, when it is skipped."""
+        """Restore the state from before the last step, which is skipped."""
         for loss in self.members.values():
             loss.undo()
 
@@ -105,7 +105,7 @@ class Auxiliaries:
         }
 
     def load_state_dict(self, state):
-        """Take back what `state_dict` gave.
+        """Set the state to that of a `state_dict`.
 
         Raises
         ------

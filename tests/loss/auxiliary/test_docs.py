@@ -6,7 +6,7 @@ import pytest
 
 from gluonface.loss.auxiliary import AUXILIARY
 
-DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
+DOCS = pathlib.Path(__file__).resolve().parents[3] / "docs"
 
 
 @pytest.mark.parametrize("name", AUXILIARY.list())
