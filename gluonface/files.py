@@ -9,7 +9,14 @@ import tempfile
 
 from .errors import DataError
 
-__all__ = ["atomic_write", "cache_folder", "require_content", "sha256", "write_json"]
+__all__ = [
+    "atomic_write",
+    "cache_folder",
+    "check_content",
+    "require_content",
+    "sha256",
+    "write_json",
+]
 
 
 @contextlib.contextmanager
@@ -92,7 +99,12 @@ def require_content(path):
         A file of weights.
     """
     with open(path, "rb") as file:
-        start = file.read(64).lstrip().lower()
+        check_content(file.read(64), path)
+
+
+def check_content(content, path):
+    """Raise DataError as `require_content` does, by the first bytes of a file."""
+    start = content[:64].lstrip().lower()
     if not start:
         raise DataError(f"{path} is empty; fetch or write it again")
     for sign, what in STAND_INS.items():

@@ -48,7 +48,7 @@ def profile(model, batch_size=8, repeats=5):
     size = net.cfg.input_size
     engine = SymbolEngine(*trace(net), mx.cpu(), size)
     images = np.random.RandomState(0).uniform(0, 255, (batch_size, 3, *size)).astype(np.float32)
-    engine.apart()
+    engine.run_operators_singly()
     engine.run(images)
     mx.profiler.set_config(
         profile_symbolic=True,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import pathlib
+import typing
 
 import numpy as np
 
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError, MissingExtraError
+from ..evaluation.scores.flip import normalize_rows
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
 from .parity import noise
@@ -16,11 +19,13 @@ from .rewriting.rewrite import fuse, rewrite
 
 __all__ = [
     "AGREE",
+    "Engine",
     "OnnxEngine",
     "OpenVinoEngine",
     "SymbolEngine",
     "has_cuda",
     "largest_difference",
+    "run_in_chunks",
 ]
 
 logger = logging.getLogger(__name__)
@@ -58,13 +63,13 @@ class SymbolEngine:
 
     def __init__(
         self,
-        symbol,
-        arrays,
-        ctx,
-        input_size=(112, 112),
-        source="the parameters",
-        fast=True,
-        chunk=CHUNK,
+        symbol: typing.Any,
+        arrays: dict[str, np.ndarray],
+        ctx: typing.Any,
+        input_size: tuple[int, int] = (112, 112),
+        source: str = "the parameters",
+        fast: bool = True,
+        chunk: int | None = CHUNK,
     ):
         self.ctx = ctx
         args, auxs = split_params(arrays)
@@ -73,15 +78,15 @@ class SymbolEngine:
             raise DataError(f"the symbol's output has the shape {shapes[1][0]}; expected (N, D)")
         self.embedding_size = shapes[1][0][1]
         plain = rewrite(symbol, args, auxs, input_size, fast=False)
-        self.form, self.graph = "plain", plain[0]
+        self.variant, self.graph = "plain", plain[0]
         if fast and ctx.device_type == "cpu":
             self._program = self._fastest(symbol, args, auxs, input_size, plain)
         else:
-            self._program = _Program(*plain, ctx)
+            self._program = _Program(plain[0], plain[1], ctx)
         self._chunk = chunk if ctx.device_type == "cpu" else None
         self.name = f"MXNet {mx.__version__}"
-        if self.form != "plain":
-            self.name += f", {self.form} graph"
+        if self.variant != "plain":
+            self.name += f", {self.variant} graph"
         self.device = str(ctx)
 
     def _fastest(self, symbol, args, auxs, size, plain):
@@ -89,32 +94,32 @@ class SymbolEngine:
         images = noise(size)
         expected = _Program(*plain, self.ctx, static=False).run(images)
         changed, values = rewrite(symbol, args, auxs, size)
-        for form, step in (("fused", fuse), ("rewritten", lambda symbol: symbol)):
+        for variant, step in (("fused", fuse), ("rewritten", lambda symbol: symbol)):
             try:
                 program = _Program(step(changed), values, self.ctx)
                 actual = [program.run(images) for _ in range(2)][1]
             except mx.MXNetError as error:
                 reason = str(error).strip().splitlines()[-1]
-                logger.info("MXNet cannot run the %s graph (%s)", form, reason)
+                logger.info("MXNet cannot run the %s graph (%s)", variant, reason)
                 continue
             difference = largest_difference(actual, expected)
             if difference < AGREE:
-                self.form, self.graph = form, changed
+                self.variant, self.graph = variant, changed
                 return program
             logger.warning(
                 "the %s graph differs from the plain one by %.2g (unit embeddings of noise); it "
                 "is not used",
-                form,
+                variant,
                 difference,
             )
         return _Program(*plain, self.ctx)
 
-    def run(self, images):
+    def run(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
         return _by_chunks(self._program.run, images, self._chunk)
 
-    def apart(self):
-        """Run each operator by itself from now on, so that MXNet's profiler sees it. Slower."""
+    def run_operators_singly(self) -> None:
+        """Let MXNet run each operator by itself, so that its profiler sees it. Slower."""
         self._program.compile(static_alloc=True, static_shape=False)
 
 
@@ -152,27 +157,25 @@ class _Program:
 
 def largest_difference(actual, expected):
     """Return the largest difference between the elements of unit embeddings."""
-    unit = [
-        rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        for rows in (actual, expected)
-    ]
-    return np.abs(unit[0] - unit[1]).max()
+    return np.abs(normalize_rows(actual) - normalize_rows(expected)).max()
 
 
-def _by_chunks(run, images, chunk):
-    """Run images some at a time. The last ones are filled up, since a new size costs a new plan."""
-    count = len(images)
-    if chunk is None or count <= chunk:
-        return run(images)
-    rows = []
-    for start in range(0, count, chunk):
-        part = images[start : start + chunk]
-        if len(part) < chunk:
-            part = np.concatenate(
-                [part, np.zeros((chunk - len(part), *part.shape[1:]), np.float32)]
-            )
-        rows.append(run(part))
-    return np.concatenate(rows)[:count]
+def run_in_chunks(run, images, size):
+    """Run images `size` at a time. The last chunk is filled up: a new size costs a new plan."""
+    outputs = []
+    for start in range(0, len(images), size):
+        chunk = images[start : start + size]
+        if len(chunk) < size:
+            fill = np.zeros((size - len(chunk), *chunk.shape[1:]), np.float32)
+            chunk = np.concatenate([chunk, fill])
+        outputs.append(run(chunk))
+    return np.concatenate(outputs)[: len(images)]
+
+
+def _by_chunks(run, images, size):
+    """Run all images at once if they are few or `size` is None, else in chunks."""
+    small = size is None or len(images) <= size
+    return run(images) if small else run_in_chunks(run, images, size)
 
 
 def _infer(symbol, shapes, what):
@@ -183,7 +186,7 @@ def _infer(symbol, shapes, what):
 
 
 def _check_shapes(symbol, args, auxs, size, source):
-    """Compare the parameters with what the symbol wants. Returns infer_shape's answer."""
+    """Raise unless the parameters fit the symbol; return what `infer_shape` does."""
     inputs = symbol.list_arguments()
     if "data" not in inputs:
         raise DataError(f"the symbol has no input named 'data'; its inputs begin {inputs[:3]}")
@@ -192,14 +195,14 @@ def _check_shapes(symbol, args, auxs, size, source):
         for name in names:
             if name != "data" and name not in values:
                 raise DataError(f"{source} lacks {name!r}, which the symbol needs")
-    # First what the symbol wants when it is not told: MXNet believes some shapes that it is told.
-    wanted = _infer(symbol, data, f"the symbol cannot take images of {size[0]}x{size[1]}")
+    # First what the symbol needs by itself: MXNet accepts some wrong shapes that it is given.
+    needed = _infer(symbol, data, f"the symbol cannot take images of {size[0]}x{size[1]}")
     shared = {  # a PReLU may have one slope for all channels
         node.inputs[1][0].name
-        for node in Graph(symbol).nodes()
+        for node in Graph.from_symbol(symbol).nodes()
         if node.op == "LeakyReLU" and len(node.inputs) > 1
     }
-    kinds = ((inputs, wanted[0], args), (symbol.list_auxiliary_states(), wanted[2], auxs))
+    kinds = ((inputs, needed[0], args), (symbol.list_auxiliary_states(), needed[2], auxs))
     for names, shapes, values in kinds:
         for name, shape in zip(names, shapes):
             if name == "data" or not shape or 0 in shape or -1 in shape:
@@ -234,7 +237,7 @@ class OnnxEngine:
     gpu : bool or None
         True: only on a GPU; None: on a GPU if onnxruntime has one; False: on the CPU.
     model : bytes, optional
-        The content, where there is no file.
+        The content, where it has been read already.
 
     Raises
     ------
@@ -246,7 +249,7 @@ class OnnxEngine:
         If a GPU is asked for and onnxruntime has none.
     """
 
-    def __init__(self, path, gpu=None, model=None):
+    def __init__(self, path: pathlib.Path, gpu: bool | None = None, model: bytes | None = None):
         try:
             import onnxruntime
         except ImportError as error:
@@ -277,7 +280,7 @@ class OnnxEngine:
         self.embedding_size = _probe(self, path)
         self.name = f"onnxruntime {onnxruntime.__version__}"
 
-    def run(self, images):
+    def run(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
         chunk = None if self.fixed_batch or self.device != "cpu" else CHUNK
         return _by_chunks(self._forward, images, chunk)
@@ -294,7 +297,7 @@ class OpenVinoEngine:
     path : pathlib.Path
         The file; for messages alone if there is a `model`.
     model : bytes, optional
-        The content, where there is no file.
+        The content, where it has been read already.
 
     Raises
     ------
@@ -306,7 +309,7 @@ class OpenVinoEngine:
 
     device = "cpu"
 
-    def __init__(self, path, model=None):
+    def __init__(self, path: pathlib.Path, model: bytes | None = None):
         try:
             import openvino
         except ImportError as error:
@@ -314,7 +317,7 @@ class OpenVinoEngine:
         settings = {
             "INFERENCE_NUM_THREADS": thread_count(),
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
-            # Left alone it computes in bfloat16 where the CPU can, with two or three digits.
+            # By default it computes in bfloat16 where the CPU can, with two or three digits.
             "INFERENCE_PRECISION_HINT": "f32",
         }
         core = _openvino_core()
@@ -333,14 +336,17 @@ class OpenVinoEngine:
         self.embedding_size = _probe(self, path)
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
 
-    def run(self, images):
+    def run(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
         return _by_chunks(self._forward, images, None if self.fixed_batch else CHUNK)
 
     def _forward(self, images):
-        # The result is a view of a buffer of OpenVINO's, which the next run writes again.
+        # The result lies in a buffer of OpenVINO's, which the next run overwrites.
         rows = self._request.infer({0: images}, share_inputs=True)[self._output]
         return rows.astype(np.float32, copy=True)
+
+
+Engine = typing.Union[SymbolEngine, OnnxEngine, OpenVinoEngine]
 
 
 @functools.cache

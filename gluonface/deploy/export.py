@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
+import typing
 
 import numpy as np
 
@@ -13,8 +15,10 @@ from ..files import atomic_write, sha256, write_json
 from ..nn import prelu_form
 from ..weights.card import FIXED, make_card
 from ..weights.graph import Graph, pixel_constants
+from ..weights.load import load_net
 from ..weights.mxnet_params import params_bytes
-from ..weights.source import find_source, load_net, read_prefix
+from ..weights.opened import AnySource, open_weights
+from ..weights.source import ONNX
 from .engines import SymbolEngine
 from .parity import disagreement, noise
 
@@ -25,7 +29,13 @@ logger = logging.getLogger(__name__)
 OUTPUT = "fc1"  # the name that InsightFace's scripts look for, as fc1_output
 
 
-def export_model(net, prefix, onnx=False, card=None, calibrate=None):
+def export_model(
+    net: typing.Any,
+    prefix: str | os.PathLike,
+    onnx: bool = False,
+    card: dict[str, typing.Any] | None = None,
+    calibrate: str | os.PathLike | np.ndarray | None = None,
+) -> dict[str, pathlib.Path]:
     """Write a network so that MXNet, InsightFace's scripts and `Embedder` load it.
 
     The graph holds MXNet's own PReLU whatever form the network trains with, and names that
@@ -66,7 +76,13 @@ def export_model(net, prefix, onnx=False, card=None, calibrate=None):
     return _write(symbol, arrays, make_card(cfg, embedding_size, card), prefix, onnx, calibrate)
 
 
-def export_source(source, prefix, onnx=False, card=None, calibrate=None):
+def export_source(
+    source: AnySource,
+    prefix: str | os.PathLike,
+    onnx: bool = False,
+    card: dict[str, typing.Any] | None = None,
+    calibrate: str | os.PathLike | np.ndarray | None = None,
+) -> dict[str, pathlib.Path]:
     """Export a model that is named by a SOURCE, as `Embedder.load` takes it.
 
     A run's checkpoint or ``NAME:FILE.params`` is traced; an exported prefix, InsightFace's
@@ -79,27 +95,28 @@ def export_source(source, prefix, onnx=False, card=None, calibrate=None):
     dict of str to pathlib.Path
     """
     prefix = _checked_prefix(prefix)
-    found = find_source(source)
-    if found.kind == "onnx":
-        raise InputError(f"{found.path} is an ONNX file already; export needs MXNet's weights")
-    origin = {"source": str(source)}
+    weights = open_weights(source)
+    found = weights.source
+    if found.format == ONNX and found.name is None:
+        raise InputError(f"{found.params} is an ONNX file already; export needs MXNet's weights")
+    origin = {"source": str(weights)}
     if found.params is not None:
-        origin["source_sha256"] = sha256(found.params)
-    if found.kind == "zoo":
-        return export_model(load_net(found), prefix, onnx, {**origin, **(card or {})}, calibrate)
-    symbol, arrays = read_prefix(found)
-    graph = Graph(symbol)
+        origin["source_sha256"] = weights.sha256[found.params.name]
+    card = {**origin, **(card or {})}
+    if found.name is not None:
+        return export_model(load_net(weights), prefix, onnx, card, calibrate)
+    graph = Graph.from_symbol(weights.symbol)
     if any(node.name == OUTPUT for node in graph.nodes() if node is not graph.head[0]):
-        raise InputError(f"{found.path} has an inner node named {OUTPUT!r}, which export needs")
+        raise InputError(f"{found.symbol} has an inner node named {OUTPUT!r}, which export needs")
     graph.head[0].name = OUTPUT
-    symbol = graph.to_symbol()
-    known = {k: v for k, v in (found.card or {}).items() if k not in FIXED}
+    symbol, arrays = graph.to_symbol(), weights.content.arrays
+    known = {k: v for k, v in (weights.card or {}).items() if k not in FIXED}
     size = tuple(known.get("input_size", (112, 112)))
     engine = SymbolEngine(symbol, arrays, mx.cpu(), size, source=str(found.params))
-    document = make_card(None, engine.embedding_size, {**known, **origin, **(card or {})})
-    if found.card is None:
+    document = make_card(None, engine.embedding_size, {**known, **card})
+    if weights.card is None:
         steps = dict(pixel_constants(graph))
-        document["name"] = (card or {}).get("name", found.path.name[: -len("-symbol.json")])
+        document["name"] = card.get("name", found.stem)
         document["mean"] = steps.get("_minus_scalar", 0.0)
         document["scale"] = steps.get("_mul_scalar", 1.0)
     wanted = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
@@ -168,7 +185,7 @@ def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
     return files
 
 
-def trace(net):
+def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:
     """Return the network as a symbol of stable names, and its parameters.
 
     Returns
@@ -194,7 +211,7 @@ def trace(net):
     if not isinstance(outputs, mx.sym.Symbol) or len(outputs.list_outputs()) != 1:
         raise InputError("the network gives several outputs; export needs the embedding alone")
     structural = {p.name: name for name, p in net._collect_params_with_prefix().items()}
-    graph = Graph(outputs)
+    graph = Graph.from_symbol(outputs)
     names = _rename(graph, structural)
     symbol = graph.to_symbol()
     auxiliary = set(symbol.list_auxiliary_states())

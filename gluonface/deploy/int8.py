@@ -10,15 +10,17 @@ from __future__ import annotations
 import logging
 import pathlib
 import tempfile
+import typing
 
 import numpy as np
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
+from ..evaluation.scores.flip import normalize_rows
+from ..weights.folding import scale_layer
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
 from .onnx.convert import convert
-from .rewriting.folding import scale_layer
 from .rewriting.prelu import scale_inputs
 from .rewriting.rewrite import fold
 
@@ -34,7 +36,13 @@ GOOD = 0.99  # mean cosine to the float embeddings; below it, a warning
 WORST = 0.9  # below it, nothing is written
 
 
-def quantize(symbol, arrays, images, input_size=(112, 112), name="model"):
+def quantize(
+    symbol: typing.Any,
+    arrays: dict[str, np.ndarray],
+    images: np.ndarray,
+    input_size: tuple[int, int] = (112, 112),
+    name: str = "model",
+) -> tuple[bytes, float]:
     """Return a network as an ONNX file of 8 bits, and how near it is to the float one.
 
     Parameters
@@ -119,7 +127,7 @@ def _equalize(symbol, values, pixels):
     range of each channel, those after take it back (Nagel et al., 2019,
     https://arxiv.org/abs/1906.04721, there by the weights' ranges).
     """
-    graph = Graph(symbol)
+    graph = Graph.from_symbol(symbol)
     users = graph.users()
     kinds = {("LeakyReLU", "prelu"), ("LeakyReLU", "leaky"), ("Activation", "relu")}
     found = []
@@ -174,9 +182,9 @@ def _reader(base, pixels):
             self._at = 0
 
         def get_next(self):
-            part = pixels[self._at : self._at + BATCH]
+            batch = pixels[self._at : self._at + BATCH]
             self._at += BATCH
-            return {"data": part} if len(part) else None
+            return {"data": batch} if len(batch) else None
 
     return Reader()
 
@@ -186,10 +194,10 @@ def _cosine(one, two, pixels):
 
     options = SessionOptions()
     options.log_severity_level = 3
-    rows = []
+    batches = [pixels[i : i + BATCH] for i in range(0, len(pixels), BATCH)]
+    embeddings = []
     for content in (one, two):
         session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        parts = [pixels[i : i + BATCH] for i in range(0, len(pixels), BATCH)]
-        e = np.concatenate([session.run(None, {"data": part})[0] for part in parts])
-        rows.append(e / np.maximum(np.linalg.norm(e, axis=1, keepdims=True), 1e-12))
-    return float((rows[0] * rows[1]).sum(axis=1).mean())
+        outputs = [session.run(None, {"data": batch})[0] for batch in batches]
+        embeddings.append(normalize_rows(np.concatenate(outputs)))
+    return float((embeddings[0] * embeddings[1]).sum(axis=1).mean())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-
 import numpy as np
 
-from .folding import constant
+from ...weights.folding import constant
 
 __all__ = ["join_depthwise", "take_products"]
 
@@ -79,15 +77,8 @@ def _stride(layer, values):
     """Return the stride of a convolution that the operator can take; else None."""
     if layer.op != "Convolution" or layer.inputs[1][0].name not in values:
         return None
-    kernel, stride, pad, dilate = (
-        ast.literal_eval(layer.attrs.get(key, default))
-        for key, default in (
-            ("kernel", "()"),
-            ("stride", "(1, 1)"),
-            ("pad", "(0, 0)"),
-            ("dilate", "(1, 1)"),
-        )
-    )
+    defaults = {"kernel": (), "stride": (1, 1), "pad": (0, 0), "dilate": (1, 1)}
+    kernel, stride, pad, dilate = (layer.value(key, value) for key, value in defaults.items())
     count = int(layer.attrs["num_filter"])
     weight = values[layer.inputs[1][0].name]
     fits = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...weights.folding import constant, scale_layer
 from ...weights.graph import Node
-from .folding import constant, scale_layer
 
 __all__ = ["fuse_prelu", "scale_inputs", "split_prelu"]
 
