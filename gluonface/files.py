@@ -9,14 +9,7 @@ import tempfile
 
 from .errors import DataError
 
-__all__ = [
-    "atomic_write",
-    "cache_folder",
-    "check_content",
-    "require_content",
-    "sha256",
-    "write_json",
-]
+__all__ = ["atomic_write", "cache_folder", "require_content", "sha256", "write_json"]
 
 
 @contextlib.contextmanager
@@ -90,20 +83,16 @@ STAND_INS = {
 }
 
 
-def require_content(path):
+def require_content(content, path):
     """Raise DataError if a downloaded file is empty, or something else in its place.
 
     Parameters
     ----------
+    content : bytes
+        Of the file, or its beginning.
     path : str or pathlib.Path
-        A file of weights.
+        For messages.
     """
-    with open(path, "rb") as file:
-        check_content(file.read(64), path)
-
-
-def check_content(content, path):
-    """Raise DataError as `require_content` does, by the first bytes of a file."""
     start = content[:64].lstrip().lower()
     if not start:
         raise DataError(f"{path} is empty; fetch or write it again")

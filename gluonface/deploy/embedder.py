@@ -1,4 +1,4 @@
-"""The one way in which everything else runs a trained network."""
+"""Run a trained network: every command and the Python interface do it here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError
 from ..evaluation.scores.flip import FLIPS, combine_views
-from ..weights.graph import pixel_constants
 from ..weights.load import load_net
 from ..weights.names import TORCH_PIXELS
 from ..weights.onnx_file import normalizes_pixels
@@ -19,6 +18,7 @@ from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX, UNTRAINED
 from .engine_selection import check_engine, engine_for, engine_for_onnx
 from .engines import Engine, run_in_chunks
+from .export import trace
 
 __all__ = ["Embedder"]
 
@@ -114,7 +114,7 @@ class Embedder:
         ----------
         images : numpy.ndarray or iterable
             uint8 RGB (N,112,112,3), one image (112,112,3), or an iterable of either. OpenCV reads
-            BGR: turn it round with ``image[:, :, ::-1]``.
+            BGR: reverse the channels with ``image[:, :, ::-1]``.
         flip : {"sum", "none", "concat"}
             What to do with the mirrored image: add its output (D), leave it out (D), or append
             its output (2D). Normalised once, at the end.
@@ -143,7 +143,7 @@ class Embedder:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the un-normalised outputs for the images and for their mirrors.
 
-        `combine_views` makes the embeddings of every `flip` out of them, from one pass.
+        `combine_views` computes the embeddings of every `flip` from them.
 
         Returns
         -------
@@ -203,7 +203,7 @@ def _batches(images, batch_size, size):
 
 
 def _check_images(images, size):
-    """Return `images` as uint8 (N,H,W,3) or say what is wrong with them."""
+    """Return `images` as uint8 (N,H,W,3), or raise InputError that says what is wrong."""
     wanted = f"expected uint8 RGB (N,{size[0]},{size[1]},3), values 0..255"
     if not isinstance(images, np.ndarray):
         raise InputError(f"images holds a {type(images).__name__}; {wanted} as NumPy arrays")
@@ -225,7 +225,7 @@ def _check_images(images, size):
 
 
 def context_of(ctx):
-    """Return an mx.Context for what the user said: cpu, gpu, gpu0, gpu(1), a context, or None."""
+    """Return the mx.Context of "cpu", "gpu(1)", ...; of None that of the first GPU, if any."""
     if ctx is None:
         return mx.gpu(0) if mx.context.num_gpus() else mx.cpu()
     if isinstance(ctx, mx.Context):
@@ -260,12 +260,10 @@ def _load_symbol(weights, ctx, engine_name):
     arrays = weights.content.arrays
     engine = engine_for(symbol, arrays, ctx, size, str(weights.params), engine_name)
     if card is None:
-        steps = pixel_constants(weights.content.graph)
         logger.info(
-            "%s has no model card; MXNet face networks take pixels 0..255, and this one begins "
-            "with %s",
-            weights.source.symbol,
-            ", ".join(f"{op.strip('_')} {value:g}" for op, value in steps) or "a layer",
+            "%s has no model card; MXNet face networks take pixels 0..255, and this one computes "
+            "(x - %g) * %g first",
+            *(weights.source.symbol, weights.layers.mean, weights.layers.scale),
         )
         card = _card(weights.source.stem, engine.embedding_size, size)
     return engine, card
@@ -290,8 +288,6 @@ def _load_onnx(weights, ctx, engine_name):
 
 
 def _load_zoo(weights, ctx, engine_name):
-    from .export import trace
-
     net = load_net(weights)
     symbol, arrays = trace(net)
     card = _card(net.cfg.name, int(net.cfg.embedding_size), net.cfg.input_size)

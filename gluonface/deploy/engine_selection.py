@@ -21,6 +21,7 @@ from .engines import (
     has_cuda,
     largest_difference,
 )
+from .onnx.convert import convert
 from .parity import noise
 
 __all__ = ["ENGINES", "check_engine", "engine_for", "engine_for_onnx", "suits_mxnet"]
@@ -48,7 +49,7 @@ QUICK = {
 
 
 def check_engine(engine: str) -> str:
-    """Return the name of an engine or say which there are."""
+    """Return the name of an engine, or raise InputError that lists all."""
     if engine not in ENGINES:
         raise InputError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
     return engine
@@ -178,10 +179,8 @@ def _cuda():
 def _converted(symbol, arrays, ctx, size, source, names, must):
     """Return the first engine of `names` that gives what MXNet gives, or None.
 
-    What fails is an error if it `must` be this engine.
+    If it `must` be this engine, a failure is an error.
     """
-    from .onnx.convert import convert
-
     plain = SymbolEngine(symbol, arrays, ctx, size, source=source, fast=False)
     path = pathlib.Path(f"{source} as ONNX")
     try:

@@ -126,8 +126,8 @@ class SymbolEngine:
 class _Program:
     """A symbol that MXNet has planned, and its parameters.
 
-    Gluon's SymbolBlock would do, but collects all parameters anew at every call, and copies images
-    by way of Python: a sixth of the time of one image in a small network.
+    Gluon's SymbolBlock does the same, but collects all parameters at every call and copies images
+    through Python: with one image in a small network that took a sixth of the time.
     """
 
     def __init__(self, symbol, values, ctx, static=True):
@@ -178,9 +178,9 @@ def _by_chunks(run, images, size):
     return run(images) if small else run_in_chunks(run, images, size)
 
 
-def _infer(symbol, shapes, what):
+def _infer(infer, what, **shapes):
     try:
-        return symbol.infer_shape_partial(**shapes)
+        return infer(**shapes)
     except mx.MXNetError as error:
         raise DataError(f"{what}: {str(error).strip().splitlines()[-1]}") from None
 
@@ -196,7 +196,8 @@ def _check_shapes(symbol, args, auxs, size, source):
             if name != "data" and name not in values:
                 raise DataError(f"{source} lacks {name!r}, which the symbol needs")
     # First what the symbol needs by itself: MXNet accepts some wrong shapes that it is given.
-    needed = _infer(symbol, data, f"the symbol cannot take images of {size[0]}x{size[1]}")
+    images = f"the symbol cannot take images of {size[0]}x{size[1]}"
+    needed = _infer(symbol.infer_shape_partial, images, **data)
     shared = {  # a PReLU may have one slope for all channels
         node.inputs[1][0].name
         for node in Graph.from_symbol(symbol).nodes()
@@ -213,11 +214,7 @@ def _check_shapes(symbol, args, auxs, size, source):
                     f"{name!r} in {source} has the shape {actual}; the symbol needs {shape}"
                 )
     known = {name: args[name].shape for name in inputs if name in args}
-    try:
-        return symbol.infer_shape(**data, **known)
-    except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DataError(f"{source} does not fit the symbol: {reason}") from None
+    return _infer(symbol.infer_shape, f"{source} does not fit the symbol", **data, **known)
 
 
 def has_cuda():
@@ -227,7 +224,34 @@ def has_cuda():
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-class OnnxEngine:
+class _OnnxNetwork:
+    """What both engines for ONNX share: its shapes, and running it in chunks."""
+
+    device: str
+    _forward: typing.Callable[[np.ndarray], np.ndarray]
+
+    def _check(self, path, inputs, outputs):
+        """Set the batch size that the network is bound to, its image and its embedding size."""
+        shape = inputs[0] if inputs else []
+        if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
+            raise DataError(
+                f"{path} has {len(inputs)} inputs, the first {shape}, and {len(outputs)} outputs; "
+                "expected one input (N,3,H,W) and one output (N,D)"
+            )
+        self.fixed_batch = shape[0] if isinstance(shape[0], int) else None
+        self.input_size = tuple(n if isinstance(n, int) and n > 0 else 112 for n in shape[2:])
+        rows = self.run(np.zeros((self.fixed_batch or 1, 3, *self.input_size), np.float32))
+        if rows.ndim != 2:
+            raise DataError(f"{path} gives an output of the shape {rows.shape}; expected (N,D)")
+        self.embedding_size = rows.shape[1]
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
+        size = None if self.fixed_batch or self.device != "cpu" else CHUNK
+        return _by_chunks(self._forward, images, size)
+
+
+class OnnxEngine(_OnnxNetwork):
     """Run an ONNX file with onnxruntime.
 
     Parameters
@@ -274,22 +298,16 @@ class OnnxEngine:
             raise DataError(f"onnxruntime cannot load {path}: {error}") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [list(value.shape) for value in inputs], [list(value.shape) for value in outputs]
-        self.fixed_batch, self.input_size = _check_network(path, *shapes)
-        self._input = inputs[0].name
+        self._input = inputs[0].name if inputs else ""
         self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"
-        self.embedding_size = _probe(self, path)
+        self._check(path, *shapes)
         self.name = f"onnxruntime {onnxruntime.__version__}"
-
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
-        chunk = None if self.fixed_batch or self.device != "cpu" else CHUNK
-        return _by_chunks(self._forward, images, chunk)
 
     def _forward(self, images):
         return self._session.run(None, {self._input: images})[0].astype(np.float32, copy=False)
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(_OnnxNetwork):
     """Run an ONNX file with OpenVINO on the CPU.
 
     Parameters
@@ -331,14 +349,9 @@ class OpenVinoEngine:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise DataError(f"OpenVINO cannot load {path}: {reason}") from None
-        self.fixed_batch, self.input_size = _check_network(path, *shapes)
         self._request, self._output = compiled.create_infer_request(), compiled.output(0)
-        self.embedding_size = _probe(self, path)
+        self._check(path, *shapes)
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
-
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
-        return _by_chunks(self._forward, images, None if self.fixed_batch else CHUNK)
 
     def _forward(self, images):
         # The result lies in a buffer of OpenVINO's, which the next run overwrites.
@@ -351,12 +364,12 @@ Engine = typing.Union[SymbolEngine, OnnxEngine, OpenVinoEngine]
 
 @functools.cache
 def _openvino_core():
-    """Return the one core of this process.
+    """Return the only core of this process.
 
-    While there is a core, the thread that made it has a stack for signals of OpenVINO's; when the
-    core goes, the thread gets its former one back. Of two cores that go in the order in which
-    they came, the second one puts back the first one's stack, which is unmapped by then, and the
-    next signal, such as Ctrl-C, ends the process with a segmentation fault (OpenVINO 2025.3).
+    A core gives the thread that makes it a stack for signals, and restores the former one when it
+    is destroyed. Of two cores that are destroyed in the order in which they were made, the second
+    restores the stack of the first, which is unmapped by then; the next signal, such as Ctrl-C,
+    ends the process with a segmentation fault (OpenVINO 2025.3).
     """
     import openvino
 
@@ -368,23 +381,3 @@ def _openvino_shape(port):
     if not shape.rank.is_static:
         return []
     return [n.get_length() if n.is_static else None for n in shape]
-
-
-def _check_network(path, inputs, outputs):
-    """Return the batch size that a network is bound to, or None, and its (H, W)."""
-    shape = inputs[0] if inputs else []
-    if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
-        raise DataError(
-            f"{path} has {len(inputs)} inputs, the first {shape}, and {len(outputs)} outputs; "
-            "expected one input (N,3,H,W) and one output (N,D)"
-        )
-    fixed = shape[0] if isinstance(shape[0], int) else None
-    return fixed, tuple(n if isinstance(n, int) and n > 0 else 112 for n in shape[2:])
-
-
-def _probe(engine, path):
-    """Return the length of the embeddings that an engine gives."""
-    rows = engine.run(np.zeros((engine.fixed_batch or 1, 3, *engine.input_size), np.float32))
-    if rows.ndim != 2:
-        raise DataError(f"{path} gives an output of the shape {rows.shape}; expected (N,D)")
-    return rows.shape[1]

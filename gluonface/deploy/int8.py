@@ -43,7 +43,7 @@ def quantize(
     input_size: tuple[int, int] = (112, 112),
     name: str = "model",
 ) -> tuple[bytes, float]:
-    """Return a network as an ONNX file of 8 bits, and how near it is to the float one.
+    """Return a network as an 8-bit ONNX file, and its mean cosine to the float one.
 
     Parameters
     ----------
@@ -72,7 +72,11 @@ def quantize(
     GluonfaceError
         If the mean cosine is below 0.9. Below 0.99 there is a warning with the figure.
     """
-    quantization = _import_quantization()
+    try:
+        import onnx  # noqa: F401
+        from onnxruntime import quantization
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "onnx", "to quantise a model") from error
     _silence()
     if images.ndim != 4 or not len(images) or images.shape[1:] != (*input_size, 3):
         raise InputError(
@@ -158,17 +162,8 @@ def _equalize(symbol, values, pixels):
     return changed, {name: values[name] for name in wanted if name in values}
 
 
-def _import_quantization():
-    try:
-        import onnx  # noqa: F401
-        from onnxruntime import quantization
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "onnx", "to quantise a model") from error
-    return quantization
-
-
 def _silence():
-    """Keep onnxruntime's advice on preprocessing, which `fold` has done, off the root logger."""
+    """Drop onnxruntime's advice on preprocessing, which `fold` has done, from the root logger."""
     logging.getLogger("root").addFilter(
         lambda record: "pre-processing before quantization" not in record.getMessage()
     )
@@ -179,12 +174,11 @@ def _reader(base, pixels):
         """Gives onnxruntime the calibration images."""
 
         def __init__(self):
-            self._at = 0
+            starts = range(0, len(pixels), BATCH)
+            self._batches = ({"data": pixels[i : i + BATCH]} for i in starts)
 
         def get_next(self):
-            batch = pixels[self._at : self._at + BATCH]
-            self._at += BATCH
-            return {"data": batch} if len(batch) else None
+            return next(self._batches, None)
 
     return Reader()
 

@@ -35,7 +35,7 @@ def disagreement(
     ----------
     actual, expected : numpy.ndarray
     run : callable
-        What made one of them: images (2,3,H,W) float32 -> output. Called only when in doubt.
+        What computed one of them: images (2,3,H,W) float32 -> output. Called only when in doubt.
     size : (int, int)
         Height and width of the images.
     """

@@ -6,7 +6,7 @@ import typing
 
 import numpy as np
 
-from .graph import Graph, Node
+from .graph import Graph, Node, unused_name
 from .layers import LINEAR
 
 __all__ = ["WIDE", "constant", "drop_batch_norms", "fold_batch_norms", "scale_layer"]
@@ -128,9 +128,6 @@ def scale_layer(
 
 def constant(name: str, array: np.ndarray, values: dict[str, np.ndarray]) -> Node:
     """Return a new variable that holds an array."""
-    number, unused = 0, name
-    while unused in values:
-        number += 1
-        unused = f"{name}{number}"
-    values[unused] = np.ascontiguousarray(array, np.float32)
-    return Node("null", unused)
+    name = unused_name(name, values, join="")
+    values[name] = np.ascontiguousarray(array, np.float32)
+    return Node("null", name)

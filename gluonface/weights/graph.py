@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import typing
 
 from .._compat import mx
 from ..errors import DataError
 
-__all__ = ["Graph", "Node", "pixel_constants"]
+__all__ = ["Graph", "Node", "unused_name"]
 
-SCALAR_OPS = {"_minus_scalar", "_plus_scalar", "_mul_scalar", "_div_scalar"}
-PASS_OPS = {"_copy", "identity", "BlockGrad", "Cast", "cast"}
 # What MXNet before 1.0 called them.
 LEGACY = {f"_{n}Scalar": f"_{n.lower()}_scalar" for n in ("Minus", "Plus", "Mul", "Div")}
 
@@ -112,23 +111,17 @@ class Graph:
 
         Parameters
         ----------
-        text : str
-        where : str
-            Name of the file for messages.
+        text, where : str
+            The JSON, and the name of its file for messages.
         output : str, optional
             The node that is the output if there is one of that name, so that the classifier
             after it in a training checkpoint is left out; else the only output is taken.
 
         Returns
         -------
-        graph : Graph
-        variables : set of str
+        Graph
+        set of str
             Names of all inputs and parameters, of those after the output too.
-
-        Raises
-        ------
-        DataError
-            If it is no symbol, or has several outputs and no node of that name.
         """
         nodes: list[Node] = []
         try:
@@ -206,27 +199,14 @@ class Graph:
         return mx.sym.load_json(json.dumps(raw))
 
 
+def unused_name(name: str, used: typing.Container[str], join: str = "_") -> str:
+    """Return a name that is not in `used`: `name`, or with a number after it."""
+    numbered = (f"{name}{join}{number}" for number in itertools.count(1))
+    return next(n for n in itertools.chain([name], numbered) if n not in used)
+
+
 def _earlier(nodes, index):
     """Return a node by its place in the file, where a node stands after its inputs."""
     if not 0 <= index < len(nodes):
         raise IndexError(f"a node refers to the node {index} of {len(nodes)} before it")
     return nodes[index]
-
-
-def pixel_constants(graph: Graph, data: str = "data") -> list[tuple[str, float]]:
-    """Return the ``(op, scalar)`` steps that a network applies to its pixels first.
-
-    Empty when the pixels go straight into a layer.
-    """
-    steps, users = [], graph.users()
-    node = next((n for n in graph.nodes() if n.is_variable and n.name == data), None)
-    while node is not None:
-        following = users.get(id(node), [])
-        if len(following) != 1:
-            break
-        node = following[0]
-        if node.op in SCALAR_OPS:
-            steps.append((node.op, float(node.attrs["scalar"])))
-        elif node.op not in PASS_OPS:
-            break
-    return steps

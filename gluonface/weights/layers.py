@@ -22,11 +22,12 @@ ROLES = {
 # Operators that change nothing in inference but, at most, how the numbers are laid out.
 NEUTRAL = {"Flatten", "Reshape", "reshape", "Dropout", "_copy", "identity", "BlockGrad", "Cast"}
 ADD = {"elemwise_add", "broadcast_add", "_plus", "_Plus", "_add", "add_n", "ElementWiseSum"}
+# What a step on pixels that are (x - mean) * scale so far makes of both.
 SCALAR = {
-    "_minus_scalar": lambda scale, shift, s: (scale, shift - s),
-    "_plus_scalar": lambda scale, shift, s: (scale, shift + s),
-    "_mul_scalar": lambda scale, shift, s: (scale * s, shift * s),
-    "_div_scalar": lambda scale, shift, s: (scale / s, shift / s),
+    "_minus_scalar": lambda mean, scale, s: (mean + s / scale, scale),
+    "_plus_scalar": lambda mean, scale, s: (mean - s / scale, scale),
+    "_mul_scalar": lambda mean, scale, s: (mean, scale * s),
+    "_div_scalar": lambda mean, scale, s: (mean, scale / s),
 }
 
 
@@ -89,20 +90,11 @@ class Layers:
 
 
 def read_layers(graph: Graph) -> Layers:
-    """Return the layers of a graph.
-
-    Parameters
-    ----------
-    graph : Graph
-
-    Returns
-    -------
-    Layers
-    """
+    """Return the layers of a graph."""
     reader = _Reader(graph)
     output = reader.expression(graph.head[0])
-    scale, shift = reader.pixels or (1.0, 0.0)
-    return Layers(reader.layers, output, -shift / scale, scale, reader.pixels is not None)
+    mean, scale = reader.pixels or (0.0, 1.0)
+    return Layers(reader.layers, output, mean, scale, reader.pixels is not None)
 
 
 def _settings(node: Node) -> dict:
@@ -165,7 +157,7 @@ class _Reader:
             return inputs[0]
         if op in SCALAR and inputs[0] == "pixels":
             scalar = float(node.attrs["scalar"])
-            self.pixels = SCALAR[op](*(self.pixels or (1.0, 0.0)), scalar)
+            self.pixels = SCALAR[op](*(self.pixels or (0.0, 1.0)), scalar)
             return "pixels"
         if op in ADD:
             return f"add({', '.join(sorted(inputs))})"

@@ -140,35 +140,19 @@ def _warn_of_other_pixels(cfg, weights):
 def _by_graph(net, ours, weights):
     """Return the arrays of a source with a graph under the names of our backbone."""
     structural = {parameter.name: name for name, parameter in ours.items()}
-    target, folded = _target(net, weights)
-    for layer in target.layers:
-        layer.params = {role: structural[name] for role, name in layer.params.items()}
+    graph = Graph.from_symbol(net.to_symbol("plain"))
+    for node in graph.nodes():
+        node.name = structural.get(node.name, node.name)
+    target, theirs, folded = read_layers(graph), weights.layers.linear, {}
+    # Of other lengths it is another network, as the comparison will say.
+    if weights.source.format == ONNX and len(theirs) == len(target.linear):
+        gone = {weight for (_, kept), (weight, n) in zip(theirs, target.linear) if n and not kept}
+        folded = drop_batch_norms(graph, gone)
+        target = read_layers(graph)
     _same_network(weights, target, net.cfg)
     if weights.content.unused:  # exporters and simplifiers leave some behind
         logger.warning("%s: not used by its graph: %s", weights, _list(weights.content.unused))
-    folded = {
-        structural[weight]: ([structural[name] for name in names], eps)
-        for weight, (names, eps) in folded.items()
-    }
     return _translate(weights, target, ours, folded)
-
-
-def _target(net, weights):
-    """Return the layers of our network, less the BatchNorms that an ONNX file has folded.
-
-    Returns
-    -------
-    Layers
-    dict
-        As of `drop_batch_norms`, with the names of parameters.
-    """
-    graph = Graph.from_symbol(net.to_symbol("plain"))
-    whole, theirs = read_layers(graph), weights.layers.linear
-    if weights.source.format != ONNX or len(theirs) != len(whole.linear):
-        return whole, {}  # of other lengths it is another network, as the comparison will say
-    gone = {weight for (_, kept), (weight, n) in zip(theirs, whole.linear) if n and not kept}
-    folded = drop_batch_norms(graph, gone)
-    return read_layers(graph), folded
 
 
 def _identity(size, eps, bias=None):
@@ -196,10 +180,9 @@ def _compare_names(ours, values, source, model):
 def _same_network(weights, target, cfg):
     """Raise unless a source has the layers and the preprocessing of our backbone."""
     source, graph = weights, weights.layers
-    seen = weights.pixels
-    if weights.source.format != ONNX:
-        seen = {"mean": graph.mean, "scale": graph.scale}
-    mean, scale = seen["mean"], seen["scale"]
+    mean, scale = graph.mean, graph.scale
+    if not weights.inside:  # an ONNX file whose pixels are normalised before
+        mean, scale = weights.pixels.values()
     if not np.allclose([mean, scale], [cfg.mean, cfg.scale], rtol=1e-6, atol=1e-9):
         raise InputError(
             f"{source} computes (x - {mean:g}) * {scale:g} from the pixels first, "

@@ -80,19 +80,12 @@ def parse_onnx(
     path : pathlib.Path
         Where the content is from.
     read : callable
-        Returns the bytes of another file.
+        Returns the bytes of another file, which must lie in the same folder.
 
     Returns
     -------
     onnx.ModelProto
         That refers to no other file.
-
-    Raises
-    ------
-    MissingExtraError
-        Without the extra ``onnx``.
-    DataError
-        If it is no ONNX file, is damaged, or names a file of another folder.
     """
     try:
         import onnx
@@ -144,10 +137,6 @@ def normalizes_pixels(model: typing.Any) -> bool:
     InsightFace's loader asks whether nodes called Sub... and Mul... stand among the first eight.
     This one asks what the nodes do to the input rather than what they are called; a network that
     only scales counts too. Unlike `read_onnx` it takes every network.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
     """
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
@@ -168,24 +157,8 @@ def normalizes_pixels(model: typing.Any) -> bool:
 def read_onnx(model: typing.Any, path: pathlib.Path) -> Content:
     """Return a recognition network as a graph of MXNet's operators, and its parameters.
 
-    Operators that MXNet's graphs of backbones do not have keep their ONNX names.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        As `parse_onnx` gives it.
-    path : pathlib.Path
-        For messages.
-
-    Returns
-    -------
-    Content
-        Its arrays have MXNet's shapes.
-
-    Raises
-    ------
-    DataError
-        If it has not one input and one output, or is damaged.
+    Operators that MXNet's graphs of backbones do not have keep their ONNX names. The arrays have
+    MXNet's shapes.
     """
     import onnx
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import DataError, InputError
-from ..files import check_content
+from ..files import require_content
 from .card import read_card
 from .content import Content, read_bytes
 from .graph import Graph
@@ -35,9 +35,8 @@ OUTPUT = "fc1"  # of an MXNet checkpoint; what follows it is the classifier of t
 class Weights:
     """A source whose files are read when they are first asked for, and then kept.
 
-    Parameters
-    ----------
-    source : Source
+    Every attribute raises InputError if the source has no such file, such as
+    ``NAME:untrained``, and DataError if a file is damaged or holds something else.
 
     Attributes
     ----------
@@ -57,28 +56,16 @@ class Weights:
 
     @property
     def params(self) -> pathlib.Path:
-        """The file with the weights.
-
-        Raises
-        ------
-        InputError
-            If the source is ``NAME:untrained``.
-        """
+        """The file with the weights."""
         if self.source.params is None:
             raise InputError(f"{self} has random weights; expected a file of weights")
         return self.source.params
 
     def read(self, path: pathlib.Path) -> bytes:
-        """Return the content of one of the files.
-
-        Raises
-        ------
-        DataError
-            If it is empty, a pointer of Git LFS or a web page.
-        """
+        """Return the bytes of one of the files."""
         if path not in self._bytes:
             content = read_bytes(path)
-            check_content(content, path)
+            require_content(content, path)
             self._bytes[path] = content
         return self._bytes[path]
 
@@ -105,24 +92,12 @@ class Weights:
 
     @functools.cached_property
     def content(self) -> Content:
-        """The arrays under the names of the file, and the graph.
-
-        Raises
-        ------
-        DataError
-            If a file is damaged or holds something else.
-        """
+        """The arrays under the names of the file, and the graph."""
         return READERS[self.source.format or PARAMETERS](self)
 
     @functools.cached_property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays as float32, without ``arg:`` and ``aux:`` before their names.
-
-        Raises
-        ------
-        DataError
-            If one holds something else than finite numbers; it is named.
-        """
+        """The arrays as float32, all finite, without ``arg:`` and ``aux:`` before their names."""
         arrays = {}
         for key, array in self.content.arrays.items():
             name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
@@ -142,15 +117,7 @@ class Weights:
 
     @functools.cached_property
     def symbol(self) -> typing.Any:
-        """The graph of an MXNet checkpoint as an `mx.sym.Symbol`, cut at ``fc1_output``.
-
-        Raises
-        ------
-        InputError
-            If there is no symbol.
-        DataError
-            If it is damaged.
-        """
+        """The graph of an MXNet checkpoint as an `mx.sym.Symbol`, cut at ``fc1_output``."""
         path = self.source.symbol
         if path is None:
             raise InputError(
@@ -201,13 +168,7 @@ class Weights:
 
     @property
     def embedding_size(self) -> int:
-        """The length of the embedding that the network gives.
-
-        Raises
-        ------
-        DataError
-            If there are no tensors of a network.
-        """
+        """The length of the embedding that the network gives."""
         if self.layers is None:
             sizes = [array.shape[0] for array in self.arrays.values() if array.ndim]
         else:

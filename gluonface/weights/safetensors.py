@@ -29,25 +29,9 @@ TYPES = {
 
 
 def read_safetensors(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
-    """Read the tensors of a safetensors file.
+    """Return the tensors of a safetensors file under the names that `read_torch` gives them.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path
-    data : bytes, optional
-        The content of the file, where it has been read already.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Under the names that `read_torch` would give them.
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    DataError
-        If it is damaged or something else.
+    Parameters and errors are those of `read_torch`.
     """
     if data is None:
         data = read_bytes(path)

@@ -131,7 +131,7 @@ def find_source(source: str | os.PathLike) -> Source:
     Raises
     ------
     InputError
-        If nothing is there; the message lists what was looked for. If several models are there.
+        If nothing is there, the message lists what was looked for; or if there are several models.
     """
     return dataclasses.replace(_find(source), text=str(source))
 
@@ -154,8 +154,8 @@ def _find(source):
             raise InputError(f"there is no file {file} (in the model {text!r})")
         if file.suffix not in FORMATS:
             raise InputError(
-                f"{file} (in the model {text!r}) is no file of weights; expected a name that ends "
-                f"in {', '.join(FORMATS)}"
+                f"{file} (in the model {text!r}) is not a file of weights; expected a name that "
+                f"ends in {', '.join(FORMATS)}"
             )
         return dataclasses.replace(_file(file), name=named["name"])
     return _file(path) if path.suffix in FORMATS else _prefix(path)

@@ -206,18 +206,9 @@ def _unwrapped(value):
 
 
 def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
-    """Read a state dict.
+    """Return the tensors of a state dict by name, without one of `PREFIXES` that all have.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path
-    data : bytes, optional
-        The content of the file, where it has been read already.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Under their names, without one of `PREFIXES` that all of them have.
+    `data` is the content of the file, where it has been read already.
 
     Raises
     ------

@@ -17,10 +17,11 @@ from ... import __version__
 from ..._compat import mx
 from ...errors import DataError, GluonfaceError, InputError, MissingExtraError
 from ...files import atomic_write
-from ...weights.graph import Graph
+from ...weights.graph import Graph, unused_name
 from ...weights.mxnet_params import split_params
 from ...weights.opened import AnySource, open_weights
 from ..parity import disagreement, noise
+from ..rewriting.rewrite import infer_shapes
 from . import shape_operators  # noqa: F401  (registers its operators)
 from .operators import CONVERTERS, unsupported
 
@@ -142,23 +143,19 @@ class Builder:
         self._used, self._count = set(), 0
 
     def _infer(self, symbol, batch):
-        internals = symbol.get_internals()
-        known = {n: self._values[n].shape for n in symbol.list_inputs() if n in self._values}
         missing = [n for n in symbol.list_inputs() if n not in self._values and n != "data"]
         if missing:
             raise DataError(f"the parameters lack {missing[0]!r}, which the symbol needs")
         try:
-            _, shapes, _ = internals.infer_shape(data=(batch, 3, *self._size), **known)
+            return infer_shapes(symbol, self._values, self._size, batch)
         except mx.MXNetError as error:
             reason = str(error).strip().splitlines()[-1]
             raise DataError(f"symbol and parameters do not fit: {reason}") from None
-        return dict(zip(internals.list_outputs(), shapes))
 
     def _at(self, ref, batch):
         node, index = ref
         shapes = self._shapes[batch]
-        keys = (f"{node.name}_output", f"{node.name}_output{index}", node.name)
-        return next(shapes[key] for key in keys if key in shapes)
+        return shapes.get(f"{node.name}_output{index}", shapes.get(node.name))
 
     def shape(self, ref):
         """Return the shape of a (node, output), with a batch of 2."""
@@ -203,11 +200,7 @@ class Builder:
 
     def emit(self, node, op_type, inputs, outputs=None, **attributes):
         """Add an ONNX node. Its name begins with its type: InsightFace's loader goes by that."""
-        name = base = f"{op_type}_{node.name}"
-        number = 1
-        while name in self._used:
-            name = f"{base}_{number}"
-            number += 1
+        name = unused_name(f"{op_type}_{node.name}", self._used)
         self._used.add(name)
         made = [f"{name}:{i}" for i in range(outputs or 1)]
         # Lists, since make_node takes no tuples of NumPy integers.

@@ -31,7 +31,7 @@ def converts(*names):
 
 
 def unsupported(node, why):
-    """Return the error for an operator in a form that has no ONNX counterpart here."""
+    """Return the error for an operator that is not converted with these attributes or inputs."""
     return GluonfaceError(
         f"the operator {node.op} ({node.name}) cannot be converted to ONNX: {why}. "
         "Export without --onnx, or add it to gluonface/deploy/onnx/operators.py."

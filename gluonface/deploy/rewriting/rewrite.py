@@ -8,7 +8,7 @@ from ... import native
 from ...nn.backend import has_onednn
 from ...weights.folding import fold_batch_norms
 from ...weights.graph import Graph
-from .native_ops import join_depthwise, take_products
+from .native_ops import join_depthwise, use_native_ops
 from .onednn_ops import use_onednn_ops
 from .prelu import fuse_prelu, split_prelu
 from .workarounds import linear_to_conv, widen_batch_norms
@@ -50,7 +50,7 @@ def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
             linear_to_conv(graph, values, shapes)
             if native.ready():
                 of_two = infer_shapes(graph.to_symbol(), values, input_size, batch=2)
-                take_products(graph, of_two)
+                use_native_ops(graph, of_two)
                 join_depthwise(graph, values)
             use_onednn_ops(graph, values, shapes)
         for node in graph.nodes():
@@ -88,9 +88,12 @@ def _result(graph, values):
 
 
 def infer_shapes(symbol, values, input_size, batch=1):
-    """Return the shapes by the nodes' names, for a batch of one or more."""
+    """Return the shapes by the nodes' names, for a batch of one or more.
+
+    Of a node with several outputs by ``NAME_output0``, ...
+    """
     internals = symbol.get_internals()
-    known = {n: values[n].shape for n in symbol.list_arguments() if n in values}
+    known = {n: values[n].shape for n in symbol.list_inputs() if n in values}
     _, shapes, _ = internals.infer_shape(data=(batch, 3, *input_size), **known)
     shapes = zip(internals.list_outputs(), shapes)
     return {name[:-7] if name.endswith("_output") else name: shape for name, shape in shapes}
