@@ -283,10 +283,10 @@ def _backbone_speed(name):
     from gluonface._compat import mx
     from gluonface.deploy.engine_selection import engine_for
     from gluonface.deploy.export import trace
+    from gluonface.weights.load import load_net
     from gluonface.weights.mxnet_params import params_bytes
-    from gluonface.weights.source import find_source, load_net
 
-    net = load_net(find_source(f"{name}:untrained"))
+    net = load_net(f"{name}:untrained")
     arrays = {k: p.data().asnumpy() for k, p in net._collect_params_with_prefix().items()}
     row = {"size_mb": f"{len(params_bytes(arrays)) / 1e6:.1f}"}
     # Embedder refuses embeddings that are not finite. Those of attention_net452 with random weights

@@ -90,16 +90,17 @@ STAND_INS = {
 }
 
 
-def require_content(path: str | os.PathLike) -> None:
+def require_content(content: bytes, path: str | os.PathLike) -> None:
     """Raise DataError if a downloaded file is empty, a pointer of Git LFS or a web page.
 
     Parameters
     ----------
+    content : bytes
+        Of the file, or its beginning.
     path : str or pathlib.Path
-        A file of weights.
+        For messages.
     """
-    with open(path, "rb") as file:
-        start = file.read(64).lstrip().lower()
+    start = content[:64].lstrip().lower()
     if not start:
         raise DataError(f"{path} is empty; fetch or write it again")
     for sign, what in STAND_INS.items():

@@ -64,6 +64,6 @@ def test_what_lies_in_the_place_of_a_download(tmp_path, content, message):
     path = tmp_path / "w.onnx"
     path.write_bytes(content)
     with pytest.raises(DataError, match=rf"w\.onnx is .*{message}|w\.onnx {message}"):
-        require_content(path)
+        require_content(path.read_bytes(), path)
     path.write_bytes(b"\x08\x08" + content)
-    require_content(path)
+    require_content(path.read_bytes(), path)

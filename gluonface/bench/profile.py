@@ -49,7 +49,7 @@ def profile(model: str, batch_size: int = 8, repeats: int = 5) -> list[tuple[str
     symbol, arrays = trace(net)
     engine = SymbolEngine(symbol, arrays, mx.cpu(), size)
     images = np.random.RandomState(0).uniform(0, 255, (batch_size, 3, *size)).astype(np.float32)
-    engine.apart()
+    engine.run_operators_singly()
     engine.run(images)
     mx.profiler.set_config(
         profile_symbolic=True,

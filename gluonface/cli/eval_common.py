@@ -143,8 +143,7 @@ def open_model(args):
 
     from ..deploy import Embedder
     from ..errors import InputError
-    from ..files import sha256
-    from ..weights.source import find_source
+    from ..weights import open_weights
 
     if args.batch_size < 1:
         raise InputError(f"--batch-size is {args.batch_size}; expected 1 or more")
@@ -158,12 +157,11 @@ def open_model(args):
         from .._compat import mx
 
         ctx = f"gpu({comm.local_rank})" if mx.context.num_gpus() else None
-    embedder = Embedder.load(args.model, ctx=ctx)
-    found = find_source(args.model)
-    files = sorted({str(file) for file in (found.path, found.params) if file is not None})
-    if not files:
+    weights = open_weights(args.model)
+    embedder = Embedder.load(weights, ctx=ctx)
+    if not weights.sha256:
         return embedder, None, comm  # random weights: there is nothing to know them again by
-    digest = hashlib.sha256("".join(sha256(file) for file in files).encode())
+    digest = hashlib.sha256("".join(weights.sha256.values()).encode())
     digest.update(repr(embedder.card.get("preprocessing")).encode())
     return embedder, digest.hexdigest(), comm
 

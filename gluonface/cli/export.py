@@ -5,13 +5,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="SOURCE",
-        help="a run folder, an exported prefix (InsightFace's MXNet checkpoints included), or "
-        "NAME:FILE.params",
-    )
+    source = "a run folder, an exported prefix (InsightFace's MXNet checkpoints included), or "
+    source += "NAME:FILE.params"
+    parser.add_argument("--model", required=True, metavar="SOURCE", help=source)
     parser.add_argument(
         "--out",
         metavar="PREFIX",

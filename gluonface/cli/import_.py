@@ -8,11 +8,6 @@ __all__ = ["add_arguments", "run"]
 TOLERANCE = 1e-4  # of the largest number in the embeddings
 HALF = 3e-2  # the same of a source that computes in half precision itself
 CHECKED = 4  # images
-KINDS = {
-    ".onnx": "ONNX",
-    **dict.fromkeys((".pth", ".pt", ".ckpt"), "PyTorch state dict"),
-    ".safetensors": "safetensors",
-}
 
 
 def add_arguments(parser):
@@ -46,25 +41,22 @@ def run(args):
 
     from .. import model_zoo
     from ..files import atomic_write, sha256, write_json
-    from ..weights.card import make_card, read_card
-    from ..weights.load import find_checkpoint, load_weights, source_embedding_size, source_pixels
+    from ..weights import load_weights, open_weights
+    from ..weights.card import make_card
     from ..weights.mxnet_params import params_bytes
+    from ..weights.source import CHECKPOINT, ONNX, PARAMETERS
 
     model_zoo.BACKBONES.get(args.model)  # a wrong name is the first thing to say
-    params, symbol = find_checkpoint(args.source)
-    pixels, inside = source_pixels(args.source)
-    net = model_zoo.get_model(
-        args.model, embedding_size=source_embedding_size(args.source), **pixels
-    )
-    files = load_weights(net, args.source)
-    if params.suffix == ".onnx":
-        difference, why = _onnx_difference(net, params, inside)
-    else:
-        difference, why = _difference(net, params, symbol)
+    weights = open_weights(args.source)
+    kind = weights.source.format
+    size = weights.embedding_size
+    net = model_zoo.get_model(args.model, embedding_size=size, **weights.pixels)
+    files = load_weights(net, weights)
+    compare = {ONNX: _onnx_difference, CHECKPOINT: _difference}.get(kind, _no_difference)
+    difference, why = compare(net, weights)
     # What another import or export of ours has written down about these weights.
-    known = read_card(params.with_suffix(".json")) or {}
-    kind = KINDS.get(params.suffix) or ("MXNet checkpoint" if symbol else "parameters")
-    origin = {"source": str(args.source), "format": kind, "sha256": files}
+    known = weights.card or {}
+    origin = {"source": args.source, "format": kind, "sha256": files}
     if known.get("imported_from"):
         origin["before"] = known["imported_from"]
     card = make_card(
@@ -87,28 +79,28 @@ def run(args):
             f"embeddings equal those of the source's own graph to {difference:.1e} relative "
             f"({CHECKED} random images)\n"
         )
-    elif kind != "parameters":
+    elif kind != PARAMETERS:
         sys.stdout.write(f"embeddings were not compared: {why}\n")
     if not card["licence"]:
         sys.stdout.write("the licence is not recorded; name it with --licence\n")
     return 0
 
 
-def _difference(net, params, symbol):
+def _no_difference(net, weights):
+    return None, "the file holds no graph"
+
+
+def _difference(net, weights):
     """Return the largest relative difference to the source's own graph; or None, and why."""
-    if symbol is None:
-        return None, "the file holds no graph"
     from .._compat import mx
 
-    graph = mx.sym.load(str(symbol))  # its JSON and the arrays have been read and checked before
-    internals = graph.get_internals()
-    if "fc1_output" in internals.list_outputs():
-        graph = internals["fc1_output"]
-    arrays = mx.nd.load(str(params))
-    images = mx.nd.random.uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
-    wanted = {k.split(":", 1)[-1]: v for k, v in arrays.items()}  # some have no "arg:"
-    if any(array.dtype.__name__ == "float16" for array in wanted.values()):
+    graph = weights.symbol
+    # Some have no "arg:".
+    arrays = {k.split(":", 1)[-1]: v for k, v in weights.content.arrays.items()}
+    if any(array.dtype == "float16" for array in arrays.values()):
         return None, "MXNet computes in half precision on GPUs alone"
+    images = mx.nd.random.uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
+    wanted = {k: mx.nd.array(v, dtype=v.dtype) for k, v in arrays.items()}
     names, auxiliary = graph.list_arguments(), graph.list_auxiliary_states()
     executor = graph.bind(
         mx.cpu(),
@@ -116,19 +108,17 @@ def _difference(net, params, symbol):
         aux_states={k: wanted[k] for k in auxiliary},
         grad_req="null",
     )
-    theirs = executor.forward(is_train=False)[0]
-    ours = net(images)
-    return _checked(net, ours.asnumpy(), theirs.asnumpy(), symbol, TOLERANCE), ""
+    theirs = executor.forward(is_train=False)[0].asnumpy()
+    return _checked(net(images).asnumpy(), theirs, net, weights.source.symbol, TOLERANCE), ""
 
 
-def _onnx_difference(net, path, inside):
+def _onnx_difference(net, weights):
     """Return the largest relative difference to what onnxruntime computes; or None, and why."""
     try:
         import onnxruntime
     except ImportError:
         return None, "onnxruntime is not installed"
     import numpy as np
-    import onnx
 
     from .._compat import mx
 
@@ -136,25 +126,24 @@ def _onnx_difference(net, path, inside):
     options.log_severity_level = 3  # no warnings of what it leaves out
     providers = ["CPUExecutionProvider"]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        session = onnxruntime.InferenceSession(weights.onnx_bytes, options, providers=providers)
     except Exception as error:  # its errors have no common base, and the import does not need it
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return None, f"onnxruntime does not run the file: {reason}"
     (first,) = session.get_inputs()
     images = np.random.RandomState(0).uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
     images = images.astype("float32")
-    theirs = images if inside else (images - net.cfg.mean) * np.float32(net.cfg.scale)
+    theirs = images if weights.inside else (images - net.cfg.mean) * np.float32(net.cfg.scale)
     theirs = theirs.astype("float16" if "float16" in first.type else "float32")
     # One by one: many a file works for a batch of one only, whatever it says.
     theirs = [session.run(None, {first.name: image[None]})[0] for image in theirs]
-    graph = onnx.load_model(str(path), load_external_data=False).graph
-    half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in graph.initializer)
+    half = any(array.dtype == "float16" for array in weights.content.arrays.values())
     theirs = np.concatenate(theirs).astype("float32")
     ours = net(mx.nd.array(images)).asnumpy()
-    return _checked(net, ours, theirs, path, HALF if half else TOLERANCE), ""
+    return _checked(ours, theirs, net, weights, HALF if half else TOLERANCE), ""
 
 
-def _checked(net, ours, theirs, source, tolerance):
+def _checked(ours, theirs, net, source, tolerance):
     """Return the largest difference relative to the largest number; it must be small."""
     from ..errors import DataError
 

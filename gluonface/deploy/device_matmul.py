@@ -1,4 +1,8 @@
-"""Blocked products of embeddings on a device: what `gluonface.evaluation` takes for NumPy's."""
+"""Matrix products of blocks of embeddings on a device, for the evaluation."""
+
+from __future__ import annotations
+
+import typing
 
 import numpy as np
 
@@ -14,8 +18,8 @@ _TOLERANCE = {"float32": 2e-6, "float64": 1e-13}  # of unit vectors: rounding, i
 class DeviceProduct:
     """``product(a, b, out)`` returning ``a @ b.T``, computed where `ctx` says.
 
-    Blocks travel there and scores back; what follows, such as picking the highest, is the same
-    NumPy code whatever the device. A corner of the first block is checked against NumPy's product.
+    Blocks are copied there and scores back; what follows, such as finding the highest, is the same
+    NumPy code on every device. A corner of the first block is checked against NumPy's product.
 
     Parameters
     ----------
@@ -28,11 +32,11 @@ class DeviceProduct:
         At the first product: the device multiplies with less precision than the numbers have.
     """
 
-    def __init__(self, ctx):
+    def __init__(self, ctx: typing.Any):
         self.ctx = ctx
         self._checked = False
 
-    def __call__(self, a, b, out=None):
+    def __call__(self, a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return the scores (m, n) of `a` (m, D) and `b` (n, D), unit vectors, as a NumPy array."""
         left, right = (mx.nd.array(block, self.ctx, dtype=block.dtype) for block in (a, b))
         scores = mx.nd.dot(left, right, transpose_b=True).asnumpy()
@@ -44,7 +48,7 @@ class DeviceProduct:
         return out
 
     def _check(self, a, b, scores):
-        """Tensor cores round float32 to 10 bits: other figures, and no error."""
+        """Raise InputError for too little precision: tensor cores round float32 to 10 bits."""
         known = a.astype(np.float64) @ b.astype(np.float64).T
         worst = float(np.abs(scores - known).max(initial=0))
         if worst > _TOLERANCE.get(str(scores.dtype), 0):

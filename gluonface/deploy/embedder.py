@@ -1,19 +1,24 @@
-"""The one way in which everything else runs a trained network."""
+"""Run a trained network: every command and the Python interface do it here."""
 
 from __future__ import annotations
 
 import logging
 import re
+import typing
 
 import numpy as np
 
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError
 from ..evaluation.scores.flip import FLIPS, combine_views
-from ..files import sha256
-from ..weights.graph import Graph, pixel_constants
-from ..weights.source import UNTRAINED, find_source, load_net, read_prefix
+from ..weights.load import load_net
+from ..weights.names import TORCH_PIXELS
+from ..weights.onnx_file import normalizes_pixels
+from ..weights.opened import AnySource, open_weights
+from ..weights.source import ONNX, UNTRAINED
 from .engine_selection import check_engine, engine_for, engine_for_onnx
+from .engines import Engine, run_in_chunks
+from .export import trace
 
 __all__ = ["Embedder"]
 
@@ -35,7 +40,7 @@ class Embedder:
         of ``mean`` and ``scale`` that are applied here).
     """
 
-    def __init__(self, engine, card):
+    def __init__(self, engine: Engine, card: dict[str, typing.Any]):
         self._engine = engine
         self.card = card
         self.embedding_size = engine.embedding_size
@@ -45,16 +50,16 @@ class Embedder:
         self._pixels = None if pixels == INSIDE else (pixels["mean"], pixels["scale"])
 
     @classmethod
-    def load(cls, source, ctx=None, engine="auto"):
+    def load(cls, source: AnySource, ctx: typing.Any = None, engine: str = "auto") -> Embedder:
         """Load a model.
 
         Parameters
         ----------
-        source : str or pathlib.Path
+        source : str, pathlib.Path, Source or Weights
             A run folder; an exported prefix (``x`` for ``x-symbol.json`` + ``x-0000.params``,
             InsightFace's MXNet checkpoints included; the files' own names do as well); a
             ``.onnx`` file; ``NAME:FILE.params``; or ``NAME:untrained``, random weights as a
-            baseline.
+            baseline. `gluonface.weights.source` lists all.
         ctx : mx.Context or str, optional
             Where to run: ``mx.gpu(1)``, ``"cpu"``, ``"gpu"``, ``"gpu(1)"``. Default: the first GPU
             if there is one, else the CPU.
@@ -77,13 +82,13 @@ class Embedder:
             For a ``.onnx`` file without onnx and an engine for it, or without the engine asked for.
         """
         check_engine(engine)
-        found = find_source(source)
-        if found.kind == "onnx":
-            runner, card = _load_onnx(found, ctx, engine)
-        elif found.kind == "symbol":
-            runner, card = _load_symbol(found, context_of(ctx), engine)
+        weights = open_weights(source)
+        if weights.source.name is not None:
+            runner, card = _load_zoo(weights, context_of(ctx), engine)
+        elif weights.source.format == ONNX:
+            runner, card = _load_onnx(weights, ctx, engine)
         else:
-            runner, card = _load_zoo(found, context_of(ctx), engine)
+            runner, card = _load_symbol(weights, context_of(ctx), engine)
         model = cls(runner, card)
         logger.info(
             "%s (%d-d) runs with %s, %d threads; %s",
@@ -97,14 +102,19 @@ class Embedder:
         )
         return model
 
-    def embed(self, images, flip="sum", batch_size=64):
+    def embed(
+        self,
+        images: np.ndarray | typing.Iterable[np.ndarray],
+        flip: str = "sum",
+        batch_size: int = 64,
+    ) -> np.ndarray:
         """Embed aligned face crops.
 
         Parameters
         ----------
         images : numpy.ndarray or iterable
             uint8 RGB (N,112,112,3), one image (112,112,3), or an iterable of either. OpenCV reads
-            BGR: turn it round with ``image[:, :, ::-1]``.
+            BGR: reverse the channels with ``image[:, :, ::-1]``.
         flip : {"sum", "none", "concat"}
             What to do with the mirrored image: add its output (D), leave it out (D), or append
             its output (2D). Normalised once, at the end.
@@ -125,33 +135,34 @@ class Embedder:
         """
         if flip not in FLIPS:
             raise InputError(f"flip is {flip!r}; expected one of {', '.join(FLIPS)}")
-        e, f = self._views(images, batch_size, mirror=flip != "none")
+        e, f = self._outputs(images, batch_size, mirror=flip != "none")
         return combine_views(e, f, flip)
 
-    def embed_views(self, images, batch_size=64):
+    def embed_views(
+        self, images: np.ndarray | typing.Iterable[np.ndarray], batch_size: int = 64
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the un-normalised outputs for the images and for their mirrors.
 
-        `combine_views` makes the embeddings of every `flip` out of them, from one pass.
+        `combine_views` computes the embeddings of every `flip` from them.
 
         Returns
         -------
         e, f : numpy.ndarray
             float32 (N,D) each.
         """
-        return self._views(images, batch_size, mirror=True)
+        return self._outputs(images, batch_size, mirror=True)
 
-    def _views(self, images, batch_size, mirror):
+    def _outputs(self, images, batch_size, mirror):
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}; expected a whole number, 1 or more")
-        parts, mirrored, count = [], [], 0
+        empty = np.zeros((0, self.embedding_size), np.float32)
+        plain, mirrored, count = [empty], [empty], 0
         for batch in _batches(images, int(batch_size), self.input_size):
-            parts.append(self._forward(batch, batch_size, count))
+            plain.append(self._forward(batch, batch_size, count))
             if mirror:
                 mirrored.append(self._forward(batch[:, :, ::-1], batch_size, count))
             count += len(batch)
-        empty = np.zeros((0, self.embedding_size), np.float32)
-        e = np.concatenate(parts) if parts else empty
-        return e, (np.concatenate(mirrored) if mirrored else empty) if mirror else None
+        return np.concatenate(plain), np.concatenate(mirrored) if mirror else None
 
     def _forward(self, batch, batch_size, first):
         """Return the outputs for at most `batch_size` images."""
@@ -161,17 +172,10 @@ class Embedder:
             mean, scale = self._pixels
             pixels = (pixels - np.float32(mean)) * np.float32(scale)
         fixed = self._engine.fixed_batch
-        # A new batch size costs MXNet a new plan. Rest batches are filled up to a power of two,
-        # so that a model meets few of them.
+        # A new batch size costs MXNet a new plan. The last batch is filled up to a power of two,
+        # so that a model meets few sizes.
         size = fixed or min(batch_size, 1 << (count - 1).bit_length())
-        rows = []
-        for start in range(0, count, size):
-            part = pixels[start : start + size]
-            fill = size - len(part)
-            if fill:
-                part = np.concatenate([part, np.zeros((fill, *part.shape[1:]), np.float32)])
-            rows.append(self._engine.run(part)[: size - fill])
-        rows = np.concatenate(rows)
+        rows = run_in_chunks(self._engine.run, pixels, size)
         bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if len(bad):
             raise DataError(
@@ -184,10 +188,9 @@ class Embedder:
 def _batches(images, batch_size, size):
     """Yield uint8 (n,H,W,3) with n <= `batch_size`, n < `batch_size` for the last alone."""
     kept, count = [], 0
-    for piece in [images] if isinstance(images, np.ndarray) else images:
-        piece = _check_images(piece, size)
-        kept.append(piece)
-        count += len(piece)
+    for stack in [images] if isinstance(images, np.ndarray) else images:
+        kept.append(_check_images(stack, size))
+        count += len(kept[-1])
         if count < batch_size:
             continue
         joined = kept[0] if len(kept) == 1 else np.concatenate(kept)
@@ -200,7 +203,7 @@ def _batches(images, batch_size, size):
 
 
 def _check_images(images, size):
-    """Return `images` as uint8 (N,H,W,3) or say what is wrong with them."""
+    """Return `images` as uint8 (N,H,W,3), or raise InputError that says what is wrong."""
     wanted = f"expected uint8 RGB (N,{size[0]},{size[1]},3), values 0..255"
     if not isinstance(images, np.ndarray):
         raise InputError(f"images holds a {type(images).__name__}; {wanted} as NumPy arrays")
@@ -222,7 +225,7 @@ def _check_images(images, size):
 
 
 def context_of(ctx):
-    """Return an mx.Context for what the user said: cpu, gpu, gpu0, gpu(1), a context, or None."""
+    """Return the mx.Context of "cpu", "gpu(1)", ...; of None that of the first GPU, if any."""
     if ctx is None:
         return mx.gpu(0) if mx.context.num_gpus() else mx.cpu()
     if isinstance(ctx, mx.Context):
@@ -241,78 +244,52 @@ def context_of(ctx):
     return mx.Context(kind, number)
 
 
-def _load_symbol(found, ctx, choice):
-    symbol, arrays = read_prefix(found)
-    card = _checked_card(found)
+def _card(name, embedding_size, input_size, preprocessing=INSIDE):
+    return {
+        "name": name,
+        "embedding_size": embedding_size,
+        "input_size": list(input_size),
+        "color": "RGB",
+        "preprocessing": preprocessing,
+    }
+
+
+def _load_symbol(weights, ctx, engine_name):
+    symbol, card = weights.symbol, weights.card
     size = tuple((card or {}).get("input_size", (112, 112)))
-    engine = engine_for(symbol, arrays, ctx, size, str(found.params), choice)
+    arrays = weights.content.arrays
+    engine = engine_for(symbol, arrays, ctx, size, str(weights.params), engine_name)
     if card is None:
-        steps = pixel_constants(Graph(symbol))
         logger.info(
-            "%s has no model card; MXNet face networks take pixels 0..255, and this one begins "
-            "with %s",
-            found.path,
-            ", ".join(f"{op.strip('_')} {value:g}" for op, value in steps) or "a layer",
+            "%s has no model card; MXNet face networks take pixels 0..255, and this one computes "
+            "(x - %g) * %g first",
+            *(weights.source.symbol, weights.layers.mean, weights.layers.scale),
         )
-        card = {
-            "name": found.path.name[: -len("-symbol.json")],
-            "embedding_size": engine.embedding_size,
-            "input_size": list(size),
-            "color": "RGB",
-            "preprocessing": INSIDE,
-        }
+        card = _card(weights.source.stem, engine.embedding_size, size)
     return engine, card
 
 
-def _load_onnx(found, ctx, choice):
-    from .onnx.convert import normalizes_inside
-
-    engine = engine_for_onnx(found.path, ctx, choice)
-    card = _checked_card(found, "int8" if found.path.name.endswith(".int8.onnx") else "onnx")
+def _load_onnx(weights, ctx, engine_name):
+    path, card = weights.params, weights.card
+    engine = engine_for_onnx(path, ctx, engine_name, weights.onnx_bytes)
     if card is None:
-        inside = normalizes_inside(found.path)
+        inside = normalizes_pixels(weights.onnx_model)
         logger.info(
             "%s has no model card; its graph %s",
-            found.path,
+            path,
             "normalises the pixels itself"
             if inside
             else "does not normalise pixels, so they are fed as (x - 127.5) / 127.5, "
             "InsightFace's rule",
         )
-        card = {
-            "name": found.path.stem,
-            "embedding_size": engine.embedding_size,
-            "input_size": list(engine.input_size),
-            "color": "RGB",
-            "preprocessing": INSIDE if inside else {"mean": 127.5, "scale": 1 / 127.5},
-        }
+        pixels = INSIDE if inside else dict(TORCH_PIXELS)
+        card = _card(path.stem, engine.embedding_size, engine.input_size, pixels)
     return engine, card
 
 
-def _checked_card(found, role="params"):
-    """Return the card beside a file unless it belongs to another one."""
-    if found.card is None:
-        return None
-    path = found.params if role == "params" else found.path
-    expected = (found.card.get("sha256") or {}).get(role)
-    if expected and sha256(path) != expected:
-        logger.warning("the model card beside %s is of another file; it is not used", path)
-        return None
-    return found.card
-
-
-def _load_zoo(found, ctx, choice):
-    from .export import trace
-
-    net = load_net(found)
+def _load_zoo(weights, ctx, engine_name):
+    net = load_net(weights)
     symbol, arrays = trace(net)
-    size = tuple(net.cfg.input_size)
-    card = {
-        "name": net.cfg.name,
-        "embedding_size": int(net.cfg.embedding_size),
-        "input_size": list(size),
-        "color": "RGB",
-        "preprocessing": INSIDE,
-    }
-    source_name = str(found.params or UNTRAINED)
-    return engine_for(symbol, arrays, ctx, size, source_name, choice), card
+    card = _card(net.cfg.name, int(net.cfg.embedding_size), net.cfg.input_size)
+    name = str(weights.source.params or UNTRAINED)
+    return engine_for(symbol, arrays, ctx, tuple(net.cfg.input_size), name, engine_name), card

@@ -5,11 +5,23 @@ from __future__ import annotations
 import importlib.util
 import logging
 import pathlib
+import typing
+
+import numpy as np
 
 from .. import native
 from ..errors import DataError, GluonfaceError, InputError
 from ..weights.graph import Graph
-from .engines import AGREE, OnnxEngine, OpenVinoEngine, SymbolEngine, has_cuda, largest_difference
+from .engines import (
+    AGREE,
+    Engine,
+    OnnxEngine,
+    OpenVinoEngine,
+    SymbolEngine,
+    has_cuda,
+    largest_difference,
+)
+from .onnx.convert import convert
 from .parity import noise
 
 __all__ = ["ENGINES", "check_engine", "engine_for", "engine_for_onnx", "suits_mxnet"]
@@ -22,7 +34,7 @@ FASTEST_FIRST = ("openvino", "onnxruntime")
 ENGINES = ("auto", *FASTEST_FIRST, "mxnet")
 
 # Between onnxruntime and MXNet it depends on the network. Where all depthwise convolutions are our
-# own operators and nothing is there but these, MXNet was 1.3 to 1.5 times as fast for 8 images and
+# own operators and the rest are these, MXNet was 1.3 to 1.5 times as fast for 8 images and
 # 0.9 to 1.6 times for one (MobileFaceNet, MobileNets, EfficientNet); elsewhere 0.3 to 1.2 times.
 QUICK = {
     "Activation",
@@ -36,18 +48,25 @@ QUICK = {
 }
 
 
-def check_engine(engine):
-    """Return the name of an engine or say which there are."""
+def check_engine(engine: str) -> str:
+    """Return the name of an engine, or raise InputError that lists all."""
     if engine not in ENGINES:
         raise InputError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
     return engine
 
 
-def engine_for(symbol, arrays, ctx, size, source, engine="auto"):
-    """Return the engine for a network that is there as MXNet's symbol and parameters.
+def engine_for(
+    symbol: typing.Any,
+    arrays: dict[str, np.ndarray],
+    ctx: typing.Any,
+    size: tuple[int, int],
+    source: str,
+    engine: str = "auto",
+) -> Engine:
+    """Return the engine for a network given as MXNet's symbol and parameters.
 
     The rule depends on the context and on what is installed, never on a measurement, so that the
-    same files give the same numbers on every day. On a GPU it is MXNet. On a CPU it is OpenVINO,
+    same files give the same numbers every day. On a GPU it is MXNet. On a CPU it is OpenVINO,
     else onnxruntime, else MXNet: the first that is installed, can read the network as ONNX and
     gives what MXNet gives for noise. MXNet comes before onnxruntime for networks that
     `gluonface.native` has operators for.
@@ -89,10 +108,10 @@ def engine_for(symbol, arrays, ctx, size, source, engine="auto"):
     return ours or SymbolEngine(symbol, arrays, ctx, size, source=source)
 
 
-def suits_mxnet(symbol):
+def suits_mxnet(symbol: typing.Any) -> bool:
     """Whether MXNet runs a rewritten graph faster than onnxruntime the network it is of."""
     operators, joined = set(), False
-    for node in Graph(symbol).nodes():
+    for node in Graph.from_symbol(symbol).nodes():
         if node.is_variable:
             continue
         if node.op.startswith(native.PREFIX):
@@ -105,7 +124,12 @@ def suits_mxnet(symbol):
     return joined and operators <= QUICK
 
 
-def engine_for_onnx(path, ctx=None, engine="auto"):
+def engine_for_onnx(
+    path: pathlib.Path,
+    ctx: typing.Any = None,
+    engine: str = "auto",
+    model: bytes | None = None,
+) -> OnnxEngine | OpenVinoEngine:
     """Return the engine for a ``.onnx`` file.
 
     On a GPU, and for 8-bit files, it is onnxruntime; on a CPU the first of OpenVINO and
@@ -117,6 +141,8 @@ def engine_for_onnx(path, ctx=None, engine="auto"):
     ctx : mx.Context or str, optional
         Default: a GPU if onnxruntime has one.
     engine : {"auto", "openvino", "onnxruntime"}, default "auto"
+    model : bytes, optional
+        The content of the file, where it has been read already.
 
     Returns
     -------
@@ -129,15 +155,15 @@ def engine_for_onnx(path, ctx=None, engine="auto"):
     if engine == "openvino":
         if gpu:
             raise InputError("engine='openvino' runs on a CPU; use ctx='cpu'")
-        return OpenVinoEngine(path)
+        return OpenVinoEngine(path, model)
     on_cpu = gpu is False or (gpu is None and not _cuda())
     quantised = path.name.endswith(".int8.onnx")
     if engine == "auto" and on_cpu and not quantised and importlib.util.find_spec("openvino"):
         try:
-            return OpenVinoEngine(path)
+            return OpenVinoEngine(path, model)
         except DataError as error:
             logger.info("onnxruntime runs %s: %s", path, error)
-    return OnnxEngine(path, gpu)
+    return OnnxEngine(path, gpu, model)
 
 
 def _installed(engine):
@@ -153,10 +179,8 @@ def _cuda():
 def _converted(symbol, arrays, ctx, size, source, names, must):
     """Return the first engine of `names` that gives what MXNet gives, or None.
 
-    What fails is an error if it `must` be this engine.
+    If it `must` be this engine, a failure is an error.
     """
-    from .onnx.convert import convert
-
     plain = SymbolEngine(symbol, arrays, ctx, size, source=source, fast=False)
     path = pathlib.Path(f"{source} as ONNX")
     try:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import pathlib
+import typing
 
 import numpy as np
 
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError, MissingExtraError
+from ..evaluation.scores.flip import normalize_rows
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
 from .parity import noise
@@ -16,11 +19,13 @@ from .rewriting.rewrite import fuse, rewrite
 
 __all__ = [
     "AGREE",
+    "Engine",
     "OnnxEngine",
     "OpenVinoEngine",
     "SymbolEngine",
     "has_cuda",
     "largest_difference",
+    "run_in_chunks",
 ]
 
 logger = logging.getLogger(__name__)
@@ -58,13 +63,13 @@ class SymbolEngine:
 
     def __init__(
         self,
-        symbol,
-        arrays,
-        ctx,
-        input_size=(112, 112),
-        source="the parameters",
-        fast=True,
-        chunk=CHUNK,
+        symbol: typing.Any,
+        arrays: dict[str, np.ndarray],
+        ctx: typing.Any,
+        input_size: tuple[int, int] = (112, 112),
+        source: str = "the parameters",
+        fast: bool = True,
+        chunk: int | None = CHUNK,
     ):
         self.ctx = ctx
         args, auxs = split_params(arrays)
@@ -73,15 +78,15 @@ class SymbolEngine:
             raise DataError(f"the symbol's output has the shape {shapes[1][0]}; expected (N, D)")
         self.embedding_size = shapes[1][0][1]
         plain = rewrite(symbol, args, auxs, input_size, fast=False)
-        self.form, self.graph = "plain", plain[0]
+        self.variant, self.graph = "plain", plain[0]
         if fast and ctx.device_type == "cpu":
             self._program = self._fastest(symbol, args, auxs, input_size, plain)
         else:
-            self._program = _Program(*plain, ctx)
+            self._program = _Program(plain[0], plain[1], ctx)
         self._chunk = chunk if ctx.device_type == "cpu" else None
         self.name = f"MXNet {mx.__version__}"
-        if self.form != "plain":
-            self.name += f", {self.form} graph"
+        if self.variant != "plain":
+            self.name += f", {self.variant} graph"
         self.device = str(ctx)
 
     def _fastest(self, symbol, args, auxs, size, plain):
@@ -89,40 +94,40 @@ class SymbolEngine:
         images = noise(size)
         expected = _Program(*plain, self.ctx, static=False).run(images)
         changed, values = rewrite(symbol, args, auxs, size)
-        for form, step in (("fused", fuse), ("rewritten", lambda symbol: symbol)):
+        for variant, step in (("fused", fuse), ("rewritten", lambda symbol: symbol)):
             try:
                 program = _Program(step(changed), values, self.ctx)
                 actual = [program.run(images) for _ in range(2)][1]
             except mx.MXNetError as error:
                 reason = str(error).strip().splitlines()[-1]
-                logger.info("MXNet cannot run the %s graph (%s)", form, reason)
+                logger.info("MXNet cannot run the %s graph (%s)", variant, reason)
                 continue
             difference = largest_difference(actual, expected)
             if difference < AGREE:
-                self.form, self.graph = form, changed
+                self.variant, self.graph = variant, changed
                 return program
             logger.warning(
                 "the %s graph differs from the plain one by %.2g (unit embeddings of noise); it "
                 "is not used",
-                form,
+                variant,
                 difference,
             )
         return _Program(*plain, self.ctx)
 
-    def run(self, images):
+    def run(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
         return _by_chunks(self._program.run, images, self._chunk)
 
-    def apart(self):
-        """Run each operator by itself from now on, so that MXNet's profiler sees it. Slower."""
+    def run_operators_singly(self) -> None:
+        """Let MXNet run each operator by itself, so that its profiler sees it. Slower."""
         self._program.compile(static_alloc=True, static_shape=False)
 
 
 class _Program:
     """A symbol that MXNet has planned, and its parameters.
 
-    Gluon's SymbolBlock would do, but collects all parameters anew at every call, and copies images
-    by way of Python: a sixth of the time of one image in a small network.
+    Gluon's SymbolBlock does the same, but collects all parameters at every call and copies images
+    through Python: with one image in a small network that took a sixth of the time.
     """
 
     def __init__(self, symbol, values, ctx, static=True):
@@ -152,38 +157,36 @@ class _Program:
 
 def largest_difference(actual, expected):
     """Return the largest difference between the elements of unit embeddings."""
-    unit = [
-        rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        for rows in (actual, expected)
-    ]
-    return np.abs(unit[0] - unit[1]).max()
+    return np.abs(normalize_rows(actual) - normalize_rows(expected)).max()
 
 
-def _by_chunks(run, images, chunk):
-    """Run images some at a time. The last ones are filled up, since a new size costs a new plan."""
-    count = len(images)
-    if chunk is None or count <= chunk:
-        return run(images)
-    rows = []
-    for start in range(0, count, chunk):
-        part = images[start : start + chunk]
-        if len(part) < chunk:
-            part = np.concatenate(
-                [part, np.zeros((chunk - len(part), *part.shape[1:]), np.float32)]
-            )
-        rows.append(run(part))
-    return np.concatenate(rows)[:count]
+def run_in_chunks(run, images, size):
+    """Run images `size` at a time. The last chunk is filled up: a new size costs a new plan."""
+    outputs = []
+    for start in range(0, len(images), size):
+        chunk = images[start : start + size]
+        if len(chunk) < size:
+            fill = np.zeros((size - len(chunk), *chunk.shape[1:]), np.float32)
+            chunk = np.concatenate([chunk, fill])
+        outputs.append(run(chunk))
+    return np.concatenate(outputs)[: len(images)]
 
 
-def _infer(symbol, shapes, what):
+def _by_chunks(run, images, size):
+    """Run all images at once if they are few or `size` is None, else in chunks."""
+    small = size is None or len(images) <= size
+    return run(images) if small else run_in_chunks(run, images, size)
+
+
+def _infer(infer, what, **shapes):
     try:
-        return symbol.infer_shape_partial(**shapes)
+        return infer(**shapes)
     except mx.MXNetError as error:
         raise DataError(f"{what}: {str(error).strip().splitlines()[-1]}") from None
 
 
 def _check_shapes(symbol, args, auxs, size, source):
-    """Compare the parameters with what the symbol wants. Returns infer_shape's answer."""
+    """Raise unless the parameters fit the symbol; return what `infer_shape` does."""
     inputs = symbol.list_arguments()
     if "data" not in inputs:
         raise DataError(f"the symbol has no input named 'data'; its inputs begin {inputs[:3]}")
@@ -192,14 +195,15 @@ def _check_shapes(symbol, args, auxs, size, source):
         for name in names:
             if name != "data" and name not in values:
                 raise DataError(f"{source} lacks {name!r}, which the symbol needs")
-    # First what the symbol wants when it is not told: MXNet believes some shapes that it is told.
-    wanted = _infer(symbol, data, f"the symbol cannot take images of {size[0]}x{size[1]}")
+    # First what the symbol needs by itself: MXNet accepts some wrong shapes that it is given.
+    images = f"the symbol cannot take images of {size[0]}x{size[1]}"
+    needed = _infer(symbol.infer_shape_partial, images, **data)
     shared = {  # a PReLU may have one slope for all channels
         node.inputs[1][0].name
-        for node in Graph(symbol).nodes()
+        for node in Graph.from_symbol(symbol).nodes()
         if node.op == "LeakyReLU" and len(node.inputs) > 1
     }
-    kinds = ((inputs, wanted[0], args), (symbol.list_auxiliary_states(), wanted[2], auxs))
+    kinds = ((inputs, needed[0], args), (symbol.list_auxiliary_states(), needed[2], auxs))
     for names, shapes, values in kinds:
         for name, shape in zip(names, shapes):
             if name == "data" or not shape or 0 in shape or -1 in shape:
@@ -210,11 +214,7 @@ def _check_shapes(symbol, args, auxs, size, source):
                     f"{name!r} in {source} has the shape {actual}; the symbol needs {shape}"
                 )
     known = {name: args[name].shape for name in inputs if name in args}
-    try:
-        return symbol.infer_shape(**data, **known)
-    except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DataError(f"{source} does not fit the symbol: {reason}") from None
+    return _infer(symbol.infer_shape, f"{source} does not fit the symbol", **data, **known)
 
 
 def has_cuda():
@@ -224,7 +224,34 @@ def has_cuda():
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-class OnnxEngine:
+class _OnnxNetwork:
+    """What both engines for ONNX share: its shapes, and running it in chunks."""
+
+    device: str
+    _forward: typing.Callable[[np.ndarray], np.ndarray]
+
+    def _check(self, path, inputs, outputs):
+        """Set the batch size that the network is bound to, its image and its embedding size."""
+        shape = inputs[0] if inputs else []
+        if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
+            raise DataError(
+                f"{path} has {len(inputs)} inputs, the first {shape}, and {len(outputs)} outputs; "
+                "expected one input (N,3,H,W) and one output (N,D)"
+            )
+        self.fixed_batch = shape[0] if isinstance(shape[0], int) else None
+        self.input_size = tuple(n if isinstance(n, int) and n > 0 else 112 for n in shape[2:])
+        rows = self.run(np.zeros((self.fixed_batch or 1, 3, *self.input_size), np.float32))
+        if rows.ndim != 2:
+            raise DataError(f"{path} gives an output of the shape {rows.shape}; expected (N,D)")
+        self.embedding_size = rows.shape[1]
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
+        size = None if self.fixed_batch or self.device != "cpu" else CHUNK
+        return _by_chunks(self._forward, images, size)
+
+
+class OnnxEngine(_OnnxNetwork):
     """Run an ONNX file with onnxruntime.
 
     Parameters
@@ -234,7 +261,7 @@ class OnnxEngine:
     gpu : bool or None
         True: only on a GPU; None: on a GPU if onnxruntime has one; False: on the CPU.
     model : bytes, optional
-        The content, where there is no file.
+        The content, where it has been read already.
 
     Raises
     ------
@@ -246,7 +273,7 @@ class OnnxEngine:
         If a GPU is asked for and onnxruntime has none.
     """
 
-    def __init__(self, path, gpu=None, model=None):
+    def __init__(self, path: pathlib.Path, gpu: bool | None = None, model: bytes | None = None):
         try:
             import onnxruntime
         except ImportError as error:
@@ -271,22 +298,16 @@ class OnnxEngine:
             raise DataError(f"onnxruntime cannot load {path}: {error}") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [list(value.shape) for value in inputs], [list(value.shape) for value in outputs]
-        self.fixed_batch, self.input_size = _check_network(path, *shapes)
-        self._input = inputs[0].name
+        self._input = inputs[0].name if inputs else ""
         self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"
-        self.embedding_size = _probe(self, path)
+        self._check(path, *shapes)
         self.name = f"onnxruntime {onnxruntime.__version__}"
-
-    def run(self, images):
-        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
-        chunk = None if self.fixed_batch or self.device != "cpu" else CHUNK
-        return _by_chunks(self._forward, images, chunk)
 
     def _forward(self, images):
         return self._session.run(None, {self._input: images})[0].astype(np.float32, copy=False)
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(_OnnxNetwork):
     """Run an ONNX file with OpenVINO on the CPU.
 
     Parameters
@@ -294,7 +315,7 @@ class OpenVinoEngine:
     path : pathlib.Path
         The file; for messages alone if there is a `model`.
     model : bytes, optional
-        The content, where there is no file.
+        The content, where it has been read already.
 
     Raises
     ------
@@ -306,7 +327,7 @@ class OpenVinoEngine:
 
     device = "cpu"
 
-    def __init__(self, path, model=None):
+    def __init__(self, path: pathlib.Path, model: bytes | None = None):
         try:
             import openvino
         except ImportError as error:
@@ -314,7 +335,7 @@ class OpenVinoEngine:
         settings = {
             "INFERENCE_NUM_THREADS": thread_count(),
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
-            # Left alone it computes in bfloat16 where the CPU can, with two or three digits.
+            # By default it computes in bfloat16 where the CPU can, with two or three digits.
             "INFERENCE_PRECISION_HINT": "f32",
         }
         core = _openvino_core()
@@ -328,29 +349,27 @@ class OpenVinoEngine:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise DataError(f"OpenVINO cannot load {path}: {reason}") from None
-        self.fixed_batch, self.input_size = _check_network(path, *shapes)
         self._request, self._output = compiled.create_infer_request(), compiled.output(0)
-        self.embedding_size = _probe(self, path)
+        self._check(path, *shapes)
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
 
-    def run(self, images):
-        """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
-        return _by_chunks(self._forward, images, None if self.fixed_batch else CHUNK)
-
     def _forward(self, images):
-        # The result is a view of a buffer of OpenVINO's, which the next run writes again.
+        # The result lies in a buffer of OpenVINO's, which the next run overwrites.
         rows = self._request.infer({0: images}, share_inputs=True)[self._output]
         return rows.astype(np.float32, copy=True)
 
 
+Engine = typing.Union[SymbolEngine, OnnxEngine, OpenVinoEngine]
+
+
 @functools.cache
 def _openvino_core():
-    """Return the one core of this process.
+    """Return the only core of this process.
 
-    While there is a core, the thread that made it has a stack for signals of OpenVINO's; when the
-    core goes, the thread gets its former one back. Of two cores that go in the order in which
-    they came, the second one puts back the first one's stack, which is unmapped by then, and the
-    next signal, such as Ctrl-C, ends the process with a segmentation fault (OpenVINO 2025.3).
+    A core gives the thread that makes it a stack for signals, and restores the former one when it
+    is destroyed. Of two cores that are destroyed in the order in which they were made, the second
+    restores the stack of the first, which is unmapped by then; the next signal, such as Ctrl-C,
+    ends the process with a segmentation fault (OpenVINO 2025.3).
     """
     import openvino
 
@@ -362,23 +381,3 @@ def _openvino_shape(port):
     if not shape.rank.is_static:
         return []
     return [n.get_length() if n.is_static else None for n in shape]
-
-
-def _check_network(path, inputs, outputs):
-    """Return the batch size that a network is bound to, or None, and its (H, W)."""
-    shape = inputs[0] if inputs else []
-    if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
-        raise DataError(
-            f"{path} has {len(inputs)} inputs, the first {shape}, and {len(outputs)} outputs; "
-            "expected one input (N,3,H,W) and one output (N,D)"
-        )
-    fixed = shape[0] if isinstance(shape[0], int) else None
-    return fixed, tuple(n if isinstance(n, int) and n > 0 else 112 for n in shape[2:])
-
-
-def _probe(engine, path):
-    """Return the length of the embeddings that an engine gives."""
-    rows = engine.run(np.zeros((engine.fixed_batch or 1, 3, *engine.input_size), np.float32))
-    if rows.ndim != 2:
-        raise DataError(f"{path} gives an output of the shape {rows.shape}; expected (N,D)")
-    return rows.shape[1]

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
+import typing
 
 import numpy as np
 
 from .._compat import mx
+from ..data import RecordDataset
 from ..errors import GluonfaceError, InputError
 from ..files import atomic_write, sha256, write_json
 from ..nn import prelu_form
 from ..weights.card import FIXED, make_card
-from ..weights.graph import Graph, pixel_constants
+from ..weights.graph import Graph, unused_name
+from ..weights.load import load_net
 from ..weights.mxnet_params import params_bytes
-from ..weights.source import find_source, load_net, read_prefix
+from ..weights.opened import AnySource, open_weights
+from ..weights.source import ONNX
 from .engines import SymbolEngine
+from .int8 import CALIBRATION_IMAGES, quantize
+from .onnx.convert import convert
 from .parity import disagreement, noise
 
 __all__ = ["export_model", "export_source", "trace"]
 
 logger = logging.getLogger(__name__)
 
+# What the card calls the files, by their endings.
+ROLES = {
+    "-symbol.json": "symbol",
+    "-0000.params": "params",
+    ".onnx": "onnx",
+    ".int8.onnx": "int8",
+}
 OUTPUT = "fc1"  # the name that InsightFace's scripts look for, as fc1_output
 
 
-def export_model(net, prefix, onnx=False, card=None, calibrate=None):
+def export_model(
+    net: typing.Any,
+    prefix: str | os.PathLike,
+    onnx: bool = False,
+    card: dict[str, typing.Any] | None = None,
+    calibrate: str | os.PathLike | np.ndarray | None = None,
+) -> dict[str, pathlib.Path]:
     """Write a network so that MXNet, InsightFace's scripts and `Embedder` load it.
 
-    The graph holds MXNet's own PReLU whatever form the network trains with, and names that
+    The graph holds MXNet's own PReLU, however the network computes it in training, and names that
     depend on the architecture alone: the same weights give the same bytes.
 
     Parameters
@@ -66,7 +86,13 @@ def export_model(net, prefix, onnx=False, card=None, calibrate=None):
     return _write(symbol, arrays, make_card(cfg, embedding_size, card), prefix, onnx, calibrate)
 
 
-def export_source(source, prefix, onnx=False, card=None, calibrate=None):
+def export_source(
+    source: AnySource,
+    prefix: str | os.PathLike,
+    onnx: bool = False,
+    card: dict[str, typing.Any] | None = None,
+    calibrate: str | os.PathLike | np.ndarray | None = None,
+) -> dict[str, pathlib.Path]:
     """Export a model that is named by a SOURCE, as `Embedder.load` takes it.
 
     A run's checkpoint or ``NAME:FILE.params`` is traced; an exported prefix, InsightFace's
@@ -79,29 +105,28 @@ def export_source(source, prefix, onnx=False, card=None, calibrate=None):
     dict of str to pathlib.Path
     """
     prefix = _checked_prefix(prefix)
-    found = find_source(source)
-    if found.kind == "onnx":
-        raise InputError(f"{found.path} is an ONNX file already; export needs MXNet's weights")
-    origin = {"source": str(source)}
+    weights = open_weights(source)
+    found = weights.source
+    if found.format == ONNX and found.name is None:
+        raise InputError(f"{found.params} is an ONNX file already; export needs MXNet's weights")
+    origin = {"source": str(weights)}
     if found.params is not None:
-        origin["source_sha256"] = sha256(found.params)
-    if found.kind == "zoo":
-        return export_model(load_net(found), prefix, onnx, {**origin, **(card or {})}, calibrate)
-    symbol, arrays = read_prefix(found)
-    graph = Graph(symbol)
+        origin["source_sha256"] = weights.sha256[found.params.name]
+    card = {**origin, **(card or {})}
+    if found.name is not None:
+        return export_model(load_net(weights), prefix, onnx, card, calibrate)
+    graph = Graph.from_symbol(weights.symbol)
     if any(node.name == OUTPUT for node in graph.nodes() if node is not graph.head[0]):
-        raise InputError(f"{found.path} has an inner node named {OUTPUT!r}, which export needs")
+        raise InputError(f"{found.symbol} has an inner node named {OUTPUT!r}, which export needs")
     graph.head[0].name = OUTPUT
-    symbol = graph.to_symbol()
-    known = {k: v for k, v in (found.card or {}).items() if k not in FIXED}
+    symbol, arrays = graph.to_symbol(), weights.content.arrays
+    known = {k: v for k, v in (weights.card or {}).items() if k not in FIXED}
     size = tuple(known.get("input_size", (112, 112)))
     engine = SymbolEngine(symbol, arrays, mx.cpu(), size, source=str(found.params))
-    document = make_card(None, engine.embedding_size, {**known, **origin, **(card or {})})
-    if found.card is None:
-        steps = dict(pixel_constants(graph))
-        document["name"] = (card or {}).get("name", found.path.name[: -len("-symbol.json")])
-        document["mean"] = steps.get("_minus_scalar", 0.0)
-        document["scale"] = steps.get("_mul_scalar", 1.0)
+    document = make_card(None, engine.embedding_size, {**known, **card})
+    if weights.card is None:
+        document["name"] = card.get("name", found.stem)
+        document.update(mean=weights.layers.mean, scale=weights.layers.scale)
     wanted = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
     arrays = {k: v for k, v in arrays.items() if k.partition(":")[2] in wanted}
     return _write(symbol, arrays, document, prefix, onnx, calibrate)
@@ -118,9 +143,6 @@ def _calibration(calibrate):
     """Return the images for quantisation and what the card says of them."""
     if isinstance(calibrate, np.ndarray):
         return calibrate, {"images": len(calibrate)}
-    from ..data import RecordDataset
-    from .int8 import CALIBRATION_IMAGES
-
     records = RecordDataset(calibrate)
     order = np.random.RandomState(0).permutation(len(records))[:CALIBRATION_IMAGES]
     images = np.stack([records[int(i)][0] for i in np.sort(order)])
@@ -130,37 +152,23 @@ def _calibration(calibrate):
 
 
 def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
-    """Write the files of an export. The card, which vouches for the others, comes last."""
-    model = small = None
-    if calibrate is not None:
-        from .int8 import quantize
-
-        images, known = _calibration(calibrate)
-        size = tuple(document["input_size"])
-        small, cosine = quantize(symbol, arrays, images, size, document["name"])
-        document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
+    """Write the files of an export. The card comes last: it holds the sha256 of the others."""
+    size = tuple(document["input_size"])
+    contents = {"-symbol.json": symbol.tojson().encode(), "-0000.params": params_bytes(arrays)}
     if onnx:
-        from .onnx.convert import convert
-
-        size = tuple(document["input_size"])
         model = convert(symbol, arrays, input_size=size, name=document["name"])
+        contents[".onnx"] = model.SerializeToString()
+    if calibrate is not None:
+        images, known = _calibration(calibrate)
+        content, cosine = quantize(symbol, arrays, images, size, document["name"])
+        contents[".int8.onnx"] = content
+        document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    files = {
-        "symbol": prefix.with_name(f"{prefix.name}-symbol.json"),
-        "params": prefix.with_name(f"{prefix.name}-0000.params"),
-    }
-    with atomic_write(files["symbol"], "w", encoding="utf-8") as file:
-        file.write(symbol.tojson())
-    with atomic_write(files["params"]) as file:
-        file.write(params_bytes(arrays))
-    if model is not None:
-        files["onnx"] = prefix.with_name(f"{prefix.name}.onnx")
-        with atomic_write(files["onnx"]) as file:
-            file.write(model.SerializeToString())
-    if small is not None:
-        files["int8"] = prefix.with_name(f"{prefix.name}.int8.onnx")
-        with atomic_write(files["int8"]) as file:
-            file.write(small)
+    files = {}
+    for end, content in contents.items():
+        files[ROLES[end]] = prefix.with_name(f"{prefix.name}{end}")
+        with atomic_write(files[ROLES[end]]) as file:
+            file.write(content)
     document["sha256"] = {role: sha256(path) for role, path in files.items()}
     files["card"] = prefix.with_name(f"{prefix.name}.json")
     write_json(files["card"], document)
@@ -168,7 +176,7 @@ def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
     return files
 
 
-def trace(net):
+def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:
     """Return the network as a symbol of stable names, and its parameters.
 
     Returns
@@ -194,7 +202,7 @@ def trace(net):
     if not isinstance(outputs, mx.sym.Symbol) or len(outputs.list_outputs()) != 1:
         raise InputError("the network gives several outputs; export needs the embedding alone")
     structural = {p.name: name for name, p in net._collect_params_with_prefix().items()}
-    graph = Graph(outputs)
+    graph = Graph.from_symbol(outputs)
     names = _rename(graph, structural)
     symbol = graph.to_symbol()
     auxiliary = set(symbol.list_auxiliary_states())
@@ -215,7 +223,8 @@ def _rename(graph, structural):
     for node in nodes:
         if node.is_variable and node.name in structural:
             path = structural[node.name]
-            node.name = names[path] = _unused(path.replace(".", "_"), used)
+            node.name = names[path] = unused_name(path.replace(".", "_"), used)
+            used.add(node.name)
             node.attrs = {}  # initialisers and multipliers belong to training
     counts = {}
     for node in nodes:
@@ -233,17 +242,9 @@ def _rename(graph, structural):
         else:
             node.name = f"{hint}{counts.get(hint, 0)}"
             counts[hint] = counts.get(hint, 0) + 1
-        node.name = _unused(node.name, used)
+        node.name = unused_name(node.name, used)
+        used.add(node.name)
     return names
-
-
-def _unused(name, used):
-    number, candidate = 1, name
-    while candidate in used:
-        candidate = f"{name}_{number}"
-        number += 1
-    used.add(candidate)
-    return candidate
 
 
 def _check(net, symbol, arrays, size):

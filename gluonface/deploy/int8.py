@@ -10,15 +10,17 @@ from __future__ import annotations
 import logging
 import pathlib
 import tempfile
+import typing
 
 import numpy as np
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
+from ..evaluation.scores.flip import normalize_rows
+from ..weights.folding import scale_layer
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
 from .onnx.convert import convert
-from .rewriting.folding import scale_layer
 from .rewriting.prelu import scale_inputs
 from .rewriting.rewrite import fold
 
@@ -34,8 +36,14 @@ GOOD = 0.99  # mean cosine to the float embeddings; below it, a warning
 WORST = 0.9  # below it, nothing is written
 
 
-def quantize(symbol, arrays, images, input_size=(112, 112), name="model"):
-    """Return a network as an ONNX file of 8 bits, and how near it is to the float one.
+def quantize(
+    symbol: typing.Any,
+    arrays: dict[str, np.ndarray],
+    images: np.ndarray,
+    input_size: tuple[int, int] = (112, 112),
+    name: str = "model",
+) -> tuple[bytes, float]:
+    """Return a network as an 8-bit ONNX file, and its mean cosine to the float one.
 
     Parameters
     ----------
@@ -64,7 +72,11 @@ def quantize(symbol, arrays, images, input_size=(112, 112), name="model"):
     GluonfaceError
         If the mean cosine is below 0.9. Below 0.99 there is a warning with the figure.
     """
-    quantization = _import_quantization()
+    try:
+        import onnx  # noqa: F401
+        from onnxruntime import quantization
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "onnx", "to quantise a model") from error
     _silence()
     if images.ndim != 4 or not len(images) or images.shape[1:] != (*input_size, 3):
         raise InputError(
@@ -119,7 +131,7 @@ def _equalize(symbol, values, pixels):
     range of each channel, those after take it back (Nagel et al., 2019,
     https://arxiv.org/abs/1906.04721, there by the weights' ranges).
     """
-    graph = Graph(symbol)
+    graph = Graph.from_symbol(symbol)
     users = graph.users()
     kinds = {("LeakyReLU", "prelu"), ("LeakyReLU", "leaky"), ("Activation", "relu")}
     found = []
@@ -150,17 +162,8 @@ def _equalize(symbol, values, pixels):
     return changed, {name: values[name] for name in wanted if name in values}
 
 
-def _import_quantization():
-    try:
-        import onnx  # noqa: F401
-        from onnxruntime import quantization
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "onnx", "to quantise a model") from error
-    return quantization
-
-
 def _silence():
-    """Keep onnxruntime's advice on preprocessing, which `fold` has done, off the root logger."""
+    """Drop onnxruntime's advice on preprocessing, which `fold` has done, from the root logger."""
     logging.getLogger("root").addFilter(
         lambda record: "pre-processing before quantization" not in record.getMessage()
     )
@@ -171,12 +174,11 @@ def _reader(base, pixels):
         """Gives onnxruntime the calibration images."""
 
         def __init__(self):
-            self._at = 0
+            starts = range(0, len(pixels), BATCH)
+            self._batches = ({"data": pixels[i : i + BATCH]} for i in starts)
 
         def get_next(self):
-            part = pixels[self._at : self._at + BATCH]
-            self._at += BATCH
-            return {"data": part} if len(part) else None
+            return next(self._batches, None)
 
     return Reader()
 
@@ -186,10 +188,10 @@ def _cosine(one, two, pixels):
 
     options = SessionOptions()
     options.log_severity_level = 3
-    rows = []
+    batches = [pixels[i : i + BATCH] for i in range(0, len(pixels), BATCH)]
+    embeddings = []
     for content in (one, two):
         session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        parts = [pixels[i : i + BATCH] for i in range(0, len(pixels), BATCH)]
-        e = np.concatenate([session.run(None, {"data": part})[0] for part in parts])
-        rows.append(e / np.maximum(np.linalg.norm(e, axis=1, keepdims=True), 1e-12))
-    return float((rows[0] * rows[1]).sum(axis=1).mean())
+        outputs = [session.run(None, {"data": batch})[0] for batch in batches]
+        embeddings.append(normalize_rows(np.concatenate(outputs)))
+    return float((embeddings[0] * embeddings[1]).sum(axis=1).mean())

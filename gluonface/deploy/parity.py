@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+
 import numpy as np
 
 __all__ = ["disagreement", "noise"]
@@ -16,19 +18,24 @@ TIMES, MOST = 10, 3e-2
 ROUNDING = 2.5e-4  # of pixels up to 255
 
 
-def noise(size):
+def noise(size: tuple[int, int]) -> np.ndarray:
     """Return two images (2,3,H,W) float32 of whole numbers 0..255."""
     return np.random.RandomState(0).randint(0, 256, (2, 3, *size)).astype(np.float32)
 
 
-def disagreement(actual, expected, run, size):
+def disagreement(
+    actual: np.ndarray,
+    expected: np.ndarray,
+    run: typing.Callable[[np.ndarray], np.ndarray],
+    size: tuple[int, int],
+) -> tuple[float, float]:
     """Return by how much two outputs for `noise` differ, relative, and how much is allowed.
 
     Parameters
     ----------
     actual, expected : numpy.ndarray
     run : callable
-        What made one of them: images (2,3,H,W) float32 -> output. Called only when in doubt.
+        What computed one of them: images (2,3,H,W) float32 -> output. Called only when in doubt.
     size : (int, int)
         Height and width of the images.
     """

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import pathlib
 
 from .._compat import mx
 from ..errors import InputError
@@ -187,7 +186,7 @@ def initialise(net, source):
     ----------
     net : gluonface.model_zoo.Backbone
     source : str
-        A ``.params`` file of the same model, ``NAME:FILE.params``, a run folder, or an exported
+        A file of weights of the same model, ``NAME:FILE.params``, a run folder, or an exported
         prefix (InsightFace's MXNet checkpoints included).
 
     Raises
@@ -195,25 +194,23 @@ def initialise(net, source):
     InputError
         If there is none, or it is of another model.
     """
-    from ..weights import load_weights
-    from ..weights.source import find_source
+    from ..weights import load_weights, open_weights
+    from ..weights.source import ONNX
 
-    file = pathlib.Path(source).expanduser()
-    if not (file.suffix == ".params" and file.is_file()):
-        found = find_source(source)
-        if found.kind == "onnx":
-            raise InputError(
-                f"--init {source}: training cannot start from ONNX; give the symbol + params, the "
-                "run folder or NAME:FILE.params that it was made from"
-            )
-        if found.kind == "zoo" and found.name != net.cfg.name:
-            raise InputError(
-                f"--init {source} is a {found.name}, this run trains a {net.cfg.name}; "
-                f"add --set model.name={found.name}"
-            )
-        file = found.params if found.kind == "zoo" else found.path
-    load_weights(net, file)
-    logger.info("weights from %s", file)
+    weights = open_weights(source)
+    name = weights.source.name
+    if name is None and weights.source.format == ONNX:
+        raise InputError(
+            f"--init {source}: training cannot start from ONNX; give the symbol + params, the "
+            "run folder or NAME:FILE.params that it was made from"
+        )
+    if name not in (None, net.cfg.name):
+        raise InputError(
+            f"--init {source} is a {name}, this run trains a {net.cfg.name}; "
+            f"add --set model.name={name}"
+        )
+    load_weights(net, weights)
+    logger.info("weights from %s", weights.params)
 
 
 def total_steps(config, loader):

@@ -1,20 +1,17 @@
-"""Every way in and out for weights: what a SOURCE means, the files of each toolkit, model cards.
+"""Every way in and out for weights; no other room opens such files.
 
-No other room opens such files. Names are resolved on first use.
+In the order in which a source goes through the room:
+
+- `source`: what a SOURCE means, and the one resolver;
+- `opened`: the one object for an opened source, and the reader of each format;
+- `mxnet_params`, `torch_pickle`, `safetensors`, `onnx_file`: the formats;
+- `graph`: the one graph of nodes; `layers` reduces it to its layers with weights, `folding` folds
+  BatchNorms into the layers before them;
+- `names`: what each toolkit calls the tensors of our backbones;
+- `load`: weights into a backbone; `card`: the model card.
 """
 
-import importlib
+from .load import load_net, load_weights
+from .opened import open_weights
 
-_LAZY = {"load_weights": "load"}
-
-__all__ = ["load_weights"]
-
-
-def __getattr__(name):
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *_LAZY])
+__all__ = ["load_net", "load_weights", "open_weights"]

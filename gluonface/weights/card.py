@@ -1,8 +1,12 @@
-"""The model card: what a file of weights is, and how its pixels must look."""
+"""The model card: what a file of weights is, and the preprocessing that it needs."""
+
+from __future__ import annotations
 
 import contextlib
 import json
+import pathlib
 import platform
+import typing
 from importlib import metadata
 
 from .. import __version__
@@ -11,11 +15,13 @@ from ..errors import DataError, InputError
 __all__ = ["make_card", "read_card"]
 
 FORMAT = "gluonface-model-card"
-# What the exporter knows better than its caller.
+# Keys that the exporter alone sets.
 FIXED = ("format", "sha256", "versions", "input", "output")
 
 
-def make_card(net_cfg, embedding_size, extra=None):
+def make_card(
+    net_cfg: typing.Any, embedding_size: int, extra: dict[str, typing.Any] | None = None
+) -> dict[str, typing.Any]:
     """Return the card of a network as a dict.
 
     Parameters
@@ -25,7 +31,7 @@ def make_card(net_cfg, embedding_size, extra=None):
     embedding_size : int
         As measured on the exported graph.
     extra : dict, optional
-        What the caller knows: ``training_data``, ``licence``, ``metrics``, ``source``, ...
+        What else to record: ``training_data``, ``licence``, ``metrics``, ``source``, ...
 
     Returns
     -------
@@ -88,18 +94,16 @@ def _versions(*names):
     return found
 
 
-def read_card(path):
-    """Read a model card. None if the file is absent or is some other JSON file.
+def read_card(path: pathlib.Path) -> dict[str, typing.Any] | None:
+    """Return a model card; None if the file is absent or is not a card.
 
     Raises
     ------
     DataError
-        If it is a card but lacks what a user of the model must know.
+        If it lacks the embedding size, the preprocessing or the input size.
     """
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError):
         return None
     if not isinstance(card, dict) or card.get("format") != FORMAT:

@@ -1,15 +1,19 @@
-"""A symbol as Python nodes, so that it can be renamed, rewritten and converted."""
+"""The graph of a network as Python nodes, so that it can be compared, rewritten and converted."""
 
 from __future__ import annotations
 
+import ast
+import itertools
 import json
+import typing
 
 from .._compat import mx
+from ..errors import DataError
 
-__all__ = ["Graph", "Node", "pixel_constants"]
+__all__ = ["Graph", "Node", "unused_name"]
 
-SCALAR_OPS = {"_minus_scalar", "_plus_scalar", "_mul_scalar", "_div_scalar"}
-PASS_OPS = {"_copy", "identity", "BlockGrad", "Cast", "cast"}
+# What MXNet before 1.0 called them.
+LEGACY = {f"_{n}Scalar": f"_{n.lower()}_scalar" for n in ("Minus", "Plus", "Mul", "Div")}
 
 
 class Node:
@@ -18,6 +22,7 @@ class Node:
     Attributes
     ----------
     op, name : str
+        As MXNet calls operators; one that only ONNX has keeps its name there.
     attrs : dict of str
         As MXNet writes them: every value is text.
     inputs : list of (Node, int)
@@ -28,44 +33,118 @@ class Node:
 
     __slots__ = ("attrs", "inputs", "name", "op", "subgraphs")
 
-    def __init__(self, op, name, attrs=None, inputs=(), subgraphs=()):
+    def __init__(
+        self,
+        op: str,
+        name: str,
+        attrs: dict[str, str] | None = None,
+        inputs: typing.Iterable[tuple[Node, int]] = (),
+        subgraphs: typing.Iterable[dict] = (),
+    ):
         self.op, self.name = op, name
         self.attrs, self.inputs = dict(attrs or {}), list(inputs)
         self.subgraphs = list(subgraphs)
 
     @property
-    def is_variable(self):
+    def is_variable(self) -> bool:
         """Whether this is an input or a parameter."""
         return self.op == "null"
 
-    def __repr__(self):
+    def value(self, name: str, default: typing.Any = None) -> typing.Any:
+        """Return an attribute as a Python value, `default` if it is absent or None."""
+        text = self.attrs.get(name)
+        if text is None or text == "None":
+            return default
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return an attribute as a truth value; MXNet writes True, true and 1."""
+        return str(self.attrs.get(name, default)).lower() in ("true", "1")
+
+    def integers(self, name: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return an attribute as a tuple of integers."""
+        value = self.value(name, default)
+        return (int(value),) if isinstance(value, (int, float)) else tuple(value)
+
+    def array(self, index: int, values: dict[str, typing.Any]) -> typing.Any:
+        """Return the array of `values` that an input is; None if it is computed or not there."""
+        if index >= len(self.inputs):
+            return None
+        source = self.inputs[index][0]
+        return values.get(source.name) if source.is_variable else None
+
+    def __repr__(self) -> str:
         return f"Node({self.op} {self.name})"
 
 
 class Graph:
-    """The nodes of a symbol with one output.
+    """The nodes that compute one output.
 
     Parameters
     ----------
-    symbol : mx.sym.Symbol
+    node : Node
+    output : int, default 0
+        Which output of that node is the graph's.
 
     Attributes
     ----------
     head : (Node, int)
-        What the symbol returns.
+        The graph's output.
     """
 
-    def __init__(self, symbol):
-        raw = json.loads(symbol.tojson())
-        nodes = []
-        for item in raw["nodes"]:
-            inputs = [(nodes[i[0]], i[1]) for i in item["inputs"]]
-            parts = item.get("subgraphs", ())
-            nodes.append(Node(item["op"], item["name"], item.get("attrs"), inputs, parts))
-        index, output = raw["heads"][0][:2]
-        self.head = (nodes[index], output)
+    def __init__(self, node: Node, output: int = 0):
+        self.head = (node, output)
 
-    def nodes(self):
+    @classmethod
+    def from_symbol(cls, symbol: typing.Any) -> Graph:
+        """Return the graph of an `mx.sym.Symbol` with one output."""
+        return cls.from_json(symbol.tojson())[0]
+
+    @classmethod
+    def from_json(
+        cls, text: str, where: str = "the symbol", output: str | None = None
+    ) -> tuple[Graph, set[str]]:
+        """Read what `Symbol.save` and `HybridBlock.export` write, of any version of MXNet.
+
+        Parameters
+        ----------
+        text, where : str
+            The JSON, and the name of its file for messages.
+        output : str, optional
+            The node that is the output if there is one of that name, so that the classifier
+            after it in a training checkpoint is left out; else the only output is taken.
+
+        Returns
+        -------
+        Graph
+        set of str
+            Names of all inputs and parameters, of those after the output too.
+        """
+        nodes: list[Node] = []
+        try:
+            raw = json.loads(text)
+            for item in raw["nodes"]:
+                inputs = [(_earlier(nodes, i[0]), int(i[1])) for i in item["inputs"]]
+                attrs = item.get("attrs") or item.get("attr") or item.get("param")
+                subgraphs = item.get("subgraphs", ())
+                op = LEGACY.get(item["op"], item["op"])
+                nodes.append(Node(op, item["name"], attrs, inputs, subgraphs))
+            heads = [(_earlier(nodes, head[0]), int(head[1])) for head in raw["heads"]]
+            named = [(node, 0) for node in nodes if node.name == output and output is not None]
+            graph = cls(*(named or heads)[0])
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+            raise DataError(
+                f"{where} is not an MXNet symbol ({type(error).__name__}: {error}); "
+                "expected the JSON that Symbol.save or HybridBlock.export writes"
+            ) from None
+        if len(heads) != 1 and not named:
+            raise DataError(f"{where} has {len(heads)} outputs and none named {output!r}")
+        return graph, {node.name for node in nodes if node.is_variable}
+
+    def nodes(self) -> list[Node]:
         """Return the nodes that the head needs, inputs before their users."""
         order, done = [], set()
         stack = [(self.head[0], False)]
@@ -79,28 +158,28 @@ class Graph:
                 stack.extend((source, False) for source, _ in reversed(node.inputs))
         return order
 
-    def users(self):
+    def users(self) -> dict[int, list[Node]]:
         """Return ``{id(node): [nodes that take its output]}``."""
-        users = {}
+        users: dict[int, list[Node]] = {}
         for node in self.nodes():
             for source, _ in node.inputs:
                 users.setdefault(id(source), []).append(node)
         return users
 
-    def replace(self, old, new):
+    def replace(self, old: Node, new: Node) -> None:
         """Let all users of a node take the first output of `new` instead."""
         for user in self.users().get(id(old), []):
             user.inputs = [(new, 0) if s is old and i == 0 else (s, i) for s, i in user.inputs]
         if self.head[0] is old:
             self.head = (new, 0)
 
-    def to_symbol(self):
+    def to_symbol(self) -> typing.Any:
         """Return the graph as an `mx.sym.Symbol`."""
         nodes = self.nodes()
         index = {id(node): i for i, node in enumerate(nodes)}
         items = []
         for node in nodes:
-            item = {
+            item: dict[str, typing.Any] = {
                 "op": node.op,
                 "name": node.name,
                 "inputs": [[index[id(source)], output, 0] for source, output in node.inputs],
@@ -120,20 +199,14 @@ class Graph:
         return mx.sym.load_json(json.dumps(raw))
 
 
-def pixel_constants(graph, data="data"):
-    """Return the ``(op, scalar)`` steps that a network applies to its pixels first.
+def unused_name(name: str, used: typing.Container[str], join: str = "_") -> str:
+    """Return a name that is not in `used`: `name`, or with a number after it."""
+    numbered = (f"{name}{join}{number}" for number in itertools.count(1))
+    return next(n for n in itertools.chain([name], numbered) if n not in used)
 
-    Empty when the pixels go straight into a layer.
-    """
-    steps, users = [], graph.users()
-    node = next((n for n in graph.nodes() if n.is_variable and n.name == data), None)
-    while node is not None:
-        following = users.get(id(node), [])
-        if len(following) != 1:
-            break
-        node = following[0]
-        if node.op in SCALAR_OPS:
-            steps.append((node.op, float(node.attrs["scalar"])))
-        elif node.op not in PASS_OPS:
-            break
-    return steps
+
+def _earlier(nodes, index):
+    """Return a node by its place in the file, where a node stands after its inputs."""
+    if not 0 <= index < len(nodes):
+        raise IndexError(f"a node refers to the node {index} of {len(nodes)} before it")
+    return nodes[index]

@@ -1,34 +1,34 @@
-"""Read MXNet symbol graphs as the sequence of their layers with weights.
+"""Reduce a graph to its layers with weights.
 
 Two graphs of the same network can have other names, neutral operators in between, and their
 nodes in another order. What stays is which layer feeds which; that is what is compared here.
 """
 
-import ast
+from __future__ import annotations
+
 import dataclasses
-import json
 
-from ..errors import DataError
+from .graph import Graph, Node
 
-__all__ = ["Graph", "Layer", "read_graph"]
+__all__ = ["LINEAR", "Layer", "Layers", "read_layers"]
 
+LINEAR = ("Convolution", "FullyConnected")
 # operator -> roles of its parameters after the data input
 ROLES = {
-    "Convolution": ("weight", "bias"),
-    "FullyConnected": ("weight", "bias"),
+    **dict.fromkeys(LINEAR, ("weight", "bias")),
     "BatchNorm": ("gamma", "beta", "running_mean", "running_var"),
     "LeakyReLU": ("alpha",),
 }
 # Operators that change nothing in inference but, at most, how the numbers are laid out.
 NEUTRAL = {"Flatten", "Reshape", "reshape", "Dropout", "_copy", "identity", "BlockGrad", "Cast"}
 ADD = {"elemwise_add", "broadcast_add", "_plus", "_Plus", "_add", "add_n", "ElementWiseSum"}
+# What a step on pixels that are (x - mean) * scale so far makes of both.
 SCALAR = {
-    "_minus_scalar": lambda scale, shift, s: (scale, shift - s),
-    "_plus_scalar": lambda scale, shift, s: (scale, shift + s),
-    "_mul_scalar": lambda scale, shift, s: (scale * s, shift * s),
-    "_div_scalar": lambda scale, shift, s: (scale / s, shift / s),
+    "_minus_scalar": lambda mean, scale, s: (mean + s / scale, scale),
+    "_plus_scalar": lambda mean, scale, s: (mean - s / scale, scale),
+    "_mul_scalar": lambda mean, scale, s: (mean, scale * s),
+    "_div_scalar": lambda mean, scale, s: (mean, scale / s),
 }
-LEGACY = {"_MinusScalar": "_minus_scalar", "_MulScalar": "_mul_scalar"}
 
 
 @dataclasses.dataclass
@@ -58,8 +58,8 @@ class Layer:
 
 
 @dataclasses.dataclass
-class Graph:
-    """Layers in order of computation.
+class Layers:
+    """The layers of a graph in order of computation.
 
     Attributes
     ----------
@@ -67,165 +67,114 @@ class Graph:
     output : str
         The output, in terms of layers.
     mean, scale : float
-        What is done to the pixels first: ``(x - mean) * scale``.
-    known : set of str
-        Names of all parameters in the file, those after the output included.
+        What the graph does to the pixels first: ``(x - mean) * scale``.
     inside : bool
-        Whether the graph itself does that to the pixels.
-    unused : list of str
-        Tensors of an ONNX file that its graph does not use.
+        Whether it does anything to the pixels first.
     """
 
-    layers: list
+    layers: list[Layer]
     output: str
     mean: float
     scale: float
-    known: set
     inside: bool
-    unused: list
+
+    @property
+    def linear(self) -> list[tuple[str, bool]]:
+        """The weight of each linear layer, and whether a BatchNorm comes next."""
+        normed = {layer.inputs for layer in self.layers if layer.op == "BatchNorm"}
+        return [
+            (layer.params["weight"], f"layer {number}" in normed)
+            for number, layer in enumerate(self.layers, 1)
+            if layer.op in LINEAR
+        ]
 
 
-def _value(attrs, key, default):
-    text = attrs.get(key)
-    if text is None:
-        return default
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+def read_layers(graph: Graph) -> Layers:
+    """Return the layers of a graph."""
+    reader = _Reader(graph)
+    output = reader.expression(graph.head[0])
+    mean, scale = reader.pixels or (0.0, 1.0)
+    return Layers(reader.layers, output, mean, scale, reader.pixels is not None)
 
 
-def _settings(op, attrs):
+def _settings(node: Node) -> dict:
     """Return the settings of a layer with MXNet's defaults filled in."""
-    if op == "Convolution":
-        kernel = tuple(_value(attrs, "kernel", ()))
+    if node.op == "Convolution":
+        kernel = node.integers("kernel")
         ones, zeros = (1,) * len(kernel), (0,) * len(kernel)
         return {
             "kernel": kernel,
-            "stride": tuple(_value(attrs, "stride", ones)) or ones,
-            "pad": tuple(_value(attrs, "pad", zeros)) or zeros,
-            "dilate": tuple(_value(attrs, "dilate", ones)) or ones,
-            "num_filter": int(_value(attrs, "num_filter", 0)),
-            "num_group": int(_value(attrs, "num_group", 1)),
+            "stride": node.integers("stride") or ones,
+            "pad": node.integers("pad") or zeros,
+            "dilate": node.integers("dilate") or ones,
+            "num_filter": int(node.value("num_filter", 0)),
+            "num_group": int(node.value("num_group", 1)),
         }
-    if op == "FullyConnected":
-        return {"num_hidden": int(_value(attrs, "num_hidden", 0))}
+    if node.op == "FullyConnected":
+        return {"num_hidden": int(node.value("num_hidden", 0))}
     return {}
-
-
-def read_graph(text, where, output="fc1"):
-    """Read the JSON of a symbol.
-
-    Parameters
-    ----------
-    text : str
-    where : str
-        Name of the file for messages.
-    output : str, default "fc1"
-        Node to take as the output if there is one of that name, so that the classifier after it
-        in a training checkpoint is left out; otherwise the graph's only output is taken.
-
-    Returns
-    -------
-    Graph
-
-    Raises
-    ------
-    DataError
-        If it is not a symbol's JSON, has several outputs and no `output`, or holds an operator
-        with parameters that is not known here.
-    """
-    try:
-        parsed = json.loads(text)
-        nodes, heads = parsed["nodes"], parsed["heads"]
-        named = [i for i, node in enumerate(nodes) if node["name"] == output]
-        head = named[0] if named else heads[0][0]
-        reader = _Reader(nodes, where)
-        if not named and len(heads) != 1:
-            raise DataError(f"{where} has {len(heads)} outputs and none named {output!r}")
-        expression = reader.expression(head)
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise DataError(
-            f"{where} is not an MXNet symbol ({type(error).__name__}: {error}); "
-            "expected the JSON that Symbol.save or HybridBlock.export writes"
-        ) from None
-    scale, shift = reader.pixels or (1.0, 0.0)
-    known = {node["name"] for node in nodes if node["op"] == "null"}
-    inside = reader.pixels is not None
-    unused = parsed.get("unused", [])
-    return Graph(reader.layers, expression, -shift / scale, scale, known, inside, unused)
 
 
 class _Reader:
     """Walks a graph from its output, inputs first."""
 
-    def __init__(self, nodes, where):
-        self.nodes, self.where = nodes, where
+    def __init__(self, graph):
         self.layers, self.pixels = [], None
-        self._depth, self._done = self._depths(), {}
+        self._depth, self._done = {}, {}
+        for node in graph.nodes():  # layers on the longest way to each node
+            before = max((self._depth[id(source)] for source, _ in node.inputs), default=0)
+            self._depth[id(node)] = before + (node.op in ROLES)
 
-    def _depths(self):
-        """Return how many layers lie on the longest way to each node."""
-        depths = []
-        for node in self.nodes:  # a symbol's file lists the inputs of a node before it
-            before = max((depths[i[0]] for i in node["inputs"]), default=0)
-            depths.append(before + (node["op"] in ROLES))
-        return depths
-
-    def expression(self, index):
+    def expression(self, head):
         """Return a node's value in terms of layers; gathers the layers on the way."""
-        if index in self._done:
-            return self._done[index]
-        # Long chains would exceed Python's recursion limit: do what is below first.
-        pending = [index]
+        pending = [head]  # long chains would exceed Python's recursion limit
         while pending:
             top = pending[-1]
-            waiting = [i for i in self._order(top) if i not in self._done]
+            waiting = [node for node in self._order(top) if id(node) not in self._done]
             if waiting:
                 pending.append(waiting[0])
             else:
-                self._done.setdefault(top, self._node(top))
+                if id(top) not in self._done:
+                    self._done[id(top)] = self._node(top)
                 pending.pop()
-        return self._done[index]
+        return self._done[id(head)]
 
-    def _order(self, index):
+    def _order(self, node):
         """Return the inputs of a node, longest way first where the order means nothing."""
-        node = self.nodes[index]
-        inputs = [entry[0] for entry in node["inputs"]]
-        if node["op"] in ADD:
-            inputs.sort(key=lambda i: -self._depth[i])
+        inputs = [source for source, _ in node.inputs]
+        if node.op in ADD:
+            inputs.sort(key=lambda source: -self._depth[id(source)])
         return inputs
 
-    def _node(self, index):
-        node = self.nodes[index]
-        op = LEGACY.get(node["op"], node["op"])
-        attrs = node.get("attrs") or node.get("attr") or node.get("param") or {}
-        inputs = [self._done[i] for i in self._order(index)]
-        if op == "null":
-            return "pixels" if node["name"] == "data" else node["name"]
-        if op in ROLES and not (op == "LeakyReLU" and attrs.get("act_type") != "prelu"):
-            return self._layer(node, op, attrs, inputs[0])
+    def _node(self, node):
+        op = node.op
+        inputs = [self._done[id(source)] for source in self._order(node)]
+        if node.is_variable:
+            return "pixels" if node.name == "data" else node.name
+        if op in ROLES and not (op == "LeakyReLU" and node.attrs.get("act_type") != "prelu"):
+            return self._layer(node, inputs[0])
         if op in NEUTRAL:
             return inputs[0]
         if op in SCALAR and inputs[0] == "pixels":
-            self.pixels = SCALAR[op](*(self.pixels or (1.0, 0.0)), float(attrs["scalar"]))
+            scalar = float(node.attrs["scalar"])
+            self.pixels = SCALAR[op](*(self.pixels or (0.0, 1.0)), scalar)
             return "pixels"
         if op in ADD:
             return f"add({', '.join(sorted(inputs))})"
         if op == "Activation":
-            op = attrs.get("act_type")
+            op = node.attrs.get("act_type")
         return f"{op}({', '.join(inputs)})"
 
-    def _layer(self, node, op, attrs, source):
-        names = [self.nodes[entry[0]]["name"] for entry in node["inputs"][1:]]
+    def _layer(self, node, source):
+        names = [variable.name for variable, _ in node.inputs[1:]]
         layer = Layer(
-            op,
-            node["name"],
-            _settings(op, attrs),
-            dict(zip(ROLES[op], names)),
+            node.op,
+            node.name,
+            _settings(node),
+            dict(zip(ROLES[node.op], names)),
             source,
-            eps=float(_value(attrs, "eps", 1e-3)),
-            fix_gamma=str(_value(attrs, "fix_gamma", True)) in ("True", "1"),
+            eps=float(node.value("eps", 1e-3)),
+            fix_gamma=node.flag("fix_gamma", True),
         )
         self.layers.append(layer)
         return f"layer {len(self.layers)}"

@@ -4,193 +4,81 @@ A checkpoint is mapped by its graph, not by the names in it: both graphs are red
 layers with weights, which must be the same layers fed by the same layers.
 """
 
-import json
+from __future__ import annotations
+
 import logging
-import pathlib
-import re
+import typing
 
 import numpy as np
 
+from .. import model_zoo
 from .._compat import mx
 from ..errors import DataError, InputError
-from ..files import require_content, sha256
-from .layers import read_graph
-from .names.arcface_torch import SCALE as TORCH_SCALE
-from .names.arcface_torch import renamed
-from .onnx_file import fold, read_onnx
-from .safetensors import read_safetensors
-from .torch_pickle import read_torch
+from .folding import drop_batch_norms
+from .graph import Graph
+from .layers import read_layers
+from .names import renamed
+from .opened import AnySource, open_weights
+from .source import ONNX, PYTORCH, SAFETENSORS
 
-__all__ = ["find_checkpoint", "load_weights", "source_embedding_size", "source_pixels"]
+__all__ = ["load_net", "load_weights"]
 
 logger = logging.getLogger(__name__)
 
-EPOCH = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
 SHOWN = 6  # names in a message
-# What PyTorch's files are called, and Lightning's; and state dicts as safetensors.
-TORCH = (".pth", ".pt", ".ckpt", ".safetensors")
-ONNX = ".onnx"
-EXPECTED = (
-    f"a file whose name ends in .params, {ONNX}, {', '.join(TORCH)}, or a prefix x of both "
-    "x-symbol.json and x-0000.params"
-)
-LINEAR = ("Convolution", "FullyConnected")  # into which an exporter folds the BatchNorm after them
 
 
-def find_checkpoint(source):
-    """Find the files of a source.
+def load_net(source: AnySource) -> typing.Any:
+    """Build the network of a source that names its backbone, and fill it.
+
+    The embedding size is that of the weights unless the source says it, and the preprocessing
+    that of their model card, or of the toolkit whose file it is.
 
     Parameters
     ----------
-    source : str or pathlib.Path
-        A ``.params``, ``.pth``, ``.pt``, ``.ckpt``, ``.safetensors`` or ``.onnx`` file, a prefix
-        ``x`` (``x-symbol.json`` with ``x-0000.params``, or else the latest epoch), ``x,12`` for
-        ``x-0012.params``, or a folder that holds one checkpoint.
+    source : str, pathlib.Path, Source or Weights
+        ``NAME:FILE``, ``NAME:untrained`` or the folder of an unfinished run.
 
     Returns
     -------
-    params : pathlib.Path
-    symbol : pathlib.Path or None
-        None if there is no symbol beside it, as for files of `save_parameters`.
+    Backbone
 
     Raises
     ------
     InputError
-        If nothing is there, or more than one thing could be meant.
+        For a name that is not in the zoo.
+    DataError
+        If a tensor is missing, extra or misshapen; it is named.
     """
-    from .mxnet_params import epoch_file
-
-    if not str(source).strip():
-        raise InputError(f"no source is named; expected {EXPECTED}")
-    path = pathlib.Path(epoch_file(source)).expanduser()
-    if path.is_dir():
-        symbols = sorted(path.glob("*-symbol.json"))
-        if len(symbols) != 1:
-            others = [file.name for file in path.iterdir() if file.suffix in (*TORCH, ONNX)]
-            hint = f" (there is {_list(others)})" if others else ""
-            raise InputError(
-                f"{path} holds {len(symbols)} files *-symbol.json; expected one. "
-                f"Name the prefix of a checkpoint or a file of weights{hint}"
-            )
-        path = symbols[0]
-    if path.name.endswith("-symbol.json"):
-        path = path.with_name(path.name[: -len("-symbol.json")])
-    if path.suffix in TORCH or path.suffix == ONNX:
-        return path, None
-    if path.suffix == ".params":
-        if not path.is_file():
-            raise InputError(f"there is no file {path}")
-        match = EPOCH.match(path.name)
-        symbol = path.with_name(f"{match['prefix'] if match else path.stem}-symbol.json")
-        return path, symbol if symbol.is_file() else None
-    symbol = path.with_name(f"{path.name}-symbol.json")
-    found = path.parent.glob(f"{_literal(path.name)}-*.params") if path.parent.is_dir() else ()
-    epochs = {int(m["epoch"]): f for f in found for m in [EPOCH.match(f.name)] if m}
-    if not symbol.is_file() or not epochs:
-        raise InputError(
-            f"no weights at {path}: expected {EXPECTED}, here {symbol.name} and "
-            f"{path.name}-0000.params in {path.parent}"
-        )
-    return epochs[0] if 0 in epochs else epochs[max(epochs)], symbol
+    weights = open_weights(source)
+    name, options = weights.source.name, weights.source.options
+    if name is None:
+        raise InputError(f"{weights} does not name a backbone; expected NAME:{weights.params}")
+    if weights.source.params is None:
+        mx.random.seed(0)  # the same random weights every time
+        logger.warning("%s has random weights: a baseline, not a model", name)
+        return model_zoo.get_model(name, **options)
+    model_zoo.BACKBONES.resolve(name)  # a wrong name before a wrong file
+    options = {**weights.pixels, **options}
+    if "embedding_size" not in options:
+        options["embedding_size"] = weights.embedding_size
+    net = model_zoo.get_model(name, **options)
+    load_weights(net, weights)
+    return net
 
 
-def _literal(name):
-    """Return `name` with the wildcards of glob made literal."""
-    return re.sub(r"([*?\[])", r"[\1]", name)
-
-
-def _read(source):
-    """Return the arrays of a source (float32, by plain name), its graph or None, and its files."""
-    params, symbol = find_checkpoint(source)
-    if params.is_file():
-        require_content(params)
-    arrays, graph, others = {}, None, []
-    if params.suffix == ONNX:
-        nodes, content = read_onnx(params)
-        others = nodes.pop("files")
-        graph = read_graph(json.dumps(nodes), str(params), output="")
-        if not graph.inside:
-            graph.mean, graph.scale = 127.5, TORCH_SCALE
-    else:
-        content = _reader(params)(params)
-    for key, array in content.items():
-        name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
-        if array.dtype.kind not in "fiu":
-            raise DataError(f"the tensor {name!r} of {params} holds {array.dtype}, not numbers")
-        if not np.isfinite(array).all():
-            raise DataError(f"the tensor {name!r} of {params} holds NaN or infinity")
-        arrays[name] = array.astype(np.float32)
-    if symbol is not None:
-        try:
-            text = symbol.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{symbol} cannot be read: {error}") from None
-        graph = read_graph(text, str(symbol))
-    return arrays, graph, {path.name: sha256(path) for path in (params, symbol, *others) if path}
-
-
-def _reader(path):
-    """Return the function that reads a file of weights that has no graph in it."""
-    from .mxnet_params import read_params
-
-    if path.suffix == ".safetensors":
-        return read_safetensors
-    return read_torch if path.suffix in TORCH else read_params
-
-
-def source_embedding_size(source):
-    """Return the length of the embedding that a source's network gives."""
-    arrays, graph, _ = _read(source)
-    if graph is None:
-        sizes = [array.shape[0] for name, array in arrays.items() if array.ndim]
-    else:
-        names = [layer.params.get("beta", layer.params.get("weight")) for layer in graph.layers]
-        sizes = [arrays[name].shape[0] for name in names if name in arrays]
-    if not sizes:
-        raise DataError(f"{source} holds no tensors of a network")
-    return int(sizes[-1])
-
-
-def source_pixels(source):
-    """Return what the network of a source does to the pixels, {} if that is not known.
-
-    Of a ``.params`` file the model card beside it tells, as `gluonface import` writes it.
-
-    Returns
-    -------
-    dict
-        ``mean`` and ``scale`` for `get_model`.
-    bool
-        Whether the file does that to the pixels itself.
-    """
-    path = find_checkpoint(source)[0]
-    if path.suffix in TORCH:
-        return {"mean": 127.5, "scale": TORCH_SCALE}, False
-    if path.suffix == ONNX:
-        graph = _read(source)[1]
-        return {"mean": graph.mean, "scale": graph.scale}, graph.inside
-    from .card import read_card
-
-    card = read_card(path.with_suffix(".json")) or {}
-    return {key: card[key] for key in ("mean", "scale") if _is_number(card.get(key))}, True
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def load_weights(net, source):
+def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
     """Read weights into a backbone of the zoo.
 
     Parameters
     ----------
     net : Backbone
         Initialised, on any contexts and in any form of PReLU.
-    source : str or pathlib.Path
-        A file of ``net.save_parameters``, or an MXNet checkpoint (symbol and params) of the same
-        architecture: ours, or InsightFace's. The prefix of a checkpoint, either of its files, or
-        its folder. Or a state dict of PyTorch (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of
-        arcface_torch, cavaface or MixFaceNets. Or an ONNX file of the same architecture.
+    source : str, pathlib.Path, Source or Weights
+        Any SOURCE with weights: a file of ``net.save_parameters``; an MXNet checkpoint (symbol
+        and params) or an ONNX file of the same architecture, ours or InsightFace's; a state dict
+        of PyTorch (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of arcface_torch, cavaface or
+        MixFaceNets. `gluonface.weights.source` lists all.
 
     Returns
     -------
@@ -207,87 +95,64 @@ def load_weights(net, source):
 
     Notes
     -----
-    In inference the result equals the checkpoint's own graph. What the backbone has not is folded
-    away: the bias of a linear layer goes into the running mean of the BatchNorm that follows, a
-    gamma that ``fix_gamma`` says to ignore becomes 1, and another eps goes into the running
-    variance. In training an eps that was folded is ours, 1e-5. Where an ONNX file has folded a
-    BatchNorm into the convolution before, ours becomes the identity but for its beta; in
-    training, which normalises by the batch, such a network is another one than in inference.
+    In inference the result equals the checkpoint's own graph. What the backbone does not have is
+    folded away: the bias of a linear layer goes into the running mean of the BatchNorm that
+    follows, a gamma that ``fix_gamma`` says to ignore becomes 1, and another eps goes into the
+    running variance. In training the eps is ours, 1e-5. Where an ONNX file has folded a BatchNorm
+    into the convolution before, ours becomes the identity but for its beta; in training, which
+    normalises by the batch, such a network is another one than in inference.
     """
-    arrays, graph, files = _read(source)
+    weights = open_weights(source)
     ours = net._collect_params_with_prefix()
-    if find_checkpoint(source)[0].suffix in TORCH:
-        values = renamed(net, arrays, source)
-    elif graph is None:
-        values = arrays
-        made_for = {**_pixels(net.cfg), **source_pixels(source)[0]}
-        if not np.allclose(*([d["mean"], d["scale"]] for d in (made_for, _pixels(net.cfg)))):
-            logger.warning(
-                "%s was made for (x - %g) * %.9g of the pixels, the model computes "
-                "(x - %g) * %.9g: build it with the former",
-                *(source, made_for["mean"], made_for["scale"], net.cfg.mean, net.cfg.scale),
-            )
+    if weights.source.format in (PYTORCH, SAFETENSORS):
+        values = renamed(net, weights.arrays, weights)
+    elif weights.layers is None:
+        values = weights.arrays
+        _warn_of_other_pixels(net.cfg, weights)
     else:
-        structural = {parameter.name: name for name, parameter in ours.items()}
-        target, folded = _target(net, graph, find_checkpoint(source)[0].suffix == ONNX)
-        for layer in target.layers:
-            layer.params = {role: structural[name] for role, name in layer.params.items()}
-        _same_network(graph, target, arrays, source, net.cfg)
-        if graph.unused:  # exporters and simplifiers leave some behind
-            logger.warning("%s: not used by its graph: %s", source, _list(graph.unused))
-        folded = {
-            structural[weight]: ([structural[name] for name in names], eps)
-            for weight, (names, eps) in folded.items()
-        }
-        values = _translate(graph, target, arrays, source, ours, folded)
+        values = _by_graph(net, ours, weights)
     # A parameter that two places share has two names here.
     shared = {id(ours[name]): value for name, value in values.items() if name in ours}
     values = {**{n: shared[id(p)] for n, p in ours.items() if id(p) in shared}, **values}
-    _compare_names(ours, values, source, net.cfg.name)
+    _compare_names(ours, values, weights, net.cfg.name)
     for name, parameter in ours.items():
         if tuple(values[name].shape) != tuple(parameter.shape):
             raise DataError(
-                f"the tensor {name!r} of {source} has the shape {values[name].shape}; "
+                f"the tensor {name!r} of {weights} has the shape {values[name].shape}; "
                 f"{net.cfg.name} needs {tuple(parameter.shape)}"
             )
     for name, parameter in ours.items():
         parameter.set_data(mx.nd.array(values[name], dtype=parameter.dtype))
-    logger.info("read %d tensors from %s into %s", len(ours), source, net.cfg.name)
-    return files
+    logger.info("read %d tensors from %s into %s", len(ours), weights, net.cfg.name)
+    return weights.sha256
 
 
-def _pixels(cfg):
-    return {"mean": cfg.mean, "scale": cfg.scale}
+def _warn_of_other_pixels(cfg, weights):
+    known = {"mean": cfg.mean, "scale": cfg.scale, **weights.pixels}
+    if not np.allclose([known["mean"], known["scale"]], [cfg.mean, cfg.scale]):
+        logger.warning(
+            "%s was made for (x - %g) * %.9g of the pixels, the model computes "
+            "(x - %g) * %.9g: build it with the former",
+            *(weights, known["mean"], known["scale"], cfg.mean, cfg.scale),
+        )
 
 
-def _target(net, graph, foldable):
-    """Return our network's graph, less the BatchNorms that the other one has folded.
-
-    Returns
-    -------
-    Graph
-    dict
-        As of `fold`, with the names of parameters.
-    """
-    text = net.to_symbol("plain").tojson()
-    whole = read_graph(text, net.cfg.name, output="")
-    theirs, ours = _linear(graph), _linear(whole)
-    if not foldable or len(theirs) != len(ours):  # another network, as the comparison will say
-        return whole, {}
-    symbol = json.loads(text)
-    gone = {weight for (_, kept), (weight, normed) in zip(theirs, ours) if normed and not kept}
-    folded = fold(symbol, gone)
-    return read_graph(json.dumps(symbol), net.cfg.name, output=""), folded
-
-
-def _linear(graph):
-    """Return (weight, whether a BatchNorm comes next) of each convolution and linear layer."""
-    normed = {layer.inputs for layer in graph.layers if layer.op == "BatchNorm"}
-    return [
-        (layer.params["weight"], f"layer {number}" in normed)
-        for number, layer in enumerate(graph.layers, 1)
-        if layer.op in LINEAR
-    ]
+def _by_graph(net, ours, weights):
+    """Return the arrays of a source with a graph under the names of our backbone."""
+    structural = {parameter.name: name for name, parameter in ours.items()}
+    graph = Graph.from_symbol(net.to_symbol("plain"))
+    for node in graph.nodes():
+        node.name = structural.get(node.name, node.name)
+    target, theirs, folded = read_layers(graph), weights.layers.linear, {}
+    # Of other lengths it is another network, as the comparison will say.
+    if weights.source.format == ONNX and len(theirs) == len(target.linear):
+        gone = {weight for (_, kept), (weight, n) in zip(theirs, target.linear) if n and not kept}
+        folded = drop_batch_norms(graph, gone)
+        target = read_layers(graph)
+    _same_network(weights, target, net.cfg)
+    if weights.content.unused:  # exporters and simplifiers leave some behind
+        logger.warning("%s: not used by its graph: %s", weights, _list(weights.content.unused))
+    return _translate(weights, target, ours, folded)
 
 
 def _identity(size, eps, bias=None):
@@ -312,21 +177,27 @@ def _compare_names(ours, values, source, model):
         raise DataError(f"{source} does not hold the tensors of {model}; {'; '.join(problems)}")
 
 
-def _same_network(graph, target, arrays, source, cfg):
-    """Raise unless a checkpoint has the layers and the preprocessing of our backbone."""
-    if not np.allclose([graph.mean, graph.scale], [cfg.mean, cfg.scale], rtol=1e-6, atol=1e-9):
+def _same_network(weights, target, cfg):
+    """Raise unless a source has the layers and the preprocessing of our backbone."""
+    source, graph = weights, weights.layers
+    mean, scale = graph.mean, graph.scale
+    if not weights.inside:  # an ONNX file whose pixels are normalised before
+        mean, scale = weights.pixels.values()
+    if not np.allclose([mean, scale], [cfg.mean, cfg.scale], rtol=1e-6, atol=1e-9):
         raise InputError(
-            f"{source} computes (x - {graph.mean:g}) * {graph.scale:g} from the pixels first, "
+            f"{source} computes (x - {mean:g}) * {scale:g} from the pixels first, "
             f"the model (x - {cfg.mean:g}) * {cfg.scale:g}; build the model with "
-            f"mean={graph.mean:g}, scale={graph.scale:.9g}"
+            f"mean={mean:g}, scale={scale:.9g}"
         )
     used = {name for layer in graph.layers for name in layer.params.values()}
-    missing = used - set(arrays)
-    extra = set(arrays) - graph.known
+    missing = used - set(weights.arrays)
+    extra = () if weights.source.format == ONNX else weights.content.unused
     if missing or extra:
-        parts = [f"{_list(missing)} of its graph missing"] if missing else []
-        parts += [f"{_list(extra)} not in its graph"] if extra else []
-        raise DataError(f"the tensors of {source} are not those of its symbol: {'; '.join(parts)}")
+        problems = [f"{_list(missing)} of its graph missing"] if missing else []
+        problems += [f"{_list(extra)} not in its graph"] if extra else []
+        raise DataError(
+            f"the tensors of {source} are not those of its symbol: {'; '.join(problems)}"
+        )
     for number, (theirs, our) in enumerate(zip(graph.layers, target.layers), 1):
         _same_layer(number, theirs, our, source, cfg.name)
     if len(graph.layers) != len(target.layers) or graph.output != target.output:
@@ -342,8 +213,9 @@ def _same_network(graph, target, arrays, source, cfg):
         )
 
 
-def _translate(graph, target, arrays, source, ours, folded):
-    """Return the arrays of a checkpoint of the same network under the names of our backbone."""
+def _translate(weights, target, ours, folded):
+    """Return the arrays of the same network under the names of our backbone."""
+    source, graph, arrays = weights, weights.layers, weights.arrays
     values, bias = {}, {}
     for number, (theirs, our) in enumerate(zip(graph.layers, target.layers), 1):
         tensors = {role: arrays[name] for role, name in theirs.params.items()}

@@ -4,15 +4,17 @@ MXNet's own reader ends the process or raises a C++ trace on files that are cut 
 something else. This one checks every length against the file and says what is wrong.
 """
 
-import pathlib
-import re
+from __future__ import annotations
+
+import os
 import struct
 
 import numpy as np
 
-from ..errors import DataError, InputError
+from ..errors import DataError
+from .content import read_bytes
 
-__all__ = ["epoch_file", "params_bytes", "read_params", "split_params"]
+__all__ = ["params_bytes", "read_params", "split_params"]
 
 LIST_MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -27,7 +29,6 @@ DTYPES = {
     7: np.bool_,
 }
 MAX_DIMENSIONS = 32
-PAIR = re.compile(r"(?P<prefix>.*[^,\s]),\s*(?P<epoch>\d{1,9})$")
 
 
 class _Reader:
@@ -46,8 +47,8 @@ class _Reader:
         self.at += size
         return self.data[self.at - size : self.at]
 
-    def unpack(self, form):
-        values = struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))
+    def unpack(self, types):
+        values = struct.unpack("<" + types, self.take(struct.calcsize("<" + types)))
         return values if len(values) > 1 else values[0]
 
     def shape(self, wide):
@@ -84,31 +85,14 @@ class _Reader:
         return np.frombuffer(self.take(count * dtype.itemsize), dtype).reshape(shape)
 
 
-def epoch_file(source):
-    """Return the file that ``prefix,epoch`` means, as InsightFace's scripts name a checkpoint.
-
-    Parameters
-    ----------
-    source : str or pathlib.Path
-
-    Returns
-    -------
-    str
-        ``model,12`` as ``model-0012.params``; anything else, and what is there, as it is.
-    """
-    text = str(source)
-    match = PAIR.match(text)
-    if match is None or pathlib.Path(text).expanduser().exists():
-        return text
-    return f"{match['prefix']}-{int(match['epoch']):04d}.params"
-
-
-def read_params(path):
+def read_params(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
     """Read a `.params` file.
 
     Parameters
     ----------
     path : str or pathlib.Path
+    data : bytes, optional
+        The content of the file, where it has been read already.
 
     Returns
     -------
@@ -122,11 +106,8 @@ def read_params(path):
     DataError
         If it is cut off or not a file of named MXNet arrays.
     """
-    path = pathlib.Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}. Name a .params file.") from None
+    if data is None:
+        data = read_bytes(path)
     if len(data) < 24 or struct.unpack_from("<Q", data)[0] != LIST_MAGIC:
         raise DataError(
             f"{path} is not an MXNet parameter file: it begins with {data[:8].hex() or 'nothing'}, "
@@ -153,7 +134,7 @@ def read_params(path):
     return dict(zip(names, arrays))
 
 
-def params_bytes(arrays):
+def params_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     """Return the content of a `.params` file with these arrays, as MXNet writes it.
 
     Parameters
@@ -161,20 +142,20 @@ def params_bytes(arrays):
     arrays : dict of str to numpy.ndarray
     """
     flags = {np.dtype(dtype): flag for flag, dtype in DTYPES.items()}
-    parts = [struct.pack("<QQQ", LIST_MAGIC, 0, len(arrays))]
+    content = [struct.pack("<QQQ", LIST_MAGIC, 0, len(arrays))]
     for array in arrays.values():
         shape = array.shape
-        parts.append(struct.pack(f"<Iii{len(shape)}q", V2, 0, len(shape), *shape))
-        parts.append(struct.pack("<iii", 1, 0, flags[array.dtype]))  # of cpu(0)
-        parts.append(np.ascontiguousarray(array).tobytes())
-    parts.append(struct.pack("<Q", len(arrays)))
+        content.append(struct.pack(f"<Iii{len(shape)}q", V2, 0, len(shape), *shape))
+        content.append(struct.pack("<iii", 1, 0, flags[array.dtype]))  # of cpu(0)
+        content.append(np.ascontiguousarray(array).tobytes())
+    content.append(struct.pack("<Q", len(arrays)))
     for name in arrays:
         raw = name.encode()
-        parts.append(struct.pack("<Q", len(raw)) + raw)
-    return b"".join(parts)
+        content.append(struct.pack("<Q", len(raw)) + raw)
+    return b"".join(content)
 
 
-def split_params(arrays):
+def split_params(arrays: dict) -> tuple[dict, dict]:
     """Split ``{"arg:x": ..., "aux:y": ...}`` into two dicts without the prefixes."""
     args, auxs = {}, {}
     for name, array in arrays.items():

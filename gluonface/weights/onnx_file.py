@@ -1,17 +1,23 @@
-"""Read ONNX files of recognition networks as MXNet's nodes, which `layers` knows.
+"""Read ONNX files of recognition networks as a graph of MXNet's operators.
 
 InsightFace's ``w600k_r50.onnx`` and ``glintr100.onnx`` and the like, exported from PyTorch, most
 with every BatchNorm that follows a convolution folded into it; and files of MXNet's exporter. They
 are of many versions of these programs, and some went through a simplifier.
 """
 
+from __future__ import annotations
+
 import pathlib
+import typing
 
 import numpy as np
 
-from ..errors import DataError, InputError, MissingExtraError
+from ..errors import DataError, MissingExtraError
+from .content import Content
+from .graph import Graph, Node
+from .layers import LINEAR
 
-__all__ = ["fold", "read_onnx"]
+__all__ = ["has_external_data", "normalizes_pixels", "parse_onnx", "read_onnx"]
 
 SHOWN = 6  # names in a message
 PASS = {"Identity", "Dropout", "Cast", "Flatten", "Reshape", "Squeeze", "Unsqueeze"}
@@ -54,61 +60,120 @@ CONSTANT = {
 }
 
 
-def read_onnx(path):
-    """Read an ONNX file.
+def has_external_data(content: bytes) -> bool:
+    """Return whether numbers of an ONNX file may lie in other files, which it then names.
+
+    Such a tensor has an entry with the key ``location``. Without parsing the file this says yes
+    too often, never too seldom.
+    """
+    return b"location" in content
+
+
+def parse_onnx(
+    content: bytes, path: pathlib.Path, read: typing.Callable[[pathlib.Path], bytes]
+) -> typing.Any:
+    """Parse an ONNX file, the numbers in files beside it included.
 
     Parameters
     ----------
-    path : str or pathlib.Path
+    content : bytes
+    path : pathlib.Path
+        Where the content is from.
+    read : callable
+        Returns the bytes of another file, which must lie in the same folder.
 
     Returns
     -------
-    graph : dict
-        As the JSON of an MXNet symbol. Operators that MXNet's graphs of backbones have not keep
-        their ONNX names. ``unused`` names the tensors that no operator takes; ``files`` are the
-        paths of others beside this one that hold numbers of it.
-    arrays : dict of str to numpy.ndarray
-        Parameters in MXNet's shapes.
-
-    Raises
-    ------
-    MissingExtraError
-        Without the extra ``onnx``.
-    InputError
-        If there is no such file.
-    DataError
-        If it is no ONNX file with one input and one output, is damaged, or names a file of
-        another folder.
+    onnx.ModelProto
+        That refers to no other file.
     """
     try:
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
         raise MissingExtraError("onnx", "onnx", "to read ONNX files") from error
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
     try:
-        model = onnx.load_model(str(path), load_external_data=False)
-    except (DecodeError, OSError, ValueError) as error:
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, ValueError) as error:
         raise DataError(
-            f"{path} is no ONNX file, or cut short or damaged: {error}; fetch it again"
+            f"{path} is not an ONNX file, or cut short or damaged: {error}; fetch it again"
         ) from None
     if not model.graph.node:
-        raise DataError(f"{path} is no ONNX file: it holds no operators")
+        raise DataError(f"{path} is not an ONNX file: it holds no operators")
+    given = [a.t for node in model.graph.node for a in node.attribute if a.HasField("t")]
+    for tensor in (*model.graph.initializer, *given):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raw = _external(tensor, path, read)
+            known = {"name": tensor.name, "data_type": tensor.data_type, "dims": tensor.dims}
+            tensor.CopyFrom(onnx.TensorProto(raw_data=raw, **known))
+    return model
+
+
+def _external(tensor, path, read):
+    """Return the numbers of a tensor, which lie in a file beside the model's."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", "")
+    file = path.parent / location
+    is_name = pathlib.PurePath(location).name == location
+    if not is_name or not file.is_file() or file.is_symlink():
+        raise DataError(
+            f"the tensor {tensor.name!r} of {path} is said to lie in {location!r}; "
+            "expected the name of a file beside it"
+        )
+    content = memoryview(read(file))
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
+    except ValueError:
+        offset = length = -1
+    raw = content[offset:] if length < 0 else content[offset : offset + length]
+    if offset < 0 or 0 <= length != len(raw):
+        raise DataError(f"the tensor {tensor.name!r} of {path} is not whole in {file}")
+    return bytes(raw)
+
+
+def normalizes_pixels(model: typing.Any) -> bool:
+    """Return whether an ONNX network normalises its pixels itself.
+
+    InsightFace's loader asks whether nodes called Sub... and Mul... stand among the first eight.
+    This one asks what the nodes do to the input rather than what they are called; a network that
+    only scales counts too. Unlike `read_onnx` it takes every network.
+    """
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value.name for value in graph.input if value.name not in weights]
+    tensor = inputs[0] if inputs else None
+    while tensor is not None:
+        users = [node for node in graph.node if tensor in node.input]
+        if len(users) != 1:
+            return False
+        if users[0].op_type in ("Sub", "Mul", "Div", "Add"):
+            return True
+        if users[0].op_type not in ("Identity", "Cast"):
+            return False
+        tensor = users[0].output[0]
+    return False
+
+
+def read_onnx(model: typing.Any, path: pathlib.Path) -> Content:
+    """Return a recognition network as a graph of MXNet's operators, and its parameters.
+
+    Operators that MXNet's graphs of backbones do not have keep their ONNX names. The arrays have
+    MXNet's shapes.
+    """
+    import onnx
+
     return _Reader(onnx, model.graph, path).read()
 
 
 class _Reader:
-    """Turns the nodes of one graph."""
+    """Turns the nodes of one ONNX graph into those of a `Graph`."""
 
     def __init__(self, onnx, graph, path):
         self.onnx, self.graph, self.path = onnx, graph, path
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        self.nodes, self.where, self.arrays = [], {}, {}
-        self.aside = set()  # what is computed from constants alone: shapes
-        self.pixels = set()  # nodes of the pixels, before any layer
-        self.files = set()  # where numbers lie that are not in this one
+        self.where, self.arrays = {}, {}  # by the name of the tensor: its node, its value
+        self.aside = set()  # tensors that are computed from constants alone, such as shapes
+        self.pixels = set()  # ids of nodes of the pixels, before any layer
 
     def read(self):
         inputs = [i.name for i in self.graph.input if i.name not in self.constants]
@@ -117,8 +182,8 @@ class _Reader:
                 f"{self.path} has {len(inputs)} inputs and {len(self.graph.output)} outputs; "
                 "a recognition network has one of each"
             )
-        self.where[inputs[0]] = self.add("null", "data")
-        self.pixels.add(self.where[inputs[0]])
+        data = self.where[inputs[0]] = Node("null", "data")
+        self.pixels.add(id(data))
         for node in self.graph.node:
             self.node(node)
         used = {name for node in self.graph.node for name in node.input}
@@ -126,50 +191,17 @@ class _Reader:
         output = self.graph.output[0].name
         if output not in self.where:
             raise DataError(f"{self.path} is damaged: nothing computes its output {output!r}")
-        graph = {"nodes": self.nodes, "heads": [[self.where[output], 0, 0]]}
-        graph.update(unused=unused, files=sorted(self.files))
-        return graph, self.arrays
-
-    def add(self, op, name, inputs=(), attrs=None):
-        self.nodes.append(
-            {"op": op, "name": name, "inputs": [[i, 0, 0] for i in inputs], "attrs": attrs or {}}
-        )
-        return len(self.nodes) - 1
+        return Content(self.arrays, Graph(self.where[output]), unused)
 
     def constant(self, name):
         """Return an initializer as an array, None for what is computed."""
         tensor = self.constants.get(name)
         if tensor is None or isinstance(tensor, np.ndarray):
             return tensor
-        if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
-            tensor = self.external(name, tensor)
         try:
             return self.onnx.numpy_helper.to_array(tensor)
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"the tensor {name!r} of {self.path} is damaged: {error}") from None
-
-    def external(self, name, tensor):
-        """Return a tensor with its numbers, which lie in a file beside the model's."""
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        place = entries.get("location", "")
-        file = self.path.parent / place
-        if pathlib.PurePath(place).name != place or not file.is_file() or file.is_symlink():
-            raise DataError(
-                f"the tensor {name!r} of {self.path} is said to lie in {place!r}; "
-                "expected the name of a file beside it"
-            )
-        self.files.add(file)
-        try:
-            offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
-        except ValueError:
-            offset = -1
-        with open(file, "rb") as content:
-            content.seek(max(offset, 0))
-            raw = content.read(length)
-        if offset < 0 or 0 <= length != len(raw):
-            raise DataError(f"the tensor {name!r} of {self.path} is not whole in {file}")
-        numbers = {"data_type": tensor.data_type, "dims": tensor.dims, "raw_data": raw}
-        return self.onnx.TensorProto(name=tensor.name, **numbers)
 
     def parameter(self, name, array):
         """Return the node of a parameter; `array` is its value in MXNet's shape."""
@@ -178,7 +210,7 @@ class _Reader:
             raise DataError(f"the tensor {name!r} of {self.path} is used in two shapes")
         self.arrays[name] = array
         if name not in self.where:
-            self.where[name] = self.add("null", name)
+            self.where[name] = Node("null", name)
         return self.where[name]
 
     def node(self, node):
@@ -200,7 +232,7 @@ class _Reader:
             return
         result = self.layer(node, attrs, values, data, name)
         if result is None and node.op_type in PASS:
-            result = self.add("Flatten", name, data[:1])
+            result = Node("Flatten", name, {}, [(data[0], 0)])
         if result is None:
             result = self.simple(node, values, data, name)
         self.where.update(dict.fromkeys(node.output, result))
@@ -230,11 +262,13 @@ class _Reader:
         given = [value for value in values if value is not None]
         alone = op in SCALAR and len(values) == 2 and len(data) == len(given) == 1
         if alone and (op in COMMUTATIVE or values[1] is not None):
-            early = data[0] in self.pixels
+            early = id(data[0]) in self.pixels
             numbers = np.unique(given[0]) if early else given[0].ravel()
             if numbers.size == 1:
-                result = self.add(SCALAR[op], name, data, {"scalar": str(float(numbers[0]))})
-                self.pixels.update({result} if early else ())
+                scalar = {"scalar": str(float(numbers[0]))}
+                result = Node(SCALAR[op], name, scalar, [(data[0], 0)])
+                if early:
+                    self.pixels.add(id(result))
                 return result
             if early:
                 raise DataError(
@@ -244,22 +278,21 @@ class _Reader:
                 )
         if op in SUM and len(data) == 1 and len(values) == 2:  # a bias, written apart
             return self.late_bias(node, values, data)
+        inputs = [(source, 0) for source in data]
         if op in SUM:
-            return self.add("elemwise_add", name, data)
+            return Node("elemwise_add", name, {}, inputs)
         if op in ("Relu", "Sigmoid"):
-            return self.add("Activation", name, data, {"act_type": op.lower()})
-        return self.add(op, name, data)
+            return Node("Activation", name, {"act_type": op.lower()}, inputs)
+        return Node(op, name, {}, inputs)
 
     def late_bias(self, node, values, data):
         """Give a layer without a bias the constant that is added to its output."""
-        before = self.nodes[data[0]]
+        before = data[0]
         place = next((i for i, value in enumerate(values) if value is not None), None)
-        linear = before["op"] in ("FullyConnected", "Convolution")
-        if place is None or not linear or len(before["inputs"]) > 2:
-            return self.add(node.op_type, node.name or node.output[0], data)
+        if place is None or before.op not in LINEAR or len(before.inputs) > 2:
+            return Node(node.op_type, node.name or node.output[0], {}, [(before, 0)])
         bias = self.parameter(node.input[place], values[place].reshape(-1))
-        inputs = [entry[0] for entry in before["inputs"]]
-        return self.add(before["op"], before["name"], [*inputs, bias], before["attrs"])
+        return Node(before.op, before.name, before.attrs, [*before.inputs, (bias, 0)])
 
     def layer(self, node, attrs, values, data, name):
         """Return the node of an operator with parameters, None for another one."""
@@ -300,40 +333,5 @@ class _Reader:
         return None
 
     def parameters(self, op, name, data, weights, settings):
-        inputs = [data[0], *(self.parameter(*weight) for weight in weights)]
-        return self.add(op, name, inputs, {k: str(v) for k, v in settings.items()})
-
-
-def fold(graph, weights):
-    """Leave out the BatchNorms of a symbol that exporters fold into the layer before.
-
-    Parameters
-    ----------
-    graph : dict
-        The JSON of a symbol; it is changed.
-    weights : set of str
-        Weights of the layers whose BatchNorm goes.
-
-    Returns
-    -------
-    dict of str to tuple
-        Name of the weight of each layer that is left without its BatchNorm -> names of that
-        BatchNorm's gamma, beta, running mean and variance, and its eps.
-    """
-    nodes, folded, instead = graph["nodes"], {}, {}
-    plain = {"Flatten", "Reshape", "reshape"}  # the last BatchNorm sees a 4-D view
-    for index, node in enumerate(nodes):
-        node["inputs"] = [[instead.get(i, i), *rest] for i, *rest in node["inputs"]]
-        if node["op"] != "BatchNorm":
-            continue
-        source = node["inputs"][0][0]
-        while nodes[source]["op"] in plain:
-            source = nodes[source]["inputs"][0][0]
-        weight = nodes[source]["inputs"][1:2]
-        weight = nodes[weight[0][0]]["name"] if weight else None
-        if weight in weights:
-            names = [nodes[entry[0]]["name"] for entry in node["inputs"][1:]]
-            folded[weight] = names, float(node["attrs"]["eps"])
-            instead[index] = node["inputs"][0][0]
-    graph["heads"] = [[instead.get(i, i), *rest] for i, *rest in graph["heads"]]
-    return folded
+        inputs = [(data[0], 0), *((self.parameter(*weight), 0) for weight in weights)]
+        return Node(op, name, {k: str(v) for k, v in settings.items()}, inputs)

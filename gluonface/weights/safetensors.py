@@ -1,13 +1,16 @@
-"""Read safetensors files: a JSON header with places, then the numbers."""
+"""Read safetensors files: a JSON header with the offsets of the tensors, then their numbers."""
+
+from __future__ import annotations
 
 import json
 import math
-import pathlib
+import os
 
 import numpy as np
 
-from ..errors import DataError, InputError
-from .torch_pickle import bare
+from ..errors import DataError
+from .content import read_bytes
+from .torch_pickle import widened, without_prefixes
 
 __all__ = ["read_safetensors"]
 
@@ -25,30 +28,14 @@ TYPES = {
 }
 
 
-def read_safetensors(path):
-    """Read the tensors of a safetensors file.
+def read_safetensors(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
+    """Return the tensors of a safetensors file under the names that `read_torch` gives them.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Under the names that `read_torch` would give them.
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    DataError
-        If it is damaged or something else.
+    Parameters and errors are those of `read_torch`.
     """
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
+    if data is None:
+        data = read_bytes(path)
     try:
-        data = path.read_bytes()
         length = int.from_bytes(data[:8], "little")
         if len(data) < 8 or length > len(data) - 8:
             raise DataError("its header is not whole")
@@ -57,10 +44,11 @@ def read_safetensors(path):
             raise DataError("its header is no dict")
         header.pop("__metadata__", None)
         numbers = memoryview(data)[8 + length :]
-        return bare({name: _tensor(name, entry, numbers) for name, entry in header.items()})
+        tensors = {name: _tensor(name, entry, numbers) for name, entry in header.items()}
+        return without_prefixes(tensors)
     except DataError as error:
         raise DataError(f"{path} cannot be read as safetensors: {error}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged or no safetensors file: {error}") from None
 
 
@@ -80,4 +68,4 @@ def _tensor(name, entry, numbers):
             f"{begin} to {end} of {len(numbers)} bytes"
         )
     array = np.frombuffer(numbers[begin:end], dtype).reshape(shape)
-    return (array.astype(np.uint32) << 16).view(np.float32) if kind == "BF16" else array
+    return widened(array) if kind == "BF16" else array

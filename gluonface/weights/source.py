@@ -1,63 +1,128 @@
-"""Find out what a SOURCE of a model is, and read it."""
+"""What a SOURCE of a model is: the one resolver. `opened` reads what was found.
+
+====================================  ==========================================================
+SOURCE                                files
+====================================  ==========================================================
+a run folder                          its ``export/``, else ``checkpoints/best`` or ``last``
+``x``, an exported prefix             ``x-symbol.json`` with ``x-0000.params`` or the latest epoch
+``x,12``                              ``x-symbol.json`` with ``x-0012.params``
+``x-symbol.json``, ``x-0012.params``  the other file of the prefix as well
+a folder                              that holds one ``x-symbol.json``
+``FILE.onnx``
+``NAME:FILE``                         weights of the backbone NAME: ``.params``, ``.onnx``,
+                                      ``.pth``, ``.pt``, ``.ckpt`` or ``.safetensors``
+``FILE``                              the same where the backbone is known: `load_weights`,
+                                      ``gluonface import``, ``gluonface train --init``
+``NAME:untrained``                    random weights, as a baseline
+====================================  ==========================================================
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
+import os
 import pathlib
 import re
 
 from ..errors import DataError, InputError
-from ..files import require_content
-from .card import read_card
-from .mxnet_params import epoch_file
 
-__all__ = ["Source", "find_source", "load_net", "read_prefix"]
+__all__ = [
+    "CHECKPOINT",
+    "FORMATS",
+    "ONNX",
+    "PARAMETERS",
+    "PYTORCH",
+    "SAFETENSORS",
+    "UNTRAINED",
+    "Source",
+    "find_source",
+]
 
-logger = logging.getLogger(__name__)
-
-FORMS = (
-    "A model is: a run folder, an exported prefix (x for x-symbol.json + x-0000.params), "
-    "a .onnx file, NAME:FILE.params, or NAME:untrained"
-)
 UNTRAINED = "untrained"
+# The formats as model cards call them: a checkpoint is parameters with a symbol.
+CHECKPOINT, PARAMETERS, ONNX = "MXNet checkpoint", "parameters", "ONNX"
+PYTORCH, SAFETENSORS = "PyTorch state dict", "safetensors"
+# By the end of a file's name.
+FORMATS = {
+    ".params": PARAMETERS,
+    ".onnx": ONNX,
+    **dict.fromkeys((".pth", ".pt", ".ckpt"), PYTORCH),
+    ".safetensors": SAFETENSORS,
+}
+EXPECTED = (
+    "A model is: a run folder, an exported prefix (x for x-symbol.json + x-0000.params, x,12 for "
+    f"epoch 12), a .onnx file, NAME:FILE.params (or another file: {', '.join([*FORMATS][1:])}), or "
+    f"NAME:{UNTRAINED}"
+)
+SYMBOL = "-symbol.json"
 EPOCH_FILE = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
+EPOCH = re.compile(r"(?P<prefix>.*[^,\s]),\s*(?P<epoch>\d{1,9})$")
+NAMED = re.compile(r"(?P<name>[\w.-]{2,}):(?P<file>.+)$")
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Source:
-    """What was found.
+    """The files of a source, found but not opened.
 
     Attributes
     ----------
-    kind : {"symbol", "onnx", "zoo"}
-    path : pathlib.Path or None
-        The symbol file, the ONNX file, or the params file of a zoo model; None if untrained.
     params : pathlib.Path or None
+        The file with the weights, in any format; None if they are random.
+    symbol : pathlib.Path or None
+        The graph of an MXNet checkpoint.
     name : str or None
-        The zoo's name, for ``zoo``.
+        The backbone of the zoo that the weights are for, where the source says it.
     options : dict
-        What else `get_model` must be told, for ``zoo``.
-    card : dict or None
+        What else `get_model` must be told.
+    text : str
+        The source as it was named, for messages.
     """
 
-    kind: str
-    path: pathlib.Path | None
-    params: pathlib.Path | None = None
+    params: pathlib.Path | None
+    symbol: pathlib.Path | None = None
     name: str | None = None
     options: dict = dataclasses.field(default_factory=dict)
-    card: dict | None = None
+    text: str = ""
+
+    def __str__(self) -> str:
+        return self.text or str(self.params or f"{self.name}:{UNTRAINED}")
+
+    @property
+    def format(self) -> str | None:
+        """The format as model cards call it; None for random weights."""
+        if self.symbol is not None:
+            return CHECKPOINT
+        return None if self.params is None else FORMATS[self.params.suffix]
+
+    @property
+    def role(self) -> str:
+        """What the model card calls the file with the weights."""
+        if self.format != ONNX:
+            return "params"
+        return "int8" if self.stem.endswith(".int8") else "onnx"
+
+    @property
+    def card(self) -> pathlib.Path | None:
+        """The path of the model card. There need not be one."""
+        if self.params is None:
+            return None
+        stem = self.stem[: -len(".int8")] if self.role == "int8" else self.stem  # one for both
+        return self.params.with_name(f"{stem}.json")
+
+    @property
+    def stem(self) -> str:
+        """The files' name without its ending: ``x`` of a prefix ``x``. "" without files."""
+        if self.symbol is not None:
+            return self.symbol.name[: -len(SYMBOL)]
+        return "" if self.params is None else self.params.stem
 
 
-def find_source(source):
-    """Find the files of a model and look whether something is in them.
+def find_source(source: str | os.PathLike) -> Source:
+    """Find the files of a model. The table of this module says what a source is.
 
     Parameters
     ----------
     source : str or pathlib.Path
-        A run folder, an exported prefix or one of its files, a ``.onnx`` file,
-        ``NAME:FILE.params`` (or any file that `gluonface import` reads), or ``NAME:untrained`` for
-        random weights as a baseline.
 
     Returns
     -------
@@ -66,102 +131,92 @@ def find_source(source):
     Raises
     ------
     InputError
-        If nothing is there; the message lists what was looked for.
-    DataError
-        If a file is empty, a pointer of Git LFS or a web page.
+        If nothing is there, the message lists what was looked for; or if there are several models.
     """
-    found = _find(source)
-    for path in (found.path, found.params):
-        if path is not None:
-            require_content(path)
-    return found
+    return dataclasses.replace(_find(source), text=str(source))
 
 
 def _find(source):
-    text = epoch_file(source)
+    text = str(source)
     if not text.strip():
-        raise InputError(f"no model is named. {FORMS}")
+        raise InputError(f"no model is named. {EXPECTED}")
     path = pathlib.Path(text).expanduser()
+    epoch, named = EPOCH.match(text), NAMED.match(text)
+    if epoch and not path.exists():
+        path = pathlib.Path(f"{epoch['prefix']}-{int(epoch['epoch']):04d}.params").expanduser()
     if path.is_dir():
-        return _run_folder(path)
-    named = re.match(r"(?P<name>[\w.-]{2,}):(?P<file>.+)$", text)
-    if path.suffix == ".onnx" and (path.is_file() or not named):
-        if not path.is_file():
-            raise InputError(f"there is no file {path}")
-        plain = path.name[: -len(".onnx")]
-        plain = plain[: -len(".int8")] if plain.endswith(".int8") else plain  # one card for both
-        return Source("onnx", path, card=read_card(path.with_name(f"{plain}.json")))
-    if named and named["file"] == UNTRAINED:
-        return Source("zoo", None, name=named["name"])
+        return _in_folder(path)
     if named and not path.exists():
+        if named["file"] == UNTRAINED:
+            return Source(None, name=named["name"])
         file = pathlib.Path(named["file"]).expanduser()
         if not file.is_file():
             raise InputError(f"there is no file {file} (in the model {text!r})")
-        return Source("zoo", file, params=file, name=named["name"])
-    return _prefix(path)
+        if file.suffix not in FORMATS:
+            raise InputError(
+                f"{file} (in the model {text!r}) is not a file of weights; expected a name that "
+                f"ends in {', '.join(FORMATS)}"
+            )
+        return dataclasses.replace(_file(file), name=named["name"])
+    return _file(path) if path.suffix in FORMATS else _prefix(path)
+
+
+def _file(path):
+    """Return the Source of a file of weights."""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    symbol = None
+    if path.suffix == ".params":
+        match = EPOCH_FILE.match(path.name)
+        symbol = path.with_name(f"{match['prefix'] if match else path.stem}{SYMBOL}")
+    return Source(path, symbol if symbol and symbol.is_file() else None)
 
 
 def _prefix(path):
-    """Find the symbol and the params of a prefix, or of either file's name."""
-    name, epoch = path.name, None
-    match = EPOCH_FILE.match(name)
-    if match:
-        name, epoch = match["prefix"], match["epoch"]
-    elif name.endswith("-symbol.json"):
-        name = name[: -len("-symbol.json")]
-    elif name.endswith(".params"):
-        raise InputError(
-            f"{path} holds weights alone; say which model they are for: NAME:{path}, "
-            "with a NAME of `gluonface models`"
-        )
-    symbol = path.with_name(f"{name}-symbol.json")
-    if epoch is not None:
-        params = path
-    else:
-        params = path.with_name(f"{name}-0000.params")
-        if not params.is_file():
-            # Training scripts write one file an epoch; the last is meant.
-            found = sorted(
-                (int(m["epoch"]), file)
-                for file in (path.parent.iterdir() if path.parent.is_dir() else ())
-                for m in [EPOCH_FILE.match(file.name)]
-                if m and m["prefix"] == name
-            )
-            params = found[-1][1] if found else params
+    """Return the Source of a prefix, or of the symbol file's name."""
+    name = path.name[: -len(SYMBOL)] if path.name.endswith(SYMBOL) else path.name
+    symbol, params = path.with_name(f"{name}{SYMBOL}"), path.with_name(f"{name}-0000.params")
+    if not params.is_file() and path.parent.is_dir():
+        matches = [(EPOCH_FILE.match(file.name), file) for file in path.parent.iterdir()]
+        epochs = [(int(m["epoch"]), file) for m, file in matches if m and m["prefix"] == name]
+        params = max(epochs, default=(0, params))[1]  # training scripts write one file an epoch
     missing = [str(file) for file in (symbol, params) if not file.is_file()]
     if missing:
-        raise InputError(f"no model at {path}: there is no {' and no '.join(missing)}. {FORMS}.")
-    return Source("symbol", symbol, params, card=read_card(path.with_name(f"{name}.json")))
+        raise InputError(f"no model at {path}: there is no {' and no '.join(missing)}. {EXPECTED}.")
+    return Source(params, symbol)
 
 
-def _run_folder(folder):
-    """Find the export of a training run, or else its best checkpoint."""
-    if (folder / "config.yaml").is_file() or (folder / "export").is_dir():
-        export = folder / "export"
-        tried = [export / "model-symbol.json"]
-        symbols = tried if tried[0].is_file() else sorted(export.glob("*-symbol.json"))
-        if len(symbols) > 1:
-            raise InputError(
-                f"{export} holds several models: {', '.join(s.name for s in symbols)}. Name one."
-            )
-        if symbols:
-            return _prefix(symbols[0])
-        if (folder / "config.yaml").is_file():
-            return _checkpoint(folder, tried)
-        raise InputError(f"there is no {export}/*-symbol.json in {folder}")
-    symbols = sorted(folder.glob("*-symbol.json"))
-    if len(symbols) == 1:
-        return _prefix(symbols[0])
-    if symbols:
+def _in_folder(folder):
+    """Return the Source of a run folder, or of a folder with one exported model."""
+    config, export = folder / "config.yaml", folder / "export"
+    is_run = config.is_file() or export.is_dir()
+    place = export if is_run else folder
+    symbols = sorted(place.glob(f"*{SYMBOL}"))
+    usual = export / f"model{SYMBOL}"
+    if is_run and usual in symbols:
+        symbols = [usual]
+    if len(symbols) > 1:
+        names = [symbol.name for symbol in symbols]
         raise InputError(
-            f"{folder} holds several models: {', '.join(s.name for s in symbols)}. "
-            f"Name one, like {symbols[0].with_name(symbols[0].name[: -len('-symbol.json')])}."
+            f"{place} holds several models: {', '.join(names)}. "
+            f"Name one, like {place / names[0][: -len(SYMBOL)]}."
         )
-    raise InputError(f"{folder} is no run folder (no config.yaml, no export/) and holds no model")
+    if symbols:
+        return _prefix(symbols[0])
+    if config.is_file():
+        return _checkpoint(folder, usual)
+    if is_run:
+        raise InputError(f"there is no {export}/*{SYMBOL} in {folder}")
+    files = sorted(file.name for file in folder.iterdir() if file.suffix in FORMATS)
+    hint = f" (there is {', '.join(files[:6])})" if files else ""
+    raise InputError(
+        f"{folder} is no run folder (no config.yaml, no export/) and holds no *{SYMBOL}; "
+        f"name a prefix or a file of weights{hint}"
+    )
 
 
-def _checkpoint(folder, tried):
-    """Find the backbone of an unfinished run."""
+def _checkpoint(folder, export):
+    """Return the Source of the backbone of an unfinished run."""
     import yaml
 
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
@@ -170,77 +225,14 @@ def _checkpoint(folder, tried):
         model = {"name": model}
     if not isinstance(model, dict) or "name" not in model:
         raise DataError(f"{folder / 'config.yaml'} does not say model.name")
-    for which in ("best", "last"):
-        place = folder / "checkpoints" / which
-        for file in (place / "backbone.params", place.with_suffix(".params")):
-            tried.append(file)
-            if file.is_file():
-                options = {
-                    key: model[key] for key in ("embedding_size",) if model.get(key) is not None
-                }
-                return Source("zoo", file, file, model["name"], options)
+    places = [folder / "checkpoints" / which for which in ("best", "last")]
+    files = [f for p in places for f in (p / "backbone.params", p.with_suffix(".params"))]
+    for file in files:
+        if file.is_file():
+            size = model.get("embedding_size")
+            options = {} if size is None else {"embedding_size": size}
+            return Source(file, name=model["name"], options=options)
     raise InputError(
         f"the run folder {folder} holds no model yet; looked for "
-        + ", ".join(str(file.relative_to(folder)) for file in tried)
+        + ", ".join(str(file.relative_to(folder)) for file in (export, *files))
     )
-
-
-def load_net(source):
-    """Build the network of a Source of the kind ``zoo`` and fill it.
-
-    The embedding size is that of the weights unless the source says it, and the preprocessing
-    that of their model card, or of the project whose file it is.
-
-    Returns
-    -------
-    Backbone
-
-    Raises
-    ------
-    InputError
-        For a name that is not in the zoo.
-    DataError
-        If a tensor is missing, extra or misshapen; it is named.
-    """
-    from .. import model_zoo
-    from .._compat import mx
-    from .load import load_weights, source_embedding_size, source_pixels
-
-    if source.params is None:
-        mx.random.seed(0)  # the same random weights every time
-        logger.warning("%s has random weights: a baseline, not a model", source.name)
-        return model_zoo.get_model(source.name, **source.options)
-    options = dict(source.options)
-    model_zoo.BACKBONES.resolve(source.name)  # a wrong name before a wrong file
-    options = {**source_pixels(source.params)[0], **options}
-    if "embedding_size" not in options:
-        options["embedding_size"] = source_embedding_size(source.params)
-    net = model_zoo.get_model(source.name, **options)
-    load_weights(net, source.params)
-    return net
-
-
-def read_prefix(source):
-    """Read the symbol and the parameters of a Source of the kind ``symbol``.
-
-    Returns
-    -------
-    symbol : mx.sym.Symbol
-        Cut at ``fc1_output`` when something follows it, as in a training checkpoint.
-    arrays : dict of str to numpy.ndarray
-    """
-    from .._compat import mx
-    from .mxnet_params import read_params
-
-    try:
-        symbol = mx.sym.load_json(source.path.read_text(encoding="utf-8"))
-    except (mx.MXNetError, UnicodeDecodeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or ["unreadable"])[-1]
-        raise DataError(f"{source.path} is not an MXNet symbol: {reason}") from None
-    outputs = symbol.list_outputs()
-    internals = symbol.get_internals()
-    if outputs != ["fc1_output"] and "fc1_output" in internals.list_outputs():
-        symbol = internals["fc1_output"]
-    elif len(outputs) != 1:
-        raise DataError(f"{source.path} has the outputs {outputs} and none named 'fc1_output'")
-    return symbol, read_params(source.params)

@@ -1,20 +1,23 @@
 """Read the tensors of PyTorch's files (.pth, .pt) without PyTorch.
 
-Both containers: the zip that PyTorch writes since 1.6, and the row of pickles from before. What the
-pickles name is allow-listed and leads to stand-ins below; nothing of the file is run.
+Both containers: the zip that PyTorch writes since 1.6, and the sequence of pickles from before. The
+names in the pickles are allow-listed and lead to stand-ins below; no code of the file is run.
 """
+
+from __future__ import annotations
 
 import io
 import math
-import pathlib
+import os
 import zipfile
 
 import numpy as np
 
 from ..data.unpickle import StrictUnpickler
-from ..errors import DataError, InputError
+from ..errors import DataError
+from .content import read_bytes
 
-__all__ = ["bare", "read_torch"]
+__all__ = ["read_torch", "widened", "without_prefixes"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -47,7 +50,7 @@ _TYPES = {
 
 
 class _Storage:
-    """A row of numbers; `raw` comes later."""
+    """The numbers of one or more tensors; `raw`, their bytes, is filled in later."""
 
     raw = None
 
@@ -60,7 +63,7 @@ class _Storage:
 
 
 class _Tensor:
-    """A view of a storage."""
+    """Numbers of a storage, by offset, shape and strides."""
 
     def __init__(self, storage, offset, shape, strides):
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
@@ -72,7 +75,7 @@ class _Tensor:
         steps = [step * row.itemsize for step in self.strides]
         view = np.lib.stride_tricks.as_strided(row, self.shape, steps, writeable=False)
         if storage.kind is _BFLOAT16:
-            return (view.astype(np.uint32) << 16).view(np.float32)
+            return widened(view)
         return np.array(view)
 
 
@@ -113,7 +116,7 @@ class _TorchUnpickler(StrictUnpickler):
         ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
         **{("torch", name): kind for name, kind in _TYPES.items()},
     }
-    restored = (_Dict,)
+    restored = (_Dict,)  # type: ignore[assignment]
     needs = "file of weights"
 
     def __init__(self, file, storages):
@@ -202,17 +205,10 @@ def _unwrapped(value):
     )
 
 
-def read_torch(path):
-    """Read a state dict.
+def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
+    """Return the tensors of a state dict by name, without one of `PREFIXES` that all have.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Under their names, without one of `PREFIXES` that all of them have.
+    `data` is the content of the file, where it has been read already.
 
     Raises
     ------
@@ -221,11 +217,9 @@ def read_torch(path):
     DataError
         If it is no state dict, is damaged, or names anything but tensors.
     """
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
+    if data is None:
+        data = read_bytes(path)
     try:
-        data = path.read_bytes()
         value = _read_zip(data) if data[:2] == b"PK" else _read_legacy(data)
         tensors = {
             key: item.array()
@@ -238,11 +232,16 @@ def read_torch(path):
         raise DataError(f"{path} is cut short or damaged: {error}; fetch it again") from None
     except (OSError, NotImplementedError, RuntimeError, EOFError) as error:
         raise DataError(f"{path} is damaged or no file of PyTorch's: {error}") from None
-    return bare(tensors)
+    return without_prefixes(tensors)
 
 
-def bare(tensors):
-    """Return tensors without what wrappers of the network have put before all of their names."""
+def widened(bfloat16: np.ndarray) -> np.ndarray:
+    """Return bfloat16 numbers, given as uint16, as float32: the lower half is 0."""
+    return (bfloat16.astype(np.uint32) << 16).view(np.float32)
+
+
+def without_prefixes(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return tensors without the prefixes that a wrapper of the network gave all their names."""
     for prefix in PREFIXES * 2:  # one may be in another
         if tensors and all(key.startswith(prefix) for key in tensors):
             tensors = {key[len(prefix) :]: array for key, array in tensors.items()}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gluonface.deploy
+import gluonface.weights.opened
 import gluonface.weights.source
 from gluonface._compat import cv2
 from gluonface.cli import main
@@ -37,9 +38,9 @@ class StandIn:
 def _stand_in(monkeypatch, tmp_path):
     file = tmp_path / "model.params"
     file.write_bytes(b"weights")
-    source = gluonface.weights.source.Source("symbol", file, file)
+    source = gluonface.weights.source.Source(file)
     monkeypatch.setattr(gluonface.deploy, "Embedder", StandIn, raising=False)
-    monkeypatch.setattr(gluonface.weights.source, "find_source", lambda text: source)
+    monkeypatch.setattr(gluonface.weights.opened, "find_source", lambda text: source)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     StandIn.seen = 0
 

@@ -147,12 +147,16 @@ def test_nothing_is_written_after_an_error(own, tmp_path, capsys, monkeypatch):
     other = garbage.with_name("other.params")
     other.write_bytes(params_bytes({"x": np.ones(24, "float32")}))
     for arguments, status, message in (
-        (command(source="none/at/all"), 2, "no weights at none/at/all"),
+        (command(source="none/at/all"), 2, "no model at none/at/all"),
         (command(model="mobilefacenett"), 2, "Did you mean 'mobilefacenet'"),
         (command(out=tmp_path / "m.bin"), 2, "ends in .params"),
         (command(out=tmp_path / "none" / "m.params"), 2, "no folder"),
-        (command(source=""), 2, "no source is named"),
-        (command(source=garbage.parent), 2, "(there is pointer.onnx)"),
+        (command(source=""), 2, "no model is named"),
+        (
+            command(source=garbage.parent),
+            2,
+            "(there is garbage.params, other.params, pointer.onnx)",
+        ),
         (command(out=tmp_path), 2, "ends in .params"),
         (command(source=pointer), 1, "pointer of Git LFS"),
         (command(source=garbage), 1, "garbage.params"),

@@ -1,5 +1,7 @@
 """Networks with random values for the tests of this folder."""
 
+import json
+
 import numpy as np
 
 from gluonface._compat import mx
@@ -62,3 +64,8 @@ def make_small(embedding_size=16, seed=0):
 def pixels(images):
     """Return images as the network's input."""
     return mx.nd.array(images.transpose(0, 3, 1, 2).astype(np.float32))
+
+
+def operators(symbol):
+    """Return the operators of a symbol, in order."""
+    return [node["op"] for node in json.loads(symbol.tojson())["nodes"]]

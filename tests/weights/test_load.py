@@ -7,8 +7,7 @@ import pytest
 from gluonface._compat import mx
 from gluonface.errors import DataError, InputError
 from gluonface.model_zoo import get_model
-from gluonface.weights import load_weights
-from gluonface.weights.load import find_checkpoint, source_embedding_size
+from gluonface.weights import load_weights, open_weights
 from gluonface.weights.mxnet_params import params_bytes
 
 SIZE = 16
@@ -100,7 +99,7 @@ def net_of(size=SIZE, **kwargs):
 @pytest.mark.parametrize("prelu", ["fast", "plain"])
 def test_checkpoint_with_everything_odd(foreign, prelu):
     prefix, want, _ = foreign
-    assert source_embedding_size(prefix) == SIZE
+    assert open_weights(prefix).embedding_size == SIZE
     net = net_of(prelu=prelu)
     files = load_weights(net, prefix)
     assert sorted(files) == ["model-0000.params", "model-symbol.json"]
@@ -168,27 +167,6 @@ def test_goes_to_every_context(foreign):
     load_weights(net, foreign[0])
     y = net(images().as_in_context(mx.cpu(1))).asnumpy()
     np.testing.assert_allclose(y, foreign[1], atol=2e-5 * np.abs(y).max())
-
-
-def test_places(foreign, tmp_path):
-    prefix = foreign[0]
-    files = (prefix.with_name("model-0000.params"), prefix.with_name("model-symbol.json"))
-    for source in (prefix, str(prefix), *files, prefix.parent):
-        assert find_checkpoint(source) == files
-    for name in ("m-symbol.json", "m-0003.params", "m-0012.params"):
-        (tmp_path / name).write_bytes(b"x")
-    assert find_checkpoint(tmp_path / "m")[0].name == "m-0012.params"
-    assert find_checkpoint(f"{tmp_path / 'm'},3")[0].name == "m-0003.params"
-    assert find_checkpoint(f"{tmp_path / 'm'}, 12")[1].name == "m-symbol.json"
-    with pytest.raises(InputError, match=r"no file .*m-0004\.params"):
-        find_checkpoint(f"{tmp_path / 'm'},4")
-    (tmp_path / "n-symbol.json").write_bytes(b"x")
-    with pytest.raises(InputError, match="2 files"):
-        find_checkpoint(tmp_path)
-    with pytest.raises(InputError, match=r"no weights at .*whose name ends in \.params"):
-        find_checkpoint(tmp_path / "none")
-    with pytest.raises(InputError, match=r"no file .*none\.params"):
-        find_checkpoint(tmp_path / "none.params")
 
 
 def test_a_failed_import_changes_nothing(foreign, tmp_path):

@@ -9,14 +9,13 @@ from onnx_files import array, matches, narrow, onnx, replace, rewritten
 from gluonface._compat import mx
 from gluonface.errors import DataError, InputError
 from gluonface.model_zoo import get_model
-from gluonface.weights import load_weights
-from gluonface.weights.load import source_embedding_size, source_pixels
+from gluonface.weights import load_weights, open_weights
 
 
 def test_our_own_export(exported, tmp_path):
     path = tmp_path / "own.onnx"
     path.write_bytes(exported[0])
-    pixels, inside = source_pixels(path)
+    pixels, inside = open_weights(path).pixels, open_weights(path).inside
     assert inside
     np.testing.assert_allclose([pixels["mean"], pixels["scale"]], [127.5, 1 / 127.5], rtol=1e-6)
     matches(path, exported[1])
@@ -29,8 +28,9 @@ def test_folded(exported, tmp_path):
     ops = [node.op_type for node in onnx.load(str(path)).graph.node]
     # One before each of 5 units, one after the last, one after the linear layer; 17 folded.
     assert ops.count("BatchNormalization") == 5 + 2
-    assert source_pixels(path) == ({"mean": 127.5, "scale": 1 / 127.5}, False)
-    assert source_embedding_size(path) == 16
+    assert open_weights(path).pixels == {"mean": 127.5, "scale": 1 / 127.5}
+    assert not open_weights(path).inside
+    assert open_weights(path).embedding_size == 16
     matches(path, exported[1])
 
 
@@ -66,7 +66,7 @@ def test_folded_into_the_linear_layer_too(exported, tmp_path):
         del model.graph.node[place:]
 
     path = rewritten(exported, tmp_path, change)
-    assert source_embedding_size(path) == 16
+    assert open_weights(path).embedding_size == 16
     matches(path, exported[1])
 
 
@@ -150,7 +150,7 @@ def test_embeddings_of_the_reference(shared):
     with np.load(folder / "expected.npz", allow_pickle=False) as file:
         expected = dict(file)
     path = folder / "arcface_torch_mbf.onnx"
-    net = get_model("mbf", **source_pixels(path)[0])
+    net = get_model("mbf", **open_weights(path).pixels)
     files = load_weights(net, path)
     assert [len(digest) for digest in files.values()] == [64]
     x = expected["images"].transpose(0, 3, 1, 2).astype("float32")

@@ -5,8 +5,7 @@ import pytest
 from onnx_files import array, matches, narrow, onnx, replace, rewritten
 
 from gluonface.errors import DataError
-from gluonface.weights import load_weights
-from gluonface.weights.load import source_pixels
+from gluonface.weights import load_weights, open_weights
 
 
 def const(model, name, value):
@@ -173,7 +172,7 @@ def test_pixels_inside(exported, tmp_path, steps):
         model.graph.node[len(steps)].input[0] = source
 
     path = rewritten(exported, tmp_path, change)
-    pixels, inside = source_pixels(path)
+    pixels, inside = open_weights(path).pixels, open_weights(path).inside
     assert inside
     np.testing.assert_allclose([pixels["mean"], pixels["scale"]], [127.5, 1 / 127.5], rtol=1e-6)
     matches(path, exported[1])

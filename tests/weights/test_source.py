@@ -1,38 +1,18 @@
-import json
 import shutil
 
 import numpy as np
 import pytest
-from deploy_nets import make_small, pixels, randomize
+from deploy_nets import pixels, randomize
 
 from gluonface import get_model
-from gluonface._compat import mx
 from gluonface.deploy import Embedder, export_model
 from gluonface.errors import DataError, InputError
 from gluonface.weights.mxnet_params import params_bytes, read_params
 from gluonface.weights.source import find_source
 
 
-@pytest.fixture
-def prefix(small_prefix, tmp_path):
-    """A copy that a test may break."""
-    for file in small_prefix.parent.iterdir():
-        shutil.copy(file, tmp_path / file.name)
-    return tmp_path / "small"
-
-
 def params_file(prefix):
     return prefix.with_name("small-0000.params")
-
-
-def rewrite(prefix, **changes):
-    """Write the params with some tensors replaced (or None: left out)."""
-    arrays = read_params(params_file(prefix))
-    for name, value in changes.items():
-        key = next(k for k in arrays if k.partition(":")[2] == name)
-        arrays[key] = value
-    kept = {k: v for k, v in arrays.items() if v is not None}
-    params_file(prefix).write_bytes(params_bytes(kept))
 
 
 def test_every_way_to_name_a_prefix(prefix, images):
@@ -52,6 +32,30 @@ def test_epochs(prefix):
     named = find_source(prefix.with_name("small-0003.params"))
     assert named.params.name == "small-0003.params"
     assert Embedder.load(named.params).embedding_size == 16
+
+
+def test_places(prefix, tmp_path):
+    params, symbol = params_file(prefix), prefix.with_name("small-symbol.json")
+    for source in (prefix, str(prefix), params, symbol, prefix.parent):
+        found = find_source(source)
+        assert (found.params, found.symbol) == (params, symbol)
+        assert str(found) == str(source)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for name in ("m-symbol.json", "m-0003.params", "m-0012.params"):
+        (folder / name).write_bytes(b"x")
+    assert find_source(folder / "m").params.name == "m-0012.params"
+    assert find_source(f"{folder / 'm'},3").params.name == "m-0003.params"
+    assert find_source(f"{folder / 'm'}, 12").symbol.name == "m-symbol.json"
+    with pytest.raises(InputError, match=r"no file .*m-0004\.params"):
+        find_source(f"{folder / 'm'},4")
+    (folder / "n-symbol.json").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"several models: m-symbol\.json, n-symbol\.json"):
+        find_source(folder)
+    with pytest.raises(InputError, match=r"no model at .*or another file: \.onnx, \.pth"):
+        find_source(tmp_path / "none")
+    with pytest.raises(InputError, match=r"no file .*none\.params"):
+        find_source(tmp_path / "none.params")
 
 
 def test_run_folder_with_an_export(prefix, tmp_path, images):
@@ -138,65 +142,3 @@ def test_two_models_in_a_folder(prefix):
         shutil.copy(f"{prefix}{end}", f"{prefix}2{end}")
     with pytest.raises(InputError, match=r"several models: small-symbol\.json, small2-symbol"):
         Embedder.load(prefix.parent)
-
-
-@pytest.mark.parametrize("content", [b"", b"\x00" * 4096, b"PK\x03\x04" + b"x" * 500])
-def test_garbage_params_never_reach_mxnet(prefix, content):
-    params_file(prefix).write_bytes(content)
-    with pytest.raises(
-        DataError, match="is not an MXNet parameter file" if content else "is empty"
-    ):
-        Embedder.load(prefix)
-
-
-def test_params_cut_short(prefix):
-    whole = params_file(prefix).read_bytes()
-    params_file(prefix).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match="is not a whole MXNet parameter file"):
-        Embedder.load(prefix)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"nodes": []}', '{"nodes": 3, "heads": []}'])
-def test_garbage_symbol(prefix, text):
-    prefix.with_name("small-symbol.json").write_text(text)
-    what = "not an MXNet symbol" if text else "empty"
-    with pytest.raises(DataError, match=rf"small-symbol\.json is {what}"):
-        Embedder.load(prefix)
-
-
-def test_tensors_that_do_not_fit_are_named(prefix):
-    rewrite(prefix, fc1_weight=None)
-    with pytest.raises(DataError, match="lacks 'fc1_weight'"):
-        Embedder.load(prefix)
-
-
-@pytest.mark.parametrize("name", ["fc1_weight", "head_bn2_running_var", "features_2_alpha"])
-def test_misshapen_tensors_are_named(prefix, name):
-    rewrite(prefix, **{name: np.zeros((5, 7), np.float32)})
-    with pytest.raises(DataError, match=rf"'{name}' in .* has the shape \(5, 7\); the symbol"):
-        Embedder.load(prefix)
-
-
-def test_a_card_of_other_weights_is_not_believed(prefix, caplog, images):
-    expected = Embedder.load(prefix).embed(images)
-    card = json.loads(prefix.with_name("small.json").read_text())
-    card["preprocessing"] = {"mean": 1.0, "scale": 3.0}
-    prefix.with_name("small.json").write_text(json.dumps(card))
-    assert np.abs(Embedder.load(prefix).embed(images) - expected).max() > 0.01  # believed
-    card["sha256"]["params"] = "0" * 64
-    prefix.with_name("small.json").write_text(json.dumps(card))
-    np.testing.assert_array_equal(Embedder.load(prefix).embed(images), expected)
-    assert "is of another file; it is not used" in caplog.text
-
-
-def test_training_symbols_are_cut_at_the_embedding(tmp_path, images):
-    """InsightFace's checkpoints of a training run may hold the loss as well."""
-    net = make_small()
-    export_model(net, tmp_path / "m")
-    symbol = mx.sym.load(str(tmp_path / "m-symbol.json"))
-    logits = mx.sym.FullyConnected(symbol, num_hidden=10, no_bias=True, name="fc7")
-    mx.sym.SoftmaxOutput(logits, name="softmax").save(str(tmp_path / "t-symbol.json"))
-    shutil.copy(tmp_path / "m-0000.params", tmp_path / "t-0000.params")
-    np.testing.assert_array_equal(
-        Embedder.load(tmp_path / "t").embed(images), Embedder.load(tmp_path / "m").embed(images)
-    )

@@ -7,7 +7,9 @@ That exporter lists weights as inputs, and gives PReLU slopes a shape that fails
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
+import typing
 
 import numpy as np
 
@@ -15,14 +17,15 @@ from ... import __version__
 from ..._compat import mx
 from ...errors import DataError, GluonfaceError, InputError, MissingExtraError
 from ...files import atomic_write
-from ...weights.graph import Graph
+from ...weights.graph import Graph, unused_name
 from ...weights.mxnet_params import split_params
-from ...weights.source import find_source, read_prefix
+from ...weights.opened import AnySource, open_weights
 from ..parity import disagreement, noise
-from . import shape_operators  # noqa: F401  (enters its operators)
+from ..rewriting.rewrite import infer_shapes
+from . import shape_operators  # noqa: F401  (registers its operators)
 from .operators import CONVERTERS, unsupported
 
-__all__ = ["convert", "export_onnx", "normalizes_inside"]
+__all__ = ["convert", "export_onnx"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +42,16 @@ def _import_onnx():
     return onnx
 
 
-def export_onnx(prefix, path=None, input_size=(112, 112)):
+def export_onnx(
+    prefix: AnySource,
+    path: str | os.PathLike | None = None,
+    input_size: tuple[int, int] = (112, 112),
+) -> pathlib.Path:
     """Convert an exported model, ours or InsightFace's, to an ONNX file.
 
     Parameters
     ----------
-    prefix : str or pathlib.Path
+    prefix : str, pathlib.Path or Weights
         ``x`` for ``x-symbol.json`` + ``x-0000.params``.
     path : str or pathlib.Path, optional
         The file to write; default ``x.onnx``.
@@ -62,20 +69,25 @@ def export_onnx(prefix, path=None, input_size=(112, 112)):
     GluonfaceError
         If an operator has no counterpart; it is named.
     """
-    source = find_source(prefix)
-    if source.kind != "symbol":
+    weights = open_weights(prefix)
+    source = weights.source
+    if source.symbol is None or source.name is not None:
         raise InputError(f"{prefix} is no exported prefix; expected x of x-symbol.json")
-    symbol, arrays = read_prefix(source)
-    stem = source.path.name[: -len("-symbol.json")]
-    path = pathlib.Path(path) if path is not None else source.path.with_name(f"{stem}.onnx")
-    model = convert(symbol, arrays, input_size, name=stem)
+    path = pathlib.Path(path or source.symbol.with_name(f"{source.stem}.onnx"))
+    model = convert(weights.symbol, weights.content.arrays, input_size, name=source.stem or "model")
     with atomic_write(path) as file:
         file.write(model.SerializeToString())
-    logger.info("%s converted to %s", source.path, path)
+    logger.info("%s converted to %s", source.symbol, path)
     return path
 
 
-def convert(symbol, arrays, input_size=(112, 112), name="model", compare=True):
+def convert(
+    symbol: typing.Any,
+    arrays: dict[str, np.ndarray],
+    input_size: tuple[int, int] = (112, 112),
+    name: str = "model",
+    compare: bool = True,
+) -> typing.Any:
     """Convert a symbol and its parameters.
 
     Parameters
@@ -93,12 +105,12 @@ def convert(symbol, arrays, input_size=(112, 112), name="model", compare=True):
     Returns
     -------
     onnx.ModelProto
-        Checked. Input ``data`` with a
-        free batch dimension, output ``fc1``, weights as initializers only.
+        Checked. Input ``data`` with a free batch dimension, output ``fc1``, weights as
+        initializers only.
     """
     onnx = _import_onnx()
     args, auxs = split_params(arrays)
-    builder = Builder(Graph(symbol), symbol, {**args, **auxs}, input_size)
+    builder = Builder(Graph.from_symbol(symbol), symbol, {**args, **auxs}, input_size)
     model = builder.build(name)
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -131,23 +143,19 @@ class Builder:
         self._used, self._count = set(), 0
 
     def _infer(self, symbol, batch):
-        internals = symbol.get_internals()
-        known = {n: self._values[n].shape for n in symbol.list_inputs() if n in self._values}
         missing = [n for n in symbol.list_inputs() if n not in self._values and n != "data"]
         if missing:
             raise DataError(f"the parameters lack {missing[0]!r}, which the symbol needs")
         try:
-            _, shapes, _ = internals.infer_shape(data=(batch, 3, *self._size), **known)
+            return infer_shapes(symbol, self._values, self._size, batch)
         except mx.MXNetError as error:
             reason = str(error).strip().splitlines()[-1]
             raise DataError(f"symbol and parameters do not fit: {reason}") from None
-        return dict(zip(internals.list_outputs(), shapes))
 
     def _at(self, ref, batch):
         node, index = ref
         shapes = self._shapes[batch]
-        keys = (f"{node.name}_output", f"{node.name}_output{index}", node.name)
-        return next(shapes[key] for key in keys if key in shapes)
+        return shapes.get(f"{node.name}_output{index}", shapes.get(node.name))
 
     def shape(self, ref):
         """Return the shape of a (node, output), with a batch of 2."""
@@ -192,11 +200,7 @@ class Builder:
 
     def emit(self, node, op_type, inputs, outputs=None, **attributes):
         """Add an ONNX node. Its name begins with its type: InsightFace's loader goes by that."""
-        name = base = f"{op_type}_{node.name}"
-        number = 1
-        while name in self._used:
-            name = f"{base}_{number}"
-            number += 1
+        name = unused_name(f"{op_type}_{node.name}", self._used)
         self._used.add(name)
         made = [f"{name}:{i}" for i in range(outputs or 1)]
         # Lists, since make_node takes no tuples of NumPy integers.
@@ -281,34 +285,3 @@ def _compare(symbol, arrays, model, size):
             f"the converted graph differs from MXNet's by {error:.2g} (relative, on noise); "
             f"expected less than {allowed:.2g}. Nothing was written; please report the model."
         )
-
-
-def normalizes_inside(path):
-    """Return whether an ONNX network normalises its pixels itself.
-
-    InsightFace's loader asks whether nodes called Sub... and Mul... stand among the first eight.
-    The same question here, by what the nodes do to the input rather than by what they are called;
-    a network that only scales counts too.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-    """
-    onnx = _import_onnx()
-    try:
-        graph = onnx.load(str(path), load_external_data=False).graph
-    except Exception as error:  # protobuf's exceptions differ from version to version
-        raise DataError(f"{path} is not an ONNX file: {error}") from None
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value.name for value in graph.input if value.name not in weights]
-    tensor = inputs[0] if inputs else None
-    while tensor is not None:
-        users = [node for node in graph.node if tensor in node.input]
-        if len(users) != 1:
-            return False
-        if users[0].op_type in ("Sub", "Mul", "Div", "Add"):
-            return True
-        if users[0].op_type not in ("Identity", "Cast"):
-            return False
-        tensor = users[0].output[0]
-    return False

@@ -7,42 +7,16 @@ output (or a list of names). To add an operator, add a function and a row to the
 
 from __future__ import annotations
 
-import ast
 import math
+import typing
 
 import numpy as np
 
 from ...errors import GluonfaceError
 
-__all__ = ["CONVERTERS", "Attributes", "converts", "unsupported"]
+__all__ = ["CONVERTERS", "converts", "unsupported"]
 
-CONVERTERS = {}
-
-
-class Attributes:
-    """The text attributes of a node as Python values."""
-
-    def __init__(self, node):
-        self._node = node
-
-    def get(self, name, default=None):
-        """Return the value of an attribute, `default` if it is absent or None."""
-        text = self._node.attrs.get(name)
-        if text is None or text == "None":
-            return default
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
-
-    def flag(self, name, default=False):
-        """Return a truth value; MXNet writes True, true and 1."""
-        return str(self._node.attrs.get(name, default)).lower() in ("true", "1")
-
-    def axes(self, name, default=()):
-        """Return a tuple of integers."""
-        value = self.get(name, default)
-        return (int(value),) if isinstance(value, (int, float)) else tuple(value)
+CONVERTERS: dict[str, typing.Callable] = {}
 
 
 def converts(*names):
@@ -57,7 +31,7 @@ def converts(*names):
 
 
 def unsupported(node, why):
-    """Return the error for an operator in a form that has no ONNX counterpart here."""
+    """Return the error for an operator that is not converted with these attributes or inputs."""
     return GluonfaceError(
         f"the operator {node.op} ({node.name}) cannot be converted to ONNX: {why}. "
         "Export without --onnx, or add it to gluonface/deploy/onnx/operators.py."
@@ -133,32 +107,30 @@ def _rsqrt(b, node, x):
 
 @converts("Convolution")
 def _convolution(b, node, x):
-    a = Attributes(node)
-    kernel = a.axes("kernel")
+    kernel = node.integers("kernel")
     n = len(kernel)
-    if str(a.get("layout", "NCHW")) not in ("NCHW", "NCW"):
-        raise unsupported(node, f"its layout is {a.get('layout')}")
+    if str(node.value("layout", "NCHW")) not in ("NCHW", "NCW"):
+        raise unsupported(node, f"its layout is {node.value('layout')}")
     return b.emit(
         node,
         "Conv",
         x,
         kernel_shape=kernel,
-        strides=a.axes("stride") or (1,) * n,
-        dilations=a.axes("dilate") or (1,) * n,
-        pads=(a.axes("pad") or (0,) * n) * 2,
-        group=int(a.get("num_group", 1)),
+        strides=node.integers("stride") or (1,) * n,
+        dilations=node.integers("dilate") or (1,) * n,
+        pads=(node.integers("pad") or (0,) * n) * 2,
+        group=int(node.value("num_group", 1)),
     )
 
 
 @converts("BatchNorm", "BatchNorm_v1", "_contrib_BatchNormWithReLU")
 def _batch_norm(b, node, x):
-    a = Attributes(node)
-    if int(a.get("axis", 1)) != 1:
-        raise unsupported(node, f"its axis is {a.get('axis')}, not 1")
-    if a.flag("fix_gamma", True):  # the stored gamma is ignored
+    if int(node.value("axis", 1)) != 1:
+        raise unsupported(node, f"its axis is {node.value('axis')}, not 1")
+    if node.flag("fix_gamma", True):  # the stored gamma is ignored
         ones = np.ones(b.shape(node.inputs[1]), np.float32)
         x = [x[0], b.const(ones, f"{node.name}_ones"), *x[2:]]
-    y = b.emit(node, "BatchNormalization", x, epsilon=float(a.get("eps", 1e-3)))
+    y = b.emit(node, "BatchNormalization", x, epsilon=float(node.value("eps", 1e-3)))
     return b.emit(node, "Relu", [y]) if node.op.endswith("WithReLU") else y
 
 
@@ -179,8 +151,7 @@ def _activation(b, node, x):
 
 @converts("LeakyReLU")
 def _leaky_relu(b, node, x):
-    a = Attributes(node)
-    kind, slope = a.get("act_type", "leaky"), float(a.get("slope", 0.25))
+    kind, slope = node.value("act_type", "leaky"), float(node.value("slope", 0.25))
     if kind == "prelu":
         # ONNX lines shapes up at the end, MXNet at the channels: (C,) becomes (C,1,1).
         shape = (-1,) + (1,) * (b.rank(node.inputs[0]) - 2)
@@ -188,7 +159,7 @@ def _leaky_relu(b, node, x):
     if kind == "leaky":
         return b.emit(node, "LeakyRelu", x[:1], alpha=slope)
     if kind == "rrelu":  # in inference the mean slope
-        bounds = float(a.get("lower_bound", 0.125)) + float(a.get("upper_bound", 0.334))
+        bounds = float(node.value("lower_bound", 0.125)) + float(node.value("upper_bound", 0.334))
         return b.emit(node, "LeakyRelu", x[:1], alpha=bounds / 2)
     if kind == "elu":
         return b.emit(node, "Elu", x[:1], alpha=slope)
@@ -204,8 +175,7 @@ def _leaky_relu(b, node, x):
 
 @converts("hard_sigmoid")
 def _hard_sigmoid(b, node, x):
-    a = Attributes(node)
-    alpha, beta = float(a.get("alpha", 0.2)), float(a.get("beta", 0.5))
+    alpha, beta = float(node.value("alpha", 0.2)), float(node.value("beta", 0.5))
     return b.emit(node, "HardSigmoid", x, alpha=alpha, beta=beta)
 
 
@@ -217,8 +187,7 @@ def _clip(b, node, x):
 
 @converts("FullyConnected")
 def _fully_connected(b, node, x):
-    a = Attributes(node)
-    if a.flag("flatten", True):
+    if node.flag("flatten", True):
         if b.rank(node.inputs[0]) != 2:
             x = [b.emit(node, "Flatten", x[:1], axis=1), *x[1:]]
         return b.emit(node, "Gemm", x, transB=1)
@@ -232,44 +201,42 @@ def _swap_last(b, node, name, rank):
 
 @converts("batch_dot", "dot", "_linalg_gemm2")
 def _matmul(b, node, x):
-    a = Attributes(node)
     rank = b.rank(node.inputs[0])
     if node.op == "dot" and (rank != 2 or b.rank(node.inputs[1]) != 2):
         raise unsupported(node, "it multiplies something else than two matrices")
-    left = _swap_last(b, node, x[0], rank) if a.flag("transpose_a") else x[0]
-    right = _swap_last(b, node, x[1], rank) if a.flag("transpose_b") else x[1]
+    left = _swap_last(b, node, x[0], rank) if node.flag("transpose_a") else x[0]
+    right = _swap_last(b, node, x[1], rank) if node.flag("transpose_b") else x[1]
     y = b.emit(node, "MatMul", [left, right])
-    alpha = float(a.get("alpha", 1))
+    alpha = float(node.value("alpha", 1))
     return y if alpha == 1 else b.emit(node, "Mul", [y, b.const(np.float32(alpha))])
 
 
 @converts("Pooling")
 def _pooling(b, node, x):
-    a = Attributes(node)
-    kind = a.get("pool_type", "max")
+    kind = node.value("pool_type", "max")
     if kind not in ("max", "avg"):
         raise unsupported(node, f"pool_type={kind}")
-    if a.flag("global_pool"):
+    if node.flag("global_pool"):
         return b.emit(node, "GlobalMaxPool" if kind == "max" else "GlobalAveragePool", x)
-    kernel = a.axes("kernel")
+    kernel = node.integers("kernel")
     n = len(kernel)
     options = {
         "kernel_shape": kernel,
-        "strides": a.axes("stride") or (1,) * n,
-        "pads": (a.axes("pad") or (0,) * n) * 2,
-        "ceil_mode": int(a.get("pooling_convention", "valid") == "full"),
+        "strides": node.integers("stride") or (1,) * n,
+        "pads": (node.integers("pad") or (0,) * n) * 2,
+        "ceil_mode": int(node.value("pooling_convention", "valid") == "full"),
     }
-    if a.get("pooling_convention", "valid") == "same":
+    if node.value("pooling_convention", "valid") == "same":
         raise unsupported(node, "pooling_convention=same")
     if kind == "max":
         return b.emit(node, "MaxPool", x, **options)
-    include = int(a.flag("count_include_pad", True))
+    include = int(node.flag("count_include_pad", True))
     return b.emit(node, "AveragePool", x, count_include_pad=include, **options)
 
 
 @converts("_contrib_AdaptiveAvgPooling2D")
 def _adaptive_pooling(b, node, x):
-    size = Attributes(node).axes("output_size", (1,)) or (1,)
+    size = node.integers("output_size", (1,)) or (1,)
     size = size * 2 if len(size) == 1 else size
     rows, columns = b.shape(node.inputs[0])[2:]
     if size == (1, 1):
@@ -282,28 +249,26 @@ def _adaptive_pooling(b, node, x):
 
 @converts("mean", "sum", "max", "min", "norm", "sum_axis", "max_axis", "min_axis")
 def _reduce(b, node, x):
-    a = Attributes(node)
     rank = b.rank(node.inputs[0])
-    axes = [axis % rank for axis in a.axes("axis")] or list(range(rank))
-    if a.flag("exclude"):
+    axes = [axis % rank for axis in node.integers("axis")] or list(range(rank))
+    if node.flag("exclude"):
         axes = [axis for axis in range(rank) if axis not in axes]
-    keep = int(a.flag("keepdims"))
+    keep = int(node.flag("keepdims"))
     kind = node.op.replace("_axis", "")
     if kind == "sum":  # takes its axes as an input since opset 13, alone of these
         return b.emit(node, "ReduceSum", [x[0], b.const(np.int64(axes))], keepdims=keep)
     if kind == "norm":
-        kind = {1: "L1", 2: "L2"}[int(a.get("ord", 2))]
+        kind = {1: "L1", 2: "L2"}[int(node.value("ord", 2))]
     return b.emit(node, f"Reduce{kind.capitalize()}", x, axes=axes, keepdims=keep)
 
 
 @converts("softmax", "log_softmax")
 def _softmax(b, node, x):
-    a = Attributes(node)
-    temperature = float(a.get("temperature", 1) or 1)
+    temperature = float(node.value("temperature", 1) or 1)
     if temperature != 1:
         x = [b.emit(node, "Div", [x[0], b.const(np.float32(temperature))])]
     kind = "Softmax" if node.op == "softmax" else "LogSoftmax"
-    return b.emit(node, kind, x[:1], axis=int(a.get("axis", -1)))
+    return b.emit(node, kind, x[:1], axis=int(node.value("axis", -1)))
 
 
 def _centred(b, node, x, axes, eps):
@@ -318,22 +283,20 @@ def _centred(b, node, x, axes, eps):
 
 @converts("LayerNorm")
 def _layer_norm(b, node, x):
-    a = Attributes(node)
     rank = b.rank(node.inputs[0])
-    axis = int(a.get("axis", -1)) % rank
+    axis = int(node.value("axis", -1)) % rank
     shape = (-1,) + (1,) * (rank - 1 - axis)
-    y = _centred(b, node, x[0], [axis], float(a.get("eps", 1e-5)))
+    y = _centred(b, node, x[0], [axis], float(node.value("eps", 1e-5)))
     y = b.emit(node, "Mul", [y, b.reshaped(node.inputs[1], shape)])
     return b.emit(node, "Add", [y, b.reshaped(node.inputs[2], shape)])
 
 
 @converts("L2Normalization")
 def _l2_normalization(b, node, x):
-    a = Attributes(node)
     rank = b.rank(node.inputs[0])
-    mode = a.get("mode", "instance")
+    mode = node.value("mode", "instance")
     axes = {"instance": range(1, rank), "channel": [1], "spatial": range(2, rank)}[mode]
     square = b.emit(node, "Mul", [x[0], x[0]])
     total = b.emit(node, "ReduceSum", [square, b.const(np.int64(list(axes)))], keepdims=1)
-    wide = b.emit(node, "Add", [total, b.const(np.float32(a.get("eps", 1e-10)))])
+    wide = b.emit(node, "Add", [total, b.const(np.float32(node.value("eps", 1e-10)))])
     return b.emit(node, "Div", [x[0], b.emit(node, "Sqrt", [wide])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .operators import Attributes, converts, unsupported
+from .operators import converts, unsupported
 
 __all__ = []
 
@@ -23,15 +23,14 @@ def _reshape(b, node, x):
 @converts("transpose")
 def _transpose(b, node, x):
     rank = b.rank(node.inputs[0])
-    perm = Attributes(node).axes("axes") or tuple(reversed(range(rank)))
+    perm = node.integers("axes") or tuple(reversed(range(rank)))
     return b.emit(node, "Transpose", x, perm=[axis % rank for axis in perm])
 
 
 @converts("SwapAxis")
 def _swap_axis(b, node, x):
-    a = Attributes(node)
     perm = list(range(b.rank(node.inputs[0])))
-    one, two = int(a.get("dim1", 0)), int(a.get("dim2", 0))
+    one, two = int(node.value("dim1", 0)), int(node.value("dim2", 0))
     perm[one], perm[two] = perm[two], perm[one]
     return b.emit(node, "Transpose", x, perm=perm)
 
@@ -44,7 +43,7 @@ def _expand_dims(b, node, x):
 
 @converts("squeeze")
 def _squeeze(b, node, x):
-    axes = Attributes(node).axes("axis")
+    axes = node.integers("axis")
     if not axes:
         before = b.shape(node.inputs[0])
         axes = tuple(i for i, n in enumerate(before) if n == 1)
@@ -65,10 +64,9 @@ def _stack(b, node, x):
 
 @converts("SliceChannel", "split")
 def _split(b, node, x):
-    a = Attributes(node)
-    axis, count = int(a.get("axis", 1)), int(node.attrs["num_outputs"])
+    axis, count = int(node.value("axis", 1)), int(node.attrs["num_outputs"])
     names = b.emit(node, "Split", x, outputs=count, axis=axis)
-    if a.flag("squeeze_axis"):
+    if node.flag("squeeze_axis"):
         at = b.const(np.int64([axis]))
         names = [b.emit(node, "Squeeze", [name, at]) for name in names]
     return names
@@ -84,9 +82,8 @@ FAR = np.iinfo(np.int64).max
 
 @converts("slice")
 def _slice(b, node, x):
-    a = Attributes(node)
-    begin, end = a.axes("begin"), a.axes("end")
-    step = a.axes("step") or (None,) * len(begin)
+    begin, end = node.integers("begin"), node.integers("end")
+    step = node.integers("step") or (None,) * len(begin)
     step = [1 if s is None else s for s in step]
     starts = [(0 if s > 0 else FAR) if v is None else v for v, s in zip(begin, step)]
     stops = [(FAR if s > 0 else -FAR) if v is None else v for v, s in zip(end, step)]
@@ -95,16 +92,14 @@ def _slice(b, node, x):
 
 @converts("slice_axis")
 def _slice_axis(b, node, x):
-    a = Attributes(node)
-    end = a.get("end")
-    stop = FAR if end is None else int(end)
-    return _sliced(b, node, x[0], [int(a.get("axis"))], [int(a.get("begin", 0))], [stop], [1])
+    axis, begin, end = int(node.value("axis")), int(node.value("begin", 0)), node.value("end")
+    return _sliced(b, node, x[0], [axis], [begin], [FAR if end is None else int(end)], [1])
 
 
 @converts("slice_like")
 def _slice_like(b, node, x):
     rank, like = b.rank(node.inputs[0]), b.shape(node.inputs[1])
-    axes = [axis % rank for axis in Attributes(node).axes("axes")] or list(range(rank))
+    axes = [axis % rank for axis in node.integers("axes")] or list(range(rank))
     axes = [axis for axis in axes if not b.is_batch(node.inputs[1], axis)]
     return _sliced(
         b, node, x[0], axes, [0] * len(axes), [like[axis] for axis in axes], [1] * len(axes)
@@ -136,23 +131,22 @@ def _up_sampling(b, node, x):
 
 @converts("_contrib_BilinearResize2D")
 def _bilinear(b, node, x):
-    aligned = Attributes(node).flag("align_corners", True)
+    aligned = node.flag("align_corners", True)
     mode = "align_corners" if aligned else "pytorch_half_pixel"
     return _resized(b, node, x[0], mode="linear", coordinate_transformation_mode=mode)
 
 
 @converts("Pad", "pad")
 def _pad(b, node, x):
-    a = Attributes(node)
-    width = a.axes("pad_width")
+    width = node.integers("pad_width")
     pads = b.const(np.int64([*width[::2], *width[1::2]]))
-    value = b.const(np.float32(a.get("constant_value", 0)))
-    return b.emit(node, "Pad", [x[0], pads, value], mode=str(a.get("mode", "constant")))
+    value = b.const(np.float32(node.value("constant_value", 0)))
+    return b.emit(node, "Pad", [x[0], pads, value], mode=str(node.value("mode", "constant")))
 
 
 @converts("tile")
 def _tile(b, node, x):
-    reps = Attributes(node).axes("reps")
+    reps = node.integers("reps")
     rank = b.rank(node.inputs[0])
     if len(reps) > rank:
         raise unsupported(node, "it adds dimensions")

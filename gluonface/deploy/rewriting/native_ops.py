@@ -1,23 +1,21 @@
-"""Steps of `rewrite` that give layers to the operators of `gluonface.native`."""
+"""Steps of `rewrite` that replace layers by the operators of `gluonface.native`."""
 
 from __future__ import annotations
 
-import ast
-
 import numpy as np
 
-from .folding import constant
+from ...weights.folding import constant
 
-__all__ = ["join_depthwise", "take_products"]
+__all__ = ["join_depthwise", "use_native_ops"]
 
 PRODUCTS = ("broadcast_mul", "elemwise_mul")
 PRELU = "_gluonface_prelu"
 
 
-def take_products(graph, shapes):
-    """Take PReLUs, gates and products of maps.
+def use_native_ops(graph, shapes):
+    """Replace PReLUs, gates and products of maps.
 
-    `shapes` are those of more than one image: a factor of each image differs from one for all.
+    `shapes` are those of more than one image: a factor of each image differs from a shared one.
     """
     for node in graph.nodes():
         if len(node.inputs) != 2:
@@ -37,8 +35,8 @@ def take_products(graph, shapes):
 def join_depthwise(graph, values):
     """Join depthwise convolutions with the PReLUs before and after them.
 
-    Both read and write their maps once more than a network has time for: with one image they took
-    a fifth of MobileFaceNet's.
+    A PReLU of its own reads and writes its map once more: with one image that took a fifth of
+    MobileFaceNet's time.
     """
     for layer in graph.nodes():
         stride = _stride(layer, values)
@@ -79,15 +77,8 @@ def _stride(layer, values):
     """Return the stride of a convolution that the operator can take; else None."""
     if layer.op != "Convolution" or layer.inputs[1][0].name not in values:
         return None
-    kernel, stride, pad, dilate = (
-        ast.literal_eval(layer.attrs.get(key, default))
-        for key, default in (
-            ("kernel", "()"),
-            ("stride", "(1, 1)"),
-            ("pad", "(0, 0)"),
-            ("dilate", "(1, 1)"),
-        )
-    )
+    defaults = {"kernel": (), "stride": (1, 1), "pad": (0, 0), "dilate": (1, 1)}
+    kernel, stride, pad, dilate = (layer.value(key, value) for key, value in defaults.items())
     count = int(layer.attrs["num_filter"])
     weight = values[layer.inputs[1][0].name]
     fits = (

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-
 import numpy as np
 
+from ...weights.folding import constant, scale_layer
 from ...weights.graph import Node
-from .folding import constant, scale_layer
 
-__all__ = ["cheapen"]
+__all__ = ["use_onednn_ops"]
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
 POOLINGS = {"mean": "avg", "sum": "avg", "max": "max"}
 
 
-def cheapen(graph, values, shapes):
-    """Replace operators that leave oneDNN's memory layout by some that stay in it, or join it."""
+def use_onednn_ops(graph, values, shapes):
+    """Replace operators that leave oneDNN's memory layout by some that stay in it."""
     for node in graph.nodes():
         if node.op in ACTIVATIONS:
             node.attrs, node.op = {"act_type": node.op}, "Activation"
@@ -29,7 +27,7 @@ def cheapen(graph, values, shapes):
 
 
 def _clip_hard_sigmoid(graph, node, values):
-    """Give the line of a hard sigmoid to the convolution before; a clip joins the convolution."""
+    """Put the slope of a hard sigmoid into the convolution before, so that a clip is left."""
     layer = node.inputs[0][0]
     users = graph.users()
     known = all(s.is_variable and s.name in values for s, _ in layer.inputs[1:])
@@ -43,7 +41,7 @@ def _clip_hard_sigmoid(graph, node, values):
 
 
 def _add_in_pairs(graph, node):
-    """A sum of two joins the convolution before it; one of more does not."""
+    """Write a sum of several as sums of two, which alone join the convolution before them."""
     total = node.inputs[0]
     for number, term in enumerate(node.inputs[1:-1]):
         total = (Node("elemwise_add", f"{node.name}_part{number}", {}, [total, term]), 0)
@@ -54,11 +52,9 @@ def _reduce(graph, node, values, shapes):
     """Write a mean, sum or maximum over a map as a pooling; over channels as a convolution."""
     source = node.inputs[0]
     shape = shapes.get(source[0].name, ())
-    axes = ast.literal_eval(node.attrs.get("axis", "()"))
-    axes = sorted(axis % 4 for axis in (axes if isinstance(axes, tuple) else (axes,)))
-    exclude = node.attrs.get("exclude", "False") not in ("False", "0")
-    keep = node.attrs.get("keepdims", "False") in ("True", "1")
-    if len(shape) != 4 or exclude or (node is graph.head[0] and not keep):
+    axes = sorted(axis % 4 for axis in node.integers("axis"))
+    keep = node.flag("keepdims")
+    if len(shape) != 4 or node.flag("exclude") or (node is graph.head[0] and not keep):
         return
     kind = node.op
     if axes == [2, 3] and min(shape[2:]) > 1:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...weights.folding import constant, scale_layer
 from ...weights.graph import Node
-from .folding import constant, scale_layer
 
 __all__ = ["fuse_prelu", "scale_inputs", "split_prelu"]
 
@@ -34,11 +34,11 @@ def fuse_prelu(node, values, slope, users):
     With ``p = (1 - a) / 2`` and ``q = (1 + a) / 2``, ``prelu(u) = p |u| + q u``. The convolution
     before is made to give ``v = q u``, and what is left, ``|(p / q) v| + v``, is one operator of
     oneDNN: a depthwise 1x1 convolution, whose kernel ends with the absolute value (a leaky
-    ReLU of slope -1) and a sum. MXNet has an operator for that, of which its own fusion makes
-    convolution, sum, activation only; in this order it has to be written down.
+    ReLU of slope -1) and a sum. MXNet has an operator for that, but its own fusion makes only
+    convolution, sum, activation of it, so that this order is written here.
 
-    Where a slope is above 1, p is negative. Those channels come out with the other sign, which the
-    convolutions that follow take back.
+    Where a slope is above 1, p is negative. Those channels get the other sign, which the
+    convolutions that follow reverse.
 
     Slopes that are all the same become MXNet's leaky ReLU, which its fusion knows.
     """
@@ -58,17 +58,17 @@ def fuse_prelu(node, values, slope, users):
     p, q = np.abs(1 - slope) / 2, sign * (1 + slope) / 2
     q = np.where(np.abs(q) < SMALLEST, SMALLEST, q)
     scale_layer(before, values, q)
-    part = _depthwise(f"{node.name}_abs", (before, 0), p / q, values)
+    absolute = _depthwise(f"{node.name}_abs", (before, 0), p / q, values)
     node.op = "_sg_mkldnn_conv"
-    node.subgraphs = [_program(part)]
+    node.subgraphs = [_program(absolute)]
     node.attrs = {"with_act": "true", "with_sum": "true"}
-    node.inputs = [(before, 0), part.inputs[1], (before, 0)]
+    node.inputs = [(before, 0), absolute.inputs[1], (before, 0)]
     return True
 
 
 def scale_inputs(layers, source, sign, values):
     """Multiply what convolutions read from `source` by `sign` (C,). Return whether it is done."""
-    turned = []
+    scaled = []
     for layer in layers:
         weight = values.get(layer.inputs[1][0].name) if len(layer.inputs) > 1 else None
         if layer.op != "Convolution" or layer.inputs[0][0] is not source or weight is None:
@@ -80,14 +80,14 @@ def scale_inputs(layers, source, sign, values):
             shape = (-1, 1, 1, 1)
         else:
             return False
-        turned.append((layer, weight * sign.reshape(shape)))
-    for layer, weight in turned:
+        scaled.append((layer, weight * sign.reshape(shape)))
+    for layer, weight in scaled:
         layer.inputs[1] = (constant(f"{layer.name}_turned", weight, values), 0)
-    return bool(turned)
+    return bool(scaled)
 
 
 def _program(conv):
-    """Return convolution, absolute value and sum in the form of MXNet's fused operators."""
+    """Return convolution, absolute value and sum as MXNet writes its fused operators."""
     name = conv.name
     nodes = [
         {"op": "null", "name": f"{name}_data", "inputs": []},

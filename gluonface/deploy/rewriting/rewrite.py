@@ -6,15 +6,17 @@ import numpy as np
 
 from ... import native
 from ...nn.backend import has_onednn
+from ...weights.folding import fold_batch_norms
 from ...weights.graph import Graph
-from .folding import drop_idle, fold_batch_norms, linear_to_conv, widen_batch_norm
-from .native_ops import join_depthwise, take_products
-from .onednn_ops import cheapen
+from .native_ops import join_depthwise, use_native_ops
+from .onednn_ops import use_onednn_ops
 from .prelu import fuse_prelu, split_prelu
+from .workarounds import linear_to_conv, widen_batch_norms
 
 __all__ = ["fold", "fuse", "infer_shapes", "rewrite"]
 
 BACKEND = "MKLDNN"  # MXNet's name for its fusion of oneDNN operators
+IDLE = ("Dropout", "BlockGrad", "_copy", "identity", "stop_gradient")  # in inference
 
 
 def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
@@ -37,22 +39,20 @@ def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
     values : dict of str to numpy.ndarray
         All that the graph needs, auxiliary parameters included.
     """
-    graph, values = Graph(symbol), {**args, **(auxs or {})}
+    graph, values = Graph.from_symbol(symbol), {**args, **(auxs or {})}
     shapes = infer_shapes(symbol, values, input_size)
-    for node in graph.nodes():
-        if node.op == "BatchNorm" and len(shapes.get(node.name, ())) == 2:
-            widen_batch_norm(graph, node)
+    widen_batch_norms(graph, shapes)
     if fast:
         onednn = has_onednn()
-        drop_idle(graph)
+        _drop_idle(graph)
         fold_batch_norms(graph, values)
         if onednn:
             linear_to_conv(graph, values, shapes)
             if native.ready():
                 of_two = infer_shapes(graph.to_symbol(), values, input_size, batch=2)
-                take_products(graph, of_two)
+                use_native_ops(graph, of_two)
                 join_depthwise(graph, values)
-            cheapen(graph, values, shapes)
+            use_onednn_ops(graph, values, shapes)
         for node in graph.nodes():
             if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":
                 _change_prelu(graph, node, values, shapes.get(node.name, ()), onednn)
@@ -64,14 +64,21 @@ def fold(symbol, args, auxs=None, input_size=(112, 112)):
 
     Parameters and results are those of `rewrite`.
     """
-    graph, values = Graph(symbol), {**args, **(auxs or {})}
+    graph, values = Graph.from_symbol(symbol), {**args, **(auxs or {})}
     shapes = infer_shapes(symbol, values, input_size)
-    for node in graph.nodes():
-        if node.op == "BatchNorm" and len(shapes.get(node.name, ())) == 2:
-            widen_batch_norm(graph, node)
-    drop_idle(graph)
+    widen_batch_norms(graph, shapes)
+    _drop_idle(graph)
     fold_batch_norms(graph, values)
     return _result(graph, values)
+
+
+def _drop_idle(graph):
+    """Remove operators that do nothing in inference."""
+    for node in graph.nodes():
+        if node.op in IDLE and not node.inputs[0][0].is_variable:
+            source, index = node.inputs[0]
+            if index == 0:
+                graph.replace(node, source)
 
 
 def _result(graph, values):
@@ -81,9 +88,12 @@ def _result(graph, values):
 
 
 def infer_shapes(symbol, values, input_size, batch=1):
-    """Return the shapes by the nodes' names, for a batch of one or more."""
+    """Return the shapes by the nodes' names, for a batch of one or more.
+
+    Of a node with several outputs by ``NAME_output0``, ...
+    """
     internals = symbol.get_internals()
-    known = {n: values[n].shape for n in symbol.list_arguments() if n in values}
+    known = {n: values[n].shape for n in symbol.list_inputs() if n in values}
     _, shapes, _ = internals.infer_shape(data=(batch, 3, *input_size), **known)
     shapes = zip(internals.list_outputs(), shapes)
     return {name[:-7] if name.endswith("_output") else name: shape for name, shape in shapes}
@@ -104,6 +114,6 @@ def fuse(symbol):
     Raises
     ------
     mx.MXNetError
-        If MXNet cannot; it does not know before.
+        If MXNet cannot, which only the attempt shows.
     """
     return symbol.get_backend_symbol(BACKEND)

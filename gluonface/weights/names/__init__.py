@@ -1,1 +1,123 @@
-"""The names that other toolkits give the tensors of our backbones, one file per toolkit."""
+"""The names that other toolkits give the tensors of our backbones, one file per toolkit.
+
+To add a toolkit, write a file of functions that yield the pairs of names of one family of
+backbones each, theirs and ours, and enter its `FAMILIES` here.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+
+from ...errors import DataError, InputError
+from . import arcface_torch, cavaface, mixfacenets
+
+__all__ = ["FAMILIES", "TORCH_PIXELS", "find_family", "renamed"]
+
+TORCH_PIXELS = {"mean": 127.5, "scale": 1 / 127.5}  # what the networks of these toolkits see
+BATCH_NORM = {"weight": "gamma", "bias": "beta"}
+# By the class of a backbone, or else by what its name begins with.
+FAMILIES: dict[str, typing.Callable] = {
+    **arcface_torch.FAMILIES,
+    **cavaface.FAMILIES,
+    **mixfacenets.FAMILIES,
+}
+
+
+def find_family(net: typing.Any) -> typing.Callable | None:
+    """Return the function that yields the names of a backbone's modules; None if none is known."""
+    known = FAMILIES.get(type(net).__name__)
+    return known or next((f for key, f in FAMILIES.items() if net.cfg.name.startswith(key)), None)
+
+
+def renamed(
+    net: typing.Any, arrays: dict[str, np.ndarray], source: typing.Any
+) -> dict[str, np.ndarray]:
+    """Return the tensors of a state dict under our names.
+
+    Parameters
+    ----------
+    net : Backbone
+    arrays : dict of str to numpy.ndarray
+        As `read_torch` gives them.
+    source : str, pathlib.Path or Weights
+        For messages.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        A tensor without a counterpart keeps its name.
+
+    Raises
+    ------
+    InputError
+        If no naming is known for this backbone, or its preprocessing is not that of the source.
+    DataError
+        If a scale that the network holds at 1 is something else.
+    """
+    name = net.cfg.name
+    family = find_family(net)
+    if family is None:
+        raise InputError(
+            f"{source} is a PyTorch file; of those, the networks of arcface_torch, cavaface and "
+            f"MixFaceNets are known, not {name}"
+        )
+    mean, scale = TORCH_PIXELS.values()
+    if not np.allclose([net.cfg.mean, net.cfg.scale], [mean, scale], rtol=1e-6, atol=0):
+        raise InputError(
+            f"the network of {source} sees (x - {mean:g}) * {scale:.9g}, the model "
+            f"(x - {net.cfg.mean:g}) * {net.cfg.scale:g}; build it with mean={mean:g}, "
+            f"scale={scale:.9g}"
+        )
+    ours = net._collect_params_with_prefix()
+    modules = dict(family(net))
+    values: dict[str, np.ndarray] = {}
+    groups: dict[str, dict[int, np.ndarray]] = {}
+    for name, array in arrays.items():
+        module, _, role = name.rpartition(".")
+        if role == "num_batches_tracked":
+            continue
+        target: typing.Any = modules.get(name) or modules.get(module)
+        if isinstance(target, tuple):
+            target, number = target
+            groups.setdefault(f"{target}.{role}", {})[number] = array
+            continue
+        key = target if name in modules else _key(target, role, ours)
+        parameter = ours.get(key)
+        if parameter is None:
+            values[name] = array
+            continue
+        fixed = key.endswith("gamma") and parameter.grad_req == "null"
+        if fixed and not (array == 1).all():
+            raise DataError(f"the tensor {name!r} of {source} is not 1, as {net.cfg.name} has it")
+        values[key] = _reshaped(array, parameter.shape)
+    for key, found in groups.items():
+        values[key] = np.concatenate([found[number] for number in sorted(found)])
+    return {**_not_affine(values, ours), **values}
+
+
+def _key(module, role, ours):
+    """Return our name of a parameter."""
+    if f"{module}.running_mean" in ours or f"{module}.gamma" in ours:
+        role = BATCH_NORM.get(role, role)
+    elif f"{module}.alpha" in ours and role == "weight":
+        role = "alpha"
+    return f"{module}.{role}"
+
+
+def _reshaped(array, shape):
+    """Return a linear layer's weight as that of a 1x1 convolution, or the reverse."""
+    shorter, longer = sorted((array.shape, tuple(shape)), key=len)
+    return array.reshape(shape) if longer == (*shorter, 1, 1) else array
+
+
+def _not_affine(values, ours):
+    """Return gamma and beta, 1 and 0, of the BatchNorms of which there are statistics alone."""
+    added = {}
+    for key in values:
+        module, _, role = key.rpartition(".")
+        names = f"{module}.gamma", f"{module}.beta"
+        if role == "running_mean" and key in ours and not set(names) & set(values):
+            added[names[0]], added[names[1]] = np.ones_like(values[key]), np.zeros_like(values[key])
+    return added

@@ -1,30 +1,15 @@
-"""What cavaface and MixFaceNets call the modules of the networks that we have from them.
+"""What cavaface calls the modules of the networks that we have from it.
 
-Each function yields pairs of names: theirs of a module with tensors, and ours of it. Where several
-of their modules make up one of ours, ours comes as (name, part). A module that a network has not
-does no harm.
+Each function yields pairs of names of a module with tensors: theirs, and ours. Where several of
+their modules make up one of ours, ours comes as (name, number). A module that a network does not
+have does no harm.
 """
 
 from ...model_zoo.efficientnet import NETWORKS
-from ...nn import SE, Chain
+from ...nn import SE
+from .modules import BLOCK, FIRST, SEQUENTIAL, conv_unit, same, se
 
 __all__ = ["FAMILIES"]
-
-ROW = ("0", "1", "2")  # of a Sequential of convolution, BatchNorm and activation
-BLOCK = ("conv", "bn", "activ")
-OURS = ("conv", "bn", "act")
-FIRST = ("0", "1", "2", "3", "4", "5", "6", "7", "8")
-
-
-def _same(theirs, ours, parts=FIRST):
-    for part in parts:
-        yield f"{theirs}.{part}", f"{ours}.{part}"
-
-
-def _unit(theirs, ours, names=BLOCK):
-    """Yield the modules of one of our ConvBN."""
-    for name, part in zip(names, OURS):
-        yield f"{theirs}.{name}" if theirs else name, f"{ours}.{part}"
 
 
 def _gdc(theirs, ours):
@@ -38,17 +23,12 @@ def _fc_head(theirs="output_layer"):
         yield f"{theirs}.{name}", f"head.{part}"
 
 
-def _se(theirs, ours, first="conv1", second="conv2"):
-    yield f"{theirs}.{first}", f"{ours}.fc1"
-    yield f"{theirs}.{second}", f"{ours}.fc2"
-
-
 def _bottleneck(theirs, ours):
     """Yield the modules of ResNet's units, two or three convolutions long."""
     for i in range(3):
         yield f"{theirs}.conv{i + 1}", f"{ours}.body.{3 * i}"
         yield f"{theirs}.bn{i + 1}", f"{ours}.body.{3 * i + 1}"
-    yield from _same(f"{theirs}.downsample", f"{ours}.shortcut")
+    yield from same(f"{theirs}.downsample", f"{ours}.shortcut")
 
 
 # --- residual families -------------------------------------------------------------------------
@@ -57,12 +37,12 @@ def _bottleneck(theirs, ours):
 def _ir_unit(theirs, ours):
     for i, part in enumerate(("bn1", "conv1", "prelu", "conv2", "bn2")):
         yield f"{theirs}.res_layer.{i}", f"{ours}.{part}"
-    yield from _se(f"{theirs}.res_layer.5", f"{ours}.se", "fc1", "fc2")
-    yield from _same(f"{theirs}.shortcut_layer", f"{ours}.shortcut")
+    yield from se(f"{theirs}.res_layer.5", f"{ours}.se", "fc1", "fc2")
+    yield from same(f"{theirs}.shortcut_layer", f"{ours}.shortcut")
 
 
 def _ir(net):
-    yield from _same("input_layer", "stem")
+    yield from same("input_layer", "stem")
     units = [f"stages.{s}.{u}" for s, stage in enumerate(net.stages) for u in range(len(stage))]
     for i, unit in enumerate(units):
         yield from _ir_unit(f"body.{i}", unit)
@@ -70,7 +50,7 @@ def _ir(net):
     yield from _fc_head()  # of its first revisions
 
 
-# Of the attention modules of the three stages: units, and the rows of units.
+# Of the attention modules of the three stages: units, and the sequences of units.
 _ATTENTION = (
     {
         "share_residual_block": "first",
@@ -106,7 +86,7 @@ _ATTENTION = (
 
 
 def _attention_net(net):
-    yield from _same("input_layer", "stem")
+    yield from same("input_layer", "stem")
     yield from _fc_head()
     stage = number = 0  # of residual units, and of modules since the last of them
     for i, block in enumerate(net.stages):
@@ -118,12 +98,12 @@ def _attention_net(net):
         theirs = f"attention_module{stage}" + (f"_{number}" if number > 1 else "")
         names = {"trunk_branches.0": "trunk.0", "trunk_branches.1": "trunk.1"}
         for name, part in {**names, **_ATTENTION[stage - 1]}.items():
-            pairs = _same if part == "tail" else _ir_unit
+            pairs = same if part == "tail" else _ir_unit
             yield from pairs(f"{theirs}.{name}", f"stages.{i}.{part}")
 
 
 def _resnest(net):
-    yield from _same("conv1", "stem")
+    yield from same("conv1", "stem")
     yield from (("bn1", "stem.7"), ("relu", "stem.8"))
     names = {
         **{"conv1": "conv1", "bn1": "bn1", "relu": "prelu1", "conv3": "conv2", "bn3": "bn2"},
@@ -151,7 +131,7 @@ def _resnext(net):
 
 
 def _densenet(net):
-    yield from _same("input_layer", "stem")
+    yield from same("input_layer", "stem")
     for s, stage in enumerate(net.stages):
         theirs, shift = f"features.stage{s + 1}", bool(s)
         for name, part in zip(BLOCK, ("conv", "bn", "prelu")):
@@ -167,10 +147,10 @@ def _hrnet(net):
     yield from (("conv1", "stem.0"), ("bn1", "stem.1"), ("conv2", "stem.3"), ("bn2", "stem.4"))
     for i in range(len(net.first)):
         yield from _bottleneck(f"layer1.{i}", f"first.{i}")
-    yield from _same("transition1.0", "split.0")
-    yield from _same("transition1.1.0", "split.1")
-    yield from _same("transition2.2.0", "forks.0")
-    yield from _same("transition3.3.0", "forks.1")
+    yield from same("transition1.0", "split.0")
+    yield from same("transition1.1.0", "split.1")
+    yield from same("transition2.2.0", "forks.0")
+    yield from same("transition3.3.0", "forks.1")
     for s, stage in enumerate(net.stages):
         for m, module in enumerate(stage):
             theirs, ours = f"stage{s + 2}.{m}", f"stages.{s}.{m}"
@@ -180,13 +160,13 @@ def _hrnet(net):
             places = [(t, b) for t in range(module.count) for b in range(module.count) if t != b]
             for i, (target, source) in enumerate(places):
                 fuse, exchange = f"{theirs}.fuse_layers.{target}.{source}", f"{ours}.exchanges.{i}"
-                yield from _same(fuse, exchange, FIRST[:2])
+                yield from same(fuse, exchange, FIRST[:2])
                 for step in range(target - source):
                     for part in (0, 1):
                         yield f"{fuse}.{step}.{part}", f"{exchange}.{3 * step + part}"
     for b in range(4):
         yield from _bottleneck(f"incre_modules.{b}.0", f"pyramid.widen.{b}")
-        yield from _same(f"downsamp_modules.{b}", f"pyramid.downs.{b}")
+        yield from same(f"downsamp_modules.{b}", f"pyramid.downs.{b}")
     yield from _fc_head("final_layer")
 
 
@@ -219,94 +199,96 @@ def _mobilefacenet(net):
                 for part in parts:
                     yield f"{theirs}.{place}.{part}", f"stages.{i}.{part}{number}"
             theirs, ours = f"{theirs}.attention_layer", f"stages.{i}.attention"
-            yield from _se(theirs, ours)  # SE
+            yield from se(theirs, ours)  # SE
             yield theirs, ours  # GCT
             yield f"{theirs}.conv", f"{ours}.conv"  # ECA
-            yield from _se(f"{theirs}.ch_gate.mlp", ours, "fc1", "fc2")  # CBAM
-            yield from _unit(f"{theirs}.sp_gate.conv", ours)
+            yield from se(f"{theirs}.ch_gate.mlp", ours, "fc1", "fc2")  # CBAM
+            yield from conv_unit(f"{theirs}.sp_gate.conv", ours)
 
 
 def _mobilenetv2(net):
-    yield from _unit("features.0", "stages.0.0", ROW)
+    yield from conv_unit("features.0", "stages.0.0", SEQUENTIAL)
     for i, chain in enumerate(net.stages, 1):
         first, last = int(i == 1), len(chain) - 1
         theirs, ours = f"features.{i}.conv", f"stages.{i - 1}"
         for place in range(first, last):
-            yield from _unit(f"{theirs}.{place - first}", f"{ours}.{place}", ROW)
+            yield from conv_unit(f"{theirs}.{place - first}", f"{ours}.{place}", SEQUENTIAL)
         yield f"{theirs}.{last - first}", f"{ours}.{last}.conv"
         yield f"{theirs}.{last - first + 1}", f"{ours}.{last}.bn"
-    yield from _unit(f"features.{len(net.stages) + 1}", "head.final", ROW)
+    yield from conv_unit(f"features.{len(net.stages) + 1}", "head.final", SEQUENTIAL)
     yield from _gdc("output_layer", "head.gdc")
 
 
 def _mobilenext(net):
-    yield from _unit("features.0", "stages.0.0", ROW)
+    yield from conv_unit("features.0", "stages.0.0", SEQUENTIAL)
     for i in range(len(net.stages)):
         theirs, first = f"features.{i + 1}.conv", int(i == 0)
         units = [f"stages.{i}.{first + place}" for place in range(4)]
-        yield from _unit(f"{theirs}.0", units[0], ROW)
-        yield from _unit(theirs, units[1], ROW[1:])
-        yield from _unit(f"{theirs}.3", units[2], ROW)
-        yield from _unit(theirs, units[3], ("4", "5"))
+        yield from conv_unit(f"{theirs}.0", units[0], SEQUENTIAL)
+        yield from conv_unit(theirs, units[1], SEQUENTIAL[1:])
+        yield from conv_unit(f"{theirs}.3", units[2], SEQUENTIAL)
+        yield from conv_unit(theirs, units[3], ("4", "5"))
     yield from _gdc("output_layer", "head")
 
 
 def _mobilenetv3(net):
-    yield from _unit("features.0", "stages.0", ROW)
+    yield from conv_unit("features.0", "stages.0", SEQUENTIAL)
     for i, chain in enumerate(net.stages):
         if not i:
             continue
         theirs, ours = f"features.{i}.conv", f"stages.{i}"
         last, start = f"{ours}.{len(chain) - 1}", 0
         if len(chain) > 2:
-            yield from _unit(theirs, f"{ours}.0", ROW)
+            yield from conv_unit(theirs, f"{ours}.0", SEQUENTIAL)
             start = 3
         depthwise = f"{ours}.{start // 3}"
-        yield from _unit(theirs, depthwise, [str(start), str(start + 1)])
+        yield from conv_unit(theirs, depthwise, [str(start), str(start + 1)])
         if len(chain) == 5:
-            yield from _se(f"{theirs}.5.fc", f"{ours}.2", "0", "2")
+            yield from se(f"{theirs}.5.fc", f"{ours}.2", "0", "2")
             yield f"{theirs}.6", f"{ours}.3"
         else:
             yield f"{theirs}.{6 if start else 2}", f"{depthwise}.act"
-        yield from _unit(theirs, last, ("7", "8") if start else ("4", "5"))
-    yield from _unit("conv", "head.final", ROW)
+        yield from conv_unit(theirs, last, ("7", "8") if start else ("4", "5"))
+    yield from conv_unit("conv", "head.final", SEQUENTIAL)
     yield from _gdc("output_layer", "head.gdc")
 
 
 def _ghostnet(net):
-    yield from _unit("", "stages.0", ("conv_stem", "bn1", "act1"))
+    yield from conv_unit("", "stages.0", ("conv_stem", "bn1", "act1"))
     names = [f"blocks.{s}.{u}" for s, count in enumerate(_GHOST_STAGES) for u in range(count)]
     for i, theirs in enumerate(names, 1):
         ours, body = f"stages.{i}", net.stages[i].body
         for name, place in (("ghost1", 0), ("ghost2", len(body) - 1)):
             for operation, part in (("primary_conv", "primary"), ("cheap_operation", "cheap")):
-                yield from _unit(f"{theirs}.{name}.{operation}", f"{ours}.body.{place}.{part}", ROW)
+                yield from conv_unit(
+                    f"{theirs}.{name}.{operation}", f"{ours}.body.{place}.{part}", SEQUENTIAL
+                )
         for place in range(1, len(body) - 1):
             if isinstance(body[place], SE):
-                yield from _se(f"{theirs}.se", f"{ours}.body.{place}", "conv_reduce", "conv_expand")
+                yield from se(f"{theirs}.se", f"{ours}.body.{place}", "conv_reduce", "conv_expand")
             else:
-                yield from _unit(theirs, f"{ours}.body.{place}", ("conv_dw", "bn_dw"))
-        yield from _unit(f"{theirs}.shortcut", f"{ours}.shortcut.0", ROW[:2])
-        yield from _unit(f"{theirs}.shortcut", f"{ours}.shortcut.1", ("2", "3"))
-    yield from _unit(f"blocks.{len(_GHOST_STAGES)}.0", "head.final", ("conv", "bn1", "act1"))
+                yield from conv_unit(theirs, f"{ours}.body.{place}", ("conv_dw", "bn_dw"))
+        yield from conv_unit(f"{theirs}.shortcut", f"{ours}.shortcut.0", SEQUENTIAL[:2])
+        yield from conv_unit(f"{theirs}.shortcut", f"{ours}.shortcut.1", ("2", "3"))
+    yield from conv_unit(f"blocks.{len(_GHOST_STAGES)}.0", "head.final", ("conv", "bn1", "act1"))
     yield from _gdc("output_layer", "head.gdc")
 
 
 def _proxylessnas(net):
-    yield from _unit("features.init_block", "stages.0.0")
+    yield from conv_unit("features.init_block", "stages.0.0")
     kept = _PROXYLESS[net.cfg.name.rpartition("_")[2]]
     names = [f"features.stage{s}.unit{u}.body" for s, units in enumerate(kept, 1) for u in units]
     for i, theirs in enumerate(names):
         places = ("", "dw_conv", "pw_conv") if i == 0 else ("bc_conv", "dw_conv", "pw_conv")
         for place, name in enumerate(places):
             if name:
-                yield from _unit(f"{theirs}.{name}", f"stages.{i}.{place}")
-    yield from _unit("features.final_block", "head.final")
+                yield from conv_unit(f"{theirs}.{name}", f"stages.{i}.{place}")
+    yield from conv_unit("features.final_block", "head.final")
     yield from _gdc("output", "head.gdc")
 
 
 def _efficientnet(net):
-    yield from _unit("features.init_block.conv", "stages.0.0")
+    yield from conv_unit("features.init_block.conv", "stages.0.0")
     counts = [count for _, count in NETWORKS[net.cfg.name.rpartition("_")[2]][1:]]
     merged = (*counts[:3], counts[3] + counts[4], counts[5] + counts[6])
     names = [
@@ -316,60 +298,33 @@ def _efficientnet(net):
         ours, first = f"stages.{i}", int(i == 0)
         places = ("dw_conv", "se", "pw_conv") if stage == 1 else ("conv1", "conv2", "se", "conv3")
         for place, name in enumerate(places, first):
-            pairs = _se if name == "se" else _unit
+            pairs = se if name == "se" else conv_unit
             yield from pairs(f"{theirs}.{name}", f"{ours}.{place}")
-    yield from _unit("features.final_block", "head.final")
+    yield from conv_unit("features.final_block", "head.final")
     yield from _gdc("output", "head.gdc")
 
 
 def _rexnet(net):
-    yield from _unit("features", "stages.0.0", ROW[:2])
+    yield from conv_unit("features", "stages.0.0", SEQUENTIAL[:2])
     for i, block in enumerate(net.stages):
         chain, ours = block, f"stages.{i}"
         if hasattr(block, "body"):
             chain, ours = block.body, f"{ours}.body"
-        number = 0  # in their row of layers
+        number = 0  # in their sequence of layers
         for place, part in enumerate(chain):
             theirs = f"features.{i + 3}.out"
             if isinstance(part, SE):
-                yield from _se(f"{theirs}.{number}.fc", f"{ours}.{place}", "0", "3")
+                yield from se(f"{theirs}.{number}.fc", f"{ours}.{place}", "0", "3")
                 yield f"{theirs}.{number}.fc.1", f"{ours}.{place}.bn"
                 number += 1
             elif not hasattr(part, "conv"):
                 number += 1
             elif i or place:  # else it is the stem
-                yield from _unit(theirs, f"{ours}.{place}", (str(number), str(number + 1)))
+                yield from conv_unit(theirs, f"{ours}.{place}", (str(number), str(number + 1)))
                 number += 2 + (part.act is not None)
     end = len(net.stages) + 3
-    yield from _unit("features", "head.final", (str(end), str(end + 1)))
+    yield from conv_unit("features", "head.final", (str(end), str(end + 1)))
     yield from _gdc("output_layer", "head.gdc")
-
-
-def _mixfacenet(net):
-    yield from _unit("features.init_block.conv1", "stages.0")
-    chains = [i for i, block in enumerate(net.stages) if isinstance(block, Chain)]
-    yield from _unit("features.init_block.conv2.conv1", f"stages.{chains[0]}.0")
-    yield from _unit("features.init_block.conv2.conv2", f"stages.{chains[0]}.1")
-    counts = (2, 4, 3, 6) if len(chains) == 1 + 15 else (2, 4, 4, 8)
-    names = [f"features.stage{s}.unit{u + 1}" for s, n in enumerate(counts, 1) for u in range(n)]
-    for i, theirs in zip(chains[1:], names):
-        chain, ours = net.stages[i], f"stages.{i}"
-        last = len(chain) - 1
-        for name, place in (("exp_conv", 0), ("conv1", 1), ("conv2", last)):
-            yield from _unit(f"{theirs}.{name}", f"{ours}.{place}")
-            for part in range(8):
-                # One module a part: we have them in one convolution, but not of other kernels.
-                joined = (f"{ours}.{place}.conv", part) if name != "conv1" else None
-                yield f"{theirs}.{name}.conv.{part}", joined or f"{ours}.{place}.convs.{part}"
-        if last == 3:
-            yield from _se(f"{theirs}.se", f"{ours}.2")
-    yield from _unit("tail", "head.final")
-    yield from (
-        ("feautre_layer.dw_conv.conv", "head.gdc.conv"),  # spelt so
-        ("feautre_layer.dw_conv.bn", "head.gdc.bn1"),
-        ("feautre_layer.pw_conv.conv", "head.gdc.fc"),
-        ("features_norm", "head.gdc.bn2"),
-    )
 
 
 # By the class of a backbone, or else by what its name begins with.
@@ -388,6 +343,4 @@ FAMILIES = {
     "proxylessnas": _proxylessnas,
     "efficientnet": _efficientnet,
     "rexnetv1": _rexnet,
-    "mixfacenet": _mixfacenet,
-    "shufflemixfacenet": _mixfacenet,
 }

@@ -6,8 +6,10 @@ from deploy_nets import pixels
 
 from gluonface._compat import mx
 from gluonface.deploy import Embedder, export_model, export_onnx
-from gluonface.deploy.onnx.convert import convert, normalizes_inside
+from gluonface.deploy.onnx.convert import convert
 from gluonface.errors import DataError, GluonfaceError, InputError
+from gluonface.weights import open_weights
+from gluonface.weights.onnx_file import normalizes_pixels
 
 onnx = pytest.importorskip("onnx", reason="needs the extra: pip install gluonface[onnx]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra gluonface[onnx]")
@@ -65,7 +67,7 @@ def test_interface(exported):
 
 def test_insightface_feeds_raw_pixels(exported):
     assert insightface_rule(exported[1]["onnx"]) == (0.0, 1.0)
-    assert normalizes_inside(exported[1]["onnx"])
+    assert normalizes_pixels(open_weights(exported[1]["onnx"]).onnx_model)
 
 
 def test_loads_in_the_insightface_package(exported, images):
@@ -109,7 +111,7 @@ def test_insightface_checkpoints(shared, tmp_path):
 def test_pixels_of_a_network_that_does_not_normalise(shared, tmp_path, caplog):
     """InsightFace's own ONNX files (w600k_*) get (x - 127.5) / 127.5."""
     path = shared / "reference/weights/arcface_torch_mbf.onnx"
-    assert not normalizes_inside(path)
+    assert not normalizes_pixels(open_weights(path).onnx_model)
     assert insightface_rule(path) == (127.5, 127.5)
     cases = np.load(path.with_name("expected.npz"), allow_pickle=False)
     with caplog.at_level("INFO"):

@@ -1,0 +1,231 @@
+"""One object for an opened source: each of its files is read, parsed and hashed at most once."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+import pathlib
+import typing
+
+import numpy as np
+
+from .._compat import mx
+from ..errors import DataError, InputError
+from ..files import require_content
+from .card import read_card
+from .content import Content, read_bytes
+from .graph import Graph
+from .layers import read_layers
+from .mxnet_params import read_params
+from .names import TORCH_PIXELS
+from .onnx_file import has_external_data, parse_onnx, read_onnx
+from .safetensors import read_safetensors
+from .source import CHECKPOINT, ONNX, PARAMETERS, PYTORCH, SAFETENSORS, Source, find_source
+from .torch_pickle import read_torch
+
+__all__ = ["AnySource", "Weights", "open_weights"]
+
+logger = logging.getLogger(__name__)
+
+OUTPUT = "fc1"  # of an MXNet checkpoint; what follows it is the classifier of the training
+
+
+class Weights:
+    """A source whose files are read when they are first asked for, and then kept.
+
+    Every attribute raises InputError if the source has no such file, such as
+    ``NAME:untrained``, and DataError if a file is damaged or holds something else.
+
+    Attributes
+    ----------
+    source : Source
+    color : str
+        The order of colours that the network takes: ``"RGB"``.
+    """
+
+    color = "RGB"
+
+    def __init__(self, source: Source):
+        self.source = source
+        self._bytes: dict[pathlib.Path, bytes] = {}
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+    @property
+    def params(self) -> pathlib.Path:
+        """The file with the weights."""
+        if self.source.params is None:
+            raise InputError(f"{self} has random weights; expected a file of weights")
+        return self.source.params
+
+    def read(self, path: pathlib.Path) -> bytes:
+        """Return the bytes of one of the files."""
+        if path not in self._bytes:
+            content = read_bytes(path)
+            require_content(content, path)
+            self._bytes[path] = content
+        return self._bytes[path]
+
+    @functools.cached_property
+    def sha256(self) -> dict[str, str]:
+        """The SHA-256 of each file by its name, the file with the weights first."""
+        files = [path for path in (self.source.params, self.source.symbol) if path is not None]
+        if self.source.format == ONNX and has_external_data(self.read(self.params)):
+            self.onnx_model  # noqa: B018  (reads the files that it names)
+            files += sorted(self._bytes.keys() - set(files))
+        return {path.name: hashlib.sha256(self.read(path)).hexdigest() for path in files}
+
+    @functools.cached_property
+    def card(self) -> dict[str, typing.Any] | None:
+        """The model card beside the files; None if there is none, or it is of other weights."""
+        card = None if self.source.card is None else read_card(self.source.card)
+        expected = ((card or {}).get("sha256") or {}).get(self.source.role)
+        if expected and expected != self.sha256[self.params.name]:
+            logger.warning(
+                "the model card beside %s is of another file; it is not used", self.params
+            )
+            return None
+        return card
+
+    @functools.cached_property
+    def content(self) -> Content:
+        """The arrays under the names of the file, and the graph."""
+        return READERS[self.source.format or PARAMETERS](self)
+
+    @functools.cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays as float32, all finite, without ``arg:`` and ``aux:`` before their names."""
+        arrays = {}
+        for key, array in self.content.arrays.items():
+            name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
+            if array.dtype.kind not in "fiu":
+                raise DataError(
+                    f"the tensor {name!r} of {self.params} holds {array.dtype}, not numbers"
+                )
+            if not np.isfinite(array).all():
+                raise DataError(f"the tensor {name!r} of {self.params} holds NaN or infinity")
+            arrays[name] = array.astype(np.float32, copy=False)
+        return arrays
+
+    @functools.cached_property
+    def layers(self) -> typing.Any:
+        """The `Layers` of the graph; None without a graph."""
+        return None if self.content.graph is None else read_layers(self.content.graph)
+
+    @functools.cached_property
+    def symbol(self) -> typing.Any:
+        """The graph of an MXNet checkpoint as an `mx.sym.Symbol`, cut at ``fc1_output``."""
+        path = self.source.symbol
+        if path is None:
+            raise InputError(
+                f"{self.params} holds weights alone; say which model they are for: "
+                f"NAME:{self.params}, with a NAME of `gluonface models`"
+            )
+        self.content  # noqa: B018  (checks the JSON: MXNet does not survive every file)
+        try:
+            symbol = mx.sym.load_json(self.read(path).decode())
+        except (mx.MXNetError, ValueError) as error:
+            reason = (str(error).strip().splitlines() or ["unreadable"])[-1]
+            raise DataError(f"{path} is not an MXNet symbol: {reason}") from None
+        cut, internals = f"{OUTPUT}_output", symbol.get_internals()
+        if symbol.list_outputs() == [cut] or cut not in internals.list_outputs():
+            return symbol
+        return internals[cut]
+
+    @functools.cached_property
+    def onnx_model(self) -> typing.Any:
+        """The `onnx.ModelProto` of an ONNX file, the numbers in other files included."""
+        return parse_onnx(self.read(self.params), self.params, self.read)
+
+    @functools.cached_property
+    def onnx_bytes(self) -> bytes:
+        """An ONNX file in one piece, as an engine takes it."""
+        content = self.read(self.params)
+        return self.onnx_model.SerializeToString() if has_external_data(content) else content
+
+    @property
+    def inside(self) -> bool:
+        """Whether the network of the file takes pixels 0..255 and normalises them itself."""
+        if self.source.format == ONNX:
+            return self.layers.inside
+        return self.source.format not in (PYTORCH, SAFETENSORS)
+
+    @property
+    def pixels(self) -> dict[str, float]:
+        """The ``mean`` and ``scale`` for `get_model`; {} if they are not known.
+
+        Of a ``.params`` file the model card tells, as `gluonface import` writes it.
+        """
+        if not self.inside:
+            return dict(TORCH_PIXELS)
+        if self.source.format == ONNX:
+            return {"mean": self.layers.mean, "scale": self.layers.scale}
+        card = self.card or {}
+        return {key: card[key] for key in TORCH_PIXELS if type(card.get(key)) in (int, float)}
+
+    @property
+    def embedding_size(self) -> int:
+        """The length of the embedding that the network gives."""
+        if self.layers is None:
+            sizes = [array.shape[0] for array in self.arrays.values() if array.ndim]
+        else:
+            roles = [layer.params for layer in self.layers.layers]
+            names = [params.get("beta", params.get("weight")) for params in roles]
+            sizes = [self.arrays[name].shape[0] for name in names if name in self.arrays]
+        if not sizes:
+            raise DataError(f"{self} holds no tensors of a network")
+        return int(sizes[-1])
+
+
+def _read_checkpoint(weights):
+    path = weights.source.symbol
+    try:
+        text = weights.read(path).decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not an MXNet symbol: {error}") from None
+    graph, variables = Graph.from_json(text, str(path), OUTPUT)
+    content = _read_arrays(read_params)(weights)
+    bare = {name.split(":", 1)[-1] for name in content.arrays}
+    return Content(content.arrays, graph, sorted(bare - variables))
+
+
+def _read_arrays(read):
+    return lambda weights: Content(read(weights.params, weights.read(weights.params)))
+
+
+# By Source.format. To add a format, add its ending to `source.FORMATS` and its reader here.
+READERS: dict[str, typing.Callable[[Weights], Content]] = {
+    CHECKPOINT: _read_checkpoint,
+    PARAMETERS: _read_arrays(read_params),
+    PYTORCH: _read_arrays(read_torch),
+    SAFETENSORS: _read_arrays(read_safetensors),
+    ONNX: lambda weights: read_onnx(weights.onnx_model, weights.params),
+}
+
+
+AnySource = typing.Union[str, os.PathLike, Source, Weights]
+
+
+def open_weights(source: AnySource) -> Weights:
+    """Open a source, or return it if it is opened already.
+
+    Parameters
+    ----------
+    source : str, pathlib.Path, Source or Weights
+        `gluonface.weights.source` says what can be named.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    InputError
+        If nothing is there.
+    """
+    if isinstance(source, Weights):
+        return source
+    return Weights(source if isinstance(source, Source) else find_source(source))
