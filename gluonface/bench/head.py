@@ -178,7 +178,7 @@ def run(args):
 
 
 def _plan(args):
-    from ..head.memory_estimate import plan_head
+    from ..head.memory_estimate import estimate_head
     from ._head_step import report_plan
 
     try:
@@ -189,7 +189,7 @@ def _plan(args):
             f"--plan {' '.join(args.plan)}: {error}; expected four whole numbers and a rate"
         ) from error
     options = (args.optimizer, args.centers, args.wire_dtype, args.chunk)
-    plan = plan_head(classes, size, batch, ranks, rate, *options)
+    plan = estimate_head(classes, size, batch, ranks, rate, *options)
     sys.stdout.write(report_plan(plan, classes, size, batch, ranks, rate))
     if args.json:
         figures = dataclasses.asdict(plan)

@@ -4,7 +4,7 @@ MXNet has several operators for each, far apart in speed. Measured on one core w
 D=512, C=50,000 classes, milliseconds: gradients of the product by `dot` 359, by the backward
 operator of FullyConnected 152; squared norms of the rows by `norm` 176, by NumPy on the same
 memory 3; row maxima by `max` 35, by a global pooling 8; column sums by `sum` 49, by a product
-with ones 3; removing the radial part in one piece 63, in pieces that stay in the cache 36. NumPy
+with ones 3; removing the radial part in one go 63, in blocks that stay in the cache 36. NumPy
 is not faster at everything: the three products take it 200, the two operators used here 104. What
 is elementwise on (N, n) is done in NumPy on a CPU, some rows at a time: 6 to 10 times as fast.
 """
@@ -17,25 +17,25 @@ from .._compat import mx
 
 __all__ = [
     "add_at",
+    "as_ndarray",
+    "as_numpy",
     "class_max",
     "dense",
     "dense_gradients",
     "exponentials",
-    "host",
     "inverse_norms",
     "on_host",
-    "pieces",
-    "scale_both",
+    "row_blocks",
     "scale_columns",
-    "shared",
+    "scale_rows_and_columns",
+    "scatter",
     "subtract_radial",
     "untracked",
     "weighted_columns",
-    "write",
 ]
 
 nd = mx.nd
-CACHED = 1 << 19  # numbers of a piece that stays in the cache, 2 MiB
+CACHED = 1 << 19  # numbers of a block that stays in the cache, 2 MiB
 
 
 def on_host(array):
@@ -43,7 +43,7 @@ def on_host(array):
     return array.context.device_type == "cpu"
 
 
-def host(array):
+def as_numpy(array):
     """Return the memory of a float32 NDArray on the CPU as a NumPy array that may be written.
 
     Waits for all that is queued on the array, so nobody else is at it. Keep `array` while using
@@ -58,7 +58,7 @@ def host(array):
     return np.frombuffer(values, np.float32).reshape(array.shape)
 
 
-def shared(values):
+def as_ndarray(values):
     """Return the memory of a C-contiguous float32 NumPy array as an NDArray on the CPU."""
     return nd.from_dlpack(values.__dlpack__())
 
@@ -79,7 +79,7 @@ def inverse_norms(rows, wait=True):
     With `wait` it is fast on the CPU, but Python waits for `rows` to be computed.
     """
     if wait and on_host(rows):
-        values = host(rows)
+        values = as_numpy(rows)
         norms = nd.array(np.sqrt(np.einsum("ij,ij->i", values, values)), ctx=rows.context)
     else:
         norms = nd.norm(rows, axis=1)
@@ -93,7 +93,7 @@ def _row_max(matrix):
     return nd.reshape(pooled, shape=(-1,))
 
 
-def pieces(matrix):
+def row_blocks(matrix):
     """Yield slices of rows of a matrix that stay in the cache, or on a GPU keep it busy."""
     row = max(1, int(np.prod(matrix.shape[1:])))
     numbers = CACHED if isinstance(matrix, np.ndarray) or on_host(matrix) else 32 * CACHED
@@ -128,7 +128,7 @@ def exponentials(logits, scale, columns=None, shift=None, own=None, targets=None
         if shift is not None:
             nd.broadcast_add(logits, nd.expand_dims(shift, axis=0), out=logits)
         if own is not None:
-            write(logits, own, targets)
+            scatter(logits, own, targets)
         top = _row_max(logits)
         nd.broadcast_sub(logits, nd.expand_dims(top, axis=1), out=logits)
         nd.exp(logits, out=logits)
@@ -139,20 +139,20 @@ def exponentials(logits, scale, columns=None, shift=None, own=None, targets=None
     shift = None if shift is None else shift.asnumpy()
     rows, places = (None, None) if own is None else own.asnumpy()
     targets = None if own is None else targets.asnumpy()
-    values = host(logits)
+    values = as_numpy(logits)
     tops, sums = (np.empty(values.shape[0], np.float32) for _ in range(2))
-    for piece in pieces(values):
-        part = values[piece]
+    for block in row_blocks(values):
+        part = values[block]
         part *= factor
         if shift is not None:
             part += shift
         if own is not None:
-            here = (rows >= piece.start) & (rows < piece.stop)
-            part[rows[here] - piece.start, places[here]] = targets[here]
-        top = tops[piece] = part.max(axis=1)
+            here = (rows >= block.start) & (rows < block.stop)
+            part[rows[here] - block.start, places[here]] = targets[here]
+        top = tops[block] = part.max(axis=1)
         part -= top[:, None]
         np.exp(part, out=part)
-        part.sum(axis=1, out=sums[piece])
+        part.sum(axis=1, out=sums[block])
     return nd.array(tops, ctx=logits.context), nd.array(sums, ctx=logits.context)
 
 
@@ -161,12 +161,14 @@ def scale_columns(matrix, columns):
     if not on_host(matrix):
         nd.broadcast_mul(matrix, nd.expand_dims(columns, axis=0), out=matrix)
         return
-    factors, values = columns.asnumpy(), host(matrix)
-    for piece in pieces(values):
-        values[piece] *= factors
+    factors, values = columns.asnumpy(), as_numpy(matrix)
+    for block in row_blocks(values):
+        values[block] *= factors
 
 
-def scale_both(matrix, rows, columns=None, slopes=None, less=None, own=None, targets=None):
+def scale_rows_and_columns(
+    matrix, rows, columns=None, slopes=None, less=None, own=None, targets=None
+):
     """Multiply a matrix (N, n) in place by `rows` (N,), `columns` (n,) and `slopes` (N, n).
 
     `less` (N,) is taken off after `rows`. The places `own` (2, k) get `targets` (k,), which
@@ -179,7 +181,7 @@ def scale_both(matrix, rows, columns=None, slopes=None, less=None, own=None, tar
         if slopes is not None:
             matrix *= slopes
         if own is not None:
-            write(matrix, own, targets)
+            scatter(matrix, own, targets)
         if columns is not None:
             nd.broadcast_mul(matrix, nd.expand_dims(columns, axis=0), out=matrix)
         return
@@ -188,22 +190,22 @@ def scale_both(matrix, rows, columns=None, slopes=None, less=None, own=None, tar
     columns = None if columns is None else columns.asnumpy()
     places, numbers = (None, None) if own is None else own.asnumpy()
     places, targets = (None, None) if own is None else ((places, numbers), targets.asnumpy())
-    slopes = None if slopes is None else host(slopes)
-    values = host(matrix)
-    for piece in pieces(values):
-        part = values[piece]
-        part *= factors[piece]
+    slopes = None if slopes is None else as_numpy(slopes)
+    values = as_numpy(matrix)
+    for block in row_blocks(values):
+        part = values[block]
+        part *= factors[block]
         if less is not None:
-            part -= less[piece]
+            part -= less[block]
         if slopes is not None:
-            part *= slopes[piece]
+            part *= slopes[block]
         if columns is not None:
             part *= columns
     if own is not None:
         values[places] = targets if columns is None else targets * columns[numbers]
 
 
-def write(matrix, where, values):
+def scatter(matrix, where, values):
     """Write `values` (k,) into the places `where` (2, k) of a matrix."""
     nd._internal._scatter_set_nd(
         lhs=matrix, rhs=values, indices=where, shape=matrix.shape, out=matrix
@@ -276,7 +278,7 @@ def subtract_radial(gradient, rows, inverse):
         gradient -= nd.broadcast_mul(rows, nd.expand_dims(along, axis=1))
         return
     squares = np.square(inverse.asnumpy())
-    gradient, rows = host(gradient), host(rows)
-    for piece in pieces(rows):
-        along = np.einsum("ij,ij->i", gradient[piece], rows[piece]) * squares[piece]
-        gradient[piece] -= rows[piece] * along[:, None]
+    gradient, rows = as_numpy(gradient), as_numpy(rows)
+    for block in row_blocks(rows):
+        along = np.einsum("ij,ij->i", gradient[block], rows[block]) * squares[block]
+        gradient[block] -= rows[block] * along[:, None]

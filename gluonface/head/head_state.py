@@ -52,15 +52,6 @@ class HeadState:
         centers = _finite("centers", centers, self.center_shape)
         self.load_rows("weight", 0, centers.reshape(-1, self.width))
 
-    def _parameters(self):
-        """Return {name: (parameter or None, shape of a row)} of what a Gluon head trains."""
-        entries = {"weight": (self.weight, (self.width,))}
-        if self.margin.has_bias:
-            entries["bias"] = (self.bias, ())
-        if self.margin.has_class_margin:
-            entries["class_margin"] = (self.class_margin, ())
-        return entries
-
     def row_arrays(self):
         """Return all that has a row for each class of this rank, as of now.
 
@@ -74,14 +65,7 @@ class HeadState:
             the head's own memory, or its files: read them before the next step, and slice those
             of centres on disk.
         """
-        if self.rows is not None:
-            return self.rows.export()
-        return {
-            name: np.zeros((0, *tail), np.float32)
-            if parameter is None
-            else parameter.data(self.ctx).asnumpy()
-            for name, (parameter, tail) in self._parameters().items()
-        }
+        return self.class_centers.arrays()
 
     def load_rows(self, name, start, array):
         """Set the rows of some classes; those of other ranks' classes are left out.
@@ -99,7 +83,7 @@ class HeadState:
         InputError
             If there is no array of this name or the rows have another shape.
         """
-        own = self.rows.shapes() if self.rows is not None else self._tails()
+        own = self.class_centers.row_shapes()
         if name not in own:
             raise InputError(f"this head has no rows {name!r}; it has {', '.join(sorted(own))}")
         if tuple(array.shape[1:]) != own[name]:
@@ -109,14 +93,7 @@ class HeadState:
             return
         rows = np.asarray(array[first - start : last - start])
         mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
-        if self.rows is not None:
-            self.rows.load(name, first - self.start, rows)
-        else:
-            values = self._parameters()[name][0].data(self.ctx)
-            values[first - self.start : last - self.start] = nd.array(rows, ctx=self.ctx)
-
-    def _tails(self):
-        return {name: tail for name, (_, tail) in self._parameters().items()}
+        self.class_centers.load(name, first - self.start, rows)
 
     def _margin_state(self):
         """Return the margin's state, safe from what the next batches make of it."""
@@ -139,11 +116,11 @@ class HeadState:
             "stop": self.stop,
             "strength": self.margin.strength,
             "sampling_step": self.sampling_step,
-            "updates": 0 if self.rows is None else self.rows.updates,
+            "updates": self.class_centers.updates,
         }
         for key, value in self.margin.state.items():
             state[f"state_{key}"] = float(value if isinstance(value, float) else value.asscalar())
-        if self.rows is None if rows is None else rows:
+        if not self.updates_itself if rows is None else rows:
             state.update({key: np.array(value) for key, value in self.row_arrays().items()})
         return state
 
@@ -166,19 +143,18 @@ class HeadState:
                     f"{getattr(self, key)}; build it with the stored value"
                 )
         learned = {key: f"state_{key}" for key in self.margin.state}
-        names = list(self.rows.shapes() if self.rows is not None else self._tails())
+        names = list(self.class_centers.row_shapes())
         given = [name for name in names if name in state]
-        for key in (*(names if given or self.rows is None else ()), *learned.values()):
+        for key in (*(names if given or not self.updates_itself else ()), *learned.values()):
             if key not in state:
                 raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
         if given:
             self._load_all(state, names)
-        if self.rows is not None:
-            self.rows.loaded(int(state["updates"]))
+        self.class_centers.loaded(int(state.get("updates", 0)))
         self.sampling_step = int(state.get("sampling_step", 0))
         self.margin.state = {key: float(state[name]) for key, name in learned.items()}
         self.margin.strength = float(state["strength"])
-        self._before = None
+        self._margin_before = None
 
     def _load_all(self, state, names):
         start, stop = int(state["start"]), int(state["stop"])
@@ -187,9 +163,9 @@ class HeadState:
                 f"the stored head holds classes {start} to {stop - 1}, this rank needs "
                 f"{self.start} to {self.stop - 1}; give it a state that covers them"
             )
-        tails = self.rows.shapes() if self.rows is not None else self._tails()
+        shapes = self.class_centers.row_shapes()
         for name in names:
-            self.load_rows(name, start, _finite(name, state[name], (stop - start, *tails[name])))
+            self.load_rows(name, start, _finite(name, state[name], (stop - start, *shapes[name])))
 
 
 def _finite(name, values, shape):

@@ -4,7 +4,7 @@ import dataclasses
 
 from ..errors import InputError
 
-__all__ = ["MAPPED", "HeadPlan", "plan_head"]
+__all__ = ["MAPPED", "HeadEstimate", "estimate_head"]
 
 SLOTS = {"sgd": 1, "nag": 1, "adamw": 2}
 # What a process takes beside the head's arrays: Python, MXNet, Horovod (161 MiB as measured with
@@ -17,7 +17,7 @@ SPARE = 1 / 64  # room for a few more rows, see `HostStore.buffer`
 
 
 @dataclasses.dataclass
-class HeadPlan:
+class HeadEstimate:
     """The sizes of one rank, the first, in bytes.
 
     Attributes
@@ -75,7 +75,7 @@ class HeadPlan:
         return sum(self.wire.values())
 
 
-def plan_head(
+def estimate_head(
     classes,
     embedding_size,
     batch,
@@ -88,7 +88,7 @@ def plan_head(
     subcenters=1,
     mode="sharded",
 ):
-    """Return the `HeadPlan` of a head whose margin leaves the other classes' cosines alone.
+    """Return the `HeadEstimate` of a head whose margin leaves the other classes' cosines alone.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def plan_head(
             "stats": round(2 * ring * batch * ranks * 12),
             "gweight": round(2 * ring * classes * row),
         }
-    return HeadPlan(
+    return HeadEstimate(
         rows=rows,
         sampled=sampled,
         weight=rows * row,

@@ -19,13 +19,12 @@ from ..loss import Margin, get_loss
 from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ..parallel.communicator import Local, agree
-from .array_operations import untracked
-from .class_centers import SampledRows
-from .class_chunk import Shard, give
+from .class_centers import GluonCenters
+from .class_chunk import StepSettings
 from .head_state import HeadState
-from .head_update import HeadUpdate
-from .initial_centers import BLOCK, initial_centers, shard_range
+from .initial_centers import shard_range
 from .row_optimizers import MODES
+from .sampled_centers import SampledCenters
 from .sampling import SAMPLERS
 from .sharded_softmax import ShardedSoftmax, gather_labels
 from .storage import PLACES
@@ -37,7 +36,7 @@ HEAD_MODES = ("sharded", "replicated")
 PAYS_FROM = 500_000  # classes from which sampling was seen to make training faster
 
 
-class PartialFC(HeadState, HeadUpdate):
+class PartialFC(HeadState):
     """Class centres, sharded over the ranks, and the margin softmax over all of them.
 
     Parameters
@@ -179,10 +178,8 @@ class PartialFC(HeadState, HeadUpdate):
             self._check_replicated()
             self.start, self.stop = 0, self.num_classes
         self.params = mx.gluon.ParameterDict(f"{name}_")
-        self.weight = self.bias = self.class_margin = self.rows = None
         self.width = self.embedding_size * self.margin.subcenters
-        self._last = self._before = None
-        self._untracked = (None, None)
+        self._statistics = self._margin_before = None
         self._agree(sampler=sampler, unbiased=bool(unbiased), momentum_mode=momentum_mode)
         if sample_rate < 1.0 and num_classes < PAYS_FROM and self.comm.rank == 0:
             logger.warning(
@@ -192,10 +189,25 @@ class PartialFC(HeadState, HeadUpdate):
                 num_classes,
                 PAYS_FROM,
             )
+        common = (self.margin, self.start, self.stop, self.width, self.ctx)
         if self.updates_itself:
-            self.rows = SampledRows(self, sampler, unbiased, momentum_mode, centers, centers_path)
-        elif self.stop > self.start:
-            self._make_parameters()
+            self.class_centers = SampledCenters(
+                *common,
+                self.sample_rate,
+                self.seed,
+                sampler,
+                unbiased,
+                momentum_mode,
+                centers,
+                centers_path,
+                f"{name}-{self.comm.rank}",
+            )
+        else:
+            summed = mode == "replicated" and self.comm.size > 1
+            allreduce = self._allreduce if summed else None
+            self.class_centers = GluonCenters(*common, self.seed, self.params, allreduce)
+        found = self.class_centers
+        self.weight, self.bias, self.class_margin = found.weight, found.bias, found.class_margin
 
     def _agree(self, **options):
         """Raise on every rank if the ranks were not given the same head."""
@@ -206,31 +218,22 @@ class PartialFC(HeadState, HeadUpdate):
                 options[key] = getattr(self, key)
             agree(self.comm, f"{self.name}.config", {**options, "margin": repr(self.margin)})
 
-    def _make_parameters(self):
-        """Make the centres Gluon parameters, which somebody else updates."""
-        rows = self.stop - self.start
-        self.weight = self._parameter("weight", (rows, self.width))
-        weight = self.weight.data(self.ctx)
-        for first in range(self.start - self.start % BLOCK, self.stop, BLOCK):  # no second copy
-            first, last = max(self.start, first), min(self.stop, first + BLOCK)
-            block = initial_centers(first, last, self.width, self.seed)
-            weight[first - self.start : last - self.start] = block
-        if self.margin.has_bias:
-            self.bias = self._parameter("bias", (rows,))
-        if self.margin.has_class_margin:
-            self.class_margin = self._parameter("class_margin", (rows,))
-            self.class_margin.set_data(mx.nd.full((rows,), self.margin.initial_margin))
+    def _check_replicated(self):
+        """Raise InputError for what does not go with all centres on every rank."""
+        for option, value, only in (
+            ("sample_rate", self.sample_rate, 1.0),
+            ("centers", "memory" if not self.updates_itself else "host or disk", "memory"),
+            ("wire_dtype", self.wire_dtype, "float32"),
+        ):
+            if value != only:
+                raise InputError(
+                    f"mode='replicated' has all centres on every rank and takes {option}={only!r}, "
+                    f"not {value!r}; use mode='sharded'"
+                )
 
-    def untracked_weight(self, weight):
-        """Return the centres' memory under the name by which the backward pass reads it."""
-        if self._untracked[0] is not weight:  # making it waits, so only once for each array
-            self._untracked = (weight, untracked(weight))
-        return self._untracked[1]
-
-    def _parameter(self, name, shape):
-        parameter = self.params.get(name, shape=shape, init=mx.init.Zero())
-        parameter.initialize(ctx=self.ctx)
-        return parameter
+    def _allreduce(self, array, name):
+        """Return the sum of an array over all ranks. A collective."""
+        return self.comm.allreduce(array, op="sum", name=f"{self.name}.{name}")
 
     def collect_params(self, select=None):
         """Return the parameters as a `ParameterDict`, as of a Gluon block."""
@@ -271,81 +274,38 @@ class PartialFC(HeadState, HeadUpdate):
         if len(labels) != embedding.shape[0]:
             raise InputError(f"{len(labels)} labels for {embedding.shape[0]} embeddings")
         # What needs the labels only comes first, while the device computes the embeddings.
-        labels, counts = gather_labels(self, labels)
+        labels, counts = gather_labels(self.comm, labels, f"{self.name}.labels")
         training = mx.autograd.is_training()
         with mx.autograd.pause():
-            parameters, shard = self._shard(labels, index, training)
+            if training and self._margin_before is None:
+                self._margin_before = self._margin_state()
+            selection = self.class_centers.select(labels, index, self.sampling_step, training)
+            margins = (
+                self.class_centers.class_margin_sum() if self.margin.has_class_margin else None
+            )
+        if self.updates_itself:
+            self.sampling_step += training
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
-        step = ShardedSoftmax(self, labels, counts, shard)
-        collect = self._write if self.rows is None else self.rows.gradients.collect
-        loss = step(embedding, parameters, collect)
-        self._last = step.statistics
+        step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
+        loss, self._statistics = step(embedding, selection.watched, selection.collect, margins)
         return loss
 
-    def _shard(self, labels, index, training):
-        """Return what autograd shall watch, and this rank's part of a step or None."""
-        if training and self._before is None:
-            self._before = self._margin_state()
-        if self.rows is not None:
-            shard = self.rows.take(labels, index)
-            self.sampling_step += training
-            return (self.rows.gradients.trigger,), shard
-        if index is not None:
-            raise InputError(
-                "index is for heads that sample; this one uses all classes: set sample_rate below 1"
-            )
-        if self.class_margin is not None and training:
-            self._clip_class_margin()
-        parameters = (self.weight, self.bias, self.class_margin)
-        weight, *more = (None if each is None else each.data(self.ctx) for each in parameters)
-        if weight is None:
-            return (None, None, None), None
-        centers = self.untracked_weight(weight)
-        return (weight, *more), Shard(self.start, self.stop, weight, centers, *more)
-
-    def _write(self, step, grad, targets):
-        """Write the gradients of Gluon parameters; return that of the embeddings by this shard."""
-        if step.shard is None:
-            return None
-        if self.mode == "sharded" or self.comm.size == 1:
-            return step.gradients(grad, *targets)
-        own = [
-            None if each is None else (mx.nd.empty(each[0].shape, ctx=self.ctx), False)
-            for each in targets
-        ]
-        grad_x = step.gradients(grad, *own)
-        for name, target, mine in zip(("weight", "bias", "class_margin"), targets, own):
-            if target is not None:
-                name = f"{self.name}.g{name}"
-                give(target, self.comm.allreduce(mine[0], op="sum", name=name))
-        return grad_x
-
-    def _check_replicated(self):
-        """Raise InputError for what does not go with all centres on every rank."""
-        for option, value, only in (
-            ("sample_rate", self.sample_rate, 1.0),
-            ("centers", "memory" if not self.updates_itself else "host or disk", "memory"),
-            ("wire_dtype", self.wire_dtype, "float32"),
-        ):
-            if value != only:
-                raise InputError(
-                    f"mode='replicated' has all centres on every rank and takes {option}={only!r}, "
-                    f"not {value!r}; use mode='sharded'"
-                )
-
-    def class_margin_sum(self):
-        """Return the sum of the margins of this rank's classes, (1,)."""
-        if self.rows is not None:
-            return self.rows.total("class_margin")
-        if self.class_margin is None:
-            return mx.nd.zeros((1,), ctx=self.ctx)
-        return mx.nd.sum(self.class_margin.data(self.ctx)).reshape((1,))
-
-    def _clip_class_margin(self):
-        """Bring back into their range the margins that the last update took out of it."""
-        values = self.class_margin.data(self.ctx)
-        mx.nd.clip(values, 0.0, self.margin.max_margin, out=values)
+    def _settings(self):
+        """Return what the formulas of a step need, as of now."""
+        return StepSettings(
+            margin=self.margin,
+            scale=self.margin.scale,
+            strength=self.margin.strength,
+            num_classes=self.num_classes,
+            label_smoothing=self.label_smoothing,
+            filter_above=self.filter_above,
+            chunk=self.chunk,
+            wire_dtype=self.wire_dtype,
+            replicated=self.mode == "replicated",
+            ctx=self.ctx,
+            name=self.name,
+        )
 
     def stats(self):
         """Return figures of the last forward, over the samples of all ranks.
@@ -359,14 +319,73 @@ class PartialFC(HeadState, HeadUpdate):
             ``target_cosine``: mean cosine to the own class's centre (for ``softmax`` the mean
             score); ``max_logit``: the largest logit.
         """
-        if self._last is None:
+        if self._statistics is None:
             raise InputError("stats() is of the last forward, and there was none yet")
-        largest, target, cosine = (array.asnumpy() for array in self._last)
+        largest, target, cosine = (array.asnumpy() for array in self._statistics)
         return {
             "accuracy": float(np.mean(target >= largest)),
             "target_cosine": float(np.mean(cosine)),
             "max_logit": float(np.max(largest)),
         }
+
+    def set_optimizer(self, name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        """Choose how a head that updates itself does it. Once, before the first `update`.
+
+        Parameters
+        ----------
+        name : {"sgd", "nag", "adamw"}
+        momentum : float, default 0.0
+            Of sgd and nag.
+        wd : float, default 0.0
+            Weight decay of the centres. Biases and class margins are not decayed.
+        beta1, beta2, epsilon : float
+            Of adamw. Each class corrects its moments by its own number of updates.
+
+        Raises
+        ------
+        InputError
+            If it is called twice, the optimizer is not known or does not go with
+            `momentum_mode`, or the head does not update itself; so for the next three as well.
+        """
+        if name == "adamw":
+            options = {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
+        else:
+            options = {"momentum": momentum}
+        self.class_centers.set_optimizer(name, wd=wd, **options)
+
+    def update(self, lr, scale=1.0):
+        """Update the rows of the backward passes since the last update. No collective.
+
+        Parameters
+        ----------
+        lr : float
+            Learning rate.
+        scale : float, default 1.0
+            The gradients, summed by class over those passes, are multiplied by it.
+        """
+        self.class_centers.update(float(lr), float(scale))
+        self._margin_before = None
+
+    def zero_grad(self):
+        """Drop the gradients that `update` would use."""
+        self.class_centers.zero_grad()
+
+    def gradient_square_sum(self):
+        """Return the sum of squares of the gradients that `update` would use, NDArray (1,).
+
+        Of this rank's classes; not finite if one of them is not. Waits for the backward pass.
+        """
+        return mx.nd.array([self.class_centers.gradient_square_sum()], ctx=self.ctx)
+
+    def discard(self):
+        """Undo what the forward passes since the last update have changed, as if they had not been.
+
+        For a step that is skipped: call it on every rank. Gradients of a head that updates itself
+        are dropped, and the margin's state is that before the passes.
+        """
+        self.class_centers.discard()
+        if self._margin_before is not None:
+            self.margin.state, self._margin_before = self._margin_before, None
 
     def __repr__(self):
         return (

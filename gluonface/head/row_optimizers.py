@@ -13,12 +13,12 @@ import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["MODES", "Missed", "check_mode", "make_rule"]
+__all__ = ["MODES", "LazyUpdates", "check_mode", "row_optimizer"]
 
 MODES = ("frozen", "catchup", "reset")
 
 
-def make_rule(name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def row_optimizer(name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
     """Return the rule of an optimizer by its name.
 
     Raises
@@ -40,7 +40,7 @@ def make_rule(name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
 class Sgd:
     """v <- mu v - lr (g + wd w); w <- w + v."""
 
-    counts = False
+    counts_updates = False
 
     def __init__(self, momentum, wd):
         self.momentum, self.wd = float(momentum), float(wd)
@@ -119,7 +119,7 @@ class Nag(Sgd):
 class AdamW:
     """Adam with decoupled decay; every row corrects its bias by its own number of updates."""
 
-    counts = True
+    counts_updates = True
     slots = ("mean", "variance")
 
     def __init__(self, wd, beta1, beta2, epsilon):
@@ -153,7 +153,7 @@ class AdamW:
         w -= change
 
 
-class Missed:
+class LazyUpdates:
     """The product of the matrices of the steps that a row missed, for every step it may be at.
 
     One product for each step since `origin` is kept and multiplied at every step: products of the
@@ -198,7 +198,7 @@ def check_mode(mode, rule):
     """Raise `InputError` if a momentum mode is unknown or does not suit the optimizer."""
     if mode not in MODES:
         raise InputError(f"momentum_mode={mode!r} is not known; expected {', '.join(MODES)}")
-    if rule is not None and rule.counts and mode != "frozen":
+    if rule is not None and rule.counts_updates and mode != "frozen":
         raise InputError(
             f"momentum_mode={mode!r} is of sgd and nag; adamw keeps its moments frozen while a "
             "class is not sampled: use momentum_mode='frozen'"

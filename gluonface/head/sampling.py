@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["SAMPLERS", "HashDraws", "check_index", "exact_sample", "hash_keys", "hash_sample"]
+__all__ = ["SAMPLERS", "HashSampler", "check_index", "exact_sample", "hash_keys", "hash_sample"]
 
 BITS = 16
 BLOCK = 1 << BITS  # ids hashed at a time: 256 KiB of keys stay in the cache
@@ -34,7 +34,7 @@ def _words(seed, step):
     return np.uint32(value >> 32), np.uint32(value & (WORD - 1))
 
 
-def _stir(keys, scratch, shift, factor=None):
+def _xorshift_multiply(keys, scratch, shift, factor=None):
     """Do ``keys ^= keys >> shift; keys *= factor`` in place."""
     np.right_shift(keys, np.uint32(shift), out=scratch)
     np.bitwise_xor(keys, scratch, out=keys)
@@ -68,11 +68,11 @@ def _blocks(start, stop, seed, step):
     for first in range(start - start % BLOCK, stop, BLOCK):
         upper = ((first % WORD) ^ high) >> BITS
         np.add(products, np.uint32(((upper << BITS) * one) % WORD), out=keys)
-        _stir(keys, scratch, 13, two)
-        _stir(keys, scratch, 16)
+        _xorshift_multiply(keys, scratch, 13, two)
+        _xorshift_multiply(keys, scratch, 16)
         np.add(keys, np.uint32(low), out=keys)
-        _stir(keys, scratch, 16, one)
-        _stir(keys, scratch, 13, two)
+        _xorshift_multiply(keys, scratch, 16, one)
+        _xorshift_multiply(keys, scratch, 13, two)
         yield first, (high & lower) ^ upper, keys
 
 
@@ -133,7 +133,7 @@ def hash_sample(start, stop, rate, positives, seed, step):
     return _union(_draw(start, stop, rate, seed, step), np.asarray(positives, np.int64))
 
 
-class HashDraws:
+class HashSampler:
     """`hash_sample` for one step after the other, the next drawn while this one runs.
 
     Parameters

@@ -89,9 +89,9 @@ def _has_centers(source):
 
 def _say_memory(config, margin, num_classes, embedding_size, ranks):
     """Log what the head of a rank will take."""
-    from ..head.memory_estimate import plan_head
+    from ..head.memory_estimate import estimate_head
 
-    plan = plan_head(
+    plan = estimate_head(
         num_classes,
         embedding_size,
         config.data.batch_size // config.train.accumulate,

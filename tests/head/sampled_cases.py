@@ -18,7 +18,7 @@ def batch(n=6, seed=0, classes=CLASSES):
 def head_of(loss="arcface", classes=CLASSES, **kwargs):
     head = PartialFC(get_loss(loss), classes, SIZE, **{"sample_rate": 0.3, **kwargs})
     k = head.margin.subcenters
-    if head.rows is None or head.rows.rule is None:
+    if head.class_centers.optimizer is None:
         weight = np.random.default_rng(9).normal(size=(classes, SIZE * k)).astype("f")
         head.load_rows("weight", 0, weight)
     return head

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..._compat import mx
-from ..array_operations import host, shared
+from ..array_operations import as_ndarray, as_numpy
 from ..initial_centers import BLOCK
 
 __all__ = ["HostStore"]
@@ -85,7 +85,7 @@ class HostStore:
             if room.shape[1] == width and len(room) >= rows:
                 del self._free[i]
                 if user is not None:
-                    host(user)  # the engine may still read it
+                    as_numpy(user)  # the engine may still read it
                 break
         else:
             self._free = [entry for entry in self._free if entry[0].shape[1] != width]
@@ -103,12 +103,12 @@ class HostStore:
     def to_step(self, rows):
         """Return rows as an NDArray on the step's device, of the same memory if it can be."""
         if self.ctx.device_type == "cpu":
-            return shared(rows)
+            return as_ndarray(rows)
         return nd.array(rows, ctx=self.ctx)
 
     def from_step(self, array):
         """Return an NDArray of the step as this store's kind of array."""
-        return host(array) if self.ctx.device_type == "cpu" else array.asnumpy()
+        return as_numpy(array) if self.ctx.device_type == "cpu" else array.asnumpy()
 
     def wrap(self, values):
         """Return a NumPy array as this store's kind of array."""

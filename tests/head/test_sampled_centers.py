@@ -9,7 +9,7 @@ from simulated_ranks import on_ranks
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
-from gluonface.head import array_operations, class_centers, row_optimizers
+from gluonface.head import array_operations, row_optimizers, sampled_centers
 from gluonface.head.storage import DeviceStore, make_store
 from gluonface.loss import LOSSES
 from gluonface.parallel import PartialFC
@@ -22,7 +22,7 @@ def store(request, monkeypatch, tmp_path):
     """Run a test with rows in NumPy arrays, in NDArrays as on a GPU, and in files."""
     if request.param == "device":
         monkeypatch.setattr(
-            class_centers,
+            sampled_centers,
             "make_store",
             lambda place, ctx, classes, *rest: DeviceStore(classes, ctx),
         )
@@ -38,7 +38,7 @@ def store(request, monkeypatch, tmp_path):
 )
 def test_updates_of_sampled_rows_against_the_twin(rule, mode, store, monkeypatch):
     monkeypatch.setattr(
-        row_optimizers.Missed, "LENGTH", 4
+        row_optimizers.LazyUpdates, "LENGTH", 4
     )  # all rows are brought up to date on the way
     rng = np.random.default_rng(1)
     head = head_of(momentum_mode=mode, **store)
@@ -107,8 +107,8 @@ def by_ranks(sizes, name, steps=2, **kwargs):
             found = backward(head, x[rows], labels[rows], share=1.0 / sum(sizes))
             out[f"loss{t}"], out[f"grad{t}"] = found
             out[f"sample{t}"] = np.array([], int)
-            if head.rows.gradients.pending:
-                out[f"sample{t}"] = head.rows.gradients.pending[0].index + head.start
+            if head.class_centers.pending:
+                out[f"sample{t}"] = head.class_centers.pending[0].index + head.start
             head.update(0.02)
         return {**out, "weight": np.array(head.row_arrays()["weight"])}
 
@@ -195,9 +195,9 @@ def test_micro_batches_add_up_by_row(store):
     for rows in (slice(0, 5), slice(5, 8)):
         some = np.union1d(np.unique(labels[rows]), np.arange(rows.start, CLASSES, 2))
         backward(parts, x[rows], labels[rows], share=1.0, index=some)
-    first = parts.rows.gradients.pending[0].index
+    first = parts.class_centers.pending[0].index
     total = parts.gradient_square_sum().asscalar()
-    (merged,) = parts.rows.gradients.pending
+    (merged,) = parts.class_centers.pending
     assert len(merged.index) > len(first)
     close(total, np.square(gradient(parts)).sum(), 1e-6)
     # With all classes in both parts the sum is the whole batch's gradient.
