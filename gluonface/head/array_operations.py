@@ -1,4 +1,4 @@
-"""The few large operations of the classifier, in the forms that are fast on a CPU.
+"""The few large operations of the classifier, in the variants that are fast on a CPU.
 
 MXNet has several operators for each, far apart in speed. Measured on one core with N=128 samples,
 D=512, C=50,000 classes, milliseconds: gradients of the product by `dot` 359, by the backward
@@ -46,15 +46,15 @@ def on_host(array):
 def as_numpy(array):
     """Return the memory of a float32 NDArray on the CPU as a NumPy array that may be written.
 
-    Waits for all that is queued on the array, so nobody else is at it. Keep `array` while using
-    the result, and queue nothing that changes it.
+    Waits for all operations that are queued on the array. Keep `array` while using the result, and
+    queue nothing that changes it.
     """
     base = mx.base
     base.check_call(base._LIB.MXNDArrayWaitToWrite(array.handle))
     pointer = ctypes.c_void_p()
     base.check_call(base._LIB.MXNDArrayGetData(array.handle, ctypes.byref(pointer)))
     values = (ctypes.c_float * array.size).from_address(pointer.value)
-    values.owner = array  # the memory lives as long as anything that looks at it
+    values.owner = array  # the memory lives as long as any array that uses it
     return np.frombuffer(values, np.float32).reshape(array.shape)
 
 
@@ -68,7 +68,7 @@ def untracked(array):
 
     A backward function that reads a parameter by its own name can lock up: it runs late, and an
     update of the parameter may be queued before its read, waiting for the gradient that the
-    function is to give. Whoever reads under this name sees to the order himself.
+    function is to compute. The caller has to order reads by this name itself.
     """
     return nd.from_dlpack(array.to_dlpack_for_read())
 
@@ -94,7 +94,7 @@ def _row_max(matrix):
 
 
 def row_blocks(matrix):
-    """Yield slices of rows of a matrix that stay in the cache, or on a GPU keep it busy."""
+    """Yield slices of rows of a matrix that fit into the cache, or that keep a GPU busy."""
     row = max(1, int(np.prod(matrix.shape[1:])))
     numbers = CACHED if isinstance(matrix, np.ndarray) or on_host(matrix) else 32 * CACHED
     step = max(1, numbers // row)
@@ -112,9 +112,8 @@ def exponentials(logits, scale, columns=None, shift=None, own=None, targets=None
     scale : float
     columns, shift : NDArray (n,), optional
     own : NDArray (2, k) int64, optional
-        Row and column of places that hold something else:
+        Row and column of the logits that are given as `targets` instead.
     targets : NDArray (k,), optional
-        The logits there.
 
     Returns
     -------
@@ -167,9 +166,9 @@ def scale_columns(matrix, columns):
 
 
 def scale_rows_and_columns(
-    matrix, rows, columns=None, slopes=None, less=None, own=None, targets=None
+    matrix, rows, columns=None, derivatives=None, less=None, own=None, targets=None
 ):
-    """Multiply a matrix (N, n) in place by `rows` (N,), `columns` (n,) and `slopes` (N, n).
+    """Multiply a matrix (N, n) in place by `rows` (N,), `columns` (n,) and `derivatives` (N, n).
 
     `less` (N,) is taken off after `rows`. The places `own` (2, k) get `targets` (k,), which
     are multiplied by `columns` only.
@@ -178,8 +177,8 @@ def scale_rows_and_columns(
         nd.broadcast_mul(matrix, nd.expand_dims(rows, axis=1), out=matrix)
         if less is not None:
             nd.broadcast_sub(matrix, nd.expand_dims(less, axis=1), out=matrix)
-        if slopes is not None:
-            matrix *= slopes
+        if derivatives is not None:
+            matrix *= derivatives
         if own is not None:
             scatter(matrix, own, targets)
         if columns is not None:
@@ -190,15 +189,15 @@ def scale_rows_and_columns(
     columns = None if columns is None else columns.asnumpy()
     places, numbers = (None, None) if own is None else own.asnumpy()
     places, targets = (None, None) if own is None else ((places, numbers), targets.asnumpy())
-    slopes = None if slopes is None else as_numpy(slopes)
+    derivatives = None if derivatives is None else as_numpy(derivatives)
     values = as_numpy(matrix)
     for block in row_blocks(values):
         part = values[block]
         part *= factors[block]
         if less is not None:
             part -= less[block]
-        if slopes is not None:
-            part *= slopes[block]
+        if derivatives is not None:
+            part *= derivatives[block]
         if columns is not None:
             part *= columns
     if own is not None:
@@ -206,7 +205,7 @@ def scale_rows_and_columns(
 
 
 def scatter(matrix, where, values):
-    """Write `values` (k,) into the places `where` (2, k) of a matrix."""
+    """Write `values` (k,) to the rows and columns `where` (2, k) of a matrix."""
     nd._internal._scatter_set_nd(
         lhs=matrix, rhs=values, indices=where, shape=matrix.shape, out=matrix
     )
@@ -268,10 +267,10 @@ def dense_gradients(grad, x, weight, grad_weight):
 
 
 def subtract_radial(gradient, rows, inverse):
-    """Take from `gradient` (n, D), in place, its part along `rows` (n, D).
+    """Subtract from `gradient` (n, D), in place, its component along `rows` (n, D).
 
-    `inverse` (n,) is 1 over the rows' lengths, or 0 for none: the cosine does not change when a
-    row only grows.
+    `inverse` (n,) is 1 over the rows' lengths, or 0 for a row of zeros. A cosine does not change
+    with the length of the row.
     """
     if not on_host(gradient):
         along = nd.sum(gradient * rows, axis=1) * nd.square(inverse)

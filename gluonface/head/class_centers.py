@@ -62,7 +62,7 @@ class ClassCenters:
     sampled : int
         Classes of this rank in the last step.
     updates : int
-        Updates done so far, as far as they are counted here.
+        OptimizerStep done so far, as far as they are counted here.
     optimizer : object or None
         Of centres that update themselves, once it is set.
     """

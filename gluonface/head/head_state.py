@@ -1,4 +1,4 @@
-"""What of a classifier can be stored and set: class centres, optimizer rows, the margin's state."""
+"""Reading and setting a classifier's state: class centres, optimizer state, the margin's state."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ nd = mx.nd
 
 
 class HeadState:
-    """The part of `PartialFC` that gives away and takes back what it has learned."""
+    """The methods of `PartialFC` that read and set its state."""
 
     @property
     def center_shape(self):
@@ -53,13 +53,13 @@ class HeadState:
         self.load_rows("weight", 0, centers.reshape(-1, self.width))
 
     def row_arrays(self):
-        """Return all that has a row for each class of this rank, as of now.
+        """Return all arrays with a row for each class of this rank, up to date.
 
         Returns
         -------
         dict of str to array-like (stop - start, ...)
-            ``weight`` (n, k D), and, where there are such, ``bias``, ``class_margin`` (n,). Of a
-            head that updates itself also what its optimizer keeps: ``momentum``, or ``mean``,
+            ``weight`` (n, k D), and, if the margin has them, ``bias``, ``class_margin`` (n,). Of a
+            head that updates itself also the state of its optimizer: ``momentum``, or ``mean``,
             ``variance`` and ``count``; ``last_step`` with momentum_mode ``reset`` and
             ``catchup``; the same of the vectors as ``bias.momentum`` and so on. These arrays are
             the head's own memory, or its files: read them before the next step, and slice those
@@ -68,14 +68,14 @@ class HeadState:
         return self.class_centers.arrays()
 
     def load_rows(self, name, start, array):
-        """Set the rows of some classes; those of other ranks' classes are left out.
+        """Set the rows of some classes; rows of other ranks' classes are ignored.
 
         Parameters
         ----------
         name : str
             A name of `row_arrays`.
         start : int
-            Global id of the class that ``array[0]`` is of.
+            Global id of the class of ``array[0]``.
         array : array (classes, ...)
 
         Raises
@@ -96,18 +96,18 @@ class HeadState:
         self.class_centers.load(name, first - self.start, rows)
 
     def _margin_state(self):
-        """Return the margin's state, safe from what the next batches make of it."""
+        """Return a copy of the margin's state."""
         state = self.margin.state.items()
         return {key: value.copy() if hasattr(value, "copy") else value for key, value in state}
 
     def state_dict(self, rows=None):
-        """Return this rank's part of what a checkpoint needs, as arrays and numbers.
+        """Return this rank's share of the head's state, as arrays and numbers.
 
         Parameters
         ----------
         rows : bool, optional
-            Whether to put in what there is for each class (`row_arrays`). The default is yes for
-            heads whose parameters are Gluon's, no for those that update themselves.
+            Whether to include `row_arrays`. The default is True for heads of Gluon parameters,
+            False for those that update themselves.
         """
         state = {
             "num_classes": self.num_classes,
@@ -125,11 +125,11 @@ class HeadState:
         return state
 
     def load_state_dict(self, state):
-        """Take the margin's state, and this rank's rows if the state has them.
+        """Load the margin's state, and this rank's rows if the state has them.
 
         The state may come from another number of ranks as long as it holds all classes of this
-        rank, as that of a single process does. Without rows it is to be followed by `load_rows`
-        for all classes of this rank.
+        rank, as that of a single process does. Without rows, call `load_rows` for all classes
+        of this rank afterwards.
 
         Raises
         ------

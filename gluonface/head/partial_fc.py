@@ -1,10 +1,10 @@
-"""The class-sharded classifier around any margin, with its softmax and gradient done by hand.
+"""The class-sharded classifier around any margin, with a hand-written softmax and gradient.
 
 Papers: Partial FC: Training 10 Million Identities on a Single Machine, 2020, arXiv 2010.05222;
 Killing Two Birds with One Stone: Efficient and Robust Training of Face Recognition CNNs by
 Partial FC, 2022, arXiv 2203.15565. Each rank owns the centres of some classes and sees the
-embeddings of all ranks. Unlike the papers' code the loss is not clamped, every positive class is
-kept, and no class exists that is not there.
+embeddings of all ranks. Unlike in the papers' code the loss is not clamped, every positive class is
+kept, and shards are not padded with classes that do not exist.
 """
 
 import logging
@@ -18,7 +18,8 @@ from ..errors import InputError
 from ..loss import Margin, get_loss
 from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
-from ..parallel.communicator import Local, agree
+from ..parallel.agreement import agree
+from ..parallel.communicator import Local
 from .class_centers import GluonCenters
 from .class_chunk import StepSettings
 from .head_state import HeadState
@@ -33,7 +34,7 @@ __all__ = ["PartialFC"]
 
 logger = logging.getLogger(__name__)
 HEAD_MODES = ("sharded", "replicated")
-PAYS_FROM = 500_000  # classes from which sampling was seen to make training faster
+PAYS_FROM = 500_000  # classes; with fewer, sampling was not seen to make training faster
 
 
 class PartialFC(HeadState):
@@ -49,46 +50,46 @@ class PartialFC(HeadState):
     embedding_size : int
         D, at least 1.
     sample_rate : float, default 1.0
-        In (0, 1]: share of the classes that take part in a step. The classes of the batch always
-        do. Below 1 the head updates its centres itself, see `updates_itself`.
+        In (0, 1]: share of the classes that are in a step. The classes of the batch always are.
+        Below 1 the head updates its centres itself, see `updates_itself`.
     comm : Local or Horovod, optional
         The default is `Local`, one process with all classes.
     ctx : mxnet.Context, optional
-        Where the centres live. The default is the CPU.
+        The device of the centres. The default is the CPU.
     seed : int, default 0
         Of the initial centres, which do not depend on the number of ranks.
     label_smoothing : float, default 0.0
-        In [0, 1): that share of the target's probability goes to the other classes evenly.
+        In [0, 1): the share of the target's probability that is spread over the other classes.
     filter_above : float, optional
         In (0, 1]: classes nearer than this cosine to a sample, other than its own, are left out
-        of its denominator, and of label smoothing. It protects from identities that are in the
-        set twice; 0.4 is usual.
+        of its denominator, and of label smoothing. For data in which identities occur twice; 0.4
+        is usual.
     sampler : {"hash", "exact"}
-        ``hash``: every class takes part with probability `sample_rate`, by a hash of (seed,
-        `sampling_step`, class): the same classes on any number of ranks. ``exact``: just that
+        ``hash``: every class is sampled with probability `sample_rate`, by a hash of (seed,
+        `sampling_step`, class): the same classes on any number of ranks. ``exact``: exactly that
         share of each rank's classes.
     unbiased : bool, default False
-        Whether sampled negatives count for those that were not, by the logarithm of 1 over their
-        probability on their logits. The papers do without.
+        Whether to add the log of 1 over their probability to the logits of sampled negatives, so
+        that the denominator is right on average. The papers do not.
     momentum_mode : {"frozen", "catchup", "reset"}
-        What becomes of a class that is not sampled. ``frozen``: nothing, as in the papers' code.
-        ``catchup``: at its next use it makes the steps it has missed, momentum and decay, as if
-        every step had updated all classes. ``reset``: its momentum is 0 at its next use.
+        For classes that are not sampled. ``frozen``: nothing changes, as in the papers' code.
+        ``catchup``: at its next use a class makes the steps it has missed, momentum and decay, as
+        if every step had updated all classes. ``reset``: its momentum is 0 at its next use.
     centers : {"memory", "host", "disk"}
-        Where centres and momentum live: with the device `ctx`, in the process's memory, or in
-        memory-mapped files in `centers_path`, for more classes than there is memory.
+        Where centres and momentum are stored: on the device `ctx`, in the process's memory, or in
+        memory-mapped files in `centers_path`, for more classes than fit into memory.
     centers_path : path, optional
-        A folder on a fast disk. What is in it is working space and vanishes with the process.
+        A folder on a fast disk, for working files that are removed with the process.
     wire_dtype : {"float32", "float16"}
-        How embeddings and their gradients travel between ranks. float16 halves the bytes and costs
-        about 1e-5 of a cosine.
+        Of embeddings and their gradients between ranks. float16 halves the bytes, with an error
+        of about 1e-5 in a cosine.
     chunk : int, optional
         Classes computed at a time. Logits then take N x chunk numbers instead of N x m, for one
         more matrix product.
     mode : {"sharded", "replicated"}
         ``replicated``: every rank has all centres, computes the losses of its own samples, and
-        the gradients of the centres are summed over the ranks: C D numbers travel in each
-        backward pass. Not with sampling, and with the centres in `memory`.
+        the gradients of the centres are summed over the ranks: C D numbers are sent in each
+        backward pass. Without sampling, and with the centres in `memory`.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
 
@@ -107,16 +108,17 @@ class PartialFC(HeadState):
         every backward pass; the three parameters above are None then. False if they are Gluon
         parameters.
     sampling_step : int
-        Decides which classes the next call samples. Counts the calls in training mode unless set.
+        The step number for which the next call samples. Counts the calls in training mode of a
+        head that updates itself, unless set.
     start, stop : int
         The classes of this rank.
 
     Notes
     -----
-    ``head(embedding, label)`` gives the losses of this rank's samples. Its gradient is exact for
-    whatever is made of them: with the sum over all ranks of ``loss.sum() / N`` as the objective,
+    ``head(embedding, label)`` returns the losses of this rank's samples, with exact gradients of
+    any function of them. With the sum over all ranks of ``loss.sum() / N`` as the objective,
     gradients of a replicated backbone must be summed over the ranks, not averaged; the gradients
-    of the centres are complete as they are.
+    of the centres are complete.
     """
 
     def __init__(
@@ -251,10 +253,10 @@ class PartialFC(HeadState):
         embedding : NDArray (B, D)
             Not normalised; any float dtype. Gradients flow to it under `autograd.record`.
         label : NumPy array or NDArray (B,)
-            Class ids in [0, num_classes). Read on the host, so give them as they were loaded.
+            Class ids in [0, num_classes). Read on the host, so NumPy arrays are best.
         index : array (m,) of int, optional
-            For heads that sample: this rank's classes of the step, as class - `start`, in place
-            of the sampler's. The classes of the batch must be among them.
+            For heads that sample: this rank's classes of the step, as class - `start`, instead of
+            the sampler's. They must include the classes of the batch.
 
         Returns
         -------
@@ -308,9 +310,9 @@ class PartialFC(HeadState):
         )
 
     def stats(self):
-        """Return figures of the last forward, over the samples of all ranks.
+        """Return statistics of the last forward pass, over the samples of all ranks.
 
-        Waits for that forward. The arrays are kept till asked, so a step costs nothing.
+        Waits for that forward pass. Without a call a step costs nothing.
 
         Returns
         -------
@@ -320,7 +322,7 @@ class PartialFC(HeadState):
             score); ``max_logit``: the largest logit.
         """
         if self._statistics is None:
-            raise InputError("stats() is of the last forward, and there was none yet")
+            raise InputError("stats() is of the last forward pass, and there was none yet")
         largest, target, cosine = (array.asnumpy() for array in self._statistics)
         return {
             "accuracy": float(np.mean(target >= largest)),
@@ -378,7 +380,7 @@ class PartialFC(HeadState):
         return mx.nd.array([self.class_centers.gradient_square_sum()], ctx=self.ctx)
 
     def discard(self):
-        """Undo what the forward passes since the last update have changed, as if they had not been.
+        """Undo all changes by the forward passes since the last update.
 
         For a step that is skipped: call it on every rank. Gradients of a head that updates itself
         are dropped, and the margin's state is that before the passes.

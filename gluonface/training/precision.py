@@ -17,15 +17,15 @@ def reduced(net, dtype, ctx):
     ----------
     net : mx.gluon.HybridBlock
     dtype : {"float32", "float16", "bfloat16"}
-        float16 needs GPUs, bfloat16 CPUs that have it.
+        float16 needs GPUs, bfloat16 CPUs with avx512_bf16.
     ctx : list of mx.Context
 
     Returns
     -------
     mx.gluon.Block
         `net` itself for float32. Else AMP's version of its graph: casts before convolutions and
-        linear layers, everything delicate in float32. MXNet's `amp.init` would reach the same by
-        patching every operator of the process, the head's included.
+        linear layers, operators that need the range in float32. MXNet's `amp.init` would patch
+        every operator of the process, the head's included.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class LossScale:
         self.good = 0
 
     def update(self, overflow):
-        """Adapt to one step's outcome."""
+        """Halve the value on overflow, or count a step without one."""
         if overflow:
             self.value = max(1.0, self.value / 2)
             self.good = 0
@@ -103,9 +103,9 @@ class LossScale:
             self.good = 0
 
     def state_dict(self):
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"value": self.value, "good": self.good}
 
     def load_state_dict(self, state):
-        """Take back what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self.value, self.good = float(state["value"]), int(state["good"])

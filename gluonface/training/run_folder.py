@@ -58,9 +58,9 @@ class RunFolder:
             )
 
     def require_begun(self, wait=5.0):
-        """Raise TrainingError if what `begin` wrote on another rank is not to be seen here."""
+        """Raise TrainingError if this rank does not see the files that `begin` wrote on rank 0."""
         until = time.monotonic() + wait
-        while not self.config.is_file():  # a network's file system may need a moment
+        while not self.config.is_file():  # a network file system may need a moment
             if time.monotonic() > until:
                 raise TrainingError(
                     f"{self.config}, which rank 0 has written, is not here: the run folder must "
@@ -69,13 +69,13 @@ class RunFolder:
             time.sleep(0.1)
 
     def begin(self, config, argv):
-        """Write config.yaml, command.txt and env.json, and log to train.log from now on.
+        """Write config.yaml, command.txt and env.json, and start logging to train.log.
 
         Parameters
         ----------
         config : Config
         argv : list of str
-            The command; appended, so that resumed runs show all of theirs.
+            The command; appended to those of earlier starts of the run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         save_config(config, self.config)
@@ -88,7 +88,7 @@ class RunFolder:
         package = logging.getLogger("gluonface")
         package.addHandler(self._handler)
         shown = package.getEffectiveLevel()
-        if shown > logging.INFO:  # the file gets what the user does not want to see elsewhere
+        if shown > logging.INFO:  # the file gets INFO even if the terminal does not
             self._level = package.level
             package.setLevel(logging.INFO)
             self._quiet = lambda record: record.levelno >= shown
@@ -97,7 +97,7 @@ class RunFolder:
                 handler.addFilter(self._quiet)
 
     def note(self, message):
-        """Write an error to train.log alone; whoever catches it will show it elsewhere."""
+        """Write an error to train.log alone; the caller shows it to the user."""
         if self._handler is not None:
             record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, None)
             self._handler.handle(record)

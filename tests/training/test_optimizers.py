@@ -4,7 +4,7 @@ import pytest
 from gluonface._compat import mx
 from gluonface.errors import InputError, TrainingError
 from gluonface.training.config.config import OptimizerConfig
-from gluonface.training.optimizer_step import Updates
+from gluonface.training.optimizer_step import OptimizerStep
 
 WD = 0.1
 
@@ -33,7 +33,7 @@ def build(ctx=None, **settings):
     net, head = Net(), Head()
     net.initialize(ctx=ctx or mx.cpu())
     config = OptimizerConfig(**{"lr": 0.1, "wd": WD, **settings})
-    return net, head, Updates(net, head, config)
+    return net, head, OptimizerStep(net, head, config)
 
 
 def give(updates, step):
@@ -152,4 +152,4 @@ def test_unknown_shapes_are_refused():
     net = mx.gluon.nn.Dense(3)
     net.initialize()
     with pytest.raises(InputError, match="in_units"):
-        Updates(net, Head(), OptimizerConfig())
+        OptimizerStep(net, Head(), OptimizerConfig())

@@ -12,7 +12,7 @@ from gluonface.errors import InputError, TrainingError
 from gluonface.training.callbacks import NanGuard, SaveCheckpoints
 from gluonface.training.checkpoint.checkpoints import Checkpoints, load_state
 from gluonface.training.devices import contexts
-from gluonface.training.optimizer_step import Updates
+from gluonface.training.optimizer_step import OptimizerStep
 from gluonface.training.precision import LossScale, _cpu_has_bfloat16
 from gluonface.training.trainer import EVENTS
 
@@ -82,7 +82,7 @@ def test_stop_save_and_go_on_to_the_last_bit(tiny, noise_set, tmp_path, ctx):
 
 def test_no_step_reads_weights_before_their_update(tiny, noise_set, monkeypatch):
     """MXNet computes late; whoever reads memory behind its back sees a slow update too late."""
-    losses, apply = [], Updates.apply
+    losses, apply = [], OptimizerStep.apply
     for slow in (False, True):
 
         def delayed(self, *args, slow=slow, **kwargs):
@@ -96,7 +96,7 @@ def test_no_step_reads_weights_before_their_update(tiny, noise_set, monkeypatch)
                         parameter.grad()[:] = mx.nd.broadcast_add(parameter.grad(), late)
             return apply(self, *args, **kwargs)
 
-        monkeypatch.setattr(Updates, "apply", delayed)
+        monkeypatch.setattr(OptimizerStep, "apply", delayed)
         watch = Watch()
         make(noise_set, [watch], optimizer={"clip_norm": 5.0}).fit()
         losses.append(watch.losses)
@@ -132,7 +132,7 @@ def test_two_devices_compute_the_mean_over_the_whole_batch(tiny, noise_set):
         trainer.callbacks.append(watch)
         trainer.loader = OneBatch(next(trainer.loader.epoch(0)))
         trainer.fit()
-        weights = [p.data(mx.cpu(0)).asnumpy() for p in trainer.updates.parameters()]
+        weights = [p.data(mx.cpu(0)).asnumpy() for p in trainer.optimizer_step.parameters()]
         results.append((watch.losses, weights))
     # The sums of two halves round differently from the sum of all.
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
@@ -205,7 +205,7 @@ def test_bfloat16_follows_float32(tiny, noise_set):
         trainer = make(noise_set, [watch], train={"steps": 20, "dtype": dtype})
         trainer.fit()
         losses[dtype] = np.array(watch.losses)
-        assert {p.data().dtype for p in trainer.updates.parameters()} == {np.float32}
+        assert {p.data().dtype for p in trainer.optimizer_step.parameters()} == {np.float32}
     assert (losses["float32"] != losses["bfloat16"]).any()
     # bfloat16 keeps 8 bits; 20 steps of a small network stay close
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.1)
@@ -281,7 +281,7 @@ def test_more_weights_than_mxnet_checks_at_a_time(tiny, noise_set):
     for number in range(350):
         arrays.get(f"w{number}", shape=(2,)).initialize(mx.init.One())
     last = arrays.get("w349")
-    trainer.updates.parameters = lambda: list(arrays.values())
+    trainer.optimizer_step.parameters = lambda: list(arrays.values())
     trainer.require_finite_weights()
     last.set_data(mx.nd.array([1, np.nan]))
     with pytest.raises(TrainingError, match="not finite"):

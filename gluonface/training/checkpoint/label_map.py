@@ -13,17 +13,17 @@ __all__ = ["NEW", "read_label_map", "take_centers"]
 
 logger = logging.getLogger(__name__)
 
-NEW = -1  # a class without a centre to take
+NEW = -1  # a class without a centre in the earlier run
 STEP = 4096  # classes held in memory at a time
 
 
 def take_centers(head, source, how):
-    """Give a head the centres of a run, class by class.
+    """Load the centres of an earlier run into a head, class by class.
 
     Parameters
     ----------
     head : PartialFC
-        With fresh centres; those of classes that are new stay as they are.
+        With initial centres, which new classes keep.
     source : str or pathlib.Path
         The run folder or checkpoint.
     how : str

@@ -81,8 +81,8 @@ class Overflow:
 
     def __init__(self, trainer, step):
         self.trainer, self.at = trainer, step
-        self.norm = trainer.updates.gradient_norm
-        trainer.updates.gradient_norm = self
+        self.norm = trainer.optimizer_step.gradient_norm
+        trainer.optimizer_step.gradient_norm = self
 
     def __call__(self):
         here = self.trainer.progress.step == self.at
@@ -123,14 +123,14 @@ def test_a_skipped_step_of_several_parts_teaches_nothing(tiny, noise_set, at):
 def test_the_figures_of_a_step_are_of_all_its_parts(tiny, noise_set):
     trainer = make(noise_set, "arcface", {"triplet": 0.1}, accumulate=2)
     batches = trainer.loader.epoch(0)
-    parts, original = [], trainer._part
+    parts, original = [], trainer._forward_backward
 
     def part(*arguments):
         loss = original(*arguments)
         parts.append((trainer.head.stats(), trainer.auxiliary.values()))
         return loss
 
-    trainer._part = part
+    trainer._forward_backward = part
     trainer.step(next(batches), next(batches))
     trainer.collect()
     result, (first, second) = trainer.last_result, parts

@@ -118,7 +118,7 @@ def test_export_in_one_file(run, tmp_path, capsys, monkeypatch):
     assert export_centers(folder, tmp_path / "centers.npy") == (6, 8)
     np.testing.assert_array_equal(np.load(tmp_path / "centers.npy"), old)
 
-    monkeypatch.setattr(sharded_npy, "PIECE", 2 * 8 * 4)  # two rows at a time
+    monkeypatch.setattr(sharded_npy, "SLICE_BYTES", 2 * 8 * 4)  # two rows at a time
     file = tmp_path / "new/centers.npy"
     for source in (folder, folder / "checkpoints/last"):
         assert main(["export", "--model", str(source), "--centers", str(file)]) == 0
