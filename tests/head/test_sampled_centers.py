@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 from pfc_cases import gradient
 from reference import arcface, partial_fc_rows
-from sampled_cases import CLASSES, SIZE, backward, batch, close, head_of
+from sampled_cases import CLASSES, SIZE, backward, batch, by_ranks, close, head_of
 from simulated_ranks import on_ranks
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
-from gluonface.head import array_operations, row_optimizers, sampled_centers
-from gluonface.head.storage import DeviceStore, make_store
+from gluonface.head import row_optimizers, sampled_centers
+from gluonface.head.storage import DeviceStore
 from gluonface.loss import LOSSES
-from gluonface.parallel import PartialFC
 
 nd = mx.nd
 
@@ -67,55 +66,6 @@ def test_updates_of_sampled_rows_against_the_twin(rule, mode, store, monkeypatch
         np.testing.assert_array_equal(np.asarray(rows["weight"])[untouched], weight[untouched])
 
 
-@pytest.mark.parametrize("name", ["cosface", "softmax", "adam_softmax", "subcenter_arcface"])
-@pytest.mark.parametrize("rule", ["sgd", "nag", "adamw"])
-def test_all_rows_train_as_gluon_parameters_do(name, rule):
-    from gluonface.training import optimizers  # noqa: F401  (registers adamw)
-
-    own, plain = head_of(name, sample_rate=1.0, centers="host"), head_of(name, sample_rate=1.0)
-    options = {} if rule == "adamw" else {"momentum": 0.9}
-    own.set_optimizer(rule, wd=0.01, **options)
-    for parameter in plain.params.values():
-        parameter.wd_mult = float(len(parameter.shape) > 1)
-    trainer = mx.gluon.Trainer(
-        plain.collect_params(), rule, {"learning_rate": 0.05, "wd": 0.01, **options}
-    )
-    for t in range(3):
-        x, labels = batch(seed=t)
-        (loss, grad), (want, want_grad) = (backward(h, x, labels) for h in (own, plain))
-        close(loss, want, 1e-5)
-        close(grad, want_grad, 1e-4)
-        own.update(0.05)
-        trainer.step(1)
-    got, want = own.row_arrays(), plain.row_arrays()
-    if "class_margin" in want:  # clipped at once by the one, before the next step by the other
-        want["class_margin"] = np.clip(want["class_margin"], 0.0, plain.margin.max_margin)
-    for key in want:
-        close(got[key], want[key], 2e-4 if rule == "adamw" else 2e-5)  # Adam divides by |g|
-
-
-def by_ranks(sizes, name, steps=2, **kwargs):
-    """Train sampled heads on ranks with so many rows each; return the joined results."""
-
-    def work(comm):
-        head = head_of(name, comm=comm, **kwargs)
-        head.set_optimizer("sgd", momentum=0.9, wd=0.01)
-        first = sum(sizes[: comm.rank])
-        rows, out = slice(first, first + sizes[comm.rank]), {}
-        for t in range(steps):
-            x, labels = batch(n=sum(sizes), seed=t)
-            found = backward(head, x[rows], labels[rows], share=1.0 / sum(sizes))
-            out[f"loss{t}"], out[f"grad{t}"] = found
-            out[f"sample{t}"] = np.array([], int)
-            if head.class_centers.pending:
-                out[f"sample{t}"] = head.class_centers.pending[0].index + head.start
-            head.update(0.02)
-        return {**out, "weight": np.array(head.row_arrays()["weight"])}
-
-    found, calls = on_ranks(len(sizes), work)
-    return {key: np.concatenate([each[key] for each in found]) for key in found[0]}, calls
-
-
 @pytest.mark.parametrize("name", LOSSES.list())
 def test_hash_samples_train_alike_on_any_number_of_ranks(name):
     want, _ = by_ranks((8,), name)
@@ -129,60 +79,6 @@ def test_hash_samples_train_alike_on_any_number_of_ranks(name):
             else:
                 # The second step starts from centres that were summed in another order.
                 close(got[key], want[key], 1e-5 if key.endswith("0") else 3e-4)
-
-
-def test_three_collectives_on_the_path_and_all_are_named():
-    _, calls = by_ranks((4, 4), "cosface", steps=1)
-    assert [name for name, _ in calls] == [
-        "head.config",
-        "head.labels",  # before the embeddings are there
-        "head.x",
-        "head.softmax",
-        "head.grad",  # nobody waits for it until the centres' gradients
-        "head.gx",
-    ]
-    assert dict(calls)["head.x"] == (4, SIZE)
-    assert dict(calls)["head.gx"] == (8, SIZE)
-
-
-@pytest.mark.parametrize("name", ["cosface", "curricularface", "adacos", "subcenter_arcface"])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_chunks_do_not_change_the_step(name, smoothing):
-    options = {"label_smoothing": smoothing, "sample_rate": 0.5}
-    want, _ = by_ranks((4, 4), name, steps=1, **options)
-    got, _ = by_ranks((4, 4), name, steps=1, chunk=3, **options)
-    for key in want:
-        close(got[key], want[key], 1e-5)
-
-
-@pytest.mark.parametrize("name", ["circleloss", "curricularface", "adacos", "subcenter_arcface"])
-def test_rows_at_a_time_do_not_change_the_step(name, monkeypatch):
-    options = {"filter_above": None if name == "circleloss" else 0.3, "sample_rate": 0.5}
-    want, _ = by_ranks((6, 3), name, **options)
-    monkeypatch.setattr(array_operations, "CACHED", 2 * CLASSES)  # two rows, and one of sub-centres
-    got, _ = by_ranks((6, 3), name, **options)
-    for key in want:
-        close(got[key], want[key], 1e-5)
-
-
-@pytest.mark.parametrize("sampler", ["hash", "exact"])
-@pytest.mark.parametrize("sizes", [(1, 1), (5, 1, 3), (1,)])
-def test_odd_batches(sampler, sizes):
-    want, _ = by_ranks((sum(sizes),), "cosface", steps=1)
-    got, _ = by_ranks(sizes, "cosface", steps=1, sampler=sampler)
-    if sampler == "hash":
-        close(got["loss0"], want["loss0"], 1e-5)
-        close(got["grad0"], want["grad0"], 1e-5)
-    assert np.isfinite(got["weight"]).all()
-
-
-def test_float16_on_the_wire():
-    want, _ = by_ranks((4, 4), "cosface", steps=1)
-    got, _ = by_ranks((4, 4), "cosface", steps=1, wire_dtype="float16")
-    # x is known to 2**-11 of its numbers: cosines to about 1e-4 here (D = 8), times the scale 64.
-    np.testing.assert_allclose(got["loss0"], want["loss0"], atol=0.03)
-    error = np.abs(got["grad0"] - want["grad0"]).max() / np.abs(want["grad0"]).max()
-    assert 1e-6 < error < 1e-2
 
 
 def test_micro_batches_add_up_by_row(store):
@@ -322,54 +218,6 @@ def test_unbiased_denominator():
     z[:, np.setdiff1d(index, positives)] += np.log((CLASSES - len(positives)) / negatives)
     want = np.log(np.exp(z[:, index]).sum(1)) - z[range(6), labels]
     close(got, want, 1e-5)
-
-
-def test_ranks_of_unlike_configuration_are_told_so_on_every_rank():
-    def work(comm):
-        with pytest.raises(InputError) as caught:
-            PartialFC("cosface", 40 + comm.rank // 2, SIZE, comm=comm, seed=int(comm.rank == 1))
-        return str(caught.value)
-
-    found, _ = on_ranks(3, work)
-    assert len(set(found)) == 1
-    assert "num_classes is 40 on rank 0, 1; 41 on rank 2" in found[0]
-    assert "seed is" in found[0]
-
-
-def test_disk_leaves_nothing_behind_and_equals_memory(tmp_path, monkeypatch):
-    from gluonface.head.storage.disk import DiskStore
-
-    monkeypatch.setattr(DiskStore, "BUDGET", 1)  # let go of the pages at every chance
-    results = []
-    disk = {"centers": "disk", "centers_path": tmp_path / "new" / "folder"}
-    for options, early in (({}, False), (disk, False), (disk, True)):
-        head = PartialFC("cosface", 5000, SIZE, sample_rate=0.1, **options)
-        if early:  # the centres' file is made, and momentum gets one of its own
-            head.set_centers(head.get_centers())
-        head.set_optimizer("sgd", momentum=0.9, wd=0.01)
-        for t in range(3):
-            backward(head, *batch(seed=t, classes=5000))
-            head.update(0.1)
-        results.append({k: np.array(v) for k, v in head.row_arrays().items()})
-    for name in ("weight", "momentum"):
-        np.testing.assert_array_equal(results[1][name], results[0][name])
-        np.testing.assert_array_equal(results[2][name], results[0][name])
-    assert list((tmp_path / "new" / "folder").iterdir()) == []
-
-
-def test_disk_that_is_no_folder_or_has_no_room(tmp_path, monkeypatch):
-    file = tmp_path / "file"
-    file.write_text("")
-    with pytest.raises(InputError, match="give a folder"):
-        make_store("disk", mx.cpu(), 10, file)
-
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(InputError, match=r"No space left.*room for weight and momentum"):
-        head_of(centers="disk", centers_path=tmp_path).set_optimizer("sgd")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_wrong_use():

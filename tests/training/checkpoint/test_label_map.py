@@ -2,25 +2,12 @@
 
 import numpy as np
 import pytest
-from trainers import make
 
 from gluonface.cli import main
 from gluonface.errors import InputError
-from gluonface.training.callbacks import SaveCheckpoints
 from gluonface.training.checkpoint import sharded_npy
-from gluonface.training.checkpoint.checkpoints import Checkpoints
 from gluonface.training.checkpoint.class_rows import export_centers, find_checkpoint
 from gluonface.training.checkpoint.label_map import NEW, read_label_map, take_centers
-
-
-@pytest.fixture(scope="module")
-def run(tiny, noise_set, tmp_path_factory):
-    """Return a run folder with a checkpoint of 6 classes, and its centres."""
-    folder = tmp_path_factory.mktemp("run")
-    saver = SaveCheckpoints(Checkpoints(folder / "checkpoints"), 8)
-    trainer = make(noise_set, [saver])
-    trainer.fit()
-    return folder, trainer.head.get_centers()
 
 
 def head(classes, **options):
@@ -91,26 +78,6 @@ def test_two_classes_may_come_from_one(tmp_path):
     file = tmp_path / "map.txt"
     file.write_text("0 3\n1 3\n2 new\n")
     assert read_label_map(file, 3, 4).tolist() == [3, 3, NEW]
-
-
-def test_a_run_takes_them_and_says_so(tiny, noise_set, run, caplog):
-    folder, old = run
-    backbone = str(folder / "checkpoints/last/backbone.params")
-    with caplog.at_level("INFO"):
-        trainer = make(noise_set, model={"init": f"tiny:{backbone}"})
-    assert "--init-centers" not in caplog.text  # weights alone have no centres
-    (folder / "config.yaml").write_text("model: {name: tiny, embedding_size: 8}\n")
-    with caplog.at_level("INFO"):
-        trainer = make(noise_set, model={"init": str(folder)})
-    assert "the class centres are new" in caplog.text
-    assert not np.array_equal(trainer.head.get_centers(), old)
-    caplog.clear()
-    with caplog.at_level("INFO"):
-        trainer = make(noise_set, model={"init": str(folder)}, head={"init": "same"})
-    np.testing.assert_array_equal(trainer.head.get_centers(), old)
-    assert "6 of 6, the others are new" in caplog.text
-    with pytest.raises(InputError, match="there is no --init"):
-        make(noise_set, head={"init": "same"})
 
 
 def test_export_in_one_file(run, tmp_path, capsys, monkeypatch):
