@@ -1,9 +1,10 @@
-"""Time and memory of whole steps of a classifier on one or several ranks, and their floors."""
+"""Time and memory of whole steps of a classifier on one or several ranks, with lower bounds."""
 
 import os
 import pathlib
 import statistics
 import time
+from typing import Any
 
 from ..errors import InputError
 
@@ -65,7 +66,7 @@ def measure_step(
     for name, value in (("batch size", batch_size), ("number of steps", steps)):
         if value < 1:
             raise InputError(f"the {name} is {value}; expected at least 1")
-    comm = _Counted(Horovod() if parallel == "horovod" else Local())
+    comm: Any = _Counted(Horovod() if parallel == "horovod" else Local())
     plan = estimate_head(
         classes,
         embedding_size,
@@ -198,8 +199,7 @@ def _status(name):
 class _Counted:
     """A communicator that counts the bytes a rank sends, by the ring algorithms Horovod uses.
 
-    What goes over the network beside the arrays is left out: Horovod's processes agree on what to
-    do next all the time, whether there is work or not.
+    Only arrays are counted, not the messages by which Horovod's processes coordinate.
     """
 
     def __init__(self, comm):

@@ -1,9 +1,9 @@
 """`gluonface bench head`: time of a classifier step for every loss, against no margin at all.
 
-Each loss takes turns with the plain normalised softmax, so that what else the machine does falls
-on both; the ratio of their best times is what to read. With ``--sample-rate`` whole steps with
-their update are measured instead, on one rank or several, beside their floors in time and memory;
-with ``--plan`` nothing is measured, and the memory and traffic of any size are predicted.
+Each loss takes turns with the plain normalised softmax, so that other load of the machine falls on
+both; compare the ratio of their best times. ``--sample-rate`` measures whole steps with their
+update instead, on one rank or several, with lower bounds of time and memory. ``--plan`` measures
+nothing and predicts memory and traffic of any size.
 """
 
 import dataclasses

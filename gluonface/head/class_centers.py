@@ -25,25 +25,19 @@ nd = mx.nd
 
 
 class Selection(NamedTuple):
-    """The classes of one step.
+    """The classes of one step."""
 
-    Attributes
-    ----------
-    shard : Shard or None
-        With their arrays; None if no class of this rank is in the step.
-    watched : tuple of NDArray or None
-        The arrays whose gradients autograd is to ask for.
-    collect : callable
-        Takes the gradients in the backward pass, see `ShardedSoftmax.__call__`.
-    """
-
-    shard: Optional[Shard]
-    watched: tuple
-    collect: Callable
+    shard: Optional[Shard]  # None if no class of this rank is in the step
+    watched: tuple  # NDArrays, or None, whose gradients autograd is to ask for
+    collect: Callable  # takes the gradients in the backward pass, see `ShardedSoftmax.__call__`
 
 
 class ClassCenters:
     """Centres, and biases and class margins where the margin has them, of a rank's classes.
+
+    Implementations also have ``select(labels, index, step, training)``, which returns the
+    `Selection` of a step, ``class_margin_sum()``, ``row_shapes()``, ``arrays()`` and ``load(name,
+    first, rows)``.
 
     Parameters
     ----------
@@ -62,7 +56,7 @@ class ClassCenters:
     sampled : int
         Classes of this rank in the last step.
     updates : int
-        OptimizerStep done so far, as far as they are counted here.
+        Updates that the centres have made of themselves.
     optimizer : object or None
         Of centres that update themselves, once it is set.
     """
@@ -73,42 +67,8 @@ class ClassCenters:
     def __init__(self, margin, start, stop, width, ctx):
         self.margin, self.start, self.stop, self.width = margin, start, stop, width
         self.size, self.ctx = stop - start, ctx
-        self.vectors = []  # what there is beside the centres, a number for each class
-        if margin.has_bias:
-            self.vectors.append("bias")
-        if margin.has_class_margin:
-            self.vectors.append("class_margin")
-
-    def select(self, labels, index, step, training) -> Selection:
-        """Return the `Selection` of a step.
-
-        Parameters
-        ----------
-        labels : numpy.ndarray (N,) int64
-            Of the samples of all ranks.
-        index : array (m,) of int or None
-            The classes, less `start`, if the caller chooses them.
-        step : int
-            The number by which the sampler draws.
-        training : bool
-        """
-        raise NotImplementedError
-
-    def class_margin_sum(self):
-        """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
-        raise NotImplementedError
-
-    def row_shapes(self):
-        """Return {name: shape of a row} of all that `arrays` gives."""
-        raise NotImplementedError
-
-    def arrays(self):
-        """Return {name: array-like with a row for each class}, all rows up to date."""
-        raise NotImplementedError
-
-    def load(self, name, first, rows):
-        """Write rows of the array `name`, from the class ``start + first`` on."""
-        raise NotImplementedError
+        # The arrays beside the centres, which have a number for each class.
+        self.vectors = ["bias"] * margin.has_bias + ["class_margin"] * margin.has_class_margin
 
     def loaded(self, updates):
         """Take note that all rows come from a checkpoint after that many updates."""
@@ -184,7 +144,7 @@ class GluonCenters(ClassCenters):
         return None if parameter is None else parameter.data(self.ctx)
 
     def select(self, labels, index, step, training):
-        """As `ClassCenters.select`; `index` must be None."""
+        """Return the `Selection` of a step: all classes; `index` must be None."""
         if index is not None:
             raise InputError(
                 "index is for heads that sample; this one uses all classes: set sample_rate below 1"
@@ -216,18 +176,18 @@ class GluonCenters(ClassCenters):
         return grad_x
 
     def class_margin_sum(self):
-        """As `ClassCenters.class_margin_sum`."""
+        """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
         values = self._data("class_margin")
         if values is None:
             return nd.zeros((1,), ctx=self.ctx)
         return nd.sum(values).reshape((1,))
 
     def row_shapes(self):
-        """As `ClassCenters.row_shapes`."""
+        """Return {name: shape of a row} of the arrays."""
         return {"weight": (self.width,), **dict.fromkeys(self.vectors, ())}
 
     def arrays(self):
-        """As `ClassCenters.arrays`."""
+        """Return {name: NumPy array with a row for each class}."""
         found = {}
         for name, row in self.row_shapes().items():
             data = self._data(name)
@@ -235,5 +195,5 @@ class GluonCenters(ClassCenters):
         return found
 
     def load(self, name, first, rows):
-        """As `ClassCenters.load`."""
+        """Write rows of an array, from the class ``start + first`` on."""
         self._data(name)[first : first + len(rows)] = nd.array(rows, ctx=self.ctx)

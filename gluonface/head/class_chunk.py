@@ -45,25 +45,7 @@ NO_LOGIT = np.float32(-1e30)  # the largest logit of a shard without classes; ex
 
 @dataclasses.dataclass(frozen=True)
 class StepSettings:
-    """What a step needs beside arrays. Fixed for the step; `PartialFC` has the meanings.
-
-    Attributes
-    ----------
-    margin : Margin
-    scale, strength : float
-        The margin's, as of the forward pass.
-    num_classes : int
-        C, over all ranks.
-    label_smoothing : float
-    filter_above : float or None
-    chunk : int or None
-    wire_dtype : {"float32", "float16"}
-    replicated : bool
-        Whether every rank has all class centres.
-    ctx : mxnet.Context
-    name : str
-        Prefix of the collectives.
-    """
+    """What a step needs beside arrays, as of its forward pass; `PartialFC` has the meanings."""
 
     margin: Any
     scale: float
@@ -73,41 +55,24 @@ class StepSettings:
     filter_above: Optional[float]
     chunk: Optional[int]
     wire_dtype: str
-    replicated: bool
+    replicated: bool  # whether every rank has all class centres
     ctx: Any
-    name: str
+    name: str  # prefix of the collectives
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """The classes of this rank that are in a step, with their arrays.
+    """The m classes of this rank that are in a step, with their arrays."""
 
-    Attributes
-    ----------
-    start, stop : int
-        Global ids of the classes that the rank owns.
-    weight : NDArray (m, k D)
-        The centres of the step's classes.
-    backward_weight : NDArray (m, k D)
-        The same memory for the backward pass, see `array_operations.untracked`.
-    bias, class_margin : NDArray (m,) or None
-    inverse : NDArray (m k,) or None
-        1 over the lengths of the centres, if they are known already.
-    shift : NDArray (m,) or None
-        Added to the logits of the classes to correct for the probability of being sampled.
-    index : numpy.ndarray (m,) int64 or None
-        Sorted ids of the classes, less `start`; None if all of the rank's classes are in the step.
-    """
-
-    start: int
+    start: int  # global ids of the classes that the rank owns
     stop: int
-    weight: Any
-    backward_weight: Any
-    bias: Any = None
-    class_margin: Any = None
-    inverse: Any = None
-    shift: Any = None
-    index: Any = None
+    weight: Any  # NDArray (m, k D), the centres
+    backward_weight: Any  # the same memory for the backward pass, see `untracked`
+    bias: Any = None  # NDArray (m,)
+    class_margin: Any = None  # NDArray (m,)
+    inverse: Any = None  # NDArray (m k,), 1 over the lengths of the centres, if they are known
+    shift: Any = None  # NDArray (m,), added to the logits of sampled classes
+    index: Any = None  # sorted ids of the classes, less `start`; None if all are in the step
 
     def find(self, labels):
         """Return which of the samples have their class here, and the columns of the classes."""
@@ -119,24 +84,12 @@ class Shard:
 
 
 class Softmax(NamedTuple):
-    """The softmax over the classes of all ranks, for every sample; log sum exp is top + log_spread.
+    """The softmax over the classes of all ranks: NDArrays (N,), a number for each sample."""
 
-    Attributes
-    ----------
-    top : NDArray (N,)
-        The largest logit.
-    log_spread : NDArray (N,)
-        Log of the sum of exp(logit - top).
-    smoothing : NDArray (N,) or None
-        With label smoothing: the probability that the target gives away,
-    each : NDArray (N,) or None
-        and what each other class gets of it.
-    """
-
-    top: Any
-    log_spread: Any
-    smoothing: Any = None
-    each: Any = None
+    top: Any  # the largest logit
+    log_spread: Any  # log of the sum of exp(logit - top)
+    smoothing: Any = None  # label smoothing: the probability that the target gives away,
+    each: Any = None  # and the share of each other class
 
 
 def class_chunks(settings, shard, labels):

@@ -28,7 +28,7 @@ _BACKWARD = ctypes.CFUNCTYPE(
 _DELETE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _ADD = 3  # MXNet's codes of what to do with a gradient: 0 nothing, 1 and 2 write, 3 add
 
-_alive = {}  # what MXNet may still call, kept from Python's garbage collector
+_alive: dict = {}  # what MXNet may still call, kept from Python's garbage collector
 _keys = itertools.count(1)
 
 

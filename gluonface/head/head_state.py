@@ -1,9 +1,14 @@
 """Reading and setting a classifier's state: class centres, optimizer state, the margin's state."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
+from .class_centers import ClassCenters
 
 __all__ = ["HeadState"]
 
@@ -13,14 +18,29 @@ nd = mx.nd
 class HeadState:
     """The methods of `PartialFC` that read and set its state."""
 
+    # Set by PartialFC.
+    margin: Any
+    comm: Any
+    class_centers: ClassCenters
+    num_classes: int
+    embedding_size: int
+    width: int
+    start: int
+    stop: int
+    mode: str
+    name: str
+    updates_itself: bool
+    sampling_step: int
+    _margin_before: Any
+
     @property
-    def center_shape(self):
+    def center_shape(self) -> tuple[int, ...]:
         """The shape of all class centres."""
         if self.margin.subcenters == 1:
             return (self.num_classes, self.embedding_size)
         return (self.num_classes, self.margin.subcenters, self.embedding_size)
 
-    def get_centers(self):
+    def get_centers(self) -> np.ndarray:
         """Return all class centres. A collective: call on all ranks.
 
         Returns
@@ -36,7 +56,7 @@ class HeadState:
             local = self.comm.allgather(nd.array(local), name=f"{self.name}.weight").asnumpy()
         return np.array(local[: self.num_classes]).reshape(self.center_shape)
 
-    def set_centers(self, centers):
+    def set_centers(self, centers: Any) -> None:
         """Set all class centres; each rank takes its own rows.
 
         Parameters
@@ -52,7 +72,7 @@ class HeadState:
         centers = _finite("centers", centers, self.center_shape)
         self.load_rows("weight", 0, centers.reshape(-1, self.width))
 
-    def row_arrays(self):
+    def row_arrays(self) -> dict[str, Any]:
         """Return all arrays with a row for each class of this rank, up to date.
 
         Returns
@@ -67,7 +87,7 @@ class HeadState:
         """
         return self.class_centers.arrays()
 
-    def load_rows(self, name, start, array):
+    def load_rows(self, name: str, start: int, array: Any) -> None:
         """Set the rows of some classes; rows of other ranks' classes are ignored.
 
         Parameters
@@ -100,7 +120,7 @@ class HeadState:
         state = self.margin.state.items()
         return {key: value.copy() if hasattr(value, "copy") else value for key, value in state}
 
-    def state_dict(self, rows=None):
+    def state_dict(self, rows: bool | None = None) -> dict[str, Any]:
         """Return this rank's share of the head's state, as arrays and numbers.
 
         Parameters
@@ -124,7 +144,7 @@ class HeadState:
             state.update({key: np.array(value) for key, value in self.row_arrays().items()})
         return state
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load the margin's state, and this rank's rows if the state has them.
 
         The state may come from another number of ranks as long as it holds all classes of this

@@ -7,9 +7,13 @@ embeddings of all ranks. Unlike in the papers' code the loss is not clamped, eve
 kept, and shards are not padded with classes that do not exist.
 """
 
+from __future__ import annotations
+
 import logging
 import numbers
 import re
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +23,8 @@ from ..loss import Margin, get_loss
 from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ..parallel.agreement import agree
-from ..parallel.communicator import Local
-from .class_centers import GluonCenters
+from ..parallel.communicator import Communicator, Local
+from .class_centers import ClassCenters, GluonCenters
 from .class_chunk import StepSettings
 from .head_state import HeadState
 from .initial_centers import shard_range
@@ -123,24 +127,24 @@ class PartialFC(HeadState):
 
     def __init__(
         self,
-        margin,
-        num_classes,
-        embedding_size,
-        sample_rate=1.0,
-        comm=None,
-        ctx=None,
-        seed=0,
-        label_smoothing=0.0,
-        filter_above=None,
-        sampler="hash",
-        unbiased=False,
-        momentum_mode="frozen",
-        centers="memory",
-        centers_path=None,
-        wire_dtype="float32",
-        chunk=None,
-        mode="sharded",
-        name="head",
+        margin: Margin | str,
+        num_classes: int,
+        embedding_size: int,
+        sample_rate: float = 1.0,
+        comm: Communicator | None = None,
+        ctx: Any = None,
+        seed: int = 0,
+        label_smoothing: float = 0.0,
+        filter_above: float | None = None,
+        sampler: str = "hash",
+        unbiased: bool = False,
+        momentum_mode: str = "frozen",
+        centers: str = "memory",
+        centers_path: str | PathLike | None = None,
+        wire_dtype: str = "float32",
+        chunk: int | None = None,
+        mode: str = "sharded",
+        name: str = "head",
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
@@ -173,15 +177,16 @@ class PartialFC(HeadState):
             )
         self.margin.prepare(self.num_classes)
         self.comm = comm or Local()
-        self.ctx = ctx or mx.cpu()
+        self.ctx: Any = ctx or mx.cpu()
         self.name = name
         self.start, self.stop = shard_range(self.num_classes, self.comm.rank, self.comm.size)
         if mode == "replicated":
             self._check_replicated()
             self.start, self.stop = 0, self.num_classes
-        self.params = mx.gluon.ParameterDict(f"{name}_")
+        self.params: Any = mx.gluon.ParameterDict(f"{name}_")
         self.width = self.embedding_size * self.margin.subcenters
-        self._statistics = self._margin_before = None
+        self._statistics: Any = None
+        self._margin_before = None
         self._agree(sampler=sampler, unbiased=bool(unbiased), momentum_mode=momentum_mode)
         if sample_rate < 1.0 and num_classes < PAYS_FROM and self.comm.rank == 0:
             logger.warning(
@@ -192,6 +197,7 @@ class PartialFC(HeadState):
                 PAYS_FROM,
             )
         common = (self.margin, self.start, self.stop, self.width, self.ctx)
+        self.class_centers: ClassCenters
         if self.updates_itself:
             self.class_centers = SampledCenters(
                 *common,
@@ -237,7 +243,7 @@ class PartialFC(HeadState):
         """Return the sum of an array over all ranks. A collective."""
         return self.comm.allreduce(array, op="sum", name=f"{self.name}.{name}")
 
-    def collect_params(self, select=None):
+    def collect_params(self, select: str | None = None) -> Any:
         """Return the parameters as a `ParameterDict`, as of a Gluon block."""
         if select is None:
             return self.params
@@ -245,7 +251,7 @@ class PartialFC(HeadState):
         found.update({k: v for k, v in self.params.items() if re.match(select, k)})
         return found
 
-    def __call__(self, embedding, label, index=None):
+    def __call__(self, embedding: Any, label: Any, index: Any = None) -> Any:
         """Return the losses of this rank's samples.
 
         Parameters
@@ -309,7 +315,7 @@ class PartialFC(HeadState):
             name=self.name,
         )
 
-    def stats(self):
+    def stats(self) -> dict[str, float]:
         """Return statistics of the last forward pass, over the samples of all ranks.
 
         Waits for that forward pass. Without a call a step costs nothing.
@@ -330,7 +336,15 @@ class PartialFC(HeadState):
             "max_logit": float(np.max(largest)),
         }
 
-    def set_optimizer(self, name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    def set_optimizer(
+        self,
+        name: str,
+        momentum: float = 0.0,
+        wd: float = 0.0,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
         """Choose how a head that updates itself does it. Once, before the first `update`.
 
         Parameters
@@ -355,7 +369,7 @@ class PartialFC(HeadState):
             options = {"momentum": momentum}
         self.class_centers.set_optimizer(name, wd=wd, **options)
 
-    def update(self, lr, scale=1.0):
+    def update(self, lr: float, scale: float = 1.0) -> None:
         """Update the rows of the backward passes since the last update. No collective.
 
         Parameters
@@ -368,18 +382,18 @@ class PartialFC(HeadState):
         self.class_centers.update(float(lr), float(scale))
         self._margin_before = None
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Drop the gradients that `update` would use."""
         self.class_centers.zero_grad()
 
-    def gradient_square_sum(self):
+    def gradient_square_sum(self) -> Any:
         """Return the sum of squares of the gradients that `update` would use, NDArray (1,).
 
         Of this rank's classes; not finite if one of them is not. Waits for the backward pass.
         """
         return mx.nd.array([self.class_centers.gradient_square_sum()], ctx=self.ctx)
 
-    def discard(self):
+    def discard(self) -> None:
         """Undo all changes by the forward passes since the last update.
 
         For a step that is skipped: call it on every rank. Gradients of a head that updates itself

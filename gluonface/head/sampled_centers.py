@@ -26,35 +26,19 @@ TINY = 1e-24  # so that rows of zeros divide nothing by zero; their gradient is 
 
 @dataclasses.dataclass
 class _Pending:
-    """Gradients of the rows `index` between a backward pass and the update.
+    """Gradients of some rows between a backward pass and the update.
 
-    They are kept with their components along the rows where these have no effect on the loss
-    (`radial`): the update subtracts them block by block, when rows and gradients are in the cache
-    anyway.
-
-    Attributes
-    ----------
-    index : numpy.ndarray (m,) int64
-    weight : (m, k D) array of the store's kind
-        The rows as they were read for the step.
-    grad : (m, k D) array of the store's kind, or None while the backward pass may be under way
-    vectors : dict of str to NDArray (m,)
-        Gradients of the bias and the class margins.
-    used_by_step : tuple of NDArray, or None after `SampledCenters.merged`
-        `weight` and the gradient as the step's arrays, of the same memory where it can be.
-    radial : bool
-        Whether the components along the rows are still in `grad`.
-    squares : numpy.ndarray (m k,) or None
-        The squared lengths of the rows, if known.
+    They are kept with their components along the rows where these have no effect on the loss: the
+    update subtracts them block by block, when rows and gradients are in the cache anyway.
     """
 
-    index: Any
-    weight: Any
-    grad: Any
-    vectors: dict
-    used_by_step: Any
-    radial: bool
-    squares: Any = None
+    index: Any  # numpy.ndarray (m,) int64, the rows
+    weight: Any  # (m, k D) array of the store's kind, the rows as they were read for the step
+    grad: Any  # like `weight`; None while the backward pass may be under way
+    vectors: dict  # name -> NDArray (m,), gradients of the bias and the class margins
+    used_by_step: Any  # the NDArrays of `weight` and the gradient in the step; None once merged
+    radial: bool  # whether the components along the rows are still in `grad`
+    squares: Any = None  # numpy.ndarray (m k,), the squared lengths of the rows, if known
 
 
 class SampledCenters(ClassCenters):
@@ -128,7 +112,19 @@ class SampledCenters(ClassCenters):
         return exact_sample(self.start, self.stop, *arguments), positives
 
     def select(self, labels, index, step, training):
-        """As `ClassCenters.select`."""
+        """Return the `Selection` of a step.
+
+        Parameters
+        ----------
+        labels : numpy.ndarray (N,) int64
+            Of the samples of all ranks.
+        index : array (m,) of int or None
+            The classes, less `start`, if the caller chooses them.
+        step : int
+            The number by which the sampler draws.
+        training : bool
+            Not used here.
+        """
         explicit = index is not None
         self.store.ready()  # before the thread of the sampler uses it
         index, positives = self.sample(labels, step, index)
@@ -407,7 +403,7 @@ class SampledCenters(ClassCenters):
     # Rows in and out
 
     def class_margin_sum(self):
-        """As `ClassCenters.class_margin_sum`."""
+        """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
         values = self.store.arrays["class_margin"].sum() if self.size else 0.0
         if not isinstance(values, nd.NDArray):
             values = nd.array([values], ctx=self.ctx)
@@ -419,17 +415,17 @@ class SampledCenters(ClassCenters):
         return {name: array for name, array in found.items() if array is not None}
 
     def row_shapes(self):
-        """As `ClassCenters.row_shapes`."""
+        """Return {name: shape of a row} of the arrays."""
         found = {**self.store.arrays, **self._counters()}
         return {name: tuple(array.shape[1:]) for name, array in found.items()}
 
     def arrays(self):
-        """As `ClassCenters.arrays`. The store's own memory or files."""
+        """Return {name: array with a row for each class}, up to date: the store's own."""
         self._catch_up_all()
         return {**{name: self.store.export(name) for name in self.store.arrays}, **self._counters()}
 
     def load(self, name, first, rows):
-        """As `ClassCenters.load`."""
+        """Write rows of an array, from the class ``start + first`` on."""
         counter = self._counters().get(name)
         if counter is not None:
             counter[first : first + len(rows)] = rows

@@ -43,35 +43,16 @@ def gather_labels(comm, labels, name):
 
 @dataclasses.dataclass
 class _Saved:
-    """The arrays of the forward pass that the backward pass reads.
+    """The arrays of the forward pass that the backward pass reads."""
 
-    Attributes
-    ----------
-    x : NDArray (B, D)
-        This rank's embeddings, normalised if the margin wants it.
-    inverse_x : NDArray (B, 1) or None
-        1 over their lengths before that.
-    x_all : NDArray (N, D)
-        Those of all ranks.
-    norms : NDArray (N,) or None
-        Lengths of all embeddings.
-    target_cosine : NDArray (N,) or None
-        What `ClassChunk.softmax` was given.
-    softmax : Softmax
-    norm_gradient : NDArray (B,) or None
-        Derivatives of the losses by the lengths of the embeddings.
-    penalty_gradient : NDArray (1,) or None
-        Derivative of the penalty on the class margins by each of them.
-    """
-
-    x: Any = None
-    inverse_x: Any = None
-    x_all: Any = None
-    norms: Any = None
-    target_cosine: Any = None
-    softmax: Any = None
-    norm_gradient: Any = None
-    penalty_gradient: Any = None
+    x: Any = None  # (B, D), this rank's embeddings, normalised if the margin wants it
+    inverse_x: Any = None  # (B, 1), 1 over their lengths before that
+    x_all: Any = None  # (N, D), those of all ranks
+    norms: Any = None  # (N,), lengths of all embeddings
+    target_cosine: Any = None  # (N,), as given to `ClassChunk.softmax`
+    softmax: Any = None  # Softmax
+    norm_gradient: Any = None  # (B,), derivatives of the losses by the lengths of the embeddings
+    penalty_gradient: Any = None  # (1,), of the penalty on the class margins by each of them
 
 
 class ShardedSoftmax:

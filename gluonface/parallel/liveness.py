@@ -26,7 +26,8 @@ class PeerMonitor:
 
     def __init__(self, comm: Communicator):
         self._comm = comm
-        self._outgoing, self._incoming = {}, []  # rank -> socket; sockets
+        self._outgoing: dict[int, socket.socket] = {}
+        self._incoming: list[socket.socket] = []
         if comm.size == 1:
             return
         self._server = socket.socket()

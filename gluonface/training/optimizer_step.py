@@ -56,7 +56,7 @@ class OptimizerStep:
         self._optimizer = config.name
         self._head_prefix = getattr(getattr(head, "params", None), "prefix", "")
         self._accumulate = accumulate
-        self._groups = {}
+        self._groups: dict[str, Any] = {}
         self._head = head if getattr(head, "updates_itself", False) else None
         self._ctx = getattr(head, "ctx", None)
         self._replicated = getattr(head, "mode", "sharded") == "replicated"
@@ -139,7 +139,7 @@ class OptimizerStep:
 
     def gradient_norm(self) -> Any:
         """Return the global norm of all gradients, on the first context (no wait)."""
-        total = None
+        total: Any = None
         for group in ("backbone", "auxiliary", "head"):
             own = None
             if group in self._groups:

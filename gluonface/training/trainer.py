@@ -136,7 +136,7 @@ class Trainer:
         self._max_skips, self._skips = max_skips, 0
         self._seed = seed
         self._log_every = log_every
-        self._pending = None  # the last step's arguments of `StepResult` until `collect`
+        self._pending: Any = None  # the last step's arguments of `StepResult` until `collect`
         self._interval = Interval(self.auxiliary_names)
         if not self.steps_per_epoch:
             raise InputError("the data has fewer images than one batch; lower data.batch_size")
@@ -298,7 +298,7 @@ class Trainer:
     def require_finite_weights(self) -> None:
         """Raise TrainingError if a weight is NaN or infinite."""
         arrays = [p.data(p.list_ctx()[0]) for p in self.optimizer_step.parameters()]
-        by_context = {}
+        by_context: dict[Any, list] = {}
         for array in arrays:
             by_context.setdefault(array.context, []).append(array)
         # MXNet's kernel has room for 200 arrays and does not check that it gets no more.

@@ -51,10 +51,8 @@ def write(folder, name, classes, start, rows):
 
     Parameters
     ----------
-    folder : pathlib.Path
-    name : str
-    classes : int
-        C, over all ranks.
+    folder, name, classes
+        As of `create`.
     start : int
         The class of the first row.
     rows : array-like (n, ...)

@@ -277,7 +277,7 @@ def with_loss_section(tree: Any) -> Any:
         loss = [loss]
     if not isinstance(loss, list):
         return tree
-    entries = []
+    entries: list[tuple] = []
     for item in loss:
         item = {item: {}} if isinstance(item, str) else item
         if not isinstance(item, dict) or not item:
