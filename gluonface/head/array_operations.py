@@ -39,7 +39,7 @@ CACHED = 1 << 19  # numbers of a block that stays in the cache, 2 MiB
 
 
 def on_host(array):
-    """Return whether an NDArray lives where NumPy can reach it."""
+    """Return whether an NDArray is in memory that NumPy can access."""
     return array.context.device_type == "cpu"
 
 

@@ -35,10 +35,6 @@ class Selection(NamedTuple):
 class ClassCenters:
     """Centres, and biases and class margins where the margin has them, of a rank's classes.
 
-    Implementations also have ``select(labels, index, step, training)``, which returns the
-    `Selection` of a step, ``class_margin_sum()``, ``row_shapes()``, ``arrays()`` and ``load(name,
-    first, rows)``.
-
     Parameters
     ----------
     margin : Margin
@@ -69,6 +65,37 @@ class ClassCenters:
         self.size, self.ctx = stop - start, ctx
         # The arrays beside the centres, which have a number for each class.
         self.vectors = ["bias"] * margin.has_bias + ["class_margin"] * margin.has_class_margin
+
+    def select(self, labels, index, step, training) -> Selection:
+        """Return the `Selection` of a step.
+
+        Parameters
+        ----------
+        labels : numpy.ndarray (N,) int64
+            Of the samples of all ranks.
+        index : array (m,) of int or None
+            The classes, less `start`, if the caller chooses them.
+        step : int
+            The number by which the sampler draws.
+        training : bool
+        """
+        raise NotImplementedError
+
+    def class_margin_sum(self):
+        """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
+        raise NotImplementedError
+
+    def row_shapes(self):
+        """Return {name: shape of a row} of the arrays with a row for each class."""
+        raise NotImplementedError
+
+    def arrays(self):
+        """Return {name: array-like with a row for each class}, up to date."""
+        raise NotImplementedError
+
+    def load(self, name, first, rows):
+        """Write rows of an array, from the class ``start + first`` on."""
+        raise NotImplementedError
 
     def loaded(self, updates):
         """Take note that all rows come from a checkpoint after that many updates."""

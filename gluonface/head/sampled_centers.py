@@ -112,19 +112,7 @@ class SampledCenters(ClassCenters):
         return exact_sample(self.start, self.stop, *arguments), positives
 
     def select(self, labels, index, step, training):
-        """Return the `Selection` of a step.
-
-        Parameters
-        ----------
-        labels : numpy.ndarray (N,) int64
-            Of the samples of all ranks.
-        index : array (m,) of int or None
-            The classes, less `start`, if the caller chooses them.
-        step : int
-            The number by which the sampler draws.
-        training : bool
-            Not used here.
-        """
+        """Return the `Selection` of a step, with a sample of the classes."""
         explicit = index is not None
         self.store.ready()  # before the thread of the sampler uses it
         index, positives = self.sample(labels, step, index)

@@ -268,8 +268,8 @@ class Trainer:
         (step, lr, loss, skipped, figures), self._pending = self._pending, None
         with self.comm.waiting(f"for the numbers of step {step}"):
             stats, extra = average_figures([*figures, self._figures()])
-            loss, *bad = (float(value) for value in loss.asnumpy().reshape(-1))
-        bad = tuple(rank for rank, flag in enumerate(bad) if flag)
+            loss, *flags = (float(value) for value in loss.asnumpy().reshape(-1))
+        bad = tuple(rank for rank, flag in enumerate(flags) if flag)
         self.last_result = StepResult(step, lr, loss, stats, extra, skipped, bad)
         if not skipped:  # else its figures may be NaN; they are left out of the means
             self._interval.add(self.last_result)

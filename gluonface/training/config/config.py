@@ -63,7 +63,7 @@ class HeadConfig:
         choices=("frozen", "catchup", "reset"),
     )
     centers: str = option(
-        "memory", "where the class centres live", choices=("memory", "host", "disk")
+        "memory", "where the class centres are stored", choices=("memory", "host", "disk")
     )
     centers_path: Optional[str] = option(
         None, "folder for centers = disk; empty: centers in the run folder"
