@@ -115,11 +115,6 @@ class HeadState:
         mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
         self.class_centers.load(name, first - self.start, rows)
 
-    def _margin_state(self):
-        """Return a copy of the margin's state."""
-        state = self.margin.state.items()
-        return {key: value.copy() if hasattr(value, "copy") else value for key, value in state}
-
     def state_dict(self, rows: bool | None = None) -> dict[str, Any]:
         """Return this rank's share of the head's state, as arrays and numbers.
 

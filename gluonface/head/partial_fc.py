@@ -287,17 +287,21 @@ class PartialFC(HeadState):
         with mx.autograd.pause():
             if training and self._margin_before is None:
                 self._margin_before = self._margin_state()
-            selection = self.class_centers.select(labels, index, self.sampling_step, training)
-            margins = (
-                self.class_centers.class_margin_sum() if self.margin.has_class_margin else None
-            )
+            centers = self.class_centers
+            selection = centers.select(labels, index, self.sampling_step, training)
+            margin_sum = centers.class_margin_sum() if self.margin.has_class_margin else None
         if self.updates_itself:
             self.sampling_step += training
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
         step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
-        loss, self._statistics = step(embedding, selection.watched, selection.collect, margins)
+        loss, self._statistics = step(embedding, selection.watched, selection.collect, margin_sum)
         return loss
+
+    def _margin_state(self):
+        """Return a copy of the margin's state."""
+        state = self.margin.state.items()
+        return {key: value.copy() if hasattr(value, "copy") else value for key, value in state}
 
     def _settings(self):
         """Return what the formulas of a step need, as of now."""

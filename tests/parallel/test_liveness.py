@@ -14,8 +14,8 @@ def watch(comm, ending):
     comm.barrier("seen")
     if comm.rank == 1:
         ending(monitor)
-        return before, []
-    after = monitor.ended(wait=0.5)
+    after = [] if comm.rank == 1 else monitor.ended(wait=0.5)
+    comm.barrier("done")  # the others must not end before all have looked
     monitor.close()
     return before, after
 
