@@ -269,7 +269,7 @@ def report_plan(plan, classes, embedding_size, batch, ranks, sample_rate):
     lines = [
         f"plan of a head: C={classes}, D={embedding_size}, {batch} images in a step, {ranks} "
         f"rank{'s' * (ranks > 1)}, sample rate {sample_rate:g}",
-        f"a rank has {plan.rows} classes, of which {plan.sampled} are in a step",
+        f"a rank has {plan.rows} classes, of which {plan.sampled} take part in a step",
     ]
     for name, value in (
         (f"class centres, {where}", plan.weight),
