@@ -1,8 +1,11 @@
 """Reduced precision of the backbone through MXNet's AMP. The head stays in float32."""
 
+from __future__ import annotations
+
 import importlib
 import pathlib
 import warnings
+from typing import Any
 
 from .._compat import mx
 from ..errors import InputError
@@ -10,7 +13,7 @@ from ..errors import InputError
 __all__ = ["LossScale", "reduced"]
 
 
-def reduced(net, dtype, ctx):
+def reduced(net: Any, dtype: str, ctx: list) -> Any:
     """Return a block that computes `net` in `dtype` with the same, float32, parameters.
 
     Parameters
@@ -86,12 +89,12 @@ class LossScale:
 
     MAXIMUM = 2.0**24
 
-    def __init__(self, start=2.0**16, growth_steps=2000):
+    def __init__(self, start: float = 2.0**16, growth_steps: int = 2000):
         self.value = float(start)
         self.growth_steps = growth_steps
         self.good = 0
 
-    def update(self, overflow):
+    def update(self, overflow: bool) -> None:
         """Halve the value on overflow, or count a step without one."""
         if overflow:
             self.value = max(1.0, self.value / 2)
@@ -102,10 +105,10 @@ class LossScale:
             self.value = min(self.MAXIMUM, self.value * 2)
             self.good = 0
 
-    def state_dict(self):
+    def state_dict(self) -> dict:
         """Return the state for a checkpoint."""
         return {"value": self.value, "good": self.good}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict) -> None:
         """Restore what `state_dict` returned."""
         self.value, self.good = float(state["value"]), int(state["good"])

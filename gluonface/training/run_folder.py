@@ -1,5 +1,7 @@
 """The files of a run folder that say what the run is: config, command, environment, log."""
 
+from __future__ import annotations
+
 import datetime
 import importlib.metadata
 import logging
@@ -10,9 +12,11 @@ import shlex
 import subprocess
 import sys
 import time
+from typing import Any
 
 from ..errors import InputError, TrainingError
 from ..files import write_json
+from .config.config import Config
 from .config.recipes import save_config
 
 __all__ = ["RunFolder"]
@@ -28,26 +32,28 @@ class RunFolder:
     path : str or pathlib.Path
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | pathlib.Path):
         self.path = pathlib.Path(path)
-        self._handler = self._level = self._quiet = None
-        self._quieted = []
+        self._handler: Any = None
+        self._level: int | None = None
+        self._quiet: Any = None
+        self._quieted: list = []
 
     @property
-    def config(self):
+    def config(self) -> pathlib.Path:
         """The path of the resolved configuration."""
         return self.path / "config.yaml"
 
     @property
-    def checkpoints(self):
+    def checkpoints(self) -> pathlib.Path:
         """The path of the checkpoints."""
         return self.path / "checkpoints"
 
-    def exists(self):
+    def exists(self) -> bool:
         """Return whether a run has begun here."""
         return self.config.is_file() or self.checkpoints.is_dir()
 
-    def require_new(self):
+    def require_new(self) -> None:
         """Raise InputError if a run has begun here, or the path is a file."""
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"--run {self.path} is a file; a folder was expected")
@@ -57,7 +63,7 @@ class RunFolder:
                 "or choose another folder"
             )
 
-    def require_begun(self, wait=5.0):
+    def require_begun(self, wait: float = 5.0) -> None:
         """Raise TrainingError if this rank does not see the files that `begin` wrote on rank 0."""
         until = time.monotonic() + wait
         while not self.config.is_file():  # a network file system may need a moment
@@ -68,7 +74,7 @@ class RunFolder:
                 )
             time.sleep(0.1)
 
-    def begin(self, config, argv):
+    def begin(self, config: Config, argv: list[str]) -> None:
         """Write config.yaml, command.txt and env.json, and start logging to train.log.
 
         Parameters
@@ -96,13 +102,13 @@ class RunFolder:
             for handler in self._quieted:
                 handler.addFilter(self._quiet)
 
-    def note(self, message):
+    def note(self, message: str) -> None:
         """Write an error to train.log alone; the caller shows it to the user."""
         if self._handler is not None:
             record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, None)
             self._handler.handle(record)
 
-    def end(self):
+    def end(self) -> None:
         """Stop logging to train.log."""
         if self._handler is None:
             return

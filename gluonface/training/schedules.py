@@ -6,17 +6,22 @@ step, constant), `gluoncv.utils.LRSequential` joins the warm-up and the shape af
 Nothing here has state: a resumed run gets the values of the uninterrupted one.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 from ..errors import InputError
+from .config.config import MarginWarmupConfig, ScheduleConfig
 
 __all__ = ["learning_rate", "margin_strength", "steps_of"]
 
 
-def steps_of(value, total):
+def steps_of(value: int | float, total: int) -> int:
     """Return the number of steps of a configured value: an int as it is, a float as a share."""
     return round(value * total) if isinstance(value, float) else int(value)
 
 
-def learning_rate(config, base_lr, total):
+def learning_rate(config: ScheduleConfig, base_lr: float, total: int) -> Callable[[int], float]:
     """Return a function from the step (0, 1, ...) to the learning rate.
 
     Parameters
@@ -61,7 +66,7 @@ def _stage(mode, base_lr, target_lr, niters, **more):
     return {"mode": mode, "base_lr": base_lr, "target_lr": target_lr, "niters": niters, **more}
 
 
-def margin_strength(config, total):
+def margin_strength(config: MarginWarmupConfig, total: int) -> Callable[[int], float]:
     """Return a function from the step to the margin's strength: 0 until `start`, 1 from `end`.
 
     In between it grows linearly. ``start = end = 35000`` is gluon-face's ``--loss-warmup-iters

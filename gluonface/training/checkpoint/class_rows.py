@@ -1,5 +1,7 @@
 """The arrays of a checkpoint with a row for each class, centres first, on any number of ranks."""
 
+from __future__ import annotations
+
 import json
 import pathlib
 
@@ -57,7 +59,7 @@ def write_rows(folder, rows, classes, start):
             sharded_npy.write(folder, PREFIX + name, classes, start, array)
 
 
-def read_manifest(folder):
+def read_manifest(folder: str | pathlib.Path) -> dict:
     """Return the manifest of a checkpoint of this format.
 
     Raises
@@ -128,7 +130,7 @@ def check_same_head(folder, manifest, head):
             )
 
 
-def export_centers(folder, path):
+def export_centers(folder: str | pathlib.Path, path: str | pathlib.Path) -> tuple[int, ...]:
     """Write the class centres of a checkpoint to one ``.npy`` file, in bounded memory.
 
     Parameters
@@ -158,7 +160,7 @@ def export_centers(folder, path):
     return shape
 
 
-def find_checkpoint(source):
+def find_checkpoint(source: str | pathlib.Path) -> pathlib.Path:
     """Return the folder of a checkpoint: `source` itself, or the best or last of a run folder."""
     source = pathlib.Path(source).expanduser()
     for folder in (source, source / "checkpoints/best", source / "checkpoints/last"):
