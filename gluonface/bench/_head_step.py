@@ -4,7 +4,6 @@ import os
 import pathlib
 import statistics
 import time
-from typing import Any
 
 from ..errors import InputError
 
@@ -66,7 +65,7 @@ def measure_step(
     for name, value in (("batch size", batch_size), ("number of steps", steps)):
         if value < 1:
             raise InputError(f"the {name} is {value}; expected at least 1")
-    comm: Any = _Counted(Horovod() if parallel == "horovod" else Local())
+    comm = _Counted(Horovod() if parallel == "horovod" else Local())
     plan = estimate_head(
         classes,
         embedding_size,

@@ -53,7 +53,7 @@ class RunFolder:
         """Return whether a run has begun here."""
         return self.config.is_file() or self.checkpoints.is_dir()
 
-    def require_new(self) -> None:
+    def require_new(self):
         """Raise InputError if a run has begun here, or the path is a file."""
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"--run {self.path} is a file; a folder was expected")
@@ -63,7 +63,7 @@ class RunFolder:
                 "or choose another folder"
             )
 
-    def require_begun(self, wait: float = 5.0) -> None:
+    def require_begun(self, wait: float = 5.0):
         """Raise TrainingError if this rank does not see the files that `begin` wrote on rank 0."""
         until = time.monotonic() + wait
         while not self.config.is_file():  # a network file system may need a moment
@@ -74,7 +74,7 @@ class RunFolder:
                 )
             time.sleep(0.1)
 
-    def begin(self, config: Config, argv: list[str]) -> None:
+    def begin(self, config: Config, argv: list[str]):
         """Write config.yaml, command.txt and env.json, and start logging to train.log.
 
         Parameters
