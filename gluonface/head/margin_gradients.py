@@ -88,13 +88,14 @@ def others(margin, cosine, strength, target_cosine, norms=None):
     inputs = {name: nd.expand_dims(value, axis=1) for name, value in inputs.items()}
     gradient = nd.empty(cosine.shape, ctx=ctx)
     for block in row_blocks(cosine):
-        part = cosine[block].copy()
-        part.attach_grad()
+        cosines = cosine[block].copy()
+        cosines.attach_grad()
         given = [*(column[block] for column in columns), None, None][:3]
         with mx.autograd.record():
-            logits = margin.others(nd, part, *given, **{n: v[block] for n, v in inputs.items()})
+            named = {name: value[block] for name, value in inputs.items()}
+            logits = margin.others(nd, cosines, *given, **named)
         logits.backward()
-        cosine[block], gradient[block] = logits.detach(), part.grad
+        cosine[block], gradient[block] = logits.detach(), cosines.grad
         if on_host(cosine):  # else the next blocks' arrays pile up before this one's are freed
             gradient.wait_to_read()
     return gradient

@@ -80,8 +80,7 @@ def agree(comm: Communicator, name: str, value: dict) -> None:
     name : str
         Of the collective; the same on all ranks.
     value : dict
-        Of what JSON can hold, or else is compared as text. Large things should be given by their
-        digest.
+        Values that JSON cannot hold are compared as text. Give large ones by their digest.
 
     Raises
     ------

@@ -104,7 +104,7 @@ def _prepare(config, comm):
     batch_size, accumulate = config.data.batch_size, config.train.accumulate
     micro_batches = comm.size * accumulate
     if batch_size % micro_batches:
-        cut = f" in {accumulate} parts (train.accumulate)" if accumulate > 1 else ""
+        cut = f" in {accumulate} micro-batches (train.accumulate)" if accumulate > 1 else ""
         raise InputError(
             f"data.batch_size = {batch_size} cannot be divided over {comm.size} processes{cut}; "
             "it counts the images of a step, all processes together"

@@ -297,10 +297,10 @@ class OptimizerStep:
             flat = self._comm.allreduce(flat, op="sum", name="training.gradients")
         start = 0
         for parameter, grad in zip(trainer._params, grads):
-            part = flat[start : start + grad.size].reshape(grad.shape)
+            total = flat[start : start + grad.size].reshape(grad.shape)
             start += grad.size
             for own in parameter.list_grad():
-                part.copyto(own)
+                total.copyto(own)
 
 
 def _trainable(block):
@@ -324,7 +324,7 @@ def _slots(state):
     if state is None:
         return []
     if isinstance(state, (tuple, list)):
-        return [array for part in state for array in _slots(part)]
+        return [array for each in state for array in _slots(each)]
     return [state]
 
 

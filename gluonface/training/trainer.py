@@ -215,13 +215,14 @@ class Trainer:
         `share` is the weight of an image in the mean over all images of the step, `weight` that of
         the batch in the mean over this process's batches.
         """
-        parts = [
-            mx.nd.array(part, ctx=context, dtype="uint8").astype("float32")
-            for part, context in zip(np.array_split(batch.images, len(self.ctx)), self.ctx)
+        shares = [
+            mx.nd.array(images, ctx=context, dtype="uint8").astype("float32")
+            for images, context in zip(np.array_split(batch.images, len(self.ctx)), self.ctx)
         ]
         with mx.autograd.record():
             embeddings = [
-                self._forward(part).astype("float32").as_in_context(self.ctx[0]) for part in parts
+                self._forward(images).astype("float32").as_in_context(self.ctx[0])
+                for images in shares
             ]
             joined = mx.nd.concat(*embeddings, dim=0) if len(embeddings) > 1 else embeddings[0]
             losses, extra = head_losses(self.head, joined, batch), None
