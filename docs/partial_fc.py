@@ -30,12 +30,12 @@ SIZES = (
 
 def plan_rows():
     """Return the header and the rows of the table of predicted sizes."""
-    from gluonface.head.memory_estimate import plan_head
+    from gluonface.head.memory_estimate import estimate_head
 
     sizes = ("stored, GiB", "in a step, GiB", "memory, GiB", "sent, MiB")
     rows = [("set", "classes", "ranks", "images", "rate", *sizes)]
     for what, classes, size, images, ranks, rate, options in SIZES:
-        plan = plan_head(classes, size, images, ranks, rate, **options)
+        plan = estimate_head(classes, size, images, ranks, rate, **options)
         where = " (disk)" if plan.on_disk else ""
         wire = " (float16)" if "wire_dtype" in options else ""
         rows.append(
@@ -152,7 +152,7 @@ def draw(path):
 
 def measured_rows(paths):
     """Return the header and the rows of the table of predicted and measured sizes."""
-    from gluonface.head.memory_estimate import plan_head
+    from gluonface.head.memory_estimate import estimate_head
 
     sizes = ("predicted, GiB", "measured, GiB", "off by, %", "sent, KiB: predicted, counted")
     rows = [("centres", "classes", "D", "rate", "optimizer", *sizes)]
@@ -160,7 +160,7 @@ def measured_rows(paths):
         (r,) = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["steps"]
         sizes = (r["classes"], r["embedding_size"], r["batch_size"] * r["ranks"], r["ranks"])
         options = (r["sample_rate"], r["optimizer"], r["centers"], r["wire_dtype"])
-        plan = plan_head(*sizes, *options)
+        plan = estimate_head(*sizes, *options)
         rows.append(
             (
                 r["centers"],

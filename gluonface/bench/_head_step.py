@@ -1,4 +1,4 @@
-"""Time and memory of whole steps of a classifier on one or several ranks, and their floors."""
+"""Time and memory of whole steps of a classifier on one or several ranks, with lower bounds."""
 
 import os
 import pathlib
@@ -58,7 +58,7 @@ def measure_step(
 
     from .._compat import mx
     from ..head import PartialFC
-    from ..head.memory_estimate import plan_head
+    from ..head.memory_estimate import estimate_head
     from ..loss import get_loss
     from ..parallel import Horovod, Local
 
@@ -66,7 +66,7 @@ def measure_step(
         if value < 1:
             raise InputError(f"the {name} is {value}; expected at least 1")
     comm = _Counted(Horovod() if parallel == "horovod" else Local())
-    plan = plan_head(
+    plan = estimate_head(
         classes,
         embedding_size,
         batch_size * comm.size,
@@ -115,7 +115,7 @@ def measure_step(
     times = [step() for _ in range(steps)]
     sent = (comm.sent - before) / steps if comm.size > 1 else None
     peak, resident = _status("VmHWM"), _status("VmRSS")
-    sampled = head.stop - head.start if head.rows is None else head.rows.sampled
+    sampled = head.class_centers.sampled
     products = _products(mx, comm, batch_size * comm.size, embedding_size, sampled)
     figures = mx.nd.array([peak, resident, products, process], dtype="float64")
     most = comm.allreduce(figures, "max", "bench.most").asnumpy().tolist()
@@ -198,8 +198,7 @@ def _status(name):
 class _Counted:
     """A communicator that counts the bytes a rank sends, by the ring algorithms Horovod uses.
 
-    What goes over the network beside the arrays is left out: Horovod's processes agree on what to
-    do next all the time, whether there is work or not.
+    Only arrays are counted, not the messages by which Horovod's processes coordinate.
     """
 
     def __init__(self, comm):
@@ -264,7 +263,7 @@ def _percent(planned, measured):
 
 
 def report_plan(plan, classes, embedding_size, batch, ranks, sample_rate):
-    """Return a `HeadPlan` as text."""
+    """Return a `HeadEstimate` as text."""
     where = "on disk" if plan.on_disk else "in memory"
     lines = [
         f"plan of a head: C={classes}, D={embedding_size}, {batch} images in a step, {ranks} "

@@ -1,9 +1,9 @@
 """`gluonface bench head`: time of a classifier step for every loss, against no margin at all.
 
-Each loss takes turns with the plain normalised softmax, so that what else the machine does falls
-on both; the ratio of their best times is what to read. With ``--sample-rate`` whole steps with
-their update are measured instead, on one rank or several, beside their floors in time and memory;
-with ``--plan`` nothing is measured, and the memory and traffic of any size are predicted.
+Each loss takes turns with the plain normalised softmax, so that other load of the machine falls on
+both; compare the ratio of their best times. ``--sample-rate`` measures whole steps with their
+update instead, on one rank or several, with lower bounds of time and memory. ``--plan`` measures
+nothing and predicts memory and traffic of any size.
 """
 
 import dataclasses
@@ -178,7 +178,7 @@ def run(args):
 
 
 def _plan(args):
-    from ..head.memory_estimate import plan_head
+    from ..head.memory_estimate import estimate_head
     from ._head_step import report_plan
 
     try:
@@ -189,7 +189,7 @@ def _plan(args):
             f"--plan {' '.join(args.plan)}: {error}; expected four whole numbers and a rate"
         ) from error
     options = (args.optimizer, args.centers, args.wire_dtype, args.chunk)
-    plan = plan_head(classes, size, batch, ranks, rate, *options)
+    plan = estimate_head(classes, size, batch, ranks, rate, *options)
     sys.stdout.write(report_plan(plan, classes, size, batch, ranks, rate))
     if args.json:
         figures = dataclasses.asdict(plan)

@@ -1,4 +1,4 @@
-"""`gluonface train`: train a model, or go on with an interrupted run."""
+"""`gluonface train`: train a model, or resume an interrupted run."""
 
 import logging
 import pathlib
@@ -8,7 +8,7 @@ from ..errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# option -> configuration key, for those that are asked for often enough to have their own
+# option -> configuration key, for the keys that have an option of their own
 SHORT = {
     "data": "data.path",
     "init": "model.init",

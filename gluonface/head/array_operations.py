@@ -1,10 +1,10 @@
-"""The few large operations of the classifier, in the forms that are fast on a CPU.
+"""The few large operations of the classifier, in the variants that are fast on a CPU.
 
 MXNet has several operators for each, far apart in speed. Measured on one core with N=128 samples,
 D=512, C=50,000 classes, milliseconds: gradients of the product by `dot` 359, by the backward
 operator of FullyConnected 152; squared norms of the rows by `norm` 176, by NumPy on the same
 memory 3; row maxima by `max` 35, by a global pooling 8; column sums by `sum` 49, by a product
-with ones 3; removing the radial part in one piece 63, in pieces that stay in the cache 36. NumPy
+with ones 3; subtracting the radial component at once 63, in blocks that stay in the cache 36. NumPy
 is not faster at everything: the three products take it 200, the two operators used here 104. What
 is elementwise on (N, n) is done in NumPy on a CPU, some rows at a time: 6 to 10 times as fast.
 """
@@ -17,48 +17,48 @@ from .._compat import mx
 
 __all__ = [
     "add_at",
+    "as_ndarray",
+    "as_numpy",
     "class_max",
     "dense",
     "dense_gradients",
     "exponentials",
-    "host",
     "inverse_norms",
     "on_host",
-    "pieces",
-    "scale_both",
+    "row_blocks",
     "scale_columns",
-    "shared",
+    "scale_rows_and_columns",
+    "scatter",
     "subtract_radial",
     "untracked",
     "weighted_columns",
-    "write",
 ]
 
 nd = mx.nd
-CACHED = 1 << 19  # numbers of a piece that stays in the cache, 2 MiB
+CACHED = 1 << 19  # numbers of a block that stays in the cache, 2 MiB
 
 
 def on_host(array):
-    """Return whether an NDArray lives where NumPy can reach it."""
+    """Return whether an NDArray is in memory that NumPy can access."""
     return array.context.device_type == "cpu"
 
 
-def host(array):
+def as_numpy(array):
     """Return the memory of a float32 NDArray on the CPU as a NumPy array that may be written.
 
-    Waits for all that is queued on the array, so nobody else is at it. Keep `array` while using
-    the result, and queue nothing that changes it.
+    Waits for all operations that are queued on the array. Keep `array` while using the result, and
+    queue nothing that changes it.
     """
     base = mx.base
     base.check_call(base._LIB.MXNDArrayWaitToWrite(array.handle))
     pointer = ctypes.c_void_p()
     base.check_call(base._LIB.MXNDArrayGetData(array.handle, ctypes.byref(pointer)))
     values = (ctypes.c_float * array.size).from_address(pointer.value)
-    values.owner = array  # the memory lives as long as anything that looks at it
+    values.owner = array  # the memory lives as long as any array that uses it
     return np.frombuffer(values, np.float32).reshape(array.shape)
 
 
-def shared(values):
+def as_ndarray(values):
     """Return the memory of a C-contiguous float32 NumPy array as an NDArray on the CPU."""
     return nd.from_dlpack(values.__dlpack__())
 
@@ -68,7 +68,7 @@ def untracked(array):
 
     A backward function that reads a parameter by its own name can lock up: it runs late, and an
     update of the parameter may be queued before its read, waiting for the gradient that the
-    function is to give. Whoever reads under this name sees to the order himself.
+    function is to compute. The caller has to order reads by this name itself.
     """
     return nd.from_dlpack(array.to_dlpack_for_read())
 
@@ -79,7 +79,7 @@ def inverse_norms(rows, wait=True):
     With `wait` it is fast on the CPU, but Python waits for `rows` to be computed.
     """
     if wait and on_host(rows):
-        values = host(rows)
+        values = as_numpy(rows)
         norms = nd.array(np.sqrt(np.einsum("ij,ij->i", values, values)), ctx=rows.context)
     else:
         norms = nd.norm(rows, axis=1)
@@ -93,8 +93,8 @@ def _row_max(matrix):
     return nd.reshape(pooled, shape=(-1,))
 
 
-def pieces(matrix):
-    """Yield slices of rows of a matrix that stay in the cache, or on a GPU keep it busy."""
+def row_blocks(matrix):
+    """Yield slices of rows of a matrix that fit into the cache, or that keep a GPU busy."""
     row = max(1, int(np.prod(matrix.shape[1:])))
     numbers = CACHED if isinstance(matrix, np.ndarray) or on_host(matrix) else 32 * CACHED
     step = max(1, numbers // row)
@@ -112,9 +112,8 @@ def exponentials(logits, scale, columns=None, shift=None, own=None, targets=None
     scale : float
     columns, shift : NDArray (n,), optional
     own : NDArray (2, k) int64, optional
-        Row and column of places that hold something else:
+        Row and column of the logits that are given as `targets` instead.
     targets : NDArray (k,), optional
-        The logits there.
 
     Returns
     -------
@@ -128,7 +127,7 @@ def exponentials(logits, scale, columns=None, shift=None, own=None, targets=None
         if shift is not None:
             nd.broadcast_add(logits, nd.expand_dims(shift, axis=0), out=logits)
         if own is not None:
-            write(logits, own, targets)
+            scatter(logits, own, targets)
         top = _row_max(logits)
         nd.broadcast_sub(logits, nd.expand_dims(top, axis=1), out=logits)
         nd.exp(logits, out=logits)
@@ -139,20 +138,20 @@ def exponentials(logits, scale, columns=None, shift=None, own=None, targets=None
     shift = None if shift is None else shift.asnumpy()
     rows, places = (None, None) if own is None else own.asnumpy()
     targets = None if own is None else targets.asnumpy()
-    values = host(logits)
+    values = as_numpy(logits)
     tops, sums = (np.empty(values.shape[0], np.float32) for _ in range(2))
-    for piece in pieces(values):
-        part = values[piece]
-        part *= factor
+    for block in row_blocks(values):
+        chunk = values[block]
+        chunk *= factor
         if shift is not None:
-            part += shift
+            chunk += shift
         if own is not None:
-            here = (rows >= piece.start) & (rows < piece.stop)
-            part[rows[here] - piece.start, places[here]] = targets[here]
-        top = tops[piece] = part.max(axis=1)
-        part -= top[:, None]
-        np.exp(part, out=part)
-        part.sum(axis=1, out=sums[piece])
+            here = (rows >= block.start) & (rows < block.stop)
+            chunk[rows[here] - block.start, places[here]] = targets[here]
+        top = tops[block] = chunk.max(axis=1)
+        chunk -= top[:, None]
+        np.exp(chunk, out=chunk)
+        chunk.sum(axis=1, out=sums[block])
     return nd.array(tops, ctx=logits.context), nd.array(sums, ctx=logits.context)
 
 
@@ -161,13 +160,15 @@ def scale_columns(matrix, columns):
     if not on_host(matrix):
         nd.broadcast_mul(matrix, nd.expand_dims(columns, axis=0), out=matrix)
         return
-    factors, values = columns.asnumpy(), host(matrix)
-    for piece in pieces(values):
-        values[piece] *= factors
+    factors, values = columns.asnumpy(), as_numpy(matrix)
+    for block in row_blocks(values):
+        values[block] *= factors
 
 
-def scale_both(matrix, rows, columns=None, slopes=None, less=None, own=None, targets=None):
-    """Multiply a matrix (N, n) in place by `rows` (N,), `columns` (n,) and `slopes` (N, n).
+def scale_rows_and_columns(
+    matrix, rows, columns=None, derivatives=None, less=None, own=None, targets=None
+):
+    """Multiply a matrix (N, n) in place by `rows` (N,), `columns` (n,) and `derivatives` (N, n).
 
     `less` (N,) is taken off after `rows`. The places `own` (2, k) get `targets` (k,), which
     are multiplied by `columns` only.
@@ -176,10 +177,10 @@ def scale_both(matrix, rows, columns=None, slopes=None, less=None, own=None, tar
         nd.broadcast_mul(matrix, nd.expand_dims(rows, axis=1), out=matrix)
         if less is not None:
             nd.broadcast_sub(matrix, nd.expand_dims(less, axis=1), out=matrix)
-        if slopes is not None:
-            matrix *= slopes
+        if derivatives is not None:
+            matrix *= derivatives
         if own is not None:
-            write(matrix, own, targets)
+            scatter(matrix, own, targets)
         if columns is not None:
             nd.broadcast_mul(matrix, nd.expand_dims(columns, axis=0), out=matrix)
         return
@@ -188,23 +189,23 @@ def scale_both(matrix, rows, columns=None, slopes=None, less=None, own=None, tar
     columns = None if columns is None else columns.asnumpy()
     places, numbers = (None, None) if own is None else own.asnumpy()
     places, targets = (None, None) if own is None else ((places, numbers), targets.asnumpy())
-    slopes = None if slopes is None else host(slopes)
-    values = host(matrix)
-    for piece in pieces(values):
-        part = values[piece]
-        part *= factors[piece]
+    derivatives = None if derivatives is None else as_numpy(derivatives)
+    values = as_numpy(matrix)
+    for block in row_blocks(values):
+        chunk = values[block]
+        chunk *= factors[block]
         if less is not None:
-            part -= less[piece]
-        if slopes is not None:
-            part *= slopes[piece]
+            chunk -= less[block]
+        if derivatives is not None:
+            chunk *= derivatives[block]
         if columns is not None:
-            part *= columns
+            chunk *= columns
     if own is not None:
         values[places] = targets if columns is None else targets * columns[numbers]
 
 
-def write(matrix, where, values):
-    """Write `values` (k,) into the places `where` (2, k) of a matrix."""
+def scatter(matrix, where, values):
+    """Write `values` (k,) to the rows and columns `where` (2, k) of a matrix."""
     nd._internal._scatter_set_nd(
         lhs=matrix, rhs=values, indices=where, shape=matrix.shape, out=matrix
     )
@@ -266,17 +267,17 @@ def dense_gradients(grad, x, weight, grad_weight):
 
 
 def subtract_radial(gradient, rows, inverse):
-    """Take from `gradient` (n, D), in place, its part along `rows` (n, D).
+    """Subtract from `gradient` (n, D), in place, its component along `rows` (n, D).
 
-    `inverse` (n,) is 1 over the rows' lengths, or 0 for none: the cosine does not change when a
-    row only grows.
+    `inverse` (n,) is 1 over the rows' lengths, or 0 for a row of zeros. A cosine does not change
+    with the length of the row.
     """
     if not on_host(gradient):
         along = nd.sum(gradient * rows, axis=1) * nd.square(inverse)
         gradient -= nd.broadcast_mul(rows, nd.expand_dims(along, axis=1))
         return
     squares = np.square(inverse.asnumpy())
-    gradient, rows = host(gradient), host(rows)
-    for piece in pieces(rows):
-        along = np.einsum("ij,ij->i", gradient[piece], rows[piece]) * squares[piece]
-        gradient[piece] -= rows[piece] * along[:, None]
+    gradient, rows = as_numpy(gradient), as_numpy(rows)
+    for block in row_blocks(rows):
+        along = np.einsum("ij,ij->i", gradient[block], rows[block]) * squares[block]
+        gradient[block] -= rows[block] * along[:, None]

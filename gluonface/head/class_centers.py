@@ -1,268 +1,226 @@
-"""The head that owns its rows: which classes take part in a step, and their update.
+"""The class centres of a rank, with one interface for every sample rate and every place.
 
-All work of a step is on the m sampled rows; nothing is done for the other n - m.
+`GluonCenters` holds Gluon parameters with all classes in every step; `sampled_centers` holds
+centres that update themselves, of which a sample is in a step (at a sample rate of 1 the sample is
+all classes). They cannot be one class without other numbers: a `gluon.Trainer` updates parameters
+by MXNet's fused operators, each of which rounds a row once, while rows that update themselves go
+through NumPy operation by operation, and have the component along the row taken off their
+gradients in the update instead of the backward pass. Both agree to about 1e-5, not to the last
+bit. `weight` as a Gluon parameter is also what lets any optimizer of MXNet train a head.
 """
+
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
-from .class_chunk import Shard
-from .initial_centers import initial_centers
-from .row_gradients import RowGradients
-from .row_optimizers import Missed, check_mode, make_rule
-from .sampling import HashDraws, check_index, exact_sample
-from .storage import make_store
+from .array_operations import untracked
+from .class_chunk import Shard, write_gradient
+from .initial_centers import BLOCK, initial_centers
 
-__all__ = ["SampledRows"]
+__all__ = ["ClassCenters", "GluonCenters", "Selection"]
 
 nd = mx.nd
 
 
-class SampledRows:
-    """The rows of a rank's classes, of which some take part in each step.
+class Selection(NamedTuple):
+    """The classes of one step."""
+
+    shard: Optional[Shard]  # None if no class of this rank is in the step
+    watched: tuple  # NDArrays, or None, whose gradients autograd is to ask for
+    collect: Callable  # takes the gradients in the backward pass, see `ShardedSoftmax.__call__`
+
+
+class ClassCenters:
+    """Centres, and biases and class margins where the margin has them, of a rank's classes.
 
     Parameters
     ----------
-    head : PartialFC
-    sampler : {"hash", "exact"}
-    unbiased : bool
-    mode : {"frozen", "catchup", "reset"}
-    place : {"memory", "host", "disk"}
-    path : path or None
+    margin : Margin
+    start, stop : int
+        Global ids of the rank's classes.
+    width : int
+        k D, the numbers of a class's k centres.
+    ctx : mxnet.Context
+        Of the step.
+
+    Attributes
+    ----------
+    weight, bias, class_margin : mxnet.gluon.Parameter or None
+        None where the centres update themselves.
+    sampled : int
+        Classes of this rank in the last step.
+    updates : int
+        Updates that the centres have made of themselves.
+    optimizer : object or None
+        Of centres that update themselves, once it is set.
     """
 
-    def __init__(self, head, sampler, unbiased, mode, place, path):
-        self.head, self.margin = head, head.margin
-        self.sampler, self.unbiased, self.mode = sampler, unbiased, mode
-        check_mode(mode, None)
-        self.size, self.width = head.stop - head.start, head.width
-        self.rule = self.missed = self.last = self.count = None
-        self.updates = self.sampled = 0  # updates done; classes in the last step
-        shard = (head.start, head.stop, head.sample_rate, head.seed)
-        self.draws = HashDraws(*shard, then=self._expect)
-        label = f"{head.name}-{head.comm.rank}"
-        self.store = make_store(place, head.ctx, self.size, path, label)
+    weight = bias = class_margin = optimizer = None
+    sampled = updates = 0
 
-        def fill(first, last):
-            return initial_centers(head.start + first, head.start + last, self.width, head.seed)
+    def __init__(self, margin, start, stop, width, ctx):
+        self.margin, self.start, self.stop, self.width = margin, start, stop, width
+        self.size, self.ctx = stop - start, ctx
+        # The arrays beside the centres, which have a number for each class.
+        self.vectors = ["bias"] * margin.has_bias + ["class_margin"] * margin.has_class_margin
 
-        self.store.add("weight", self.width, fill, head.start)
-        self.vectors = []
-        if self.margin.has_bias:
-            self.vectors.append("bias")
-            self.store.add("bias")
-        if self.margin.has_class_margin:
-            self.vectors.append("class_margin")
-            initial = self.margin.initial_margin
-            self.store.add("class_margin", None, lambda a, b: np.full(b - a, initial, np.float32))
-        self.gradients = RowGradients(head, self.store, self.vectors)
+    def select(self, labels, index, step, training) -> Selection:
+        """Return the `Selection` of a step.
 
-    # What takes part
+        Parameters
+        ----------
+        labels : numpy.ndarray (N,) int64
+            Of the samples of all ranks.
+        index : array (m,) of int or None
+            The classes, less `start`, if the caller chooses them.
+        step : int
+            The number by which the sampler draws.
+        training : bool
+        """
+        raise NotImplementedError
 
-    def sample(self, labels, index=None):
-        """Return the sorted local ids that take part, and those of them that are positive."""
-        head = self.head
-        inside = labels[(labels >= head.start) & (labels < head.stop)]
-        positives = np.unique(inside) - head.start
-        if index is not None:
-            return check_index(index, self.size, positives), positives
-        if self.sampler == "hash":
-            return self.draws(positives, head.sampling_step), positives
-        arguments = (head.sample_rate, positives, head.seed, head.sampling_step)
-        return exact_sample(head.start, head.stop, *arguments), positives
+    def class_margin_sum(self):
+        """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
+        raise NotImplementedError
 
-    def take(self, labels, index=None):
-        """Return the shard (or None) that a step on the samples of all ranks uses."""
-        explicit = index is not None
-        self.store.ready()  # before the thread of the draws uses it
-        index, positives = self.sample(labels, index)
-        self.sampled = len(index)
-        if not len(index):
-            return None
-        head, store, m = self.head, self.store, len(index)
-        ahead = self.draws.ahead and not explicit and self.sampler == "hash"
-        self._expect(positives if ahead else index)
-        weight = store.buffer(m, self.width)
-        squares = np.empty(m * self.margin.subcenters, np.float32)
-        known = isinstance(weight, np.ndarray) and self.margin.unit_weight
-        for block in store.blocks(m, self.width):
-            rows = store.read("weight", index[block], out=weight[block])
-            self._catch_up(index[block], rows)
-            if known:
-                k = self.margin.subcenters
-                each = rows.reshape(-1, head.embedding_size)
-                np.einsum("ij,ij->i", each, each, out=squares[block.start * k : block.stop * k])
-        view = store.to_step(weight)
-        vectors = {name: store.to_step(self._read(name, index)) for name in self.vectors}
-        shard = Shard(head.start, head.stop, view, view, **vectors)
-        shard.index, shard.rows, shard.squares = index, weight, squares if known else None
-        if known:
-            lengths = np.sqrt(squares)
-            inverse = (lengths > 1e-12) / np.maximum(lengths, np.float32(1e-12))
-            shard.inverse = nd.array(inverse, ctx=head.ctx)
-        if self.unbiased:
-            shard.shift = nd.array(self._shift(index, positives, explicit), ctx=head.ctx)
-        return shard
+    def row_shapes(self):
+        """Return {name: shape of a row} of the arrays with a row for each class."""
+        raise NotImplementedError
 
-    def _expect(self, index):
-        """Have the store fetch what a step needs of these rows; runs in a thread, too."""
-        self.store.expect(("weight", *(self.rule.slots if self.rule else ())), index)
-
-    def _read(self, name, index):
-        rows = self.store.read(name, index)
-        self._catch_up(index, rows, name)
-        return rows
-
-    def _shift(self, index, positives, explicit):
-        """Return log(1 / probability to be sampled) of each class; positives always are."""
-        rest, chosen = self.size - len(positives), len(index) - len(positives)
-        ratio = rest / max(1, chosen)
-        if self.sampler == "hash" and not explicit:
-            ratio = 1.0 / self.head.sample_rate
-        shift = np.full(len(index), np.log(ratio), np.float32)
-        shift[np.searchsorted(index, positives)] = 0.0
-        return shift
-
-    def _catch_up(self, index, rows, name="weight"):
-        """Do for some rows, in place and in the store, the steps that they missed."""
-        if self.missed is None or self.updates == self.missed.origin:
-            return
-        last = self.last[index]
-        if name != "weight":  # vectors have no decay, and their momentum stays frozen
-            return
-        if (last == self.updates).all():
-            return
-        slots = [self.store.read(slot, index) for slot in self.rule.slots]
-        self.missed.apply(last, rows, slots, self.store.wrap)
-        self.store.write("weight", index, rows)
-        for slot, values in zip(self.rule.slots, slots):
-            self.store.write(slot, index, values)
-        self.last[index] = self.updates
-
-    # Update
-
-    def set_rule(self, name, **options):
-        """Choose the optimizer, and make room for what it keeps for each row."""
-        rule = make_rule(name, **options)
-        check_mode(self.mode, rule)
-        if self.rule is not None:
-            raise InputError("the head has its optimizer already; set_optimizer is called once")
-        self.rule = rule
-        for slot in rule.slots:
-            self.store.add(slot, self.width)
-            for vector in self.vectors:
-                self.store.add(f"{vector}.{slot}")
-        self.store.ready()
-        if rule.counts:
-            self.count = np.zeros(self.size, np.int32)
-        elif self.mode != "frozen":
-            self.last = np.zeros(self.size, np.int32)
-            self.missed = Missed() if self.mode == "catchup" else None
-
-    def update(self, lr, scale):
-        """Update the pending rows by their gradients times `scale`; count one update."""
-        if self.rule is None:
-            raise InputError("call set_optimizer before update")
-        each = self.gradients.merged()
-        if each is not None:
-            for block in self.store.blocks(len(each.index), self.width):
-                self._update_rows(each, block, lr, scale)
-            for name, values in each.vectors.items():
-                self._update_vector(name, each.index, values, lr, scale)
-            if self.count is not None:
-                self.count[each.index] += 1
-        self.gradients.release()
-        self.updates += 1
-        if self.last is not None and each is not None:
-            self.last[each.index] = self.updates
-        if self.missed is not None:
-            self.missed.advance(self.rule.step_matrix(lr))
-            if each is not None and self.missed.full:
-                self.flush()
-
-    def _update_rows(self, each, block, lr, scale):
-        store, rule, index = self.store, self.rule, each.index[block]
-        w, g, pull = each.weight[block], each.grad[block], self.gradients.pull(each, block)
-        slots = [store.read(slot, index) for slot in rule.slots]
-        if self.mode == "reset" and self.last is not None:
-            fresh = (self.last[index] == self.updates).astype(np.float32)[:, None]
-            for slot in slots:
-                slot *= store.wrap(fresh)
-        rule.apply(w, g, slots, lr, scale, pull, True, self._rate(index, lr), store.sqrt)
-        store.write("weight", index, w)
-        for slot, values in zip(rule.slots, slots):
-            store.write(slot, index, values)
-
-    def _rate(self, index, lr):
-        """Return the step length of AdamW for each row, (m, 1), with this update counted."""
-        if self.count is None:
-            return lr
-        return self.store.wrap(self.rule.rate(self.count[index] + 1, lr))
-
-    def _update_vector(self, name, index, grad, lr, scale):
-        """Update the bias or the margins of some classes: never decayed, momentum frozen."""
-        store, rule = self.store, self.rule
-        w, g = store.read(name, index), store.from_step(grad)
-        slots = [store.read(f"{name}.{slot}", index) for slot in rule.slots]
-        rate = self._rate(index, lr)
-        if rate is not lr:
-            rate = rate.reshape((-1,))
-        rule.apply(w, g, slots, lr, scale, None, False, rate, store.sqrt)
-        if name == "class_margin":
-            low, high = 0.0, self.margin.max_margin
-            w = np.clip(w, low, high) if isinstance(w, np.ndarray) else nd.clip(w, low, high)
-        store.write(name, index, w)
-        for slot, values in zip(rule.slots, slots):
-            store.write(f"{name}.{slot}", index, values)
-
-    def flush(self):
-        """Do for all rows the steps that they missed."""
-        if self.missed is None or self.updates == self.missed.origin:
-            return
-        for first in range(0, self.size, 4096):
-            index = np.arange(first, min(self.size, first + 4096))
-            self._catch_up(index, self.store.read("weight", index))
-        self.missed.restart(self.updates)
-        self.last[:] = self.updates
-
-    # Rows in and out
-
-    def total(self, name):
-        """Return the sum of a vector over all classes, NDArray (1,)."""
-        values = self.store.arrays[name].sum() if self.size else 0.0
-        if not isinstance(values, nd.NDArray):
-            values = nd.array([values], ctx=self.head.ctx)
-        return values.reshape((1,))
-
-    def shapes(self):
-        """Return {name: shape of a row} of all that `export` gives."""
-        found = {name: tuple(array.shape[1:]) for name, array in self.store.arrays.items()}
-        found.update({name: () for name, own in self._counters().items() if own is not None})
-        return found
-
-    def _counters(self):
-        return {"count": self.count, "last_step": self.last}
-
-    def export(self):
-        """Return {name: array-like with a row for each class}, all rows up to date."""
-        self.flush()
-        found = {name: self.store.export(name) for name in self.store.arrays}
-        found.update({name: own for name, own in self._counters().items() if own is not None})
-        return found
+    def arrays(self):
+        """Return {name: array-like with a row for each class}, up to date."""
+        raise NotImplementedError
 
     def load(self, name, first, rows):
-        """Write rows of the array `name` from the local id `first` on."""
-        own = self._counters().get(name)
-        if own is not None:
-            own[first : first + len(rows)] = rows
-        else:
-            self.store.put(name, first, rows)
+        """Write rows of an array, from the class ``start + first`` on."""
+        raise NotImplementedError
 
     def loaded(self, updates):
         """Take note that all rows come from a checkpoint after that many updates."""
-        self.updates = updates
-        self.gradients.release()
-        if self.missed is not None:
-            self.missed.restart(updates)
-            self.last[:] = updates
+
+    def discard(self):
+        """Drop the gradients that the next update would use."""
+
+    def set_optimizer(self, name, **options):
+        """Choose how the centres update themselves."""
+        self._refuse("set_optimizer")
+
+    def update(self, lr, scale):
+        """Update the centres by the gradients since the last update, times `scale`."""
+        self._refuse("update")
+
+    def zero_grad(self):
+        """Drop the gradients that `update` would use."""
+        self._refuse("zero_grad")
+
+    def gradient_square_sum(self):
+        """Return the sum of squares of the gradients that `update` would use, float."""
+        self._refuse("gradient_square_sum")
+
+    def _refuse(self, what):
+        raise InputError(
+            f"{what} is for heads that update themselves (sample_rate below 1, or centers on "
+            "host or disk); this one's parameters are for a gluon.Trainer"
+        )
+
+
+class GluonCenters(ClassCenters):
+    """All classes in every step, as Gluon parameters that a `gluon.Trainer` updates.
+
+    Parameters
+    ----------
+    margin, start, stop, width, ctx
+        As of `ClassCenters`.
+    seed : int
+        Of the initial centres.
+    params : mxnet.gluon.ParameterDict
+        Gets the parameters. A rank without classes has none.
+    allreduce : callable, optional
+        ``allreduce(array, name=...)`` sums the centres' gradients over ranks that all have all
+        classes.
+    """
+
+    def __init__(self, margin, start, stop, width, ctx, seed, params, allreduce=None):
+        super().__init__(margin, start, stop, width, ctx)
+        self.allreduce, self.sampled = allreduce, self.size
+        self._untracked = (None, None)
+        if not self.size:
+            return
+
+        def parameter(name, *row):
+            made = params.get(name, shape=(self.size, *row), init=mx.init.Zero())
+            made.initialize(ctx=ctx)
+            return made
+
+        self.weight = parameter("weight", width)
+        weight = self.weight.data(ctx)
+        for first in range(start - start % BLOCK, stop, BLOCK):  # no second copy
+            first, last = max(start, first), min(stop, first + BLOCK)
+            weight[first - start : last - start] = initial_centers(first, last, width, seed)
+        if margin.has_bias:
+            self.bias = parameter("bias")
+        if margin.has_class_margin:
+            self.class_margin = parameter("class_margin")
+            self.class_margin.set_data(nd.full((self.size,), margin.initial_margin))
+
+    def _data(self, name):
+        """Return a parameter's array, or None."""
+        parameter = getattr(self, name)
+        return None if parameter is None else parameter.data(self.ctx)
+
+    def select(self, labels, index, step, training):
+        """Return the `Selection` of a step: all classes; `index` must be None."""
+        if index is not None:
+            raise InputError(
+                "index is for heads that sample; this one uses all classes: set sample_rate below 1"
+            )
+        watched = weight, bias, class_margin = tuple(
+            map(self._data, ("weight", "bias", "class_margin"))
+        )
+        if class_margin is not None and training:  # the last update may have left the range
+            nd.clip(class_margin, 0.0, self.margin.max_margin, out=class_margin)
+        if weight is None:
+            return Selection(None, watched, lambda gradients, targets: None)
+        if self._untracked[0] is not weight:  # making it waits, so only once for each array
+            self._untracked = (weight, untracked(weight))
+        shard = Shard(self.start, self.stop, weight, self._untracked[1], bias, class_margin)
+        return Selection(shard, watched, self._collect)
+
+    def _collect(self, gradients, targets):
+        """Write the gradients of the parameters; return that of the embeddings by this shard."""
+        if self.allreduce is None:
+            return gradients(targets)
+        own = [
+            None if target is None else (nd.empty(target[0].shape, ctx=self.ctx), False)
+            for target in targets
+        ]
+        grad_x = gradients(own)
+        for name, target, mine in zip(("weight", "bias", "class_margin"), targets, own):
+            if target is not None:
+                write_gradient(target, self.allreduce(mine[0], name=f"g{name}"))
+        return grad_x
+
+    def class_margin_sum(self):
+        """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
+        values = self._data("class_margin")
+        if values is None:
+            return nd.zeros((1,), ctx=self.ctx)
+        return nd.sum(values).reshape((1,))
+
+    def row_shapes(self):
+        """Return {name: shape of a row} of the arrays."""
+        return {"weight": (self.width,), **dict.fromkeys(self.vectors, ())}
+
+    def arrays(self):
+        """Return {name: NumPy array with a row for each class}."""
+        found = {}
+        for name, row in self.row_shapes().items():
+            data = self._data(name)
+            found[name] = np.zeros((0, *row), np.float32) if data is None else data.asnumpy()
+        return found
+
+    def load(self, name, first, rows):
+        """Write rows of an array, from the class ``start + first`` on."""
+        self._data(name)[first : first + len(rows)] = nd.array(rows, ctx=self.ctx)

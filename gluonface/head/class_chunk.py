@@ -4,9 +4,13 @@ One (N, n) array is alive for the margins that leave the other classes' cosines 
 rest, three with the filter, k + 2 with k centres for each class.
 """
 
+import dataclasses
+from typing import Any, NamedTuple, Optional
+
 import numpy as np
 
 from .._compat import mx
+from ..loss._block import log_sum
 from . import margin_gradients
 from .array_operations import (
     add_at,
@@ -16,156 +20,211 @@ from .array_operations import (
     exponentials,
     inverse_norms,
     on_host,
-    pieces,
-    scale_both,
+    row_blocks,
     scale_columns,
+    scale_rows_and_columns,
+    scatter,
     subtract_radial,
     weighted_columns,
-    write,
 )
 
-__all__ = ["NEVER", "Part", "Shard"]
+__all__ = [
+    "NO_LOGIT",
+    "ClassChunk",
+    "Shard",
+    "Softmax",
+    "StepSettings",
+    "class_chunks",
+    "log_of_sum",
+    "write_gradient",
+]
 
 nd = mx.nd
-NEVER = np.float32(-1e30)  # the largest logit of a shard without classes; exp of it is 0
+NO_LOGIT = np.float32(-1e30)  # the largest logit of a shard without classes; exp of it is 0
 
 
+@dataclasses.dataclass(frozen=True)
+class StepSettings:
+    """What a step needs beside arrays, as of its forward pass; `PartialFC` has the meanings."""
+
+    margin: Any
+    scale: float
+    strength: float
+    num_classes: int
+    label_smoothing: float
+    filter_above: Optional[float]
+    chunk: Optional[int]
+    wire_dtype: str
+    replicated: bool  # whether every rank has all class centres
+    ctx: Any
+    name: str  # prefix of the collectives
+
+
+@dataclasses.dataclass(frozen=True)
 class Shard:
-    """The classes of this rank that take part in a step, as a step reads them.
+    """The m classes of this rank that are in a step, with their arrays."""
 
-    Attributes
-    ----------
-    weight : NDArray (m, k D)
-        Their centres.
-    centers : NDArray (m, k D)
-        The same memory for the backward pass, see `untracked`.
-    bias, class_margin : NDArray (m,) or None
-    inverse : NDArray (m k,) or None
-        1 over the lengths of the centres, if somebody knows them already.
-    shift : NDArray (m,) or None
-        What is added to the logits of the classes for the probability that they were sampled.
-    index : numpy.ndarray (m,) int64 or None
-        Sorted local ids of the classes; None for all of them.
-    start, stop : int
-        Global ids of the classes that the rank owns.
-    """
-
-    def __init__(self, start, stop, weight, centers, bias=None, class_margin=None):
-        self.start, self.stop, self.weight, self.centers = start, stop, weight, centers
-        self.bias, self.class_margin = bias, class_margin
-        self.inverse = self.shift = self.index = None
+    start: int  # global ids of the classes that the rank owns
+    stop: int
+    weight: Any  # NDArray (m, k D), the centres
+    backward_weight: Any  # the same memory for the backward pass, see `untracked`
+    bias: Any = None  # NDArray (m,)
+    class_margin: Any = None  # NDArray (m,)
+    inverse: Any = None  # NDArray (m k,), 1 over the lengths of the centres, if they are known
+    shift: Any = None  # NDArray (m,), added to the logits of sampled classes
+    index: Any = None  # sorted ids of the classes, less `start`; None if all are in the step
 
     def find(self, labels):
         """Return which of the samples have their class here, and the columns of the classes."""
-        rows = np.flatnonzero((labels >= self.start) & (labels < self.stop))
-        columns = labels[rows] - self.start
+        samples = np.flatnonzero((labels >= self.start) & (labels < self.stop))
+        columns = labels[samples] - self.start
         if self.index is not None:
             columns = np.searchsorted(self.index, columns)
-        return rows, columns
-
-    def parts(self, step, labels, chunk):
-        """Return the parts that the classes are computed in, `chunk` classes each."""
-        rows, columns = self.find(labels)
-        size = self.weight.shape[0]
-        chunk = min(size, chunk or size)
-        found = []
-        for first in range(0, size, chunk):
-            piece = slice(first, min(size, first + chunk))
-            here = (columns >= piece.start) & (columns < piece.stop)
-            found.append(Part(step, self, piece, rows[here], columns[here] - piece.start))
-        return found
+        return samples, columns
 
 
-class Part:
-    """The columns `piece` of a shard.
+class Softmax(NamedTuple):
+    """The softmax over the classes of all ranks: NDArrays (N,), a number for each sample."""
+
+    top: Any  # the largest logit
+    log_spread: Any  # log of the sum of exp(logit - top)
+    smoothing: Any = None  # label smoothing: the probability that the target gives away,
+    each: Any = None  # and the share of each other class
+
+
+def class_chunks(settings, shard, labels):
+    """Return a shard's classes as `ClassChunk` objects of ``settings.chunk`` classes each."""
+    samples, columns = shard.find(labels)
+    size = shard.weight.shape[0]
+    width = min(size, settings.chunk or size)
+    chunks = []
+    for first in range(0, size, width):
+        classes = slice(first, min(size, first + width))
+        here = (columns >= classes.start) & (columns < classes.stop)
+        own = samples[here], columns[here] - classes.start
+        chunks.append(ClassChunk(settings, shard, classes, *own))
+    return chunks
+
+
+class ClassChunk:
+    """The logits of all samples to some classes of a shard.
 
     Parameters
     ----------
-    step : ShardedSoftmax
+    settings : StepSettings
     shard : Shard
-    piece : slice
-    rows, columns : numpy.ndarray (k,)
-        Samples whose class is here, and the columns of the classes.
+    classes : slice
+        The columns of the shard.
+    samples, columns : numpy.ndarray (k,) of int
+        The samples whose own class is here, and the columns of their classes.
+
+    Attributes
+    ----------
+    scores : NDArray (N, n) or None
+        Between `compute` and `softmax`.
+    cosine : NDArray (k,) or None
+        Of the samples to their own class.
+    exponentials : NDArray (N, n) or None
+        Between `softmax` and `gradients`.
     """
 
-    def __init__(self, step, shard, piece, rows, columns):
-        self.step, self.margin, self.ctx = step, step.margin, step.head.ctx
-        whole = (piece.stop - piece.start) == shard.weight.shape[0]
+    def __init__(self, settings, shard, classes, samples, columns):
+        self.settings, self.margin, self.ctx = settings, settings.margin, settings.ctx
+        whole = (classes.stop - classes.start) == shard.weight.shape[0]
         k = self.margin.subcenters
 
         def cut(array, width=1):
             if array is None or whole:
                 return array
-            return array[piece.start * width : piece.stop * width]
+            return array[classes.start * width : classes.stop * width]
 
-        self.piece = None if whole else piece
-        self.weight, self.centers = _rows(cut(shard.weight), k), _rows(cut(shard.centers), k)
+        self.classes = None if whole else classes
+        self.weight = _one_center_a_row(cut(shard.weight), k)
+        self.backward_weight = _one_center_a_row(cut(shard.backward_weight), k)
         self.bias, self.class_margin = cut(shard.bias), cut(shard.class_margin)
         self.shift, self.inverse = cut(shard.shift), cut(shard.inverse, k)
         self.own = self.cosine = None
-        if len(rows):  # MXNet has no arrays of size 0
-            self.rows = nd.array(rows, ctx=self.ctx, dtype="int64")
+        if len(samples):  # MXNet has no arrays of size 0
+            self.samples = nd.array(samples, ctx=self.ctx, dtype="int64")
             self.columns = nd.array(columns, ctx=self.ctx, dtype="int64")
-            self.own = nd.stack(self.rows, self.columns)
+            self.own = nd.stack(self.samples, self.columns)
         self.forget()
 
     def forget(self):
-        """Drop the large arrays."""
-        self.scores = self.p = self.nearest = self.slopes = self.allowed = None
+        """Drop the arrays of the size (N, n)."""
+        self.scores = self.exponentials = self.nearest = None
+        self.others_gradient = self.allowed = None
 
-    def compute(self):
-        """Compute the scores (N, n), and those of the samples' own classes.
+    def compute(self, x):
+        """Compute the scores of embeddings (N, D), and those of the samples' own classes.
 
-        They are cosines, or inner products where a side is not normalised. Where nothing but the
-        softmax follows, the centres' lengths are left to be divided by there.
+        They are cosines, or inner products where a side is not normalised. If nothing but the
+        softmax follows, the division by the centres' lengths is left to it.
         """
         margin = self.margin
         k, weight = margin.subcenters, self.weight
-        bias = None if self.bias is None else self.bias / self.step.scale
-        scores = dense(self.step.x_all, weight, bias)
-        self.late = None  # factors of the columns that are not in `scores` yet
+        bias = None if self.bias is None else self.bias / self.settings.scale
+        scores = dense(x, weight, bias)
+        self.late_inverse = None  # factors of the columns that are not in `scores` yet
         if margin.unit_weight:
             if self.inverse is None:
                 self.inverse = inverse_norms(weight)
             plain = k == 1 and not margin.changes_others and not margin.statistics
-            if plain and self.step.head.filter_above is None:
-                self.late = self.inverse
+            if plain and self.settings.filter_above is None:
+                self.late_inverse = self.inverse
             else:  # scaling N x n products is cheaper than normalising n x D centres
                 scale_columns(scores, self.inverse)
         if k > 1:
-            scores = self._keep_nearest(scores.reshape((0, -1, k)))
+            scores = self._nearest_center(scores.reshape((0, -1, k)))
         if self.own is not None:
             self.cosine = nd.gather_nd(scores, self.own)
-            if self.late is not None:
-                self.cosine = self.cosine * nd.take(self.late, self.columns)
+            if self.late_inverse is not None:
+                self.cosine = self.cosine * nd.take(self.late_inverse, self.columns)
         self.scores = scores
 
-    def _keep_nearest(self, each):
-        """Return the scores (N, n) of the nearest of k centres, and keep which it is, in place."""
+    def _nearest_center(self, each):
+        """Return the scores (N, n) of the nearest of k centres; `each` becomes its mask."""
         scores = nd.empty(each.shape[:2], ctx=self.ctx)
-        for piece in pieces(each):
-            some = each[piece]
+        for block in row_blocks(each):
+            some = each[block]
             top = class_max(some)
-            scores[piece] = top
-            each[piece] = nd.broadcast_equal(some, nd.expand_dims(top, axis=2))
+            scores[block] = top
+            each[block] = nd.broadcast_equal(some, nd.expand_dims(top, axis=2))
             if on_host(each):  # its arrays are freed before the next ones are made
                 each.wait_to_read()
         self.nearest = each
         return scores
 
-    def spread_out(self, values, total):
-        """Return `values` of this part's own rows in their places among all, 0 elsewhere."""
+    def scatter_samples(self, values, total):
+        """Return (total,): `values` (k,) for the samples whose class is here, 0 for the others."""
         if self.own is None:
             return nd.zeros((total,), ctx=self.ctx)
-        return nd.scatter_nd(values, nd.expand_dims(self.rows, axis=0), shape=(total,))
+        return nd.scatter_nd(values, nd.expand_dims(self.samples, axis=0), shape=(total,))
 
-    def softmax(self, known):
-        """Turn the scores into exponentials; return what the other parts and shards need of them.
+    def log_sum(self):
+        """Return the log of the sum of ``Margin.exponents`` over this chunk, (1,)."""
+        own = nd.zeros_like(self.scores)
+        if self.own is not None:
+            scatter(own, self.own, nd.ones_like(self.cosine))
+        found = []
+        for block in row_blocks(own):
+            exponents = self.margin.exponents(nd, self.scores[block])
+            if self.shift is not None:
+                exponents = nd.broadcast_add(exponents, nd.expand_dims(self.shift, axis=0))
+            found.append(log_sum(exponents, own[block]))
+            if on_host(own):  # its arrays are freed before the next ones are made
+                found[-1].wait_to_read()
+        return log_of_sum(found, self.ctx)
+
+    def softmax(self, target_cosine, norms):
+        """Turn the scores into exponentials; return the sums that go into the global softmax.
 
         Parameters
         ----------
-        known : NDArray (N,) or None
-            The target's cosine of all samples.
+        target_cosine : NDArray (N,) or None
+            Of all samples, for margins that need it for every logit.
+        norms : NDArray (N,) or None
+            The lengths of all embeddings, for margins that use them.
 
         Returns
         -------
@@ -175,140 +234,157 @@ class Part:
             the logits in the denominator.
         """
         logits, self.scores = self.scores, None
-        head, scale, total = self.step.head, self.step.scale, logits.shape[0]
-        if head.filter_above is not None:
-            self.allowed = logits <= head.filter_above
+        settings, margin, total = self.settings, self.margin, logits.shape[0]
+        scale, strength = settings.scale, settings.strength
+        if settings.filter_above is not None:
+            self.allowed = logits <= settings.filter_above
             if self.own is not None:
-                write(self.allowed, self.own, nd.ones_like(self.cosine))
-        if self.margin.changes_others:
-            self._others(logits, known)
-        target = None if self.own is None else self._target(self.cosine) * scale
-        more = self._sums(logits, target, total) if head.label_smoothing else ()
+                scatter(self.allowed, self.own, nd.ones_like(self.cosine))
+        if margin.changes_others:
+            self.others_gradient = margin_gradients.others(
+                margin, logits, strength, target_cosine, norms
+            )
+        target = None
+        if self.own is not None:
+            margined, self.target_gradient, self.class_margin_gradient = margin_gradients.target(
+                margin,
+                self.cosine,
+                strength,
+                None if norms is None else nd.take(norms, self.samples),
+                None if self.class_margin is None else nd.take(self.class_margin, self.columns),
+            )
+            target = margined * scale
+        more = self._smoothing_sums(logits, target, total) if settings.label_smoothing else ()
         if self.allowed is not None:
-            for piece in pieces(logits):
-                never = nd.full(logits[piece].shape, NEVER, ctx=self.ctx)
-                logits[piece] = nd.where(self.allowed[piece], logits[piece], never)
-        target, cosine = self.spread_out(target, total), self.spread_out(self.cosine, total)
-        own = None if self.own is None else nd.take(target, self.rows)
-        self.top, spread = exponentials(logits, scale, self.late, self.shift, self.own, own)
-        self.p = logits
+            for block in row_blocks(logits):
+                never = nd.full(logits[block].shape, NO_LOGIT, ctx=self.ctx)
+                logits[block] = nd.where(self.allowed[block], logits[block], never)
+        target = self.scatter_samples(target, total)
+        cosine = self.scatter_samples(self.cosine, total)
+        own = None if self.own is None else nd.take(target, self.samples)
+        self.top, spread = exponentials(logits, scale, self.late_inverse, self.shift, self.own, own)
+        self.exponentials = logits
         return (self.top, spread, target, cosine, *more)
 
-    def _sums(self, logits, target, total):
+    def _smoothing_sums(self, logits, target, total):
         """Return the sum of the logits of each sample, without the shift of sampling, and count."""
         count = nd.full((total,), logits.shape[1], ctx=self.ctx)
-        weights = nd.ones((logits.shape[1],), ctx=self.ctx) if self.late is None else self.late
+        weights = self.late_inverse
+        if weights is None:
+            weights = nd.ones((logits.shape[1],), ctx=self.ctx)
         if self.allowed is not None:
             logits, count = logits * self.allowed, nd.sum(self.allowed, axis=1)
-        sums = nd.dot(logits, weights) * self.step.scale
+        scale = self.settings.scale
+        sums = nd.dot(logits, weights) * scale
         if self.own is not None:
             scores = nd.gather_nd(logits, self.own) * nd.take(weights, self.columns)
-            sums = sums + self.spread_out(target - scores * self.step.scale, total)
+            sums = sums + self.scatter_samples(target - scores * scale, total)
         return sums, count
 
-    def _others(self, cosine, known):
-        """Make of the cosines the logits by the margin, and keep their slopes."""
-        margin, step, total = self.margin, self.step, cosine.shape[0]
-        self.slopes = margin_gradients.others(
-            margin,
-            cosine,
-            step.strength,
-            known,
-            step.inputs(margin.others_inputs, total, step.norms),
-            step.inputs(margin.target_inputs, total, step.norms),
-        )
-
-    def _target(self, cosine):
-        """Return the margined targets of this part's own rows, and keep their slopes."""
-        step = self.step
-        norms = None if step.norms is None else nd.take(step.norms, self.rows)
-        inputs = step.inputs(self.margin.target_inputs, cosine.shape[0], norms)
-        wanted = ()
-        if self.class_margin is not None:
-            inputs["class_margin"] = nd.take(self.class_margin, self.columns)
-            wanted = ("class_margin",)
-        margined, slopes = margin_gradients.target(
-            self.margin, cosine, step.strength, inputs, wanted
-        )
-        self.slope, self.margin_slope = [*slopes, None][:2]
-        return margined
-
-    def gradients(self, grad, weight_target, bias_target, class_target, radial=True):
-        """Write the gradients of this part; return that of the embeddings, (N, D).
+    def gradients(self, x, grad, softmax, penalty_gradient, targets, radial=True):
+        """Write the gradients of this chunk's centres; return that of the embeddings, (N, D).
 
         Parameters
         ----------
+        x : NDArray (N, D)
+            The embeddings that `compute` had.
         grad : NDArray (N,)
             Gradient of each sample's loss. That of the embeddings is given without it.
-        weight_target, bias_target, class_target : tuple (NDArray, bool) or None
-            Where a gradient is wanted, and whether it is to be added to what is there.
+        softmax : Softmax
+        penalty_gradient : NDArray (1,) or None
+            Of the penalty on the class margins, by each class margin.
+        targets : sequence of three tuples (NDArray, bool) or None
+            Where the shard's gradients of weight, bias and class margins are wanted, and whether
+            they are to be added to what is there.
         radial : bool, default True
-            Whether to take from the centres' gradients their parts along the centres.
+            Whether to subtract the components along the centres from their gradients.
         """
         margin, k = self.margin, self.margin.subcenters
-        p, inverse = self.p, self.inverse if margin.unit_weight else None
-        self._to_scores(grad, class_target, inverse if k == 1 else None)
-        if bias_target is not None:
-            give(self._cut(bias_target), weighted_columns(p, grad) / self.step.scale)
+        weight, bias, class_margin = map(self._cut, targets)
+        inverse = self.inverse if margin.unit_weight else None
+        own = self._to_score_gradients(softmax, inverse if k == 1 else None)
+        scores = self.exponentials
+        if class_margin is not None:
+            total = nd.broadcast_to(penalty_gradient * nd.sum(grad), shape=self.class_margin.shape)
+            if own is not None:
+                weights = own * self.class_margin_gradient * nd.take(grad, self.samples)
+                total = total + add_at(total.shape, self.columns, weights)
+            write_gradient(class_margin, total)
+        if bias is not None:
+            write_gradient(bias, weighted_columns(scores, grad) / self.settings.scale)
         if k > 1:
             nearest = self.nearest
-            for piece in pieces(nearest):
-                nearest[piece] = nd.broadcast_mul(nd.expand_dims(p[piece], axis=2), nearest[piece])
-            p = nearest.reshape((0, -1))
+            for block in row_blocks(nearest):
+                nearest[block] = nd.broadcast_mul(
+                    nd.expand_dims(scores[block], axis=2), nearest[block]
+                )
+            scores = nearest.reshape((0, -1))
             if inverse is not None:
-                scale_columns(p, inverse)
+                scale_columns(scores, inverse)
         self.forget()
-        array, add = self._cut(weight_target) or (None, True)
-        rows = self.weight.shape[0] // k
-        written = nd.empty((rows, self.weight.shape[1] * k), ctx=self.ctx) if add else array
-        x = nd.broadcast_mul(self.step.x_all, nd.expand_dims(grad, axis=1))
+        array, add = weight or (None, True)
+        shape = (self.weight.shape[0] // k, self.weight.shape[1] * k)
+        written = nd.empty(shape, ctx=self.ctx) if add else array
+        x = nd.broadcast_mul(x, nd.expand_dims(grad, axis=1))
         # The centres are read before `written` is complete, and their update waits for that.
-        grad_x = dense_gradients(p, x, self.centers, _rows(written, k))
-        if radial and margin.unit_weight and weight_target is not None:
-            subtract_radial(_rows(written, k), self.centers, inverse)
+        rows = _one_center_a_row(written, k)
+        grad_x = dense_gradients(scores, x, self.backward_weight, rows)
+        if radial and margin.unit_weight and weight is not None:
+            subtract_radial(rows, self.backward_weight, inverse)
         if add:
-            give(self._cut(weight_target), written)
+            write_gradient(weight, written)
         return grad_x
 
     def _cut(self, target):
-        """Return the rows of a gradient's target that belong to this part."""
-        if target is None or self.piece is None:
+        """Return the rows of a gradient's target that are of this chunk."""
+        if target is None or self.classes is None:
             return target
-        return target[0][self.piece.start : self.piece.stop], target[1]
+        return target[0][self.classes.start : self.classes.stop], target[1]
 
-    def _to_scores(self, grad, class_target, columns):
-        """Turn the exponentials in place into the gradient by the scores, times `columns`."""
-        step, p = self.step, self.p
-        # How much of the softmax over all classes the exponentials are, times d logit / d cosine.
-        factor = nd.exp(self.top - step.top - step.log_spread) * step.scale
-        each = None if step.each is None else step.each * step.scale
-        targets = None
+    def _to_score_gradients(self, softmax, columns):
+        """Turn the exponentials in place into the gradient by the scores, times `columns`.
+
+        Returns
+        -------
+        NDArray (k,) or None
+            The gradient by the samples' margined target cosines.
+        """
+        scale, scores = self.settings.scale, self.exponentials
+        # The share of the exponentials in the softmax over all classes, times d logit / d cosine.
+        factor = nd.exp(self.top - softmax.top - softmax.log_spread) * scale
+        each = None if softmax.each is None else softmax.each * scale
+        own = targets = None
         if self.own is not None:
-            kept = step.scale
+            kept = scale
             if each is not None:
-                kept = nd.take(1.0 - step.smoothing, self.rows) * step.scale
-            own = nd.gather_nd(p, self.own) * nd.take(factor, self.rows) - kept
-            targets = own * self.slope
+                kept = nd.take(1.0 - softmax.smoothing, self.samples) * scale
+            own = nd.gather_nd(scores, self.own) * nd.take(factor, self.samples) - kept
+            targets = own * self.target_gradient
         if each is not None and self.allowed is not None:
-            nd.broadcast_mul(p, nd.expand_dims(factor, axis=1), out=p)
-            p -= nd.broadcast_mul(self.allowed, nd.expand_dims(each, axis=1))
+            nd.broadcast_mul(scores, nd.expand_dims(factor, axis=1), out=scores)
+            scores -= nd.broadcast_mul(self.allowed, nd.expand_dims(each, axis=1))
             factor, each = nd.ones_like(factor), None
-        scale_both(p, factor, columns, self.slopes, each, self.own, targets)
-        if class_target is not None:
-            slope = step.class_slope * nd.sum(grad)
-            total = nd.broadcast_to(slope, shape=self.class_margin.shape)
-            if self.own is not None:
-                weights = own * self.margin_slope * nd.take(grad, self.rows)
-                total = total + add_at(total.shape, self.columns, weights)
-            give(self._cut(class_target), total)
+        scale_rows_and_columns(
+            scores, factor, columns, self.others_gradient, each, self.own, targets
+        )
+        return own
 
 
-def _rows(centers, k):
+def log_of_sum(logs, ctx):
+    """Return log of the sum of exp of the numbers in some arrays, (1,)."""
+    if not logs:
+        return nd.full((1,), NO_LOGIT, ctx=ctx)
+    logs = nd.concat(*logs, dim=0) if len(logs) > 1 else logs[0]
+    top = nd.max(logs).reshape((1,))
+    return nd.log(nd.sum(nd.exp(logs - top)).reshape((1,))) + top
+
+
+def _one_center_a_row(centers, k):
     """Return the centres (n, k D) of n classes with k centres each as (n k, D), not copied."""
     return centers if k == 1 else centers.reshape((centers.shape[0] * k, -1))
 
 
-def give(target, gradient):
+def write_gradient(target, gradient):
     """Write or add a gradient where autograd wants it, if it does."""
     if target is not None:
         array, add = target

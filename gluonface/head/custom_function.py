@@ -1,4 +1,4 @@
-"""A gradient written by hand, put on autograd's tape.
+"""A hand-written backward function, recorded with MXNet's autograd.
 
 `mxnet.autograd.Function` does this too, but copies every gradient once more, drops those of all
 inputs after one that needs none, and loses those that are to be added (``grad_req="add"``). Here
@@ -28,7 +28,7 @@ _BACKWARD = ctypes.CFUNCTYPE(
 _DELETE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _ADD = 3  # MXNet's codes of what to do with a gradient: 0 nothing, 1 and 2 write, 3 add
 
-_alive = {}  # what MXNet may still call, kept from Python's garbage collector
+_alive: dict = {}  # what MXNet may still call, kept from Python's garbage collector
 _keys = itertools.count(1)
 
 
@@ -69,10 +69,10 @@ def record(inputs, output, backward):
             ]
             backward(arrays[0], targets)
         except Exception as error:  # it cannot pass through C; 0 makes MXNet raise its own
-            known = isinstance(error, (base.MXNetError, GluonfaceError))  # often another rank's end
+            known = isinstance(error, (base.MXNetError, GluonfaceError))  # often another rank ended
             reason = (str(error).strip().splitlines() or [repr(error)])[-1]
             logger.error("the gradient of the classifier failed: %s", reason, exc_info=not known)
-            logger.debug("where it failed", exc_info=known)
+            logger.debug("traceback", exc_info=known)
             return 0
         return 1
 

@@ -1,9 +1,14 @@
-"""What of a classifier can be stored and set: class centres, optimizer rows, the margin's state."""
+"""Reading and setting a classifier's state: class centres, optimizer state, the margin's state."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
+from .class_centers import ClassCenters
 
 __all__ = ["HeadState"]
 
@@ -11,16 +16,31 @@ nd = mx.nd
 
 
 class HeadState:
-    """The part of `PartialFC` that gives away and takes back what it has learned."""
+    """The methods of `PartialFC` that read and set its state."""
+
+    # Set by PartialFC.
+    margin: Any
+    comm: Any
+    class_centers: ClassCenters
+    num_classes: int
+    embedding_size: int
+    width: int
+    start: int
+    stop: int
+    mode: str
+    name: str
+    updates_itself: bool
+    sampling_step: int
+    _margin_before: Any
 
     @property
-    def center_shape(self):
+    def center_shape(self) -> tuple[int, ...]:
         """The shape of all class centres."""
         if self.margin.subcenters == 1:
             return (self.num_classes, self.embedding_size)
         return (self.num_classes, self.margin.subcenters, self.embedding_size)
 
-    def get_centers(self):
+    def get_centers(self) -> np.ndarray:
         """Return all class centres. A collective: call on all ranks.
 
         Returns
@@ -36,7 +56,7 @@ class HeadState:
             local = self.comm.allgather(nd.array(local), name=f"{self.name}.weight").asnumpy()
         return np.array(local[: self.num_classes]).reshape(self.center_shape)
 
-    def set_centers(self, centers):
+    def set_centers(self, centers: Any) -> None:
         """Set all class centres; each rank takes its own rows.
 
         Parameters
@@ -52,46 +72,30 @@ class HeadState:
         centers = _finite("centers", centers, self.center_shape)
         self.load_rows("weight", 0, centers.reshape(-1, self.width))
 
-    def _parameters(self):
-        """Return {name: (parameter or None, shape of a row)} of what a Gluon head trains."""
-        entries = {"weight": (self.weight, (self.width,))}
-        if self.margin.has_bias:
-            entries["bias"] = (self.bias, ())
-        if self.margin.has_class_margin:
-            entries["class_margin"] = (self.class_margin, ())
-        return entries
-
-    def row_arrays(self):
-        """Return all that has a row for each class of this rank, as of now.
+    def row_arrays(self) -> dict[str, Any]:
+        """Return all arrays with a row for each class of this rank, up to date.
 
         Returns
         -------
         dict of str to array-like (stop - start, ...)
-            ``weight`` (n, k D), and, where there are such, ``bias``, ``class_margin`` (n,). Of a
-            head that updates itself also what its optimizer keeps: ``momentum``, or ``mean``,
+            ``weight`` (n, k D), and, if the margin has them, ``bias``, ``class_margin`` (n,). Of a
+            head that updates itself also the state of its optimizer: ``momentum``, or ``mean``,
             ``variance`` and ``count``; ``last_step`` with momentum_mode ``reset`` and
             ``catchup``; the same of the vectors as ``bias.momentum`` and so on. These arrays are
             the head's own memory, or its files: read them before the next step, and slice those
             of centres on disk.
         """
-        if self.rows is not None:
-            return self.rows.export()
-        return {
-            name: np.zeros((0, *tail), np.float32)
-            if parameter is None
-            else parameter.data(self.ctx).asnumpy()
-            for name, (parameter, tail) in self._parameters().items()
-        }
+        return self.class_centers.arrays()
 
-    def load_rows(self, name, start, array):
-        """Set the rows of some classes; those of other ranks' classes are left out.
+    def load_rows(self, name: str, start: int, array: Any) -> None:
+        """Set the rows of some classes; rows of other ranks' classes are ignored.
 
         Parameters
         ----------
         name : str
             A name of `row_arrays`.
         start : int
-            Global id of the class that ``array[0]`` is of.
+            Global id of the class of ``array[0]``.
         array : array (classes, ...)
 
         Raises
@@ -99,7 +103,7 @@ class HeadState:
         InputError
             If there is no array of this name or the rows have another shape.
         """
-        own = self.rows.shapes() if self.rows is not None else self._tails()
+        own = self.class_centers.row_shapes()
         if name not in own:
             raise InputError(f"this head has no rows {name!r}; it has {', '.join(sorted(own))}")
         if tuple(array.shape[1:]) != own[name]:
@@ -109,28 +113,16 @@ class HeadState:
             return
         rows = np.asarray(array[first - start : last - start])
         mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
-        if self.rows is not None:
-            self.rows.load(name, first - self.start, rows)
-        else:
-            values = self._parameters()[name][0].data(self.ctx)
-            values[first - self.start : last - self.start] = nd.array(rows, ctx=self.ctx)
+        self.class_centers.load(name, first - self.start, rows)
 
-    def _tails(self):
-        return {name: tail for name, (_, tail) in self._parameters().items()}
-
-    def _margin_state(self):
-        """Return the margin's state, safe from what the next batches make of it."""
-        state = self.margin.state.items()
-        return {key: value.copy() if hasattr(value, "copy") else value for key, value in state}
-
-    def state_dict(self, rows=None):
-        """Return this rank's part of what a checkpoint needs, as arrays and numbers.
+    def state_dict(self, rows: bool | None = None) -> dict[str, Any]:
+        """Return this rank's share of the head's state, as arrays and numbers.
 
         Parameters
         ----------
         rows : bool, optional
-            Whether to put in what there is for each class (`row_arrays`). The default is yes for
-            heads whose parameters are Gluon's, no for those that update themselves.
+            Whether to include `row_arrays`. The default is True for heads of Gluon parameters,
+            False for those that update themselves.
         """
         state = {
             "num_classes": self.num_classes,
@@ -139,20 +131,20 @@ class HeadState:
             "stop": self.stop,
             "strength": self.margin.strength,
             "sampling_step": self.sampling_step,
-            "updates": 0 if self.rows is None else self.rows.updates,
+            "updates": self.class_centers.updates,
         }
         for key, value in self.margin.state.items():
             state[f"state_{key}"] = float(value if isinstance(value, float) else value.asscalar())
-        if self.rows is None if rows is None else rows:
+        if not self.updates_itself if rows is None else rows:
             state.update({key: np.array(value) for key, value in self.row_arrays().items()})
         return state
 
-    def load_state_dict(self, state):
-        """Take the margin's state, and this rank's rows if the state has them.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load the margin's state, and this rank's rows if the state has them.
 
         The state may come from another number of ranks as long as it holds all classes of this
-        rank, as that of a single process does. Without rows it is to be followed by `load_rows`
-        for all classes of this rank.
+        rank, as that of a single process does. Without rows, call `load_rows` for all classes
+        of this rank afterwards.
 
         Raises
         ------
@@ -166,19 +158,18 @@ class HeadState:
                     f"{getattr(self, key)}; build it with the stored value"
                 )
         learned = {key: f"state_{key}" for key in self.margin.state}
-        names = list(self.rows.shapes() if self.rows is not None else self._tails())
+        names = list(self.class_centers.row_shapes())
         given = [name for name in names if name in state]
-        for key in (*(names if given or self.rows is None else ()), *learned.values()):
+        for key in (*(names if given or not self.updates_itself else ()), *learned.values()):
             if key not in state:
                 raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
         if given:
             self._load_all(state, names)
-        if self.rows is not None:
-            self.rows.loaded(int(state["updates"]))
+        self.class_centers.loaded(int(state.get("updates", 0)))
         self.sampling_step = int(state.get("sampling_step", 0))
         self.margin.state = {key: float(state[name]) for key, name in learned.items()}
         self.margin.strength = float(state["strength"])
-        self._before = None
+        self._margin_before = None
 
     def _load_all(self, state, names):
         start, stop = int(state["start"]), int(state["stop"])
@@ -187,9 +178,9 @@ class HeadState:
                 f"the stored head holds classes {start} to {stop - 1}, this rank needs "
                 f"{self.start} to {self.stop - 1}; give it a state that covers them"
             )
-        tails = self.rows.shapes() if self.rows is not None else self._tails()
+        shapes = self.class_centers.row_shapes()
         for name in names:
-            self.load_rows(name, start, _finite(name, state[name], (stop - start, *tails[name])))
+            self.load_rows(name, start, _finite(name, state[name], (stop - start, *shapes[name])))
 
 
 def _finite(name, values, shape):

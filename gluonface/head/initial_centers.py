@@ -1,10 +1,10 @@
-"""Class centres: which rank owns which, and what they are before training."""
+"""The classes of each rank, and the class centres before training."""
 
 import numpy as np
 
 __all__ = ["initial_centers", "shard_range"]
 
-BLOCK = 4096  # classes drawn from one seed; part of what a seed means, so never change it
+BLOCK = 4096  # classes drawn from one seed; a change would change the centres of every seed
 STD = 0.01
 
 
@@ -28,7 +28,7 @@ def initial_centers(start, stop, embedding_size, seed):
     """Return the initial centres of classes `start` to `stop`, normal with deviation 0.01.
 
     Every block of 4,096 classes has its own generator, seeded by (seed, block), so a class
-    starts at the same place on any number of ranks, and no two classes start alike.
+    has the same initial centre on any number of ranks, and no two classes have the same.
 
     Parameters
     ----------

@@ -1,30 +1,21 @@
-"""A margin's formulas with their slopes: autograd runs on these alone, and at once.
+"""A margin's formulas with their derivatives: autograd runs on these alone, and at once.
 
-The step that uses them writes its backward by hand, so it needs each slope as an array.
+The backward pass of the step is written by hand and needs each derivative as an array.
 """
 
 from .._compat import mx
 from ..loss._block import state_array
-from .array_operations import on_host, pieces
+from .array_operations import on_host, row_blocks
 
-__all__ = ["class_penalty", "norm_terms", "others", "row_inputs", "target"]
+__all__ = ["class_penalty", "norm_terms", "others", "target"]
 
 nd = mx.nd
 
 
-def row_inputs(margin, names, total, ctx, norms=None):
-    """Return those of the named inputs that every rank has, each (total,).
+def _inputs(margin, names, total, ctx, norms):
+    """Return the named inputs of a margin's formula but for ``class_margin``, each (total,).
 
-    Parameters
-    ----------
-    margin : Margin
-    names : sequence of str
-        ``"norm"`` or a name of the margin's state; ``"class_margin"`` is the owner's to add.
-    total : int
-        How many rows.
-    ctx : mxnet.Context
-    norms : NDArray (total,), optional
-        The lengths of the rows' embeddings.
+    A name is ``"norm"``, for the lengths of the embeddings, or one of the margin's state.
     """
     inputs = {}
     for name in names:
@@ -36,23 +27,44 @@ def row_inputs(margin, names, total, ctx, norms=None):
     return inputs
 
 
-def target(margin, cosine, strength, inputs, wanted=()):
-    """Return the margined targets (k,), their slopes by the cosine and by the `wanted` inputs."""
+def target(margin, cosine, strength, norms=None, class_margin=None):
+    """Return margined target cosines with their derivatives.
+
+    Parameters
+    ----------
+    margin : Margin
+    cosine : NDArray (k,)
+        Of samples to their own classes.
+    strength : float
+        0..1, the share of the margin.
+    norms : NDArray (k,), optional
+        The lengths of the embeddings.
+    class_margin : NDArray (k,), optional
+        The learned margins of the samples' classes.
+
+    Returns
+    -------
+    margined, by_cosine : NDArray (k,)
+    by_class_margin : NDArray (k,) or None
+    """
+    inputs = _inputs(margin, margin.target_inputs, cosine.shape[0], cosine.context, norms)
     cosine = cosine.copy()
     strength = nd.full(cosine.shape, strength, ctx=cosine.context)
-    variables = [cosine, *(inputs[name] for name in wanted)]
-    for array in variables:
-        array.attach_grad()
+    cosine.attach_grad()
+    if class_margin is not None:
+        class_margin.attach_grad()
+        inputs["class_margin"] = class_margin
     with mx.autograd.record():
         margined = margin.target(nd, cosine, strength, **inputs)
     margined.backward()
-    return margined.detach(), [array.grad for array in variables]
+    by_class_margin = None if class_margin is None else class_margin.grad
+    return margined.detach(), cosine.grad, by_class_margin
 
 
-def others(margin, cosine, strength, known, inputs, target_inputs):
-    """Make of cosines the other classes' logits over the scale; return the slopes, (N, n).
+def others(margin, cosine, strength, target_cosine, norms=None):
+    """Make of cosines the other classes' logits over the scale; return their derivatives, (N, n).
 
-    Some rows at a time, in place: a formula has up to a dozen intermediate arrays.
+    A block of rows at a time, in place: a formula has up to a dozen intermediate arrays.
 
     Parameters
     ----------
@@ -60,54 +72,57 @@ def others(margin, cosine, strength, known, inputs, target_inputs):
     cosine : NDArray (N, n)
         Overwritten.
     strength : float
-    known : NDArray (N,) or None
-        The target's cosine, for hard-negative losses.
-    inputs, target_inputs : dict of str to NDArray (N,)
-        Of `Margin.others` and of `Margin.target`.
+    target_cosine : NDArray (N,) or None
+        For hard-negative losses.
+    norms : NDArray (N,), optional
+        The lengths of the embeddings.
     """
-    strength = nd.full((cosine.shape[0],), strength, ctx=cosine.context)
+    total, ctx = cosine.shape[0], cosine.context
+    strength = nd.full((total,), strength, ctx=ctx)
     columns = [strength]
     if margin.family == "hard-negative":
-        columns += [known, margin.target(nd, known, strength, **target_inputs)]
+        inputs = _inputs(margin, margin.target_inputs, total, ctx, norms)
+        columns += [target_cosine, margin.target(nd, target_cosine, strength, **inputs)]
     columns = [nd.expand_dims(column, axis=1) for column in columns]
+    inputs = _inputs(margin, margin.others_inputs, total, ctx, norms)
     inputs = {name: nd.expand_dims(value, axis=1) for name, value in inputs.items()}
-    slopes = nd.empty(cosine.shape, ctx=cosine.context)
-    for piece in pieces(cosine):
-        part = cosine[piece].copy()
-        part.attach_grad()
-        given = [*(column[piece] for column in columns), None, None][:3]
+    gradient = nd.empty(cosine.shape, ctx=ctx)
+    for block in row_blocks(cosine):
+        cosines = cosine[block].copy()
+        cosines.attach_grad()
+        given = [*(column[block] for column in columns), None, None][:3]
         with mx.autograd.record():
-            logits = margin.others(nd, part, *given, **{n: v[piece] for n, v in inputs.items()})
+            named = {name: value[block] for name, value in inputs.items()}
+            logits = margin.others(nd, cosines, *given, **named)
         logits.backward()
-        cosine[piece], slopes[piece] = logits.detach(), part.grad
-        if on_host(cosine):  # else the next pieces' arrays pile up before this one's are freed
-            slopes.wait_to_read()
-    return slopes
+        cosine[block], gradient[block] = logits.detach(), cosines.grad
+        if on_host(cosine):  # else the next blocks' arrays pile up before this one's are freed
+            gradient.wait_to_read()
+    return gradient
 
 
 def norm_terms(margin, strength, norm, target_cosine, by_target):
-    """Return the penalty on the norms (B,), and the slopes of the losses by the norms (B,).
+    """Return the penalty on the norms (B,), and the derivatives of the losses by the norms (B,).
 
-    `by_target` (B,) is the slope of each loss by the margined cosine of its target.
+    `by_target` (B,) is the derivative of each loss by the margined cosine of its target.
     """
-    total, ctx = norm.shape[0], norm.context
     norm = norm.copy()
     norm.attach_grad()
-    strength = nd.full((total,), strength, ctx=ctx)
+    strengths = nd.full(norm.shape, strength, ctx=norm.context)
     penalty = nd.zeros_like(norm)
     with mx.autograd.record():
         terms = norm * 0.0
         if margin.penalises_norm:
-            penalty = terms = margin.norm_penalty(nd, norm, strength)
+            penalty = terms = margin.norm_penalty(nd, norm, strengths)
         if margin.norm_gradient:
-            inputs = row_inputs(margin, margin.target_inputs, total, ctx, norm)
-            terms = terms + by_target * margin.target(nd, target_cosine, strength, **inputs)
+            inputs = _inputs(margin, margin.target_inputs, norm.shape[0], norm.context, norm)
+            terms = terms + by_target * margin.target(nd, target_cosine, strengths, **inputs)
     terms.backward()
     return penalty.detach(), norm.grad
 
 
 def class_penalty(margin, strength, mean):
-    """Return the penalty on the mean class margin (1,), and its slope (1,)."""
+    """Return the penalty on the mean class margin (1,), and its derivative by the mean (1,)."""
     mean = mean.copy()
     mean.attach_grad()
     strength = nd.full((1,), strength, ctx=mean.context)

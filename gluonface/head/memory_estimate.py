@@ -1,31 +1,31 @@
-"""What a sharded head will take, before it takes it: memory of a rank, bytes on the wire."""
+"""An estimate of a sharded head's memory and traffic, before anything is allocated."""
 
 import dataclasses
 
 from ..errors import InputError
 
-__all__ = ["MAPPED", "HeadPlan", "plan_head"]
+__all__ = ["MAPPED", "HeadEstimate", "estimate_head"]
 
 SLOTS = {"sgd": 1, "nag": 1, "adamw": 2}
-# What a process takes beside the head's arrays: Python, MXNet, Horovod (161 MiB as measured with
-# MXNet 1.9.1 on Linux), and what MXNet's threads and operators take with their first use.
+# Memory of a process beside the head's arrays: Python, MXNet, Horovod (161 MiB as measured with
+# MXNet 1.9.1 on Linux), and the buffers of MXNet's threads and operators at their first use.
 PROCESS = 200 << 20
 NUMBERS = 80  # bytes for each class of a step: ids of this and the next, lengths, factors
-MAPPED = 64 << 20  # bytes of centres on disk that are mapped until all are let go of
+MAPPED = 64 << 20  # bytes of centres on disk that are mapped until all are unmapped
 DRAWING = 12 << 20  # the thread that draws the next step's classes
 SPARE = 1 / 64  # room for a few more rows, see `HostStore.buffer`
 
 
 @dataclasses.dataclass
-class HeadPlan:
+class HeadEstimate:
     """The sizes of one rank, the first, in bytes.
 
     Attributes
     ----------
     rows, sampled : int
-        Classes of the rank, and how many of them take part in a step.
+        Classes of the rank, and how many of them are in a step.
     weight, state : int
-        Centres, and what the optimizer keeps of them.
+        Centres, and the optimizer's state of them.
     copies : int
         The sampled rows and their gradients; without sampling the gradients alone.
     logits : int
@@ -56,7 +56,7 @@ class HeadPlan:
 
     @property
     def floor(self):
-        """The least that the head's arithmetic takes: weights, optimizer state, sampled copies."""
+        """The least memory of the head: weights, optimizer state, sampled rows and gradients."""
         return (0 if self.on_disk else self.weight + self.state) + self.copies
 
     @property
@@ -66,7 +66,7 @@ class HeadPlan:
 
     @property
     def own(self):
-        """What of it is the head's."""
+        """The head's share of `memory`."""
         return self.floor + self.logits + self.embeddings + self.numbers + self.mapped
 
     @property
@@ -75,7 +75,7 @@ class HeadPlan:
         return sum(self.wire.values())
 
 
-def plan_head(
+def estimate_head(
     classes,
     embedding_size,
     batch,
@@ -88,7 +88,7 @@ def plan_head(
     subcenters=1,
     mode="sharded",
 ):
-    """Return the `HeadPlan` of a head whose margin leaves the other classes' cosines alone.
+    """Return the `HeadEstimate` of a head whose margin leaves the other classes' cosines alone.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def plan_head(
     if not 0.0 < sample_rate <= 1.0:
         raise InputError(f"the sample rate is {sample_rate}; it must be in (0, 1]")
     rows = -(-classes // ranks)
-    own = sample_rate < 1.0 or centers != "memory"
+    updates_itself = sample_rate < 1.0 or centers != "memory"
     sampled = rows if sample_rate == 1.0 else max(1, round(rows * sample_rate))
     row = 4 * embedding_size * subcenters
     width = 2 if wire_dtype == "float16" else 4
@@ -128,7 +128,7 @@ def plan_head(
         "grad": round(2 * ring * batch * 4),
         "gx": round(ring * batch * embedding_size * width),
     }
-    copies = 2 if own else 1
+    copies = 2 if updates_itself else 1
     if mode == "replicated" and ranks > 1:
         rows = sampled = classes
         copies = 3  # this rank's gradients, those of all ranks, and where Gluon wants them
@@ -138,7 +138,7 @@ def plan_head(
             "stats": round(2 * ring * batch * ranks * 12),
             "gweight": round(2 * ring * classes * row),
         }
-    return HeadPlan(
+    return HeadEstimate(
         rows=rows,
         sampled=sampled,
         weight=rows * row,
@@ -147,7 +147,7 @@ def plan_head(
         logits=4 * batch * min(sampled, chunk or sampled) * subcenters,
         embeddings=4 * 4 * batch * embedding_size,
         numbers=NUMBERS * sampled
-        + round(SPARE * copies * sampled * row if own else 0)
+        + round(SPARE * copies * sampled * row if updates_itself else 0)
         + (DRAWING if sample_rate < 1.0 else 0),
         mapped=min(MAPPED, rows * row * (1 + SLOTS[optimizer])) if centers == "disk" else 0,
         on_disk=centers == "disk",

@@ -1,15 +1,19 @@
-"""The class-sharded classifier around any margin, with its softmax and gradient done by hand.
+"""The class-sharded classifier around any margin, with a hand-written softmax and gradient.
 
 Papers: Partial FC: Training 10 Million Identities on a Single Machine, 2020, arXiv 2010.05222;
 Killing Two Birds with One Stone: Efficient and Robust Training of Face Recognition CNNs by
 Partial FC, 2022, arXiv 2203.15565. Each rank owns the centres of some classes and sees the
-embeddings of all ranks. Unlike the papers' code the loss is not clamped, every positive class is
-kept, and no class exists that is not there.
+embeddings of all ranks. Unlike in the papers' code the loss is not clamped, every positive class is
+kept, and shards are not padded with classes that do not exist.
 """
+
+from __future__ import annotations
 
 import logging
 import numbers
 import re
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +22,14 @@ from ..errors import InputError
 from ..loss import Margin, get_loss
 from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
-from ..parallel.communicator import Local, agree
-from .array_operations import untracked
-from .class_centers import SampledRows
-from .class_chunk import Shard, give
+from ..parallel.agreement import agree
+from ..parallel.communicator import Communicator, Local
+from .class_centers import ClassCenters, GluonCenters
+from .class_chunk import StepSettings
 from .head_state import HeadState
-from .head_update import HeadUpdate
-from .initial_centers import BLOCK, initial_centers, shard_range
+from .initial_centers import shard_range
 from .row_optimizers import MODES
+from .sampled_centers import SampledCenters
 from .sampling import SAMPLERS
 from .sharded_softmax import ShardedSoftmax, gather_labels
 from .storage import PLACES
@@ -34,10 +38,10 @@ __all__ = ["PartialFC"]
 
 logger = logging.getLogger(__name__)
 HEAD_MODES = ("sharded", "replicated")
-PAYS_FROM = 500_000  # classes from which sampling was seen to make training faster
+PAYS_FROM = 500_000  # classes; with fewer, sampling was not seen to make training faster
 
 
-class PartialFC(HeadState, HeadUpdate):
+class PartialFC(HeadState):
     """Class centres, sharded over the ranks, and the margin softmax over all of them.
 
     Parameters
@@ -50,46 +54,46 @@ class PartialFC(HeadState, HeadUpdate):
     embedding_size : int
         D, at least 1.
     sample_rate : float, default 1.0
-        In (0, 1]: share of the classes that take part in a step. The classes of the batch always
-        do. Below 1 the head updates its centres itself, see `updates_itself`.
+        In (0, 1]: share of the classes that are in a step. The classes of the batch always are.
+        Below 1 the head updates its centres itself, see `updates_itself`.
     comm : Local or Horovod, optional
         The default is `Local`, one process with all classes.
     ctx : mxnet.Context, optional
-        Where the centres live. The default is the CPU.
+        The device of the centres. The default is the CPU.
     seed : int, default 0
         Of the initial centres, which do not depend on the number of ranks.
     label_smoothing : float, default 0.0
-        In [0, 1): that share of the target's probability goes to the other classes evenly.
+        In [0, 1): the share of the target's probability that is spread over the other classes.
     filter_above : float, optional
         In (0, 1]: classes nearer than this cosine to a sample, other than its own, are left out
-        of its denominator, and of label smoothing. It protects from identities that are in the
-        set twice; 0.4 is usual.
+        of its denominator, and of label smoothing. For data in which identities occur twice; 0.4
+        is usual.
     sampler : {"hash", "exact"}
-        ``hash``: every class takes part with probability `sample_rate`, by a hash of (seed,
-        `sampling_step`, class): the same classes on any number of ranks. ``exact``: just that
+        ``hash``: every class is sampled with probability `sample_rate`, by a hash of (seed,
+        `sampling_step`, class): the same classes on any number of ranks. ``exact``: exactly that
         share of each rank's classes.
     unbiased : bool, default False
-        Whether sampled negatives count for those that were not, by the logarithm of 1 over their
-        probability on their logits. The papers do without.
+        Whether to add the log of 1 over their probability to the logits of sampled negatives, so
+        that the denominator is right on average. The papers do not.
     momentum_mode : {"frozen", "catchup", "reset"}
-        What becomes of a class that is not sampled. ``frozen``: nothing, as in the papers' code.
-        ``catchup``: at its next use it makes the steps it has missed, momentum and decay, as if
-        every step had updated all classes. ``reset``: its momentum is 0 at its next use.
+        For classes that are not sampled. ``frozen``: nothing changes, as in the papers' code.
+        ``catchup``: at its next use a class makes the steps it has missed, momentum and decay, as
+        if every step had updated all classes. ``reset``: its momentum is 0 at its next use.
     centers : {"memory", "host", "disk"}
-        Where centres and momentum live: with the device `ctx`, in the process's memory, or in
-        memory-mapped files in `centers_path`, for more classes than there is memory.
+        Where centres and momentum are stored: on the device `ctx`, in the process's memory, or in
+        memory-mapped files in `centers_path`, for more classes than fit into memory.
     centers_path : path, optional
-        A folder on a fast disk. What is in it is working space and vanishes with the process.
+        A folder on a fast disk, for working files that are removed with the process.
     wire_dtype : {"float32", "float16"}
-        How embeddings and their gradients travel between ranks. float16 halves the bytes and costs
-        about 1e-5 of a cosine.
+        Of embeddings and their gradients between ranks. float16 halves the bytes, with an error
+        of about 1e-5 in a cosine.
     chunk : int, optional
         Classes computed at a time. Logits then take N x chunk numbers instead of N x m, for one
         more matrix product.
     mode : {"sharded", "replicated"}
         ``replicated``: every rank has all centres, computes the losses of its own samples, and
-        the gradients of the centres are summed over the ranks: C D numbers travel in each
-        backward pass. Not with sampling, and with the centres in `memory`.
+        the gradients of the centres are summed over the ranks: C D numbers are sent in each
+        backward pass. Without sampling, and with the centres in `memory`.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
 
@@ -108,38 +112,39 @@ class PartialFC(HeadState, HeadUpdate):
         every backward pass; the three parameters above are None then. False if they are Gluon
         parameters.
     sampling_step : int
-        Decides which classes the next call samples. Counts the calls in training mode unless set.
+        The step number for which the next call samples. Counts the calls in training mode of a
+        head that updates itself, unless set.
     start, stop : int
         The classes of this rank.
 
     Notes
     -----
-    ``head(embedding, label)`` gives the losses of this rank's samples. Its gradient is exact for
-    whatever is made of them: with the sum over all ranks of ``loss.sum() / N`` as the objective,
+    ``head(embedding, label)`` returns the losses of this rank's samples, with exact gradients of
+    any function of them. With the sum over all ranks of ``loss.sum() / N`` as the objective,
     gradients of a replicated backbone must be summed over the ranks, not averaged; the gradients
-    of the centres are complete as they are.
+    of the centres are complete.
     """
 
     def __init__(
         self,
-        margin,
-        num_classes,
-        embedding_size,
-        sample_rate=1.0,
-        comm=None,
-        ctx=None,
-        seed=0,
-        label_smoothing=0.0,
-        filter_above=None,
-        sampler="hash",
-        unbiased=False,
-        momentum_mode="frozen",
-        centers="memory",
-        centers_path=None,
-        wire_dtype="float32",
-        chunk=None,
-        mode="sharded",
-        name="head",
+        margin: Margin | str,
+        num_classes: int,
+        embedding_size: int,
+        sample_rate: float = 1.0,
+        comm: Communicator | None = None,
+        ctx: Any = None,
+        seed: int = 0,
+        label_smoothing: float = 0.0,
+        filter_above: float | None = None,
+        sampler: str = "hash",
+        unbiased: bool = False,
+        momentum_mode: str = "frozen",
+        centers: str = "memory",
+        centers_path: str | PathLike | None = None,
+        wire_dtype: str = "float32",
+        chunk: int | None = None,
+        mode: str = "sharded",
+        name: str = "head",
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
@@ -172,17 +177,16 @@ class PartialFC(HeadState, HeadUpdate):
             )
         self.margin.prepare(self.num_classes)
         self.comm = comm or Local()
-        self.ctx = ctx or mx.cpu()
+        self.ctx: Any = ctx or mx.cpu()
         self.name = name
         self.start, self.stop = shard_range(self.num_classes, self.comm.rank, self.comm.size)
         if mode == "replicated":
             self._check_replicated()
             self.start, self.stop = 0, self.num_classes
-        self.params = mx.gluon.ParameterDict(f"{name}_")
-        self.weight = self.bias = self.class_margin = self.rows = None
+        self.params: Any = mx.gluon.ParameterDict(f"{name}_")
         self.width = self.embedding_size * self.margin.subcenters
-        self._last = self._before = None
-        self._untracked = (None, None)
+        self._statistics: Any = None
+        self._margin_before = None
         self._agree(sampler=sampler, unbiased=bool(unbiased), momentum_mode=momentum_mode)
         if sample_rate < 1.0 and num_classes < PAYS_FROM and self.comm.rank == 0:
             logger.warning(
@@ -192,10 +196,26 @@ class PartialFC(HeadState, HeadUpdate):
                 num_classes,
                 PAYS_FROM,
             )
+        common = (self.margin, self.start, self.stop, self.width, self.ctx)
+        self.class_centers: ClassCenters
         if self.updates_itself:
-            self.rows = SampledRows(self, sampler, unbiased, momentum_mode, centers, centers_path)
-        elif self.stop > self.start:
-            self._make_parameters()
+            self.class_centers = SampledCenters(
+                *common,
+                self.sample_rate,
+                self.seed,
+                sampler,
+                unbiased,
+                momentum_mode,
+                centers,
+                centers_path,
+                f"{name}-{self.comm.rank}",
+            )
+        else:
+            summed = mode == "replicated" and self.comm.size > 1
+            allreduce = self._allreduce if summed else None
+            self.class_centers = GluonCenters(*common, self.seed, self.params, allreduce)
+        found = self.class_centers
+        self.weight, self.bias, self.class_margin = found.weight, found.bias, found.class_margin
 
     def _agree(self, **options):
         """Raise on every rank if the ranks were not given the same head."""
@@ -206,33 +226,24 @@ class PartialFC(HeadState, HeadUpdate):
                 options[key] = getattr(self, key)
             agree(self.comm, f"{self.name}.config", {**options, "margin": repr(self.margin)})
 
-    def _make_parameters(self):
-        """Make the centres Gluon parameters, which somebody else updates."""
-        rows = self.stop - self.start
-        self.weight = self._parameter("weight", (rows, self.width))
-        weight = self.weight.data(self.ctx)
-        for first in range(self.start - self.start % BLOCK, self.stop, BLOCK):  # no second copy
-            first, last = max(self.start, first), min(self.stop, first + BLOCK)
-            block = initial_centers(first, last, self.width, self.seed)
-            weight[first - self.start : last - self.start] = block
-        if self.margin.has_bias:
-            self.bias = self._parameter("bias", (rows,))
-        if self.margin.has_class_margin:
-            self.class_margin = self._parameter("class_margin", (rows,))
-            self.class_margin.set_data(mx.nd.full((rows,), self.margin.initial_margin))
+    def _check_replicated(self):
+        """Raise InputError for what does not go with all centres on every rank."""
+        for option, value, only in (
+            ("sample_rate", self.sample_rate, 1.0),
+            ("centers", "memory" if not self.updates_itself else "host or disk", "memory"),
+            ("wire_dtype", self.wire_dtype, "float32"),
+        ):
+            if value != only:
+                raise InputError(
+                    f"mode='replicated' has all centres on every rank and takes {option}={only!r}, "
+                    f"not {value!r}; use mode='sharded'"
+                )
 
-    def untracked_weight(self, weight):
-        """Return the centres' memory under the name by which the backward pass reads it."""
-        if self._untracked[0] is not weight:  # making it waits, so only once for each array
-            self._untracked = (weight, untracked(weight))
-        return self._untracked[1]
+    def _allreduce(self, array, name):
+        """Return the sum of an array over all ranks. A collective."""
+        return self.comm.allreduce(array, op="sum", name=f"{self.name}.{name}")
 
-    def _parameter(self, name, shape):
-        parameter = self.params.get(name, shape=shape, init=mx.init.Zero())
-        parameter.initialize(ctx=self.ctx)
-        return parameter
-
-    def collect_params(self, select=None):
+    def collect_params(self, select: str | None = None) -> Any:
         """Return the parameters as a `ParameterDict`, as of a Gluon block."""
         if select is None:
             return self.params
@@ -240,7 +251,7 @@ class PartialFC(HeadState, HeadUpdate):
         found.update({k: v for k, v in self.params.items() if re.match(select, k)})
         return found
 
-    def __call__(self, embedding, label, index=None):
+    def __call__(self, embedding: Any, label: Any, index: Any = None) -> Any:
         """Return the losses of this rank's samples.
 
         Parameters
@@ -248,10 +259,10 @@ class PartialFC(HeadState, HeadUpdate):
         embedding : NDArray (B, D)
             Not normalised; any float dtype. Gradients flow to it under `autograd.record`.
         label : NumPy array or NDArray (B,)
-            Class ids in [0, num_classes). Read on the host, so give them as they were loaded.
+            Class ids in [0, num_classes). Read on the host, so NumPy arrays are best.
         index : array (m,) of int, optional
-            For heads that sample: this rank's classes of the step, as class - `start`, in place
-            of the sampler's. The classes of the batch must be among them.
+            For heads that sample: this rank's classes of the step, as class - `start`, instead of
+            the sampler's. They must include the classes of the batch.
 
         Returns
         -------
@@ -271,86 +282,47 @@ class PartialFC(HeadState, HeadUpdate):
         if len(labels) != embedding.shape[0]:
             raise InputError(f"{len(labels)} labels for {embedding.shape[0]} embeddings")
         # What needs the labels only comes first, while the device computes the embeddings.
-        labels, counts = gather_labels(self, labels)
+        labels, counts = gather_labels(self.comm, labels, f"{self.name}.labels")
         training = mx.autograd.is_training()
         with mx.autograd.pause():
-            parameters, shard = self._shard(labels, index, training)
+            if training and self._margin_before is None:
+                self._margin_before = self._margin_state()
+            centers = self.class_centers
+            selection = centers.select(labels, index, self.sampling_step, training)
+            margin_sum = centers.class_margin_sum() if self.margin.has_class_margin else None
+        if self.updates_itself:
+            self.sampling_step += training
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
-        step = ShardedSoftmax(self, labels, counts, shard)
-        collect = self._write if self.rows is None else self.rows.gradients.collect
-        loss = step(embedding, parameters, collect)
-        self._last = step.statistics
+        step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
+        loss, self._statistics = step(embedding, selection.watched, selection.collect, margin_sum)
         return loss
 
-    def _shard(self, labels, index, training):
-        """Return what autograd shall watch, and this rank's part of a step or None."""
-        if training and self._before is None:
-            self._before = self._margin_state()
-        if self.rows is not None:
-            shard = self.rows.take(labels, index)
-            self.sampling_step += training
-            return (self.rows.gradients.trigger,), shard
-        if index is not None:
-            raise InputError(
-                "index is for heads that sample; this one uses all classes: set sample_rate below 1"
-            )
-        if self.class_margin is not None and training:
-            self._clip_class_margin()
-        parameters = (self.weight, self.bias, self.class_margin)
-        weight, *more = (None if each is None else each.data(self.ctx) for each in parameters)
-        if weight is None:
-            return (None, None, None), None
-        centers = self.untracked_weight(weight)
-        return (weight, *more), Shard(self.start, self.stop, weight, centers, *more)
+    def _margin_state(self):
+        """Return a copy of the margin's state."""
+        state = self.margin.state.items()
+        return {key: value.copy() if hasattr(value, "copy") else value for key, value in state}
 
-    def _write(self, step, grad, targets):
-        """Write the gradients of Gluon parameters; return that of the embeddings by this shard."""
-        if step.shard is None:
-            return None
-        if self.mode == "sharded" or self.comm.size == 1:
-            return step.gradients(grad, *targets)
-        own = [
-            None if each is None else (mx.nd.empty(each[0].shape, ctx=self.ctx), False)
-            for each in targets
-        ]
-        grad_x = step.gradients(grad, *own)
-        for name, target, mine in zip(("weight", "bias", "class_margin"), targets, own):
-            if target is not None:
-                name = f"{self.name}.g{name}"
-                give(target, self.comm.allreduce(mine[0], op="sum", name=name))
-        return grad_x
+    def _settings(self):
+        """Return what the formulas of a step need, as of now."""
+        return StepSettings(
+            margin=self.margin,
+            scale=self.margin.scale,
+            strength=self.margin.strength,
+            num_classes=self.num_classes,
+            label_smoothing=self.label_smoothing,
+            filter_above=self.filter_above,
+            chunk=self.chunk,
+            wire_dtype=self.wire_dtype,
+            replicated=self.mode == "replicated",
+            ctx=self.ctx,
+            name=self.name,
+        )
 
-    def _check_replicated(self):
-        """Raise InputError for what does not go with all centres on every rank."""
-        for option, value, only in (
-            ("sample_rate", self.sample_rate, 1.0),
-            ("centers", "memory" if not self.updates_itself else "host or disk", "memory"),
-            ("wire_dtype", self.wire_dtype, "float32"),
-        ):
-            if value != only:
-                raise InputError(
-                    f"mode='replicated' has all centres on every rank and takes {option}={only!r}, "
-                    f"not {value!r}; use mode='sharded'"
-                )
+    def stats(self) -> dict[str, float]:
+        """Return statistics of the last forward pass, over the samples of all ranks.
 
-    def class_margin_sum(self):
-        """Return the sum of the margins of this rank's classes, (1,)."""
-        if self.rows is not None:
-            return self.rows.total("class_margin")
-        if self.class_margin is None:
-            return mx.nd.zeros((1,), ctx=self.ctx)
-        return mx.nd.sum(self.class_margin.data(self.ctx)).reshape((1,))
-
-    def _clip_class_margin(self):
-        """Bring back into their range the margins that the last update took out of it."""
-        values = self.class_margin.data(self.ctx)
-        mx.nd.clip(values, 0.0, self.margin.max_margin, out=values)
-
-    def stats(self):
-        """Return figures of the last forward, over the samples of all ranks.
-
-        Waits for that forward. The arrays are kept till asked, so a step costs nothing.
+        Waits for that forward pass. Without a call a step costs nothing.
 
         Returns
         -------
@@ -359,14 +331,81 @@ class PartialFC(HeadState, HeadUpdate):
             ``target_cosine``: mean cosine to the own class's centre (for ``softmax`` the mean
             score); ``max_logit``: the largest logit.
         """
-        if self._last is None:
-            raise InputError("stats() is of the last forward, and there was none yet")
-        largest, target, cosine = (array.asnumpy() for array in self._last)
+        if self._statistics is None:
+            raise InputError("stats() is of the last forward pass, and there was none yet")
+        largest, target, cosine = (array.asnumpy() for array in self._statistics)
         return {
             "accuracy": float(np.mean(target >= largest)),
             "target_cosine": float(np.mean(cosine)),
             "max_logit": float(np.max(largest)),
         }
+
+    def set_optimizer(
+        self,
+        name: str,
+        momentum: float = 0.0,
+        wd: float = 0.0,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        """Choose how a head that updates itself does it. Once, before the first `update`.
+
+        Parameters
+        ----------
+        name : {"sgd", "nag", "adamw"}
+        momentum : float, default 0.0
+            Of sgd and nag.
+        wd : float, default 0.0
+            Weight decay of the centres. Biases and class margins are not decayed.
+        beta1, beta2, epsilon : float
+            Of adamw. Each class corrects its moments by its own number of updates.
+
+        Raises
+        ------
+        InputError
+            If it is called twice, the optimizer is not known or does not go with
+            `momentum_mode`, or the head does not update itself; so for the next three as well.
+        """
+        if name == "adamw":
+            options = {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
+        else:
+            options = {"momentum": momentum}
+        self.class_centers.set_optimizer(name, wd=wd, **options)
+
+    def update(self, lr: float, scale: float = 1.0) -> None:
+        """Update the rows of the backward passes since the last update. No collective.
+
+        Parameters
+        ----------
+        lr : float
+            Learning rate.
+        scale : float, default 1.0
+            The gradients, summed by class over those passes, are multiplied by it.
+        """
+        self.class_centers.update(float(lr), float(scale))
+        self._margin_before = None
+
+    def zero_grad(self) -> None:
+        """Drop the gradients that `update` would use."""
+        self.class_centers.zero_grad()
+
+    def gradient_square_sum(self) -> Any:
+        """Return the sum of squares of the gradients that `update` would use, NDArray (1,).
+
+        Of this rank's classes; not finite if one of them is not. Waits for the backward pass.
+        """
+        return mx.nd.array([self.class_centers.gradient_square_sum()], ctx=self.ctx)
+
+    def discard(self) -> None:
+        """Undo all changes by the forward passes since the last update.
+
+        For a step that is skipped: call it on every rank. Gradients of a head that updates itself
+        are dropped, and the margin's state is that before the passes.
+        """
+        self.class_centers.discard()
+        if self._margin_before is not None:
+            self.margin.state, self._margin_before = self._margin_before, None
 
     def __repr__(self):
         return (

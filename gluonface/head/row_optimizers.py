@@ -1,30 +1,30 @@
-"""How rows of class centres are updated: SGD, NAG and AdamW on some rows, the rest untouched.
+"""Optimizers of some rows of the class centres: SGD, NAG and AdamW; other rows are untouched.
 
 The formulas are MXNet's own (the learning rate inside the momentum), so a head that samples all
 classes trains like one whose centres a `gluon.Trainer` updates. They are written once for NumPy
-arrays and NDArrays: all they use is arithmetic in place, and the square root.
+arrays and NDArrays, with arithmetic in place and the square root.
 
-A row that is not sampled is left as it is (frozen), which is what the papers' code does. With
-``catchup`` the steps it missed are made up for when it is sampled next: without a gradient a step
-of SGD or NAG is linear, [w; v] <- M [w; v] with the same 2 x 2 matrix for all rows.
+A row that is not sampled keeps its value and momentum (``frozen``), as in the papers' code. With
+``catchup`` it makes the steps it missed when it is sampled next: without a gradient a step of SGD
+or NAG is linear, [w; v] <- M [w; v] with the same 2 x 2 matrix for all rows.
 """
 
 import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["MODES", "Missed", "check_mode", "make_rule"]
+__all__ = ["MODES", "LazyUpdates", "check_mode", "row_optimizer"]
 
 MODES = ("frozen", "catchup", "reset")
 
 
-def make_rule(name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    """Return the rule of an optimizer by its name.
+def row_optimizer(name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    """Return an optimizer of rows by its name.
 
     Raises
     ------
     InputError
-        If there is no rule of this name.
+        If there is none of this name.
     """
     if name == "sgd":
         return Sgd(momentum, wd)
@@ -40,31 +40,32 @@ def make_rule(name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
 class Sgd:
     """v <- mu v - lr (g + wd w); w <- w + v."""
 
-    counts = False
+    counts_updates = False
 
     def __init__(self, momentum, wd):
         self.momentum, self.wd = float(momentum), float(wd)
         self.slots = ("momentum",) if momentum else ()
 
-    def apply(self, w, g, slots, lr, scale=1.0, pull=None, decay=True, rate=None, sqrt=np.sqrt):
+    def apply(self, w, g, slots, lr, scale=1.0, radial=None, decay=True, rate=None, sqrt=np.sqrt):
         """Update rows in place.
 
         Parameters
         ----------
         w, g : arrays (m, width) or (m,)
-            Rows and gradient. The gradient proper is scale (g + pull w); `g` is overwritten.
+            Rows and gradient. The gradient proper is scale (g + radial w); `g` is overwritten.
         slots : list of arrays like `w`
         lr, scale : float
-        pull : array (m, 1), optional
+        radial : array (m, 1), optional
+            Multiple of the rows that makes the gradient orthogonal to them.
         decay : bool, default True
             Whether there is weight decay.
         rate : array (m, 1), optional
-            What `AdamW.rate` gives.
+            From `AdamW.rate`.
         sqrt : callable
             The arrays' square root.
         """
         g *= -lr * scale
-        factor = None if pull is None else pull * (-lr * scale)
+        factor = None if radial is None else radial * (-lr * scale)
         if decay and self.wd:
             factor = (0.0 if factor is None else factor) - lr * self.wd
         if factor is not None:
@@ -87,16 +88,16 @@ class Nag(Sgd):
     The second w is the new one, as in MXNet, which writes the weight first.
     """
 
-    def apply(self, w, g, slots, lr, scale=1.0, pull=None, decay=True, rate=None, sqrt=np.sqrt):
+    def apply(self, w, g, slots, lr, scale=1.0, radial=None, decay=True, rate=None, sqrt=np.sqrt):
         """As `Sgd.apply`."""
         if not slots:
-            super().apply(w, g, slots, lr, scale, pull, decay)
+            super().apply(w, g, slots, lr, scale, radial, decay)
             return
         (v,) = slots
         wd = self.wd if decay else 0.0
         g *= -lr * scale
-        if pull is not None:
-            g += w * (pull * (-lr * scale))
+        if radial is not None:
+            g += w * (radial * (-lr * scale))
         v *= self.momentum
         step = v * self.momentum
         v += g
@@ -119,7 +120,7 @@ class Nag(Sgd):
 class AdamW:
     """Adam with decoupled decay; every row corrects its bias by its own number of updates."""
 
-    counts = True
+    counts_updates = True
     slots = ("mean", "variance")
 
     def __init__(self, wd, beta1, beta2, epsilon):
@@ -129,18 +130,18 @@ class AdamW:
     def rate(self, count, lr):
         """Return the corrected learning rate (m, 1) of rows that saw `count` (m,) updates.
 
-        Epsilon is added to what is not corrected yet, as MXNet's operator does.
+        Epsilon is added to the uncorrected root, as in MXNet's operator.
         """
         count = np.asarray(count, np.float64)[:, None]
         rate = lr * np.sqrt(1.0 - self.beta2**count) / (1.0 - self.beta1**count)
         return rate.astype(np.float32)
 
-    def apply(self, w, g, slots, lr, scale=1.0, pull=None, decay=True, rate=None, sqrt=np.sqrt):
+    def apply(self, w, g, slots, lr, scale=1.0, radial=None, decay=True, rate=None, sqrt=np.sqrt):
         """As `Sgd.apply`."""
         m, v = slots
         g *= scale
-        if pull is not None:
-            g += w * (pull * scale)
+        if radial is not None:
+            g += w * (radial * scale)
         m *= self.beta1
         m += g * (1.0 - self.beta1)
         g *= g
@@ -153,12 +154,12 @@ class AdamW:
         w -= change
 
 
-class Missed:
-    """The product of the matrices of the steps that a row missed, for every step it may be at.
+class LazyUpdates:
+    """The updates that rows missed, as one matrix product for each step of a row's last update.
 
-    One product for each step since `origin` is kept and multiplied at every step: products of the
-    whole history could not be divided by one another, they lose all their digits. All rows are
-    brought up to date every `LENGTH` steps, so the table stays small.
+    One product for each step since `origin` is kept and multiplied at every step: quotients of
+    products of the whole history would lose all their digits. All rows are brought up to date
+    every `LENGTH` steps, so the table stays small.
     """
 
     LENGTH = 4096
@@ -167,7 +168,7 @@ class Missed:
         self.restart(origin)
 
     def restart(self, step):
-        """Begin anew: every row is at `step`."""
+        """Clear the table: every row is up to date at `step`."""
         self.origin, self._products = step, np.eye(2)[None]
 
     @property
@@ -176,7 +177,7 @@ class Missed:
         return len(self._products) > self.LENGTH
 
     def advance(self, matrix):
-        """Take note of a step."""
+        """Add a step, given by its matrix (2, 2)."""
         self._products = np.concatenate([matrix @ self._products, np.eye(2)[None]])
 
     def apply(self, last, w, slots, wrap=np.asarray):
@@ -194,12 +195,12 @@ class Missed:
         v += old
 
 
-def check_mode(mode, rule):
+def check_mode(mode, optimizer):
     """Raise `InputError` if a momentum mode is unknown or does not suit the optimizer."""
     if mode not in MODES:
         raise InputError(f"momentum_mode={mode!r} is not known; expected {', '.join(MODES)}")
-    if rule is not None and rule.counts and mode != "frozen":
+    if optimizer is not None and optimizer.counts_updates and mode != "frozen":
         raise InputError(
-            f"momentum_mode={mode!r} is of sgd and nag; adamw keeps its moments frozen while a "
+            f"momentum_mode={mode!r} is for sgd and nag; adamw keeps its moments frozen while a "
             "class is not sampled: use momentum_mode='frozen'"
         )

@@ -1,4 +1,4 @@
-"""Which classes take part in a step: a pure function of (seed, step, class), or a fixed quota.
+"""The classes that are sampled in a step: a pure function of (seed, step, class), or a quota.
 
 A class's key is a hash of the seed, the step and its global id, so it does not matter how many
 ranks there are or which of them owns it, and there is no generator whose state would have to be
@@ -12,18 +12,18 @@ import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["SAMPLERS", "HashDraws", "check_index", "exact_sample", "hash_keys", "hash_sample"]
+__all__ = ["SAMPLERS", "HashSampler", "check_index", "exact_sample", "hash_keys", "hash_sample"]
 
 BITS = 16
 BLOCK = 1 << BITS  # ids hashed at a time: 256 KiB of keys stay in the cache
 WORD = 2**32
 FACTORS = (0x85EBCA6B, 0xC2B2AE35)  # of MurmurHash3's finalizer
-THREAD_FROM = 1 << 18  # classes from which a thread is worth its start
+THREAD_FROM = 1 << 18  # fewer classes are drawn faster than a thread starts
 SAMPLERS = ("hash", "exact")
 
 
 def _words(seed, step):
-    """Return two words of 32 bits made of seed and step (splitmix64 of either, added)."""
+    """Return two 32-bit words from seed and step (splitmix64 of each, added)."""
     mask = (1 << 64) - 1
     value = 0
     for number in (seed, step):
@@ -34,7 +34,7 @@ def _words(seed, step):
     return np.uint32(value >> 32), np.uint32(value & (WORD - 1))
 
 
-def _stir(keys, scratch, shift, factor=None):
+def _xorshift_multiply(keys, scratch, shift, factor=None):
     """Do ``keys ^= keys >> shift; keys *= factor`` in place."""
     np.right_shift(keys, np.uint32(shift), out=scratch)
     np.bitwise_xor(keys, scratch, out=keys)
@@ -43,11 +43,11 @@ def _stir(keys, scratch, shift, factor=None):
 
 
 def _blocks(start, stop, seed, step):
-    """Yield the keys of aligned blocks of ids but for their last operation, and where they belong.
+    """Yield the keys of aligned blocks of ids, without their last operation, and their places.
 
     The key of an id is ``mix(mix(id ^ high) + low)`` with the finalizer of MurmurHash3 as `mix`,
-    whose last operation, ``key ^= key >> 16``, leaves the upper 16 bits as they are: who looks
-    for small keys can do it for a few.
+    whose last operation, ``key ^= key >> 16``, does not change the upper 16 bits: a search for
+    small keys needs it for a few only.
 
     Yields
     ------
@@ -68,11 +68,11 @@ def _blocks(start, stop, seed, step):
     for first in range(start - start % BLOCK, stop, BLOCK):
         upper = ((first % WORD) ^ high) >> BITS
         np.add(products, np.uint32(((upper << BITS) * one) % WORD), out=keys)
-        _stir(keys, scratch, 13, two)
-        _stir(keys, scratch, 16)
+        _xorshift_multiply(keys, scratch, 13, two)
+        _xorshift_multiply(keys, scratch, 16)
         np.add(keys, np.uint32(low), out=keys)
-        _stir(keys, scratch, 16, one)
-        _stir(keys, scratch, 13, two)
+        _xorshift_multiply(keys, scratch, 16, one)
+        _xorshift_multiply(keys, scratch, 13, two)
         yield first, (high & lower) ^ upper, keys
 
 
@@ -109,9 +109,9 @@ def _draw(start, stop, rate, seed, step):
 
 
 def hash_sample(start, stop, rate, positives, seed, step):
-    """Return the classes of a shard that take part: key < rate 2**32, and all positives.
+    """Return the sampled classes of a shard: key < rate 2**32, and all positives.
 
-    Every negative takes part with the same probability, `rate`, independently of all others and
+    Every negative is sampled with the same probability, `rate`, independently of all others and
     of the number of ranks; the number of classes varies by about sqrt(rate (1 - rate) n).
 
     Parameters
@@ -121,7 +121,7 @@ def hash_sample(start, stop, rate, positives, seed, step):
     rate : float
         In (0, 1].
     positives : numpy.ndarray of int
-        Sorted local ids (class - start), each once, that have to be in.
+        Sorted local ids (class - start), each once, that must be included.
     seed, step : int
         At least 0.
 
@@ -133,8 +133,8 @@ def hash_sample(start, stop, rate, positives, seed, step):
     return _union(_draw(start, stop, rate, seed, step), np.asarray(positives, np.int64))
 
 
-class HashDraws:
-    """`hash_sample` for one step after the other, the next drawn while this one runs.
+class HashSampler:
+    """`hash_sample` for one step after the other; the next one is drawn while this one runs.
 
     Parameters
     ----------
@@ -142,18 +142,18 @@ class HashDraws:
     rate : float
     seed : int
     then : callable, optional
-        Called with what a thread has drawn, in that thread.
+        Called in the thread with the ids that it has drawn.
 
     Attributes
     ----------
     ahead : bool
-        Whether the last draw asked for had been made ahead.
+        Whether the last draw was ready when it was asked for.
     """
 
     def __init__(self, start, stop, rate, seed, then=None):
         self._shard, self._then, self.ahead = (start, stop, rate, seed), then, False
         self._worth = stop - start >= THREAD_FROM and rate < 1.0
-        self._thread, self._drawn = None, {}  # step -> what it draws: of the last step and the next
+        self._thread, self._drawn = None, {}  # step -> ids, of the last step and the next
 
     def __call__(self, positives, step):
         """Return what `hash_sample` gives for the step."""
@@ -166,7 +166,7 @@ class HashDraws:
             drawn = _draw(*self._shard, step)
         self._drawn = {each: ids for each, ids in self._drawn.items() if each == step + 1}
         if self._worth:
-            self._drawn[step] = drawn  # a forward pass without training does not use a step up
+            self._drawn[step] = drawn  # a forward pass without training repeats the step
             if step + 1 not in self._drawn:
                 self._thread = threading.Thread(target=self._prepare, args=(step + 1,), daemon=True)
                 self._thread.start()
@@ -220,7 +220,7 @@ def check_index(index, size, positives):
     size : int
         Classes of the shard.
     positives : numpy.ndarray of int
-        Local ids that have to be among them.
+        Local ids that must be included.
     """
     index = np.asarray(index)
     if index.size == 0:

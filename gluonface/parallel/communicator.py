@@ -1,23 +1,24 @@
 """Ranks and collectives: one process alone, or many through Horovod.
 
-Every collective takes a name, the same on all ranks and unlike that of any other collective
-that may be under way: Horovod matches ranks by name, and its automatic numbers run apart for
-good once a rank makes one extra call.
+Every collective takes a name, the same on all ranks and different from that of any other
+collective that may be under way: Horovod matches ranks by name, and its automatic numbers differ
+for good once a rank makes one extra call.
 """
+
+from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import logging
-
-import numpy as np
+from collections.abc import Iterator
+from typing import Any, Union
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, MissingExtraError
-from .rendezvous import meeting
+from .rendezvous import checked_rendezvous
 from .watchdog import Watchdog
 
-__all__ = ["Horovod", "Local", "agree"]
+__all__ = ["Communicator", "Horovod", "Local"]
 
 logger = logging.getLogger(__name__)
 BUILD = (
@@ -34,7 +35,7 @@ def _check_operation(op):
 
 
 class Local:
-    """The communicator of a process alone: every collective returns its argument.
+    """The communicator of a single process: every collective returns its argument.
 
     Attributes
     ----------
@@ -48,31 +49,31 @@ class Local:
     local_rank = 0
     size = 1
 
-    def allreduce(self, x, op="sum", name=None):
+    def allreduce(self, x: Any, op: str = "sum", name: str | None = None) -> Any:
         """Return `x`, the reduction over one rank."""
         _check_operation(op)
         return x
 
-    def allgather(self, x, name=None):
+    def allgather(self, x: Any, name: str | None = None) -> Any:
         """Return `x`, the rows of all ranks."""
         return x
 
-    def reducescatter(self, x, name=None):
+    def reducescatter(self, x: Any, name: str | None = None) -> Any:
         """Return `x`, this rank's rows of the sum."""
         return x
 
-    def broadcast(self, x, root=0, name=None):
+    def broadcast(self, x: Any, root: int = 0, name: str | None = None) -> Any:
         """Return `x`, which is the root's."""
         if root != 0:
             raise InputError(f"broadcast from rank {root}: there is one process, rank 0")
         return x
 
-    def barrier(self, name=None):
+    def barrier(self, name: str | None = None) -> None:
         """Return at once."""
 
     @contextlib.contextmanager
-    def waiting(self, what):
-        """Do nothing: there is nobody to wait for."""
+    def waiting(self, what: str) -> Iterator[None]:
+        """Do nothing: there is no other rank to wait for."""
         yield
 
     def __repr__(self):
@@ -100,10 +101,9 @@ class Horovod:
 
     Notes
     -----
-    A rank that waits for more than HOROVOD_STALL_CHECK_TIME_SECONDS, 60 unless set, says in which
-    collective: the ranks that do not say so are the missing ones. After
-    HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, it ends, and the launcher ends the others.
-    When a process dies the others end at once.
+    A rank that waits for more than HOROVOD_STALL_CHECK_TIME_SECONDS, 60 unless set, logs the
+    collective and the missing ranks. After HOROVOD_STALL_SHUTDOWN_TIME_SECONDS, 600 unless set, it
+    ends, and the launcher ends the others. When a process dies the others end at once.
     """
 
     def __init__(self):
@@ -118,7 +118,7 @@ class Horovod:
                 f"probably built without MXNet. With MXNet installed, build it again: {BUILD}"
             ) from error
         try:
-            with meeting():
+            with checked_rendezvous():
                 hvd.init()
         except GluonfaceError:
             raise
@@ -143,11 +143,11 @@ class Horovod:
         return self.waiting(f"in the collective {self._name(name)!r}")
 
     @contextlib.contextmanager
-    def waiting(self, what):
-        """Say so when it takes long, and say what it was when it fails.
+    def waiting(self, what: str) -> Iterator[None]:
+        """Log a long wait, and name what was waited for in the error of a failed one.
 
-        To be put around whatever reads numbers that come out of `allreduce` or `broadcast`, which
-        do not wait themselves.
+        Wrap it around code that reads the result of `allreduce` or `broadcast`, which do not wait
+        themselves.
 
         Parameters
         ----------
@@ -165,7 +165,7 @@ class Horovod:
         finally:
             self._watchdog.end(wait)
 
-    def allreduce(self, x, op="sum", name=None):
+    def allreduce(self, x: Any, op: str = "sum", name: str | None = None) -> Any:
         """Return the elementwise reduction over all ranks, on every rank. Does not block.
 
         Parameters
@@ -179,8 +179,8 @@ class Horovod:
         self._watchdog.sent(self._name(name))
         return self._hvd.allreduce(x, op=self._operations[op], name=name)
 
-    def allgather(self, x, name=None):
-        """Return the rows of all ranks in rank order. Blocks until they have come.
+    def allgather(self, x: Any, name: str | None = None) -> Any:
+        """Return the rows of all ranks in rank order. Blocks until they have arrived.
 
         Parameters
         ----------
@@ -191,8 +191,8 @@ class Horovod:
         with self._wait(name):
             return self._hvd.allgather(x, name=name)
 
-    def reducescatter(self, x, name=None):
-        """Return this rank's rows of the sum over all ranks. Blocks until they have come.
+    def reducescatter(self, x: Any, name: str | None = None) -> Any:
+        """Return this rank's rows of the sum over all ranks. Blocks until they have arrived.
 
         Parameters
         ----------
@@ -203,15 +203,15 @@ class Horovod:
         with self._wait(name):
             return self._hvd.reducescatter(x, op=self._hvd.Sum, name=name)
 
-    def broadcast(self, x, root=0, name=None):
+    def broadcast(self, x: Any, root: int = 0, name: str | None = None) -> Any:
         """Return the root's array on every rank."""
         if not 0 <= root < self.size:
             raise InputError(f"broadcast from rank {root}: ranks are 0 to {self.size - 1}")
         self._watchdog.sent(self._name(name))
         return self._hvd.broadcast(x, root_rank=root, name=name)
 
-    def barrier(self, name=None):
-        """Return when all ranks have come here."""
+    def barrier(self, name: str | None = None) -> None:
+        """Return when all ranks have called it."""
         with self._wait(name):
             self._hvd.allreduce(mx.nd.zeros((1,)), op=self._hvd.Sum, name=name).wait_to_read()
 
@@ -219,41 +219,4 @@ class Horovod:
         return f"Horovod(rank={self.rank}, size={self.size})"
 
 
-def agree(comm, name, value):
-    """Raise on every rank, and the same, if the ranks do not hold equal values. A collective.
-
-    Parameters
-    ----------
-    comm : Local or Horovod
-    name : str
-        Of the collective; the same on all ranks.
-    value : dict
-        Whatever JSON can hold. Large things should be given by their digest.
-
-    Raises
-    ------
-    InputError
-        Naming the entries that differ, and the ranks that hold what.
-    """
-    text = json.dumps(value, sort_keys=True, default=str).encode()
-    packed = np.concatenate([[len(text)], np.frombuffer(text, np.uint8)]).astype(np.int32)
-    packed = comm.allgather(mx.nd.array(packed, dtype="int32"), name=name).asnumpy()
-    found = []
-    while len(packed):
-        size, packed = int(packed[0]), packed[1:]
-        found.append(json.loads(packed[:size].astype(np.uint8).tobytes()))
-        packed = packed[size:]
-    differences = []
-    for key in sorted({key for each in found for key in each}):
-        values = [json.dumps(each.get(key)) for each in found]
-        if len(set(values)) > 1:
-            held = [
-                f"{each} on rank {', '.join(str(r) for r, v in enumerate(values) if v == each)}"
-                for each in sorted(set(values), key=values.index)
-            ]
-            differences.append(f"{key} is {'; '.join(held)}")
-    if differences:
-        raise InputError(
-            f"the ranks do not agree on {name}: {'. '.join(differences)}. Start all of them with "
-            "the same configuration and data."
-        )
+Communicator = Union[Local, Horovod]

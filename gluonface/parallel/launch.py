@@ -32,12 +32,12 @@ def main():
 
 
 def _ended_first(message):
-    """Return what Horovod says of a job that failed in words that name the rank, or None."""
+    """Return Horovod's message of a failed job in words that name the rank, or None."""
     found = re.search(r"Process name: (\S+)\s+Exit code: (-?\d+)", message)
     if found is None:
         return None
     rank, status = found.group(1), int(found.group(2))
-    number = status - 128 if status > 128 else -status  # as a shell or as Python tells it
+    number = status - 128 if status > 128 else -status  # as reported by a shell or by Python
     how = f"ended with exit status {status}"
     if number > 0:
         names = {each.value: each.name for each in signal.Signals}
@@ -45,7 +45,7 @@ def _ended_first(message):
         if number == signal.SIGKILL:
             how += ", as the system does when memory runs out"
     text = f"rank {rank} {how}, and the other ranks were ended. Its own messages above say why."
-    if status != 2:  # else it was used in a wrong way
+    if status != 2:  # 2 is wrong use of the command
         text += " Training goes on from its last checkpoint with --resume."
     return text
 

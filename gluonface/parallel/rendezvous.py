@@ -1,8 +1,8 @@
-"""Where the processes of a job meet: the launcher's server, who came there, and who did not.
+"""The launcher's rendezvous server: whether it answers, and which ranks are missing.
 
 Horovod's own client waits without end for a program that took the port and does not speak HTTP,
-and ends a process that waited too long for another one without saying which. Its check of stalled
-collectives says nothing under Gloo, so who waits is told by way of the same server.
+and ends a process that waited too long for another one without naming it. Its check of stalled
+collectives logs nothing under Gloo, so the ranks exchange what they wait for through this server.
 """
 
 import contextlib
@@ -15,13 +15,13 @@ import threading
 
 from ..errors import GluonfaceError
 
-__all__ = ["Board", "meeting", "require_rendezvous"]
+__all__ = ["RankNotes", "checked_rendezvous", "require_rendezvous"]
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 30.0  # seconds; Horovod's default of HOROVOD_GLOO_TIMEOUT_SECONDS
 
 
-class Board:
+class RankNotes:
     """Notes of the ranks, one for each, on the server that `horovodrun` with Gloo starts.
 
     Parameters
@@ -44,18 +44,18 @@ class Board:
         self.port = environ.get("HOROVOD_GLOO_RENDEZVOUS_PORT")
 
     def write(self, rank, note):
-        """Put a rank's note (bytes) there."""
+        """Store a rank's note (bytes)."""
         self._ask("PUT", rank, note)
 
     def read(self, rank):
         """Return a rank's note, or None."""
         return self._ask("GET", rank)
 
-    def wipe(self, rank):
-        """Take a rank's note away."""
+    def delete(self, rank):
+        """Delete a rank's note."""
         self._ask("DELETE", rank)
 
-    def blank(self, size):
+    def missing(self, size):
         """Return the ranks of 0..size-1 without a note."""
         return [rank for rank in range(size) if self.read(rank) is None]
 
@@ -70,8 +70,8 @@ class Board:
 
 
 @contextlib.contextmanager
-def meeting():
-    """Around ``horovod.init``: check the address before, and say who is missing.
+def checked_rendezvous():
+    """Check the server before ``horovod.init`` in the block, and log the ranks it waits for.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def meeting():
     """
     require_rendezvous()
     # Before Horovod ends the process.
-    late = threading.Timer(0.8 * waiting_time(os.environ), _say_who_is_missing)
+    late = threading.Timer(0.8 * waiting_time(os.environ), _log_missing_ranks)
     late.daemon = True
     late.start()
     try:
@@ -90,7 +90,7 @@ def meeting():
 
 
 def require_rendezvous(environ=os.environ):
-    """Raise unless the launcher's server is where the environment says, if it says.
+    """Raise if the environment names a launcher's server and it does not answer.
 
     Parameters
     ----------
@@ -102,25 +102,25 @@ def require_rendezvous(environ=os.environ):
     GluonfaceError
         If nothing or another program answers there, within HOROVOD_GLOO_TIMEOUT_SECONDS (30).
     """
-    board, rank = Board("here", environ), environ.get("HOROVOD_RANK", "0")
-    if board.host is None:
+    notes, rank = RankNotes("here", environ), environ.get("HOROVOD_RANK", "0")
+    if notes.host is None:
         return
     try:
         note = secrets.token_hex(16).encode()
-        board.write(rank, note)
-        reason = None if board.read(rank) == note else "another program has the port"
+        notes.write(rank, note)
+        reason = None if notes.read(rank) == note else "another program has the port"
     except ConnectionRefusedError:
         reason = "nothing answers: the launcher has ended, or a firewall hides it"
     except socket.timeout:  # of which Python 3.9 makes no TimeoutError
         reason = (
-            f"no answer in {board.timeout:g} s: another program has the port, or a firewall hides "
+            f"no answer in {notes.timeout:g} s: another program has the port, or a firewall hides "
             "it"
         )
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = f"another program has the port, or it is no address ({error or type(error)})"
     if reason is not None:
         raise GluonfaceError(
-            f"rank {rank} cannot meet the other processes of the job at {board.host}:{board.port} "
+            f"rank {rank} cannot meet the other processes of the job at {notes.host}:{notes.port} "
             f"(HOROVOD_GLOO_RENDEZVOUS_ADDR, _PORT): {reason}. Start the job again with one "
             "horovodrun command, which takes a free port; on several machines name the network: "
             "--network-interfaces"
@@ -132,15 +132,15 @@ def waiting_time(environ):
     return float(environ.get("HOROVOD_GLOO_TIMEOUT_SECONDS", TIMEOUT))
 
 
-def _say_who_is_missing(environ=os.environ):
-    """Log which ranks have not called `require_rendezvous`."""
-    board, size = Board("here", environ), int(environ.get("HOROVOD_SIZE", 0))
-    if board.host is None or not size:
+def _log_missing_ranks(environ=os.environ):
+    """Log which ranks have not called `require_rendezvous` yet."""
+    notes, size = RankNotes("here", environ), int(environ.get("HOROVOD_SIZE", 0))
+    if notes.host is None or not size:
         return
     try:
-        missing = board.blank(size)
+        missing = notes.missing(size)
     except (OSError, ValueError, http.client.HTTPException):
-        whom = f"the launcher, which does not answer any more at {board.host}:{board.port}"
+        whom = f"the launcher, which does not answer any more at {notes.host}:{notes.port}"
     else:
         whom = "the others, which have all started: name the network with --network-interfaces"
         if missing:
@@ -150,7 +150,7 @@ def _say_who_is_missing(environ=os.environ):
         "rank %s has waited %.0f s for %s. The job ends after HOROVOD_GLOO_TIMEOUT_SECONDS = %g; "
         "a slow machine needs more",
         environ.get("HOROVOD_RANK", "0"),
-        0.8 * board.timeout,
+        0.8 * notes.timeout,
         whom,
-        board.timeout,
+        notes.timeout,
     )

@@ -1,4 +1,4 @@
-"""Says which rank is late in which collective, and ends a job that waits in vain."""
+"""Log which rank is late in which collective, and end a job that waits too long."""
 
 import collections
 import http.client
@@ -7,23 +7,23 @@ import os
 import threading
 import time
 
-from .rendezvous import Board
+from .rendezvous import RankNotes
 
 __all__ = ["Watchdog"]
 
 logger = logging.getLogger(__name__)
-LATE = 60  # seconds after which a rank says what it is waiting for
+LATE = 60  # seconds after which a rank logs what it waits for
 # Seconds after which it ends, and the launcher with it the other ranks. Horovod's own shutdown
 # after this time was not seen to end a job under Gloo, nor its warnings to come.
 HANGS = 600
-NOTED = 0.75  # of the first: so all that wait have put their note on the board when one speaks
+NOTED = 0.75  # of the first: all waiting ranks have written their note before one logs
 
 
 class Watchdog:
-    """Watches what this rank waits for, from a thread of its own.
+    """A thread that watches what this rank waits for.
 
-    The times are those of HOROVOD_STALL_CHECK_TIME_SECONDS (60 unless set; 0: nothing is watched)
-    and HOROVOD_STALL_SHUTDOWN_TIME_SECONDS (600 unless set; 0: never).
+    The times are those of HOROVOD_STALL_CHECK_TIME_SECONDS (60 unless set; 0 disables it)
+    and HOROVOD_STALL_SHUTDOWN_TIME_SECONDS (600 unless set; 0 disables it).
 
     Parameters
     ----------
@@ -32,18 +32,18 @@ class Watchdog:
 
     def __init__(self, rank, size):
         self._rank, self._size = rank, size
-        self._late = float(os.environ.get("HOROVOD_STALL_CHECK_TIME_SECONDS", LATE))
-        self._hangs = float(os.environ.get("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", HANGS))
+        self._log_after = float(os.environ.get("HOROVOD_STALL_CHECK_TIME_SECONDS", LATE))
+        self._end_after = float(os.environ.get("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", HANGS))
         self._waits = []  # (what, since when); MXNet's threads wait as well
         self._sent = collections.deque(maxlen=4)
-        self._board = Board("waits", timeout=5)
+        self._notes = RankNotes("waits", timeout=5)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="watchdog")
-        if self._late > 0:
+        if self._log_after > 0:
             self._thread.start()
 
     def sent(self, name):
-        """Note a collective that is under way while nobody waits for it yet."""
+        """Note a collective that was started and is not waited for yet."""
         self._sent.append(name)
 
     def begin(self, what):
@@ -53,18 +53,18 @@ class Watchdog:
         return wait
 
     def end(self, wait):
-        """Note that it waits no more."""
+        """Note that the wait is over."""
         self._waits.remove(wait)
 
     def close(self):
-        """Watch no more."""
+        """End the thread."""
         self._closed.set()
-        if self._late > 0:
+        if self._log_after > 0:
             self._thread.join()
 
     def _watch(self):
         noted = told = None
-        while not self._closed.wait(self._late / 12):
+        while not self._closed.wait(self._log_after / 12):
             wait = min(list(self._waits), key=lambda each: each[1], default=None)
             if noted is not None and noted is not wait:
                 self._note(None)
@@ -72,19 +72,19 @@ class Watchdog:
             if wait is None:
                 continue
             waited = time.monotonic() - wait[1]
-            if noted is not wait and waited > NOTED * self._late:
+            if noted is not wait and waited > NOTED * self._log_after:
                 self._note(wait[0])
                 noted = wait
-            if told is not wait and waited > self._late:
+            if told is not wait and waited > self._log_after:
                 told = wait
-                logger.warning("rank %d has waited %s", self._rank, self._say(wait[0], waited))
-            if 0 < self._hangs < waited:
+                logger.warning("rank %d has waited %s", self._rank, self._describe(wait[0], waited))
+            if 0 < self._end_after < waited:
                 logger.critical(
                     "rank %d gives up and ends the job: it waited %s. A rank hangs or does other "
                     "work; --resume goes on from the last checkpoint, and "
                     "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS sets this time",
                     self._rank,
-                    self._say(wait[0], waited),
+                    self._describe(wait[0], waited),
                 )
                 os._exit(1)  # Python's own thread is inside Horovod and cannot be interrupted
 
@@ -92,15 +92,15 @@ class Watchdog:
         """Tell the other ranks that this one waits, or with None that it does not."""
         try:
             if what is None:
-                self._board.wipe(self._rank)
+                self._notes.delete(self._rank)
             else:
-                self._board.write(self._rank, what.encode())
+                self._notes.write(self._rank, what.encode())
         except (OSError, ValueError, TypeError, http.client.HTTPException):
-            pass  # there is no launcher's server; the log has to do
+            pass  # there is no launcher's server; there is the log
 
-    def _say(self, what, waited):
+    def _describe(self, what, waited):
         try:
-            missing = ", ".join(map(str, self._board.blank(self._size)))
+            missing = ", ".join(map(str, self._notes.missing(self._size)))
         except (OSError, ValueError, TypeError, http.client.HTTPException):
             missing = None
         whom = f"rank {missing}" if missing else "the ranks that do not say so"

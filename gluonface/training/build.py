@@ -1,15 +1,20 @@
 """From a configuration to a `Trainer`: data, network, head, optimizers, the same on all ranks."""
 
+from __future__ import annotations
+
 import dataclasses
 import logging
+import pathlib
+from typing import Any
 
 from .._compat import mx
 from ..errors import InputError
-from ..parallel.agreement import together
+from ..parallel.agreement import agree, raise_on_all_ranks
+from ..parallel.communicator import Communicator, Local
 from .classifier import build_head, start_centers
-from .config.config import config_to_dict
+from .config.config import Config, config_to_dict
 from .devices import contexts
-from .optimizer_step import Updates
+from .optimizer_step import OptimizerStep
 from .precision import LossScale, reduced
 from .schedules import learning_rate, margin_strength
 from .trainer import Trainer
@@ -19,39 +24,41 @@ __all__ = ["build", "check_auxiliary", "initialise", "total_steps", "without_ini
 logger = logging.getLogger(__name__)
 
 
-def build(config, comm=None, folder=None):
+def build(
+    config: Config, comm: Communicator | None = None, folder: pathlib.Path | None = None
+) -> Trainer:
     """Return a `Trainer` without callbacks for a configuration. A collective.
 
     Parameters
     ----------
     config : Config
-    comm : object, optional
+    comm : Local or Horovod, optional
         Default: `Local`.
     folder : pathlib.Path, optional
-        The run folder, where class centres on disk go by default.
+        The run folder, the default place of class centres on disk.
 
     Raises
     ------
     InputError
-        Of whatever the configuration asks for that cannot be; on several ranks also if they do
-        not agree on data and settings.
+        If the configuration asks for something impossible, or several ranks do not agree on data
+        and settings.
     """
     from ..loss.auxiliary import Auxiliaries
-    from ..parallel import Local
-    from ..parallel.communicator import agree
 
     comm = comm or Local()
-    # What fails on one rank is to fail on all, so nothing in here waits for another rank.
-    loader, net, ctx, margin = together(comm, lambda: _prepare(config, comm), "training.prepared")
+    # An error on one rank is raised on all, so `_prepare` must not wait for another rank.
+    loader, net, ctx, margin = raise_on_all_ranks(
+        comm, lambda: _prepare(config, comm), "training.prepared"
+    )
     classes = loader.dataset.num_classes
     if comm.size > 1:
         agree(comm, "training.settings", _facts(config, loader, ctx))
-    head = together(
+    head = raise_on_all_ranks(
         comm,
         lambda: build_head(config, margin, classes, net.cfg.embedding_size, comm, ctx[0], folder),
         "training.head",
     )
-    together(comm, lambda: start_centers(config, head, comm), "training.centers")
+    raise_on_all_ranks(comm, lambda: start_centers(config, head, comm), "training.centers")
     if comm.size > 1:
         for name, parameter in net._collect_params_with_prefix().items():
             value = parameter.data(ctx[0])
@@ -70,7 +77,7 @@ def build(config, comm=None, folder=None):
         net,
         head,
         loader,
-        Updates(net, head, config.optimizer, comm, auxiliary, accumulate),
+        OptimizerStep(net, head, config.optimizer, comm, auxiliary, accumulate),
         steps=steps,
         lr=learning_rate(config.schedule, config.optimizer.lr, steps),
         strength=margin_strength(config.margin_warmup, steps),
@@ -87,7 +94,7 @@ def build(config, comm=None, folder=None):
 
 
 def _prepare(config, comm):
-    """Return what a rank makes on its own: loader, network, contexts and margin."""
+    """Return loader, network, contexts and margin, without any collective."""
     from ..data import Loader, RecordDataset
     from ..loss import get_loss
     from ..model_zoo import get_model
@@ -95,15 +102,15 @@ def _prepare(config, comm):
     if config.data.path is None:
         raise InputError("no training data: give --data DIR (or data.path in the configuration)")
     batch_size, accumulate = config.data.batch_size, config.train.accumulate
-    parts = comm.size * accumulate
-    if batch_size % parts:
-        cut = f" in {accumulate} parts (train.accumulate)" if accumulate > 1 else ""
+    micro_batches = comm.size * accumulate
+    if batch_size % micro_batches:
+        cut = f" in {accumulate} micro-batches (train.accumulate)" if accumulate > 1 else ""
         raise InputError(
             f"data.batch_size = {batch_size} cannot be divided over {comm.size} processes{cut}; "
             "it counts the images of a step, all processes together"
         )
     ctx = contexts(config.train.ctx, comm)
-    if batch_size // parts < len(ctx):
+    if batch_size // micro_batches < len(ctx):
         raise InputError(
             f"data.batch_size = {batch_size} leaves nothing to do for some of the {len(ctx)} "
             "devices of each process"
@@ -113,7 +120,7 @@ def _prepare(config, comm):
     dataset = RecordDataset(config.data.path)
     loader = Loader(
         dataset,
-        batch_size // parts,
+        batch_size // micro_batches,
         seed=config.train.seed,
         rank=comm.rank,
         size=comm.size,
@@ -137,7 +144,7 @@ def _prepare(config, comm):
 
 
 def _facts(config, loader, ctx):
-    """Return what has to be the same on all ranks. Paths need not: machines differ."""
+    """Return the settings that must be equal on all ranks. Paths may differ between machines."""
     from .. import __version__
 
     tree = config_to_dict(config)
@@ -160,15 +167,15 @@ def _facts(config, loader, ctx):
 
 
 def without_init(config):
-    """Return a configuration that takes nothing of other runs; its weights are in a checkpoint."""
+    """Return the configuration of a resumed run, whose weights come from its checkpoint."""
     model = dataclasses.replace(config.model, init=None)
     return dataclasses.replace(
         config, model=model, head=dataclasses.replace(config.head, init=None)
     )
 
 
-def check_auxiliary(config):
-    """Raise InputError if an auxiliary loss is misstated or does not go with the head."""
+def check_auxiliary(config: Config) -> None:
+    """Raise InputError if an auxiliary loss is unknown or does not go with the head."""
     from ..loss.auxiliary._auxiliaries import read_entries
 
     if "focal" in read_entries(config.loss.auxiliary) and config.head.label_smoothing:
@@ -179,8 +186,8 @@ def check_auxiliary(config):
         )
 
 
-def initialise(net, source):
-    """Put the weights of a SOURCE into a network.
+def initialise(net: Any, source: str) -> None:
+    """Load the weights of a SOURCE into a network.
 
     Parameters
     ----------
@@ -213,7 +220,7 @@ def initialise(net, source):
     logger.info("weights from %s", weights.params)
 
 
-def total_steps(config, loader):
+def total_steps(config: Config, loader: Any) -> int:
     """Return the length of the run in steps."""
     if config.train.steps is not None:
         return config.train.steps

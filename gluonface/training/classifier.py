@@ -1,4 +1,4 @@
-"""The classifier of a run: what it will take, and where its centres come from."""
+"""The classifier of a run: its memory estimate, and where its centres come from."""
 
 import logging
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=None):
-    """Return the `PartialFC` of a configuration; log what it will take before it takes it.
+    """Return the `PartialFC` of a configuration; log its memory before allocating it.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
             raise InputError("head.centers = 'disk' needs head.centers_path: the folder for them")
         path = folder / "centers"
     if comm.rank == 0:
-        _say_memory(config, margin, num_classes, embedding_size, comm.size)
+        _log_memory(config, margin, num_classes, embedding_size, comm.size)
     return PartialFC(
         margin,
         num_classes,
@@ -56,7 +56,7 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
 
 
 def start_centers(config, head, comm):
-    """Give a new run the class centres that ``head.init`` asks for, and say what they are."""
+    """Load the class centres that ``head.init`` asks for into a new run's head, and log them."""
     source, how = config.model.init, config.head.init
     if how in (None, "new"):
         if how is None and source is not None and _has_centers(source) and comm.rank == 0:
@@ -87,11 +87,11 @@ def _has_centers(source):
     return True
 
 
-def _say_memory(config, margin, num_classes, embedding_size, ranks):
-    """Log what the head of a rank will take."""
-    from ..head.memory_estimate import plan_head
+def _log_memory(config, margin, num_classes, embedding_size, ranks):
+    """Log the estimate of a rank's memory and traffic."""
+    from ..head.memory_estimate import estimate_head
 
-    plan = plan_head(
+    estimate = estimate_head(
         num_classes,
         embedding_size,
         config.data.batch_size // config.train.accumulate,
@@ -107,15 +107,15 @@ def _say_memory(config, margin, num_classes, embedding_size, ranks):
     logger.info(
         "the head will take about %s on each process for %d of %d classes (centres and their "
         "state %s%s, %d sampled rows %s, logits %s), and send %s a step",
-        _size(plan.own),
-        plan.rows,
+        _size(estimate.own),
+        estimate.rows,
         num_classes,
-        _size(plan.weight + plan.state),
-        " on disk" if plan.on_disk else "",
-        plan.sampled,
-        _size(plan.copies),
-        _size(plan.logits),
-        _size(plan.sent),
+        _size(estimate.weight + estimate.state),
+        " on disk" if estimate.on_disk else "",
+        estimate.sampled,
+        _size(estimate.copies),
+        _size(estimate.logits),
+        _size(estimate.sent),
     )
 
 

@@ -1,27 +1,27 @@
-"""What a run computes on: its processes and their devices."""
+"""The processes of a run and their devices."""
+
+from __future__ import annotations
 
 import os
 import re
 
 from .._compat import mx
 from ..errors import InputError
+from ..parallel.communicator import Communicator, Horovod, Local
 
 __all__ = ["communicator", "contexts"]
-
 
 STARTED = ("HOROVOD_SIZE", "OMPI_COMM_WORLD_SIZE")  # by horovodrun, mpirun
 
 
-def communicator(parallel):
+def communicator(parallel: str) -> Communicator:
     """Return the communicator of ``train.parallel``.
 
     Raises
     ------
     InputError
-        If this is one of several processes of a job, and is not to work with the others.
+        If ``local`` is given in one of several processes of a job.
     """
-    from ..parallel import Horovod, Local
-
     if parallel == "horovod":
         return Horovod()
     for name in STARTED:
@@ -34,10 +34,10 @@ def communicator(parallel):
     return Local()
 
 
-def contexts(text, comm=None):
+def contexts(text: str, comm: Communicator | None = None) -> list:
     """Return the MXNet contexts of ``cpu``, ``gpu``, ``cpu0,cpu1``, ``gpu0,gpu1``.
 
-    A ``gpu`` without number is, with several processes, that of the process's local rank.
+    A ``gpu`` without number has the number of the process's local rank.
 
     Raises
     ------

@@ -13,9 +13,9 @@ def head_losses(head, embedding, batch):
     A mixed image has the label y of its own share s and the label z of the image that was mixed
     in. Its loss is ``s * L(y) + (1 - s) * L(z)`` with the margin on the class of each term. The
     head is called once, with every embedding twice: so both labels are positive classes of the
-    same step, whatever the head samples and on however many ranks, and a loss that learns from
-    batches learns once. Code that gives the head y alone and swaps the label behind it leaves the
-    margin on y in both terms.
+    same step, whatever the head samples and on however many ranks, and a loss with batch
+    statistics updates them once. Code that gives the head y alone and swaps the label afterwards
+    leaves the margin on y in both terms.
 
     Parameters
     ----------

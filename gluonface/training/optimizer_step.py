@@ -1,6 +1,9 @@
-"""One update of everything: gradients summed over devices and ranks, clipped, applied."""
+"""The optimizer step: gradients summed over devices and ranks, clipped, applied."""
+
+from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,30 +11,44 @@ from .._compat import mx
 from ..errors import InputError, TrainingError
 from .optimizers import SLOTS, make_optimizer, without_decay
 
-__all__ = ["Updates"]
+if TYPE_CHECKING:
+    from ..head import PartialFC
+    from ..loss.auxiliary import Auxiliaries
+    from ..parallel.communicator import Communicator
+    from .config.config import OptimizerConfig
+
+__all__ = ["OptimizerStep"]
 
 
-class Updates:
+class OptimizerStep:
     """Sum gradients over devices and processes, clip, and update backbone and head.
 
     Parameters
     ----------
     net : mx.gluon.HybridBlock
         The backbone, initialised on one or several contexts.
-    head : object
+    head : PartialFC
         The classifier; `collect_params()` gives its parameters on the first context. A head that
-        `updates_itself` is told the optimizer, and when.
+        `updates_itself` gets the optimizer's settings here, and is updated in `apply`.
     config : OptimizerConfig
-    comm : object, optional
-        Communicator; gradients of the backbone are summed over its ranks. Those of the head
-        belong to one rank each.
+    comm : Local or Horovod, optional
+        Gradients of the backbone are summed over its ranks. Those of the head belong to one rank
+        each.
     auxiliary : gluonface.loss.auxiliary.Auxiliaries, optional
         Their parameters are the same on all ranks, and so are the gradients: nothing is summed.
     accumulate : int, default 1
-        Backward passes whose gradients are added up before an update.
+        Backward passes whose gradients are summed before an update.
     """
 
-    def __init__(self, net, head, config, comm=None, auxiliary=None, accumulate=1):
+    def __init__(
+        self,
+        net: Any,
+        head: PartialFC,
+        config: OptimizerConfig,
+        comm: Communicator | None = None,
+        auxiliary: Auxiliaries | None = None,
+        accumulate: int = 1,
+    ):
         self._comm = comm if comm is not None and comm.size > 1 else None
         self._waiting = contextlib.nullcontext if comm is None else comm.waiting
         self._clip = config.clip_norm
@@ -39,7 +56,7 @@ class Updates:
         self._optimizer = config.name
         self._head_prefix = getattr(getattr(head, "params", None), "prefix", "")
         self._accumulate = accumulate
-        self._groups = {}
+        self._groups: dict[str, Any] = {}
         self._head = head if getattr(head, "updates_itself", False) else None
         self._ctx = getattr(head, "ctx", None)
         self._replicated = getattr(head, "mode", "sharded") == "replicated"
@@ -67,15 +84,15 @@ class Updates:
                 )
                 self._groups[group] = (list(named), trainer)
 
-    def begin(self):
-        """Forget all gradients. Call before the first backward pass of a step."""
+    def begin(self) -> None:
+        """Zero all gradients. Call before the first backward pass of a step."""
         if self._accumulate > 1:
             for parameter in self.parameters():
                 parameter.zero_grad()
         if self._head is not None:
             self._head.zero_grad()
 
-    def apply(self, lr, scale=1.0, check=False):
+    def apply(self, lr: float, scale: float = 1.0, check: bool = False) -> bool:
         """Update all parameters with the gradients since `begin`.
 
         Parameters
@@ -83,7 +100,7 @@ class Updates:
         lr : float
             Learning rate of this step.
         scale : float, default 1.0
-            What the gradients are to be multiplied with: one over the loss scale.
+            Factor of the gradients: one over the loss scale.
         check : bool, default False
             Update nothing, on any rank, if a gradient of any rank is not finite. Waits for the
             backward pass.
@@ -100,8 +117,8 @@ class Updates:
                 self._sum_over_ranks(trainer)
         factor = scale
         if self._clip is not None or check:
-            # All ranks compute the same norm: the backbone's gradients are summed already, and the
-            # head's part is agreed. So they agree on whether it is finite, too.
+            # All ranks compute the same norm: the gradients of the backbone are summed already,
+            # and the squared norms of the heads are. So they agree on whether it is finite, too.
             norm = self.gradient_norm() * abs(scale)
             if check and not np.isfinite(self._read(norm)):
                 return False
@@ -109,7 +126,7 @@ class Updates:
                 factor = mx.nd.minimum(self._clip / (norm + 1e-12), 1.0) * scale
         if not (isinstance(factor, float) and factor == 1.0):
             self.scale_gradients(factor)
-        if self._head is not None:  # while the backbone's gradients travel
+        if self._head is not None:  # while the backbone's gradients are exchanged
             plain = isinstance(factor, float)
             self._head.update(lr, scale=factor if plain else float(self._read(factor)))
         for _, trainer in self._groups.values():
@@ -120,9 +137,9 @@ class Updates:
         with self._waiting("for the gradient's norm"):
             return norm.asscalar()
 
-    def gradient_norm(self):
+    def gradient_norm(self) -> Any:
         """Return the global norm of all gradients, on the first context (no wait)."""
-        total = None
+        total: Any = None
         for group in ("backbone", "auxiliary", "head"):
             own = None
             if group in self._groups:
@@ -147,10 +164,10 @@ class Updates:
             own = self._comm.allreduce(own, op="sum", name="training.head_norm")
         return own
 
-    def scale_gradients(self, factor):
+    def scale_gradients(self, factor: Any) -> None:
         """Multiply all gradients by `factor` (float or NDArray of one element), in place.
 
-        Those of a head that updates itself are left: `update` takes the factor.
+        Except those of a head that updates itself, whose `update` takes the factor.
         """
         for _, trainer in self._groups.values():
             for parameter in trainer._params:
@@ -161,11 +178,11 @@ class Updates:
                     else:
                         grad *= factor
 
-    def parameters(self):
+    def parameters(self) -> list:
         """Return all trainable parameters."""
         return [p for _, trainer in self._groups.values() for p in trainer._params]
 
-    def state(self, group):
+    def state(self, group: str) -> dict:
         """Return the optimizer's state of ``"backbone"`` or ``"head"`` as NumPy arrays.
 
         Returns
@@ -184,26 +201,26 @@ class Updates:
                 arrays[f"{name}#count"] = np.int64(count)
         return arrays
 
-    def head_rows(self):
+    def head_rows(self) -> dict:
         """Return the head's optimizer state that has a row per class, as {name: array}.
 
-        Names are those that a head which updates itself gives its own: ``momentum``, ``mean``,
-        ``variance`` of the centres, and ``bias.momentum`` and so on of further parameters.
+        Names are those of `PartialFC.row_arrays`: ``momentum``, ``mean``, ``variance`` of the
+        centres, and ``bias.momentum`` and so on of further parameters.
         """
         state = self.state("head")
         return {
             self._row_name(key): value for key, value in state.items() if not key.endswith("#count")
         }
 
-    def head_counts(self):
+    def head_counts(self) -> dict[str, int]:
         """Return {parameter: updates so far} of the head's parameters."""
         state = self.state("head")
         return {k[: -len("#count")]: int(v) for k, v in state.items() if k.endswith("#count")}
 
     def load_head_rows(self, rows, counts, steps):
-        """Take what `head_rows` and `head_counts` gave, or a head that updates itself.
+        """Restore what `head_rows` and `head_counts` returned, or a head that updates itself.
 
-        `steps` is how often centres were updated that nothing was counted of.
+        `steps` is the number of updates of centres that have no count.
         """
         names, _ = self._groups.get("head", ((), None))
         slots = range(len(SLOTS[self._optimizer]))
@@ -222,7 +239,7 @@ class Updates:
         return slot if name == "weight" else f"{name}.{slot}"
 
     def load_state(self, group, arrays):
-        """Take the state that `state` gave, on every context.
+        """Restore what `state` returned, on every context.
 
         Raises
         ------
@@ -280,10 +297,10 @@ class Updates:
             flat = self._comm.allreduce(flat, op="sum", name="training.gradients")
         start = 0
         for parameter, grad in zip(trainer._params, grads):
-            part = flat[start : start + grad.size].reshape(grad.shape)
+            total = flat[start : start + grad.size].reshape(grad.shape)
             start += grad.size
             for own in parameter.list_grad():
-                part.copyto(own)
+                total.copyto(own)
 
 
 def _trainable(block):
@@ -307,7 +324,7 @@ def _slots(state):
     if state is None:
         return []
     if isinstance(state, (tuple, list)):
-        return [array for part in state for array in _slots(part)]
+        return [array for each in state for array in _slots(each)]
     return [state]
 
 

@@ -88,7 +88,7 @@ def make_optimizer(config):
 
 
 def without_decay(parameters):
-    """Take weight decay off vectors: BatchNorm's gamma and beta, biases, PReLU slopes."""
+    """Exclude vectors from weight decay: BatchNorm's gamma and beta, biases, PReLU slopes."""
     for parameter in parameters:
         if len(parameter.shape) == 1:
             parameter.wd_mult = 0.0

@@ -1,8 +1,11 @@
 """Reduced precision of the backbone through MXNet's AMP. The head stays in float32."""
 
+from __future__ import annotations
+
 import importlib
 import pathlib
 import warnings
+from typing import Any
 
 from .._compat import mx
 from ..errors import InputError
@@ -10,22 +13,22 @@ from ..errors import InputError
 __all__ = ["LossScale", "reduced"]
 
 
-def reduced(net, dtype, ctx):
+def reduced(net: Any, dtype: str, ctx: list) -> Any:
     """Return a block that computes `net` in `dtype` with the same, float32, parameters.
 
     Parameters
     ----------
     net : mx.gluon.HybridBlock
     dtype : {"float32", "float16", "bfloat16"}
-        float16 needs GPUs, bfloat16 CPUs that have it.
+        float16 needs GPUs, bfloat16 CPUs with avx512_bf16.
     ctx : list of mx.Context
 
     Returns
     -------
     mx.gluon.Block
         `net` itself for float32. Else AMP's version of its graph: casts before convolutions and
-        linear layers, everything delicate in float32. MXNet's `amp.init` would reach the same by
-        patching every operator of the process, the head's included.
+        linear layers, operators that need the range in float32. MXNet's `amp.init` would patch
+        every operator of the process, the head's included.
 
     Raises
     ------
@@ -86,13 +89,13 @@ class LossScale:
 
     MAXIMUM = 2.0**24
 
-    def __init__(self, start=2.0**16, growth_steps=2000):
+    def __init__(self, start: float = 2.0**16, growth_steps: int = 2000):
         self.value = float(start)
         self.growth_steps = growth_steps
         self.good = 0
 
-    def update(self, overflow):
-        """Adapt to one step's outcome."""
+    def update(self, overflow: bool) -> None:
+        """Halve the value on overflow, or count a step without one."""
         if overflow:
             self.value = max(1.0, self.value / 2)
             self.good = 0
@@ -102,10 +105,10 @@ class LossScale:
             self.value = min(self.MAXIMUM, self.value * 2)
             self.good = 0
 
-    def state_dict(self):
-        """Return what a checkpoint keeps."""
+    def state_dict(self) -> dict:
+        """Return the state for a checkpoint."""
         return {"value": self.value, "good": self.good}
 
-    def load_state_dict(self, state):
-        """Take back what `state_dict` gave."""
+    def load_state_dict(self, state: dict) -> None:
+        """Restore what `state_dict` returned."""
         self.value, self.good = float(state["value"]), int(state["good"])

@@ -1,40 +1,42 @@
-"""Where a run is, and the numbers of its steps."""
+"""The position of a run, and the figures of its steps."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Optional
 
 from .._compat import mx
 
-__all__ = ["Interval", "LogRecord", "Progress", "StepResult", "join_parts"]
+__all__ = ["Interval", "LogRecord", "Progress", "StepResult", "average_figures"]
 
 
 @dataclasses.dataclass
 class Progress:
-    """Where the run is. Kept in every checkpoint.
+    """The position of a run. Kept in every checkpoint.
 
     Attributes
     ----------
     step : int
-        Updates done.
+        OptimizerStep done.
     epoch, batch : int
-        The batch that comes next: that of a whole step, over all processes.
+        The next batch, of a whole step over all processes.
     images : int
         Images seen, all processes together.
     best : float or None
-        Best mean verification accuracy so far, and the step it was at.
+    best_step : int or None
+        Best mean verification accuracy so far, and its step.
     """
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
     images: int = 0
-    best: Optional[float] = None
-    best_step: Optional[int] = None
+    best: float | None = None
+    best_step: int | None = None
 
 
 @dataclasses.dataclass
 class StepResult:
-    """The numbers of one step, which arrive up to one step after its update was queued.
+    """The figures of one step, which arrive up to one step after its update was queued.
 
     Attributes
     ----------
@@ -45,12 +47,11 @@ class StepResult:
     loss : float
         Mean over the batch of all processes.
     stats : dict of str to float
-        From the head: accuracy, target_cosine, max_logit, over all parts of the batch when
-        gradients are accumulated.
+        From the head: accuracy, target_cosine, max_logit, over all micro-batches of the step.
     auxiliary : dict of str to float
         Value of each auxiliary loss, without its weight.
     skipped : bool
-        Whether nothing was updated, because a gradient was not finite.
+        Whether the update was skipped because a gradient was not finite.
     bad_ranks : tuple of int
         The processes whose own loss was not finite.
     """
@@ -98,32 +99,32 @@ class LogRecord:
     auxiliary: dict = dataclasses.field(default_factory=dict)
 
 
-def join_parts(parts):
-    """Return the figures of a step from those of the equal parts of its batch.
+def average_figures(figures):
+    """Return the figures of a step from those of its micro-batches, which are of equal size.
 
     Parameters
     ----------
-    parts : list of (dict, dict)
-        Of each part: the head's `stats`, the auxiliary losses' `values`.
+    figures : list of (dict, dict)
+        The head's `stats` and the auxiliary losses' `values` for each micro-batch.
 
     Returns
     -------
     stats, auxiliary : dict of str to float
-        Means over the parts; of ``max_logit`` the largest.
+        Means; of ``max_logit`` the largest.
     """
-    if len(parts) == 1:
-        return parts[0]
+    if len(figures) == 1:
+        return figures[0]
     stats, auxiliary = (
         {name: sum(each[name] for each in dicts) / len(dicts) for name in dicts[0]}
-        for dicts in zip(*parts)
+        for dicts in zip(*figures)
     )
     if "max_logit" in stats:
-        stats["max_logit"] = max(each["max_logit"] for each, _ in parts)
+        stats["max_logit"] = max(each["max_logit"] for each, _ in figures)
     return stats, auxiliary
 
 
 class Interval:
-    """What has come together since the last log line.
+    """The sums of the steps since the last log line.
 
     Parameters
     ----------
@@ -146,7 +147,7 @@ class Interval:
         self._busy = self._waited = self._images = 0
 
     def add(self, result):
-        """Count a step's `StepResult`."""
+        """Add a step's `StepResult`."""
         self.sums["count"] += 1
         self.sums["loss"] += result.loss
         for name, value in result.auxiliary.items():
@@ -155,21 +156,20 @@ class Interval:
             self.sums[name] += result.stats[name]
 
     def tick(self, busy, waited, images):
-        """Count the seconds of a step, those of them spent waiting for data, and its images."""
+        """Add the seconds of a step, those of them spent waiting for data, and its images."""
         self._busy += busy
         self._waited += waited
         self._images += images
 
     def record(self, comm, ctx, **more):
-        """Return the `LogRecord` and begin anew. A collective if there are auxiliary losses.
+        """Return the `LogRecord` and clear the sums. A collective if there are auxiliary losses.
 
         Parameters
         ----------
-        comm : object
-            Communicator.
+        comm : Local or Horovod
         ctx : mx.Context
         **more
-            The fields that are not of the interval.
+            The other fields of the record.
         """
         sums, busy = self.sums, max(self._busy, 1e-9)
         count = sums["count"] or float("nan")  # all steps may have been skipped

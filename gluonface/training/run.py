@@ -1,4 +1,6 @@
-"""A whole run: train as a configuration says, watch, save, export."""
+"""A whole run: train as a configuration says, verify, save, export."""
+
+from __future__ import annotations
 
 import importlib.util
 import logging
@@ -7,21 +9,28 @@ import sys
 
 from .._compat import mx
 from ..errors import GluonfaceError, InputError, TrainingError
-from ..parallel.agreement import together
-from ..parallel.communicator import agree
-from ..parallel.liveness import RollCall
-from . import callbacks as watch
+from ..parallel.agreement import agree, raise_on_all_ranks
+from ..parallel.liveness import PeerMonitor
+from . import callbacks
 from .build import build, without_init
 from .checkpoint.checkpoints import Checkpoints, load_state
+from .config.config import Config
 from .devices import communicator
 from .run_folder import RunFolder
+from .trainer import Trainer
 
 __all__ = ["export", "train"]
 
 logger = logging.getLogger(__name__)
 
 
-def train(config, run, resume=False, argv=None, progress=None):
+def train(
+    config: Config,
+    run: str | pathlib.Path,
+    resume: bool = False,
+    argv: list[str] | None = None,
+    progress: bool | None = None,
+) -> Trainer:
     """Train as a configuration says and export the result.
 
     Parameters
@@ -44,19 +53,19 @@ def train(config, run, resume=False, argv=None, progress=None):
     folder = RunFolder(run)
     comm = communicator(config.train.parallel)
     if not resume:
-        together(comm, lambda: comm.rank or folder.require_new(), "training.new")
+        raise_on_all_ranks(comm, lambda: comm.rank or folder.require_new(), "training.new")
     if comm.rank:
-        logging.getLogger("gluonface").setLevel(logging.WARNING)  # rank 0 speaks for all
+        logging.getLogger("gluonface").setLevel(logging.WARNING)  # rank 0 logs for all
     checkpoints = Checkpoints(folder.checkpoints, comm, config.checkpoint.keep)
     last = checkpoints.path("last") if resume else None
-    if comm.size > 1:  # a folder that is not shared
+    if comm.size > 1:  # the folder may not be shared
         agree(comm, "training.resumed", {"checkpoint": last and last.name})
     trainer = build(without_init(config) if last is not None else config, comm, folder.path)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
     command = sys.argv if argv is None else argv
-    together(comm, lambda: comm.rank or folder.begin(config, command), "training.begun")
-    together(comm, lambda: comm.rank == 0 or folder.require_begun(), "training.seen")
-    roll_call = RollCall(comm)
+    raise_on_all_ranks(comm, lambda: comm.rank or folder.begin(config, command), "training.begun")
+    raise_on_all_ranks(comm, lambda: comm.rank == 0 or folder.require_begun(), "training.seen")
+    peers = PeerMonitor(comm)
     try:
         if last is not None:
             load_state(last, trainer)
@@ -74,25 +83,25 @@ def train(config, run, resume=False, argv=None, progress=None):
             trainer.fit()
         except (mx.MXNetError, GluonfaceError) as error:
             if not isinstance(error, mx.MXNetError) and type(error) is not GluonfaceError:
-                raise  # it says all itself
-            raise _lost(error, roll_call, comm, trainer.progress.step) from error
+                raise  # its message is complete
+            raise _error_of_ended_rank(error, peers, comm, trainer.progress.step) from error
         if trainer.stop_reason is None and comm.rank == 0:
             export(config, folder.path, trainer, checkpoints)
     except Exception as error:
         folder.note(f"stopped at step {trainer.progress.step}: {error}")
         raise
     finally:
-        roll_call.close()
+        peers.close()
         folder.end()
     return trainer
 
 
-def _lost(error, roll_call, comm, step):
-    """Return the error to raise for MXNet's, which may be that of a process that is gone."""
-    ranks = roll_call.ended() if comm.size > 1 else []
+def _error_of_ended_rank(error, peers, comm, step):
+    """Return an error that names the ranks whose process has ended, or `error` if none has."""
+    ranks = peers.ended() if comm.size > 1 else []
     if not ranks:
         return error
-    roll_call.excuse()
+    peers.end_without_report()
     several = len(ranks) > 1
     return TrainingError(
         f"rank{'s' if several else ''} {', '.join(map(str, ranks))} ended while rank {comm.rank} "
@@ -132,23 +141,25 @@ def export(config, run, trainer, checkpoints):
 
 
 def _callbacks(config, run, checkpoints, comm, progress):
-    """Return what watches the loop. The order counts: numbers, then checks, then saving."""
+    """Return the callbacks of a run, in this order: checks, logs, verification, saving."""
     first = comm.rank == 0
-    chosen = [watch.NanGuard(), watch.StopSignals(config.log.every)]
+    found = [callbacks.NanGuard(), callbacks.StopSignals(config.log.every)]
     if first:
-        chosen += [watch.ProgressBar(progress), watch.ConsoleLog(), watch.CsvFiles(run)]
+        found += [callbacks.ProgressBar(progress), callbacks.ConsoleLog(), callbacks.CsvFiles(run)]
         if config.log.tensorboard:
-            chosen.append(watch.TensorBoard(run))
+            found.append(callbacks.TensorBoard(run))
         if config.log.curves:
-            chosen.append(watch.Curves(run))
+            found.append(callbacks.Curves(run))
     if config.eval.packs:
-        packs = together(comm, lambda: _packs(config), "training.packs")
+        packs = raise_on_all_ranks(comm, lambda: _packs(config), "training.packs")
         if comm.size > 1:
             agree(comm, "eval.packs", {pack.name: pack.sha256 for pack in packs})
         e = config.eval
-        chosen.append(watch.Verification(packs, e.every, e.flip, e.folds, e.batch_size, e.at_start))
-    chosen.append(watch.SaveCheckpoints(checkpoints, config.checkpoint.every, config))
-    return chosen
+        found.append(
+            callbacks.Verification(packs, e.every, e.flip, e.folds, e.batch_size, e.at_start)
+        )
+    found.append(callbacks.SaveCheckpoints(checkpoints, config.checkpoint.every, config))
+    return found
 
 
 def _packs(config):
@@ -171,7 +182,7 @@ def _has_onnx():
 
 
 def _log_setup(config, trainer):
-    """Log one line that says what runs on what."""
+    """Log model, data, devices and settings in one line."""
     loader, head = trainer.loader, trainer.head
     logger.info(
         "%s-%d, %s, %d classes, %d images; batch %d in %s on %s, %d process%s; %d steps "

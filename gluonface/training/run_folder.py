@@ -1,5 +1,7 @@
 """The files of a run folder that say what the run is: config, command, environment, log."""
 
+from __future__ import annotations
+
 import datetime
 import importlib.metadata
 import logging
@@ -10,9 +12,11 @@ import shlex
 import subprocess
 import sys
 import time
+from typing import Any
 
 from ..errors import InputError, TrainingError
 from ..files import write_json
+from .config.config import Config
 from .config.recipes import save_config
 
 __all__ = ["RunFolder"]
@@ -28,22 +32,24 @@ class RunFolder:
     path : str or pathlib.Path
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | pathlib.Path):
         self.path = pathlib.Path(path)
-        self._handler = self._level = self._quiet = None
-        self._quieted = []
+        self._handler: Any = None
+        self._level: int | None = None
+        self._quiet: Any = None
+        self._quieted: list = []
 
     @property
-    def config(self):
+    def config(self) -> pathlib.Path:
         """The path of the resolved configuration."""
         return self.path / "config.yaml"
 
     @property
-    def checkpoints(self):
+    def checkpoints(self) -> pathlib.Path:
         """The path of the checkpoints."""
         return self.path / "checkpoints"
 
-    def exists(self):
+    def exists(self) -> bool:
         """Return whether a run has begun here."""
         return self.config.is_file() or self.checkpoints.is_dir()
 
@@ -57,10 +63,10 @@ class RunFolder:
                 "or choose another folder"
             )
 
-    def require_begun(self, wait=5.0):
-        """Raise TrainingError if what `begin` wrote on another rank is not to be seen here."""
+    def require_begun(self, wait: float = 5.0):
+        """Raise TrainingError if this rank does not see the files that `begin` wrote on rank 0."""
         until = time.monotonic() + wait
-        while not self.config.is_file():  # a network's file system may need a moment
+        while not self.config.is_file():  # a network file system may need a moment
             if time.monotonic() > until:
                 raise TrainingError(
                     f"{self.config}, which rank 0 has written, is not here: the run folder must "
@@ -68,14 +74,14 @@ class RunFolder:
                 )
             time.sleep(0.1)
 
-    def begin(self, config, argv):
-        """Write config.yaml, command.txt and env.json, and log to train.log from now on.
+    def begin(self, config: Config, argv: list[str]):
+        """Write config.yaml, command.txt and env.json, and start logging to train.log.
 
         Parameters
         ----------
         config : Config
         argv : list of str
-            The command; appended, so that resumed runs show all of theirs.
+            The command; appended to those of earlier starts of the run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         save_config(config, self.config)
@@ -88,7 +94,7 @@ class RunFolder:
         package = logging.getLogger("gluonface")
         package.addHandler(self._handler)
         shown = package.getEffectiveLevel()
-        if shown > logging.INFO:  # the file gets what the user does not want to see elsewhere
+        if shown > logging.INFO:  # the file gets INFO even if the terminal does not
             self._level = package.level
             package.setLevel(logging.INFO)
             self._quiet = lambda record: record.levelno >= shown
@@ -96,13 +102,13 @@ class RunFolder:
             for handler in self._quieted:
                 handler.addFilter(self._quiet)
 
-    def note(self, message):
-        """Write an error to train.log alone; whoever catches it will show it elsewhere."""
+    def note(self, message: str) -> None:
+        """Write an error to train.log alone; the caller shows it to the user."""
         if self._handler is not None:
             record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, None)
             self._handler.handle(record)
 
-    def end(self):
+    def end(self) -> None:
         """Stop logging to train.log."""
         if self._handler is None:
             return

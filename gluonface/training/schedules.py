@@ -1,19 +1,27 @@
 """Learning rate and margin strength as functions of the step.
 
+The learning rate is GluonCV's: `gluoncv.utils.LRScheduler` has the shapes (linear, cosine, poly,
+step, constant), `gluoncv.utils.LRSequential` joins the warm-up and the shape after it.
+
 Nothing here has state: a resumed run gets the values of the uninterrupted one.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 from ..errors import InputError
+from .config.config import MarginWarmupConfig, ScheduleConfig
 
 __all__ = ["learning_rate", "margin_strength", "steps_of"]
 
 
-def steps_of(value, total):
+def steps_of(value: int | float, total: int) -> int:
     """Return the number of steps of a configured value: an int as it is, a float as a share."""
     return round(value * total) if isinstance(value, float) else int(value)
 
 
-def learning_rate(config, base_lr, total):
+def learning_rate(config: ScheduleConfig, base_lr: float, total: int) -> Callable[[int], float]:
     """Return a function from the step (0, 1, ...) to the learning rate.
 
     Parameters
@@ -25,10 +33,6 @@ def learning_rate(config, base_lr, total):
         The learning rate at the end of the warm-up.
     total : int
         Steps of the whole run.
-
-    Notes
-    -----
-    The shapes are GluonCV's `LRScheduler`, chained by its `LRSequential`.
     """
     from gluoncv.utils import LRScheduler, LRSequential
 
@@ -38,11 +42,11 @@ def learning_rate(config, base_lr, total):
             f"schedule.warmup_steps = {config.warmup_steps} is {warmup} of {total} steps; "
             "expected fewer than the whole run"
         )
-    parts = []
+    stages = []
     if warmup:
-        parts.append(_part("linear", config.warmup_lr, base_lr, warmup))
-    parts.append(
-        _part(
+        stages.append(_stage("linear", config.warmup_lr, base_lr, warmup))
+    stages.append(
+        _stage(
             config.name,
             base_lr,
             config.final_lr,
@@ -52,17 +56,17 @@ def learning_rate(config, base_lr, total):
             step_factor=config.factor,
         )
     )
-    schedule = LRSequential([LRScheduler(**part) for part in parts])
+    schedule = LRSequential([LRScheduler(**stage) for stage in stages])
     return lambda step: float(schedule(step))
 
 
-def _part(mode, base_lr, target_lr, niters, **more):
+def _stage(mode, base_lr, target_lr, niters, **more):
     # GluonCV divides by (niters - 1): one iteration alone has no slope.
     mode = "constant" if niters == 1 and mode != "step" else mode
     return {"mode": mode, "base_lr": base_lr, "target_lr": target_lr, "niters": niters, **more}
 
 
-def margin_strength(config, total):
+def margin_strength(config: MarginWarmupConfig, total: int) -> Callable[[int], float]:
     """Return a function from the step to the margin's strength: 0 until `start`, 1 from `end`.
 
     In between it grows linearly. ``start = end = 35000`` is gluon-face's ``--loss-warmup-iters

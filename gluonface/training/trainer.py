@@ -1,16 +1,28 @@
-"""The training loop and nothing else."""
+"""The training loop."""
+
+from __future__ import annotations
 
 import dataclasses
 import itertools
 import logging
 import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._compat import mx
 from ..errors import InputError, TrainingError
 from .mixing import head_losses
-from .progress import Interval, Progress, StepResult, join_parts
+from .progress import Interval, LogRecord, Progress, StepResult, average_figures
+
+if TYPE_CHECKING:
+    from ..data import Batch, Loader
+    from ..head import PartialFC
+    from ..loss.auxiliary import Auxiliaries
+    from ..parallel.communicator import Communicator
+    from .optimizer_step import OptimizerStep
+    from .precision import LossScale
 
 __all__ = ["EVENTS", "Trainer"]
 
@@ -38,7 +50,7 @@ class Trainer:
             epoch_start
             for each batch:
                 learning rate and margin strength of this step
-                forward and backward (for each part of the batch), update
+                forward and backward (for each micro-batch), update
                 result      the numbers of a step: of the previous one, or of this one when a
                             log line or a checkpoint needs them now
                 log         every `log_every` steps
@@ -48,7 +60,7 @@ class Trainer:
         fit_end             also after `request_stop`, not after an error
 
     A callback is any object with methods of these names that take the trainer. Callbacks observe;
-    all they may do is `request_stop` or raise. What changes training is an argument here.
+    they may only `request_stop` or raise. Whatever changes training is an argument here.
 
     Parameters
     ----------
@@ -58,30 +70,29 @@ class Trainer:
         On the first context.
     loader : gluonface.data.Loader
         Batches of this process.
-    updates : Updates
+    optimizer_step : OptimizerStep
         The optimizers.
     steps : int
         Length of the run.
     lr, strength : callable
         Functions of the step, from 0: learning rate, margin strength 0..1.
     ctx : list of mx.Context
-        Devices of this process; each takes its part of the batch.
-    comm : object
-        Communicator: rank and size of this process.
+        Devices of this process, over which each batch is split.
+    comm : Local or Horovod
     forward : callable, optional
-        In place of `net`, when it is to be computed in reduced precision.
+        Replaces `net` in the forward pass, in reduced precision.
     loss_scale : LossScale, optional
         For float16.
     auxiliary : gluonface.loss.auxiliary.Auxiliaries, optional
         Losses beside the head's. The reported loss includes them.
-    accumulate : int
-        Parts of a step's batch, each of which is one batch of the loader. Gradients are of the
+    accumulate : int, default 1
+        Micro-batches of a step, each of which is one batch of the loader. Gradients are of the
         mean over all of them.
-    max_skips : int
-        Steps in a row with a gradient that is not finite, on any rank, that are left out by all
-        ranks before training stops. With 0 nobody looks, and the loss tells a step later.
+    max_skips : int, default 0
+        How many steps in a row all ranks skip because a gradient of some rank is not finite,
+        before training stops. 0 disables the check; a NaN loss is then reported one step later.
     seed : int
-        Of dropout and the like, together with step and rank.
+        Of dropout and other random operators, together with step and rank.
     log_every : int
         Steps between two `log` events.
     callbacks : iterable of objects
@@ -90,31 +101,33 @@ class Trainer:
 
     def __init__(
         self,
-        net,
-        head,
-        loader,
-        updates,
+        net: Any,
+        head: PartialFC,
+        loader: Loader,
+        optimizer_step: OptimizerStep,
         *,
-        steps,
-        lr,
-        strength,
-        ctx,
-        comm,
-        forward=None,
-        loss_scale=None,
-        auxiliary=None,
-        accumulate=1,
-        max_skips=0,
-        seed=0,
-        log_every=20,
-        callbacks=(),
+        steps: int,
+        lr: Callable[[int], float],
+        strength: Callable[[int], float],
+        ctx: list,
+        comm: Communicator,
+        forward: Callable | None = None,
+        loss_scale: LossScale | None = None,
+        auxiliary: Auxiliaries | None = None,
+        accumulate: int = 1,
+        max_skips: int = 0,
+        seed: int = 0,
+        log_every: int = 20,
+        callbacks: Iterable[Any] = (),
     ):
-        self.net, self.head, self.loader, self.updates = net, head, loader, updates
+        self.net, self.head, self.loader, self.optimizer_step = net, head, loader, optimizer_step
         self.steps, self.ctx, self.comm = steps, list(ctx), comm
         self.callbacks = list(callbacks)
         self.progress = Progress()
-        self.stop_reason = None
-        self.last_result = self.last_log = self.last_evaluation = None
+        self.stop_reason: str | None = None
+        self.last_result: StepResult | None = None
+        self.last_log: LogRecord | None = None
+        self.last_evaluation: dict | None = None
         self._lr, self._strength = lr, strength
         self._forward = forward or net
         self._loss_scale = loss_scale
@@ -123,22 +136,22 @@ class Trainer:
         self._max_skips, self._skips = max_skips, 0
         self._seed = seed
         self._log_every = log_every
-        self._pending = None  # what is known of a step whose numbers were not read yet
+        self._pending: Any = None  # the last step's arguments of `StepResult` until `collect`
         self._interval = Interval(self.auxiliary_names)
         if not self.steps_per_epoch:
             raise InputError("the data has fewer images than one batch; lower data.batch_size")
 
     @property
-    def steps_per_epoch(self):
-        """How many steps one pass over the data is."""
+    def steps_per_epoch(self) -> int:
+        """The number of steps of one pass over the data."""
         return len(self.loader) // self.accumulate
 
     @property
-    def auxiliary_names(self):
+    def auxiliary_names(self) -> tuple[str, ...]:
         """Names of the auxiliary losses, in the order of the configuration."""
         return tuple(self.auxiliary.members) if self.auxiliary is not None else ()
 
-    def fit(self):
+    def fit(self) -> None:
         """Run from where `progress` is to the last step, or until a callback asks to stop."""
         self._started, self._first_step = time.monotonic(), self.progress.step
         try:
@@ -152,11 +165,11 @@ class Trainer:
                 if hasattr(callback, "close"):
                     callback.close()
 
-    def request_stop(self, reason):
+    def request_stop(self, reason: str) -> None:
         """Ask the loop to end after the current step."""
         self.stop_reason = reason
 
-    def step(self, *batches):
+    def step(self, *batches: Batch) -> Any:
         """Forward, backward and update on the batches (images, labels) of one step.
 
         Returns
@@ -167,65 +180,66 @@ class Trainer:
         step = self.progress.step
         lr = self._lr(step)
         self.head.margin.strength = self._strength(step)
-        learnt = dict(self.head.margin.state)  # of earlier batches; the forward pass goes on
+        margin_state = dict(self.head.margin.state)  # before the forward pass updates it
         running = self._running_statistics() if self._checks else ()
-        self.updates.begin()
+        self.optimizer_step.begin()
         if self.auxiliary is not None:
             self.auxiliary.begin(len(batches))
         total = sum(len(batch.labels) for batch in batches) * self.comm.size
-        losses, numbers = [], []
+        losses, figures = [], []
         for number, batch in enumerate(batches):
-            if number:  # of the part before, whose backward pass still keeps the device busy
-                numbers.append(self._numbers())
+            if number:  # of the micro-batch before, while the device computes its backward pass
+                figures.append(self._figures())
             at = step * self.accumulate + number
-            # Dropout's state cannot be saved, so each step's begins from its own seed.
+            # The state of MXNet's generators cannot be saved, so each step has its own seed.
             mx.random.seed((self._seed * 1000003 + at * 1009 + self.comm.rank) % (2**31 - 1))
             self.head.sampling_step = at
-            losses.append(self._part(batch, 1.0 / total, 1.0 / len(batches)))
+            losses.append(self._forward_backward(batch, 1.0 / total, 1.0 / len(batches)))
         loss = losses[0] if len(losses) == 1 else sum(losses) / len(losses)
         reported = self._share_loss(loss)
         done = self._update(lr)
-        if not done:  # the losses forget the batch as well
+        if not done:  # undo what the forward passes changed
             if self.head.updates_itself:
                 self.head.discard()
-            self.head.margin.state = learnt
+            self.head.margin.state = margin_state
             if self.auxiliary is not None:
                 self.auxiliary.undo()
             for array, value in running:
                 value.copyto(array)
-        self._pending = (step + 1, lr, reported, not done, numbers)
+        self._pending = (step + 1, lr, reported, not done, figures)
         return loss
 
-    def _part(self, batch, share, weight):
+    def _forward_backward(self, batch, share, weight):
         """Forward and backward on a batch; return its mean loss.
 
-        `share` is that of an image in the mean over all images of the step, `weight` that of the
-        batch among those of this process.
+        `share` is the weight of an image in the mean over all images of the step, `weight` that of
+        the batch in the mean over this process's batches.
         """
-        parts = [
-            mx.nd.array(part, ctx=context, dtype="uint8").astype("float32")
-            for part, context in zip(np.array_split(batch.images, len(self.ctx)), self.ctx)
+        shares = [
+            mx.nd.array(images, ctx=context, dtype="uint8").astype("float32")
+            for images, context in zip(np.array_split(batch.images, len(self.ctx)), self.ctx)
         ]
         with mx.autograd.record():
             embeddings = [
-                self._forward(part).astype("float32").as_in_context(self.ctx[0]) for part in parts
+                self._forward(images).astype("float32").as_in_context(self.ctx[0])
+                for images in shares
             ]
             joined = mx.nd.concat(*embeddings, dim=0) if len(embeddings) > 1 else embeddings[0]
             losses, extra = head_losses(self.head, joined, batch), None
             if self.auxiliary is not None:
                 losses, extra = self.auxiliary(losses, joined, batch.labels)
             objective = losses.sum() * share
-            if extra is not None:  # of the batch of all processes already
+            if extra is not None:  # a mean over the batch of all processes already
                 objective = objective + (extra * weight if weight != 1.0 else extra)
             if self._loss_scale is not None:
                 objective = objective * self._loss_scale.value
-        # Queued before the backward pass: whoever reads it waits for the forward pass alone.
+        # Queued before the backward pass, so reading it waits for the forward pass alone.
         loss = losses.mean() if extra is None else losses.mean() + extra
         objective.backward()
         return loss
 
     def _share_loss(self, loss):
-        """Return the mean loss of all ranks, and with several, after it, 1 for each bad one."""
+        """Return the mean loss of all ranks and, with several, a flag per rank: 1 if not finite."""
         comm = self.comm
         if comm.size == 1:
             return loss
@@ -248,26 +262,26 @@ class Trainer:
             for array in parameter.list_data()
         ]
 
-    def collect(self):
-        """Read the numbers of the last step if nobody did yet. Waits for its forward pass."""
+    def collect(self) -> None:
+        """Read the figures of the last step unless it was done. Waits for its forward pass."""
         if self._pending is None:
             return
-        (step, lr, loss, skipped, numbers), self._pending = self._pending, None
+        (step, lr, loss, skipped, figures), self._pending = self._pending, None
         with self.comm.waiting(f"for the numbers of step {step}"):
-            stats, extra = join_parts([*numbers, self._numbers()])
-            loss, *bad = (float(value) for value in loss.asnumpy().reshape(-1))
-        bad = tuple(rank for rank, flag in enumerate(bad) if flag)
+            stats, extra = average_figures([*figures, self._figures()])
+            loss, *flags = (float(value) for value in loss.asnumpy().reshape(-1))
+        bad = tuple(rank for rank, flag in enumerate(flags) if flag)
         self.last_result = StepResult(step, lr, loss, stats, extra, skipped, bad)
-        if not skipped:  # else its numbers may be no numbers; it has no part in the means
+        if not skipped:  # else its figures may be NaN; they are left out of the means
             self._interval.add(self.last_result)
         self._emit("result")
 
-    def _numbers(self):
+    def _figures(self):
         """Return the figures of head and auxiliary losses for the last batch. Waits for them."""
         return self.head.stats(), {} if self.auxiliary is None else self.auxiliary.values()
 
-    def evaluated(self, accuracy, packs):
-        """Tell everyone that a verification is done.
+    def evaluated(self, accuracy: float, packs: dict) -> None:
+        """Store the result of a verification and tell the callbacks.
 
         Parameters
         ----------
@@ -282,13 +296,13 @@ class Trainer:
         self.last_evaluation = {"step": progress.step, "accuracy": accuracy, "packs": packs}
         self._emit("evaluation")
 
-    def require_finite_weights(self):
+    def require_finite_weights(self) -> None:
         """Raise TrainingError if a weight is NaN or infinite."""
-        arrays = [p.data(p.list_ctx()[0]) for p in self.updates.parameters()]
-        by_context = {}
+        arrays = [p.data(p.list_ctx()[0]) for p in self.optimizer_step.parameters()]
+        by_context: dict[Any, list] = {}
         for array in arrays:
             by_context.setdefault(array.context, []).append(array)
-        # MXNet's kernel has room for 200 arrays and does not look whether it gets more.
+        # MXNet's kernel has room for 200 arrays and does not check that it gets no more.
         groups = [g[i : i + 100] for g in by_context.values() for i in range(0, len(g), 100)]
         for group in groups:
             if not mx.nd.multi_all_finite(*group, num_arrays=len(group)).asscalar():
@@ -304,8 +318,8 @@ class Trainer:
                     "optimizer.clip_norm. The last checkpoint is untouched."
                 )
 
-    def state_dict(self):
-        """Return what a checkpoint keeps beside arrays, as JSON can hold it."""
+    def state_dict(self) -> dict:
+        """Return what a checkpoint keeps beside arrays, for JSON."""
         self.collect()
         return {
             "progress": dataclasses.asdict(self.progress),
@@ -313,8 +327,8 @@ class Trainer:
             "loss_scale": self._loss_scale and self._loss_scale.state_dict(),
         }
 
-    def load_state_dict(self, state):
-        """Take back what `state_dict` gave."""
+    def load_state_dict(self, state: dict) -> None:
+        """Restore what `state_dict` returned."""
         self.progress = Progress(**state["progress"])
         self._interval.sums.update(state["sums"])
         if self._loss_scale is not None and state["loss_scale"]:
@@ -327,14 +341,14 @@ class Trainer:
         try:
             while progress.step < self.steps and self.stop_reason is None:
                 begin = time.monotonic()
-                parts = tuple(itertools.islice(batches, self.accumulate))
+                micro_batches = tuple(itertools.islice(batches, self.accumulate))
                 waited = time.monotonic() - begin
-                if len(parts) < self.accumulate:
+                if len(micro_batches) < self.accumulate:
                     progress.epoch, progress.batch = progress.epoch + 1, 0
                     break
-                images = sum(len(part.labels) for part in parts) * self.comm.size
-                self.collect()  # of the previous step: its update still keeps the device busy
-                self.step(*parts)
+                images = sum(len(each.labels) for each in micro_batches) * self.comm.size
+                self.collect()  # of the previous step, while the device computes its update
+                self.step(*micro_batches)
                 progress.step += 1
                 progress.batch += 1
                 progress.images += images
@@ -353,14 +367,14 @@ class Trainer:
     def _update(self, lr):
         """Update the weights; return False if the step is skipped, as a gradient overflowed."""
         scale = 1.0 if self._loss_scale is None else 1.0 / self._loss_scale.value
-        done = self.updates.apply(lr, scale, check=self._checks)
+        done = self.optimizer_step.apply(lr, scale, check=self._checks)
         if self._loss_scale is not None:
             self._loss_scale.update(overflow=not done)
         if done:
             self._skips = 0
             return True
         if self._loss_scale is not None and self._loss_scale.value > 1.0:
-            return False  # a smaller scale may do
+            return False  # a smaller scale may be enough
         self._skips += 1
         if self._skips > self._max_skips:
             raise TrainingError(

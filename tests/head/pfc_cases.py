@@ -49,9 +49,9 @@ def step(head, data, t, index=True):
 def gradient(head):
     """Return the pending gradient of the rows, complete and in the order of the sample."""
     head.gradient_square_sum()  # brings the rows' gradients into their final form
-    if not head.rows.gradients.pending:
+    if not head.class_centers.pending:
         return np.zeros((0, head.width), np.float32)
-    (pending,) = head.rows.gradients.pending
+    (pending,) = head.class_centers.pending
     found = pending.grad
     return np.array(found if isinstance(found, np.ndarray) else found.asnumpy())
 

@@ -82,7 +82,7 @@ def test_scaling(arrays, place):
     own = np.array([[n - 1], [0]])
     slopes = scores[::-1].copy()
     got = nd.array(scores)
-    ops.scale_both(
+    ops.scale_rows_and_columns(
         got,
         nd.array(rows),
         nd.array(columns),
@@ -113,13 +113,13 @@ def test_what_is_along_the_rows_is_taken_off(arrays, place, monkeypatch):
 
 def test_memory_is_shared_both_ways():
     array = nd.ones((3, 4))
-    view = ops.host(array)
+    view = ops.as_numpy(array)
     view[1] = 5
     assert array.asnumpy()[1].tolist() == [5.0] * 4
     del array  # the view keeps it
     assert view.sum() == 28
     values = np.zeros((2, 3), np.float32)
-    other = ops.shared(values)
+    other = ops.as_ndarray(values)
     other[:] = 7
     nd.waitall()
     assert (values == 7).all()

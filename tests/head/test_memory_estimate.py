@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from gluonface.errors import InputError
-from gluonface.head.memory_estimate import MAPPED, PROCESS, plan_head
+from gluonface.head.memory_estimate import MAPPED, PROCESS, estimate_head
 from gluonface.parallel import PartialFC
 
 
 def test_sizes_by_hand():
-    plan = plan_head(1_000_001, 512, 128, ranks=2, sample_rate=0.1, wire_dtype="float16")
+    plan = estimate_head(1_000_001, 512, 128, ranks=2, sample_rate=0.1, wire_dtype="float16")
     assert (plan.rows, plan.sampled) == (500_001, 50_000)
     assert plan.weight == plan.state == 500_001 * 2048
     assert plan.copies == 2 * 50_000 * 2048
@@ -27,16 +27,16 @@ def test_sizes_by_hand():
 
 
 def test_what_the_options_change():
-    plain = plan_head(10_000, 64, 32)
+    plain = estimate_head(10_000, 64, 32)
     assert plain.sent == 0
     assert plain.copies == plain.weight  # the gradient
-    assert plan_head(10_000, 64, 32, optimizer="adamw").state == 2 * plain.state
-    disk = plan_head(10_000, 64, 32, sample_rate=0.1, centers="disk")
+    assert estimate_head(10_000, 64, 32, optimizer="adamw").state == 2 * plain.state
+    disk = estimate_head(10_000, 64, 32, sample_rate=0.1, centers="disk")
     assert disk.floor == disk.copies
     assert disk.mapped == 10_000 * 256 * 2
-    assert plan_head(10**6, 64, 32, sample_rate=0.1, centers="disk").mapped == MAPPED
-    assert plan_head(10_000, 64, 32, chunk=100).logits == 32 * 100 * 4
-    wire = [plan_head(10_000, 64, 32, ranks=k).wire["x"] for k in (2, 4, 8)]
+    assert estimate_head(10**6, 64, 32, sample_rate=0.1, centers="disk").mapped == MAPPED
+    assert estimate_head(10_000, 64, 32, chunk=100).logits == 32 * 100 * 4
+    wire = [estimate_head(10_000, 64, 32, ranks=k).wire["x"] for k in (2, 4, 8)]
     assert wire == [32 * 64 * 4 * (k - 1) // k for k in (2, 4, 8)]
 
 
@@ -46,7 +46,7 @@ def test_what_the_options_change():
 )
 def test_refused(arguments, words):
     with pytest.raises(InputError, match=words):
-        plan_head(*arguments)
+        estimate_head(*arguments)
 
 
 COMMAND = "import sys; from gluonface.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -73,7 +73,7 @@ def test_memory_as_planned(centers, rate, size, tmp_path):
     (step,) = json.loads(found.read_text())["steps"]
     assert step["planned"] == pytest.approx(step["peak"], rel=0.1)
     # As the arithmetic goes, and not by a lucky constant.
-    plan = plan_head(classes, size, 128, 1, rate, centers=centers)
+    plan = estimate_head(classes, size, 128, 1, rate, centers=centers)
     own = step["peak"] - step["process"]
     assert own == pytest.approx(plan.memory - PROCESS + (39 << 20), abs=60 << 20)
 

@@ -9,18 +9,18 @@
  6  classes that do not exist                       test_no_class_is_there_... (here)
  7  empty shard or sample crashes                   test_no_class_..., test_partial_fc, two_ranks
  8  ranks with the same centres and samples         test_ranks_have_centres_... (here)
- 9  unsampled rows updated                          test_sampled: frozen, against the twin
-10  momentum zeroed on resume                       test_sampled: stored_and_loaded
+ 9  unsampled rows updated                          test_sampled_centers: frozen, against the twin
+10  momentum zeroed on resume                       test_sampled_centers: stored_and_loaded
 11  no other number of ranks, no exact resume       the same; distributed/test_runs
-12  twice the traffic, an N x k table               test_sampled: three_collectives, shapes
+12  twice the traffic, an N x k table               test_sampled_centers: three_collectives, shapes
 13  a reduction for each rank in backward           the same: one, head.gx
 14  unnamed collectives                             the same; distributed/test_two_ranks
-16  batch must be constant, 1 breaks                test_sampled: odd_batches
-17  head must be the last parameter group           test_sampled: as_gluon_parameters_do
+16  batch must be constant, 1 breaks                test_sampled_centers: odd_batches
+17  head must be the last parameter group           test_sampled_centers: as_gluon_parameters_do
 18  ranks do not agree on a skipped step            distributed/test_runs: skipped_by_all
 19  clipping without centres, parts not averaged    distributed/test_runs: clipping, accumulation
-20  losses with target or batch statistics          test_sampled: hash_samples, every loss
-21  weight decay fixed                              test_sampled: against the twin, 0.01
+20  losses with target or batch statistics          test_sampled_centers: hash_samples, every loss
+21  weight decay fixed                              test_sampled_centers: against the twin, 0.01
 22  needs several processes and GPUs                every test with one rank
 24  class ids above 2**24 run together              test_ids_above_... (here)
 ==  ==============================================  ===============================================
@@ -35,7 +35,7 @@ from sampled_cases import CLASSES, SIZE, backward, batch, close, head_of
 from simulated_ranks import on_ranks
 
 from gluonface._compat import mx
-from gluonface.head import class_centers
+from gluonface.head import sampled_centers
 from gluonface.loss import LOSSES
 from gluonface.parallel import PartialFC
 
@@ -79,7 +79,7 @@ def test_every_positive_takes_part_and_no_loss_is_clamped():
         head.load_rows("weight", 0, -np.tile(np.eye(SIZE, dtype="f"), (5, 1)))
         x = np.tile(np.eye(SIZE, dtype="f"), (4, 1))[:30]
         loss, _ = backward(head, x, labels)
-        assert set(labels) <= set(head.rows.gradients.pending[0].index)
+        assert set(labels) <= set(head.class_centers.pending[0].index)
         assert loss.min() > 80  # 64 (1 + 0.35) and more; -log(1e-30) is 69.08
 
 
@@ -87,7 +87,7 @@ def test_ranks_have_centres_and_samples_of_their_own():
     def work(comm):
         head = PartialFC("cosface", 400, SIZE, sample_rate=0.3, comm=comm, seed=1)
         _, labels = batch(classes=400)
-        index, positives = head.rows.sample(labels)
+        index, positives = head.class_centers.sample(labels, head.sampling_step)
         return np.array(head.row_arrays()["weight"]), np.setdiff1d(index, positives)
 
     (w0, i0), (w1, i1) = on_ranks(2, work)[0]
@@ -98,7 +98,7 @@ def test_ranks_have_centres_and_samples_of_their_own():
 def test_ids_above_2_to_the_24_stay_apart(monkeypatch):
     classes = 2**24 + 3
     monkeypatch.setattr(
-        class_centers, "initial_centers", lambda a, b, *rest: np.ones((b - a, 1), "f")
+        sampled_centers, "initial_centers", lambda a, b, *rest: np.ones((b - a, 1), "f")
     )
     head = PartialFC("cosface", classes, 1, sample_rate=1e-6)
     head.load_rows("weight", 2**24, np.array([[1.0], [-1.0], [1.0]], "f"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gluonface.head import sampling
-from gluonface.head.sampling import BLOCK, HashDraws, exact_sample, hash_keys, hash_sample
+from gluonface.head.sampling import BLOCK, HashSampler, exact_sample, hash_keys, hash_sample
 
 NONE = np.array([], np.int64)
 KEYS = [1571136594, 283933389, 2472023906, 4197935291]
@@ -37,7 +37,7 @@ def test_draws_made_ahead_are_those_made_when_asked(monkeypatch):
 
     monkeypatch.setattr(sampling, "_draw", count)
     monkeypatch.setattr(sampling, "THREAD_FROM", 1000)
-    draws = HashDraws(500, 9500, 0.05, 3)
+    draws = HashSampler(500, 9500, 0.05, 3)
     for step, each in zip(steps, want):
         np.testing.assert_array_equal(draws(positives, step), each)
     assert made == [0, 1, 2, 3, 9, 10, 3, 4, 5]

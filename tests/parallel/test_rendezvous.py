@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from gluonface.errors import GluonfaceError
-from gluonface.parallel.rendezvous import Board, _say_who_is_missing, require_rendezvous
+from gluonface.parallel.rendezvous import RankNotes, _log_missing_ranks, require_rendezvous
 
 
 def environ(port, timeout=30):
@@ -99,27 +99,27 @@ def test_the_launchers_own_server(server):
 
 
 def test_notes_of_ranks(server):
-    board = Board("test", environ(server))
-    board.write(1, b"here")
-    assert board.read(1) == b"here"
-    assert board.blank(3) == [0, 2]
-    board.wipe(1)
-    assert board.blank(3) == [0, 1, 2]
+    notes = RankNotes("test", environ(server))
+    notes.write(1, b"here")
+    assert notes.read(1) == b"here"
+    assert notes.missing(3) == [0, 2]
+    notes.delete(1)
+    assert notes.missing(3) == [0, 1, 2]
 
 
 def test_who_is_missing_is_known(server, caplog):
     came = environ(server)
     require_rendezvous(came)
     require_rendezvous({**came, "HOROVOD_RANK": "1"})
-    _say_who_is_missing({**came, "HOROVOD_SIZE": "5"})
+    _log_missing_ranks({**came, "HOROVOD_SIZE": "5"})
     assert "rank 3 has waited 24 s for rank 0, 2, 4 of 5 to start" in caplog.text
     caplog.clear()
     require_rendezvous({**came, "HOROVOD_RANK": "0"})
-    _say_who_is_missing({**came, "HOROVOD_SIZE": "2"})
+    _log_missing_ranks({**came, "HOROVOD_SIZE": "2"})
     assert "the others, which have all started: name the network" in caplog.text
 
 
 def test_who_is_missing_when_the_launcher_is_gone(caplog):
     with listening(b"") as port:
-        _say_who_is_missing({**environ(port), "HOROVOD_SIZE": "2"})
+        _log_missing_ranks({**environ(port), "HOROVOD_SIZE": "2"})
     assert "for the launcher, which does not answer any more" in caplog.text

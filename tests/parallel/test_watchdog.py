@@ -10,23 +10,23 @@ from gluonface.parallel import watchdog
 notes = {}
 
 
-class Board:
+class RankNotes:
     """In place of the one on the launcher's server."""
 
     def __init__(self, topic, timeout):
         self.write = notes.__setitem__
-        self.wipe = notes.pop
+        self.delete = notes.pop
 
-    def blank(self, size):
+    def missing(self, size):
         return [rank for rank in range(size) if rank not in notes]
 
 
-class NoBoard(Board):
-    def blank(self, size):
+class NoServer(RankNotes):
+    def missing(self, size):
         raise ConnectionRefusedError
 
     def __init__(self, topic, timeout):
-        self.write = self.wipe = lambda *note: self.blank(0)
+        self.write = self.delete = lambda *note: self.missing(0)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def make(monkeypatch, caplog):
         raise RuntimeError
 
     monkeypatch.setattr(watchdog.os, "_exit", ended)
-    monkeypatch.setattr(watchdog, "Board", Board)
+    monkeypatch.setattr(watchdog, "RankNotes", RankNotes)
 
     def maker(rank, size, late="0.12", hangs="0"):
         monkeypatch.setenv("HOROVOD_STALL_CHECK_TIME_SECONDS", late)
@@ -89,7 +89,7 @@ def test_the_job_ends(make, caplog):
 
 
 def test_without_the_launchers_server(make, caplog, monkeypatch):
-    monkeypatch.setattr(watchdog, "Board", NoBoard)
+    monkeypatch.setattr(watchdog, "RankNotes", NoServer)
     make(1, 2).begin("in the collective 'head.x'")
     until(lambda: "'head.x' for the ranks that do not say so" in caplog.text)
 

@@ -10,7 +10,7 @@ from gluonface.training.build import build
 from gluonface.training.checkpoint.checkpoints import load_state, save_state
 from gluonface.training.config.config import config_from_dict, config_to_dict
 from gluonface.training.config.recipes import load_config, parse_override, read_recipe
-from gluonface.training.optimizer_step import Updates
+from gluonface.training.optimizer_step import OptimizerStep
 from gluonface.training.precision import LossScale
 
 
@@ -143,7 +143,7 @@ def test_the_step_is_that_of_the_weighted_sum(tiny, noise_set):
     objective.backward()
     for parameter in other.head.collect_params().values():
         parameter.grad().wait_to_read()
-    other.updates.apply(0.05)
+    other.optimizer_step.apply(0.05)
     assert loss == pytest.approx(objective.asscalar(), rel=1e-5)
     for (name, a), b in zip(weights(trainer).items(), weights(other).values()):
         # float32 sums in another order
@@ -161,17 +161,17 @@ def test_the_trainer_trains_what_is_learned_without_decay(tiny, noise_set):
     after = trainer.auxiliary.state_dict()
     for name in names:
         assert np.abs(after[name] - before[name]).max() > 0
-    assert trainer.updates.state("auxiliary")["ring/radius#count"] == 2
+    assert trainer.optimizer_step.state("auxiliary")["ring/radius#count"] == 2
 
 
 def test_clipping_counts_their_gradients(tiny, noise_set):
     trainer = make(noise_set, {"coco": 1.0})
     trainer.step(first_batch(trainer))
-    parts = [p.grad().asnumpy() for p in trainer.updates.parameters()]
+    parts = [p.grad().asnumpy() for p in trainer.optimizer_step.parameters()]
     want = np.sqrt(sum((part.astype(np.float64) ** 2).sum() for part in parts))
-    assert trainer.updates.gradient_norm().asscalar() == pytest.approx(want, rel=1e-5)
+    assert trainer.optimizer_step.gradient_norm().asscalar() == pytest.approx(want, rel=1e-5)
     assert len(parts) > len(
-        Updates(trainer.net, trainer.head, config_from_dict({}).optimizer).parameters()
+        OptimizerStep(trainer.net, trainer.head, config_from_dict({}).optimizer).parameters()
     )
 
 

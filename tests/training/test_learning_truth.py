@@ -13,7 +13,7 @@ from gluonface._compat import mx
 from gluonface.data import Loader, RecordDataset
 from gluonface.parallel import Local, PartialFC
 from gluonface.training.config.config import OptimizerConfig
-from gluonface.training.optimizer_step import Updates
+from gluonface.training.optimizer_step import OptimizerStep
 from gluonface.training.trainer import Trainer
 
 STEPS = 8  # of 12; the later ones would show no more than the trend
@@ -44,7 +44,7 @@ class Recorder:
 
     def step_end(self, trainer):
         if trainer.progress.step == 1:
-            self.gradients = [p.grad().asnumpy() for p in trainer.updates.parameters()]
+            self.gradients = [p.grad().asnumpy() for p in trainer.optimizer_step.parameters()]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def replayed(shared):
         net,
         head,
         Replay(loader, truth["index"]),
-        Updates(net, head, optimizer),
+        OptimizerStep(net, head, optimizer),
         steps=STEPS,
         lr=lambda step: optimizer.lr,
         strength=lambda step: 1.0,

@@ -1,51 +1,8 @@
 import numpy as np
 import pytest
-
-from gluonface._compat import mx
-from gluonface.errors import InputError, TrainingError
-from gluonface.training.config.config import OptimizerConfig
-from gluonface.training.optimizer_step import Updates
+from optimizer_cases import build, give
 
 WD = 0.1
-
-
-class Head:
-    """Stands in for PartialFC: one matrix."""
-
-    def __init__(self):
-        self.params = mx.gluon.ParameterDict("head_")
-        self.weight = self.params.get("weight", shape=(3, 2))
-        self.weight.initialize(mx.init.One())
-
-    def collect_params(self):
-        return self.params
-
-
-class Net(mx.gluon.HybridBlock):
-    def __init__(self):
-        super().__init__()
-        with self.name_scope():
-            self.weight = self.params.get("weight", shape=(2, 2), init=mx.init.One())
-            self.bias = self.params.get("bias", shape=(2,), init=mx.init.One())
-
-
-def build(ctx=None, **settings):
-    net, head = Net(), Head()
-    net.initialize(ctx=ctx or mx.cpu())
-    config = OptimizerConfig(**{"lr": 0.1, "wd": WD, **settings})
-    return net, head, Updates(net, head, config)
-
-
-def give(updates, step):
-    """Make gradients that differ by parameter and step; the first device alone has them."""
-    with mx.autograd.record():
-        terms = []
-        for place, parameter in enumerate(updates.parameters()):
-            for number, data in enumerate(parameter.list_data()):
-                values = (place + 1) * np.cos(step + np.arange(data.size)).reshape(data.shape)
-                weight = mx.nd.array(values * (number == 0), ctx=data.context)
-                terms.append((data * weight).sum())
-    mx.autograd.backward(terms)
 
 
 def twin(name, weights, gradients, lrs, wd):
@@ -89,67 +46,3 @@ def test_against_the_textbook(name, no_decay):
         expected = twin(name, np.ones(parameter.shape), gradients, lrs, wd)
         # float32 arithmetic of three updates of numbers near 1
         np.testing.assert_allclose(parameter.data().asnumpy(), expected, rtol=0, atol=4e-6)
-
-
-@pytest.mark.parametrize("name", ["sgd", "nag", "adam", "adamw"])
-@pytest.mark.parametrize("devices", [1, 2])
-def test_state_goes_on_to_the_last_bit(name, devices):
-    ctx = [mx.cpu(i) for i in range(devices)]
-    runs = []
-    for restore in (False, True):
-        net, head, updates = build(ctx=ctx, name=name)
-        for step in range(4):
-            if step == 2 and restore:
-                other, other_head, fresh = build(ctx=ctx, name=name)
-                other.weight.set_data(net.weight.data(ctx[0]))
-                other.bias.set_data(net.bias.data(ctx[0]))
-                other_head.weight.set_data(head.weight.data())
-                for group in ("backbone", "head"):
-                    fresh.load_state(group, updates.state(group))
-                net, head, updates = other, other_head, fresh
-            give(updates, step)
-            updates.apply(0.1)
-        runs.append([p.data(c).asnumpy() for p in updates.parameters() for c in p.list_ctx()])
-    for whole, restored in zip(*runs):
-        np.testing.assert_array_equal(whole, restored)
-
-
-def test_clipping_bounds_the_global_norm():
-    _, _, updates = build(clip_norm=0.5, wd=0.0, name="sgd", momentum=0.0)
-    give(updates, 0)
-    before = [p.grad().asnumpy() for p in updates.parameters()]
-    norm = np.sqrt(sum(np.square(g).sum() for g in before))
-    np.testing.assert_allclose(updates.gradient_norm().asscalar(), norm, rtol=1e-6)
-    updates.apply(1.0)
-    for parameter, grad in zip(updates.parameters(), before):
-        moved = 1.0 - parameter.data().asnumpy()
-        np.testing.assert_allclose(moved, grad * 0.5 / norm, rtol=1e-5, atol=1e-7)
-
-
-def test_small_gradients_are_not_touched_by_clipping():
-    _, _, updates = build(clip_norm=1e3, wd=0.0, name="sgd", momentum=0.0)
-    give(updates, 0)
-    before = [p.grad().asnumpy() for p in updates.parameters()]
-    updates.apply(1.0)
-    for parameter, grad in zip(updates.parameters(), before):
-        np.testing.assert_array_equal(parameter.grad().asnumpy(), grad)
-
-
-def test_state_of_another_optimizer_or_network():
-    _, _, updates = build(name="adam")
-    give(updates, 0)
-    updates.apply(0.1)
-    state = updates.state("backbone")
-    _, _, other = build(name="sgd")
-    with pytest.raises(TrainingError, match="another optimizer"):
-        other.load_state("backbone", state)
-    _, _, same = build(name="adam")
-    with pytest.raises(TrainingError, match="nobody"):
-        same.load_state("backbone", {**state, "nobody#0": np.zeros(1)})
-
-
-def test_unknown_shapes_are_refused():
-    net = mx.gluon.nn.Dense(3)
-    net.initialize()
-    with pytest.raises(InputError, match="in_units"):
-        Updates(net, Head(), OptimizerConfig())

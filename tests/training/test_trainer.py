@@ -1,7 +1,6 @@
 """The loop: events, determinism, devices, precision, stops and errors."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ from gluonface.errors import InputError, TrainingError
 from gluonface.training.callbacks import NanGuard, SaveCheckpoints
 from gluonface.training.checkpoint.checkpoints import Checkpoints, load_state
 from gluonface.training.devices import contexts
-from gluonface.training.optimizer_step import Updates
-from gluonface.training.precision import LossScale, _cpu_has_bfloat16
+from gluonface.training.optimizer_step import OptimizerStep
 from gluonface.training.trainer import EVENTS
 
 
@@ -82,7 +80,7 @@ def test_stop_save_and_go_on_to_the_last_bit(tiny, noise_set, tmp_path, ctx):
 
 def test_no_step_reads_weights_before_their_update(tiny, noise_set, monkeypatch):
     """MXNet computes late; whoever reads memory behind its back sees a slow update too late."""
-    losses, apply = [], Updates.apply
+    losses, apply = [], OptimizerStep.apply
     for slow in (False, True):
 
         def delayed(self, *args, slow=slow, **kwargs):
@@ -96,7 +94,7 @@ def test_no_step_reads_weights_before_their_update(tiny, noise_set, monkeypatch)
                         parameter.grad()[:] = mx.nd.broadcast_add(parameter.grad(), late)
             return apply(self, *args, **kwargs)
 
-        monkeypatch.setattr(Updates, "apply", delayed)
+        monkeypatch.setattr(OptimizerStep, "apply", delayed)
         watch = Watch()
         make(noise_set, [watch], optimizer={"clip_norm": 5.0}).fit()
         losses.append(watch.losses)
@@ -132,7 +130,7 @@ def test_two_devices_compute_the_mean_over_the_whole_batch(tiny, noise_set):
         trainer.callbacks.append(watch)
         trainer.loader = OneBatch(next(trainer.loader.epoch(0)))
         trainer.fit()
-        weights = [p.data(mx.cpu(0)).asnumpy() for p in trainer.updates.parameters()]
+        weights = [p.data(mx.cpu(0)).asnumpy() for p in trainer.optimizer_step.parameters()]
         results.append((watch.losses, weights))
     # The sums of two halves round differently from the sum of all.
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
@@ -197,81 +195,12 @@ def test_checkpoint_of_another_model_or_class_count(tiny, noise_set, tmp_path):
         load_state(checkpoints.path(), other)
 
 
-@pytest.mark.skipif(not _cpu_has_bfloat16(), reason="this CPU has no avx512_bf16")
-def test_bfloat16_follows_float32(tiny, noise_set):
-    losses = {}
-    for dtype in ("float32", "bfloat16"):
-        watch = Watch()
-        trainer = make(noise_set, [watch], train={"steps": 20, "dtype": dtype})
-        trainer.fit()
-        losses[dtype] = np.array(watch.losses)
-        assert {p.data().dtype for p in trainer.updates.parameters()} == {np.float32}
-    assert (losses["float32"] != losses["bfloat16"]).any()
-    # bfloat16 keeps 8 bits; 20 steps of a small network stay close
-    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.1)
-
-
-def test_float16_needs_a_gpu(tiny, noise_set):
-    with pytest.raises(InputError, match="float16' needs GPUs"):
-        make(noise_set, train={"steps": 1, "dtype": "float16"})
-
-
-def test_loss_scale():
-    scale = LossScale(start=4.0, growth_steps=2)
-    values = []
-    for overflow in (False, False, True, False, True, True, True):
-        scale.update(overflow)
-        values.append(scale.value)
-    assert values == [4, 8, 4, 4, 2, 1, 1]
-    other = LossScale()
-    other.load_state_dict(scale.state_dict())
-    assert vars(other)["value"] == 1
-
-
 def test_contexts():
     assert contexts("cpu") == [mx.cpu(0)]
     assert contexts("cpu0, cpu1") == [mx.cpu(0), mx.cpu(1)]
     for text, words in (("tpu", "no device"), ("cpu0,cpu0", "twice"), ("gpu7", "MXNet sees")):
         with pytest.raises(InputError, match=words):
             contexts(text)
-
-
-@pytest.mark.parametrize(
-    ("sections", "words"),
-    [
-        ({"data": {"path": None}}, "--data"),
-        ({"data": {"batch_size": 49}}, "batch"),
-        ({"train": {"steps": None}}, "train.steps or train.epochs"),
-        ({"model": {"name": "tinny"}}, "tiny"),
-        ({"loss": {"name": "arcface", "margin": 9.0}}, "margin"),
-        ({"loss": {"name": "arcface", "margn": 0.3}}, "margn"),
-        ({"model": {"init": "/nowhere/model"}}, "nowhere"),
-        ({"train": {"steps": 5, "ctx": "cpu0,cpu1"}, "data": {"batch_size": 1}}, "devices"),
-    ],
-)
-def test_mistakes_are_named_before_training(tiny, noise_set, sections, words):
-    with pytest.raises(InputError, match=words):
-        make(noise_set, **sections)
-
-
-def test_epochs(tiny, noise_set):
-    trainer = make(noise_set, train={"steps": None, "epochs": 2})
-    assert trainer.steps == 12
-
-
-def test_init_from_weights(tiny, noise_set, tmp_path):
-    net = tiny.BACKBONES.get("tiny")[1](tiny.CFG)
-    net.initialize(mx.init.Normal(1.0))
-    file = tmp_path / "tiny.params"
-    net.save_parameters(str(file))
-    for source in (file, f"tiny:{file}"):
-        trainer = make(noise_set, model={"init": str(source)})
-        np.testing.assert_array_equal(
-            trainer.net.features[0].weight.data().asnumpy(),
-            net.features[0].weight.data().asnumpy(),
-        )
-    with pytest.raises(InputError, match=r"model\.name=mobilefacenet"):
-        make(noise_set, model={"init": f"mobilefacenet:{pathlib.Path(file)}"})
 
 
 def test_more_weights_than_mxnet_checks_at_a_time(tiny, noise_set):
@@ -281,7 +210,7 @@ def test_more_weights_than_mxnet_checks_at_a_time(tiny, noise_set):
     for number in range(350):
         arrays.get(f"w{number}", shape=(2,)).initialize(mx.init.One())
     last = arrays.get("w349")
-    trainer.updates.parameters = lambda: list(arrays.values())
+    trainer.optimizer_step.parameters = lambda: list(arrays.values())
     trainer.require_finite_weights()
     last.set_data(mx.nd.array([1, np.nan]))
     with pytest.raises(TrainingError, match="not finite"):

@@ -111,7 +111,7 @@ def arm(point, number):
     if point == "step":  # between two steps
         bomb(trainer.Trainer, "step", number, point)
     elif point == "backward":  # in the middle of a step, the others wait for what does not come
-        bomb(optimizer_step.Updates, "apply", number, point)
+        bomb(optimizer_step.OptimizerStep, "apply", number, point)
     elif point == "frozen":  # no statistics of batches, which depend on how they are split
         freeze(trainer.Trainer)
     elif point == "nan":  # a weight of this rank alone

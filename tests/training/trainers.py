@@ -2,7 +2,12 @@
 
 from gluonface.training.build import build
 from gluonface.training.config.config import config_from_dict
+from gluonface.training.config.recipes import parse_override
 from gluonface.training.trainer import EVENTS
+
+
+def overrides(*texts):
+    return [parse_override(text) for text in texts]
 
 
 def make(noise_set, callbacks=(), **sections):

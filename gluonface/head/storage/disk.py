@@ -20,18 +20,17 @@ PAGE = mmap.PAGESIZE
 class DiskStore(HostStore):
     """Rows in memory-mapped files.
 
-    What a step reads and writes of a class lies side by side, its centre and then what the
-    optimizer keeps of it: a page of the disk holds few rows, and one row in a hundred takes part
-    in a step, so a step costs the disk one page for each row and not two or three.
+    A class's centre and optimizer state are stored side by side: a page of the disk holds few rows,
+    and one row in a hundred is in a step, so a step reads one page for each row instead of two or
+    three.
 
-    The files are working space, not a checkpoint: they are made anew and, where the system
-    allows it, have no name any more once they are open, so that nothing is left behind however
-    the process ends, and nothing half-written can be taken for whole. One is made when its rows
-    are first asked for, with all arrays that were added till then.
+    The files are working space, not a checkpoint. Where the system allows it they are unlinked once
+    they are open, so that none is left behind however the process ends. A file is made at the
+    first use of its rows, with all arrays that were added until then.
     """
 
     BUDGET = MAPPED
-    AROUND = 1 << 16  # what the system maps around a page that is touched, if it has it at hand
+    AROUND = 1 << 16  # bytes that the system maps around a page in its cache
 
     def __init__(self, classes, ctx, path, label):
         super().__init__(classes, ctx)
@@ -63,7 +62,7 @@ class DiskStore(HostStore):
         self._arrays = value
 
     def add(self, name, width=None, fill=None, start=0):
-        """As of `HostStore`; what is added before any of it is used shares a file."""
+        """As of `HostStore`; arrays that are added before any is used share a file."""
         self._planned.append((name, width, fill, start))
 
     def ready(self):
@@ -98,9 +97,9 @@ class DiskStore(HostStore):
         path = self.path / f".{self.label}-{name}-{os.getpid()}.scratch"
         try:
             file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "r+b")
-            weakref.finalize(self, file.close)  # and not when Python finds it, with a warning
+            weakref.finalize(self, file.close)  # else Python closes it with a warning
             try:
-                os.posix_fallocate(file.fileno(), 0, size)  # a full disk is met here, not later
+                os.posix_fallocate(file.fileno(), 0, size)  # raises here if the disk is full
                 mapped = mmap.mmap(file.fileno(), size)
             finally:
                 with contextlib.suppress(OSError):
@@ -110,19 +109,19 @@ class DiskStore(HostStore):
                 f"centers_path={self.path} cannot take {size / 2**30:.1f} GiB of {name}: "
                 f"{error.strerror}. Give a folder on a disk with room for weight and momentum."
             ) from error
-        # One row in a hundred is read: what lies between would only wear out disk and memory.
+        # One row in a hundred is read: reading ahead would waste disk and memory.
         mapped.madvise(mmap.MADV_RANDOM)
         return mapped, file
 
     def put(self, name, first, rows):
         """Write the rows from `first` on."""
-        self._let_go(len(rows), len(rows))
+        self._limit_mapped(len(rows), len(rows))
         super().put(name, first, rows)
 
-    def _let_go(self, span, rows):
-        """Before some of a span of rows are used: unmap the pages, if too many are mapped.
+    def _limit_mapped(self, span, rows):
+        """Unmap all pages if too many are mapped, before `rows` of a span of rows are used.
 
-        Not after it: what is read of a block is written next. The file keeps what was written.
+        Not afterwards, because a block that was read is written next. The file keeps its content.
         """
         record = max((row for _, _, row, _ in self._files), default=0)
         self._bytes += min(span * record, rows * max(self.AROUND, record))
@@ -137,7 +136,7 @@ class DiskStore(HostStore):
         if name not in self._items:
             return super().read(name, index, out)
         if len(index):
-            self._let_go(index[-1] - index[0] + 1, len(index))
+            self._limit_mapped(index[-1] - index[0] + 1, len(index))
         found = self._items[name][index].view(np.float32).reshape(len(index), array.shape[1])
         if out is None:
             return found
@@ -154,17 +153,17 @@ class DiskStore(HostStore):
         self._items[name][index] = np.ascontiguousarray(rows, array.dtype).view(item)[:, 0]
 
     def expect(self, names, index):
-        """Have the disk fetch many pages at a time: one met by surprise is waited for alone."""
+        """Prefetch the pages of the rows, many at a time: a page fault waits for one page alone."""
         self.ready()
-        if not len(index) or 4 * len(index) > self.classes:  # nearly every page: no choice
+        if not len(index) or 4 * len(index) > self.classes:  # nearly every page is read anyway
             return
         for _, file, row, held in self._files:
             if held.isdisjoint(names):
                 continue
             first, last = index * row // PAGE, ((index + 1) * row - 1) // PAGE + 1
-            fresh = np.flatnonzero(first[1:] > last[:-1]) + 1  # the others go on where one ended
+            fresh = np.flatnonzero(first[1:] > last[:-1]) + 1  # others continue a range
             starts = np.concatenate([first[:1], first[fresh]]) * PAGE
             ends = np.concatenate([last[fresh - 1], last[-1:]]) * PAGE
             for start, size in zip(starts.tolist(), (ends - starts).tolist()):
-                # As madvise of the mapping, but other threads go on meanwhile.
+                # Like madvise of the mapping, but without blocking other threads.
                 os.posix_fadvise(file.fileno(), start, size, os.POSIX_FADV_WILLNEED)

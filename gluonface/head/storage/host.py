@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..._compat import mx
-from ..array_operations import host, shared
+from ..array_operations import as_ndarray, as_numpy
 from ..initial_centers import BLOCK
 
 __all__ = ["HostStore"]
@@ -25,7 +25,7 @@ class HostStore:
     def allocate(shape):
         """Return an array of zeros."""
         array = np.empty(shape, np.float32)
-        array[:] = 0  # takes its memory now, not in the midst of training
+        array[:] = 0  # allocated now, not during training
         return array
 
     def add(self, name, width=None, fill=None, start=0):
@@ -47,14 +47,14 @@ class HostStore:
             self.put(name, first, fill(first, last))
 
     def ready(self):
-        """Take note that there is nothing more to `add`."""
+        """End the calls of `add`: make what they declared."""
 
     def put(self, name, first, rows):
         """Write the rows from `first` on."""
         self.arrays[name][first : first + len(rows)] = rows
 
     def export(self, name):
-        """Return an array-like of all rows."""
+        """Return all rows, as an array-like."""
         return self.arrays[name]
 
     def read(self, name, index, out=None):
@@ -71,7 +71,7 @@ class HostStore:
             np.put(array.view(item), index, np.ascontiguousarray(rows).view(item), mode="clip")
 
     def expect(self, names, index):
-        """Take note that the rows of sorted local ids will be read soon."""
+        """Prefetch the rows of sorted local ids, which will be read soon. Nothing to do here."""
 
     def blocks(self, count, width):
         """Yield slices of `count` rows that are worked on one at a time."""
@@ -80,22 +80,22 @@ class HostStore:
             yield slice(first, min(count, first + step))
 
     def buffer(self, rows, width):
-        """Return room for rows, one that `release` gave back if there is a fitting one."""
+        """Return a buffer (rows, width), one of those that were released if it is large enough."""
         for i, (room, user) in enumerate(self._free):
             if room.shape[1] == width and len(room) >= rows:
                 del self._free[i]
                 if user is not None:
-                    host(user)  # the engine may still read it
+                    as_numpy(user)  # the engine may still read it
                 break
         else:
             self._free = [entry for entry in self._free if entry[0].shape[1] != width]
-            # Room for a few more: the number of sampled classes varies by some per cent.
+            # A few rows more: the number of sampled classes varies by some per cent.
             room = _aligned(rows + rows // 64 + 16, width)
         self._used[room.ctypes.data] = room
         return room[:rows]
 
     def release(self, array, user=None):
-        """Give back what `buffer` gave; `user` is an NDArray of the same memory."""
+        """Return a buffer for reuse; `user` is an NDArray of the same memory."""
         room = self._used.pop(array.ctypes.data, None)
         if room is not None:
             self._free.append((room, user))
@@ -103,12 +103,12 @@ class HostStore:
     def to_step(self, rows):
         """Return rows as an NDArray on the step's device, of the same memory if it can be."""
         if self.ctx.device_type == "cpu":
-            return shared(rows)
+            return as_ndarray(rows)
         return nd.array(rows, ctx=self.ctx)
 
     def from_step(self, array):
         """Return an NDArray of the step as this store's kind of array."""
-        return host(array) if self.ctx.device_type == "cpu" else array.asnumpy()
+        return as_numpy(array) if self.ctx.device_type == "cpu" else array.asnumpy()
 
     def wrap(self, values):
         """Return a NumPy array as this store's kind of array."""

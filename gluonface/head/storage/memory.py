@@ -28,7 +28,7 @@ class DeviceStore:
         self.arrays[name][first : first + len(rows)] = nd.array(rows, ctx=self.ctx)
 
     def export(self, name):
-        """Return an array-like of all rows."""
+        """Return all rows, as an array-like."""
         return self.arrays[name].asnumpy()
 
     def _index(self, index):
@@ -55,7 +55,7 @@ class DeviceStore:
             yield slice(0, count)
 
     def buffer(self, rows, width):
-        """Return room for rows."""
+        """Return a buffer (rows, width)."""
         return nd.empty((rows, width), ctx=self.ctx)
 
     def expect(self, names, index):

@@ -1,7 +1,7 @@
-"""What watches the training loop: one file per behaviour.
+"""Callbacks of the training loop, one file each.
 
-A callback has methods named after the events of `gluonface.training.Trainer` and takes the
-trainer. It observes; all it may do to training is ask it to stop.
+A callback has methods named after the events of `gluonface.training.Trainer`, which get the
+trainer. It observes training and may stop it.
 """
 
 from .checkpointing import SaveCheckpoints

@@ -27,25 +27,25 @@ class SaveCheckpoints:
         self._saved = None
 
     def fit_start(self, trainer):
-        """Remember what is saved already; save a start that was verified, as the best so far."""
+        """Note the step that is saved already; save a verified start as the best so far."""
         self._saved = trainer.progress.step
         if trainer.progress.step == 0 == trainer.progress.best_step:
             self._save(trainer, best=True)
 
     def step_end(self, trainer):
-        """Save if it is time. Comes after verification, so that a best one is saved as such."""
+        """Save if a checkpoint is due. Runs after verification, which may have found a new best."""
         progress = trainer.progress
         best = progress.best_step == progress.step
         if best or progress.step % self._every == 0 or progress.step == trainer.steps:
             self._save(trainer, best)
 
     def fit_end(self, trainer):
-        """Save where a stopped run stands."""
+        """Save a run that was stopped between two checkpoints."""
         if trainer.progress.step != self._saved:
             self._save(trainer, best=False)
 
     def _save(self, trainer, best):
-        trainer.collect()  # the checks of its numbers come first
+        trainer.collect()  # a NaN loss raises here
         trainer.require_finite_weights()
         step = trainer.progress.step
         self._checkpoints.write(

@@ -80,7 +80,7 @@ class ProgressBar:
         )
 
     def step_end(self, trainer):
-        """Move on."""
+        """Advance the bar."""
         if self._bar is not None:
             self._bar.update(trainer.progress.step - self._bar.n)
 

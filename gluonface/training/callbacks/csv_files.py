@@ -48,7 +48,7 @@ class CsvFiles:
         self._history = []
 
     def fit_start(self, trainer):
-        """Cut the files back to the step that training goes on from."""
+        """Drop the rows after the step that training resumes from."""
         step = trainer.progress.step
         path, columns = self._files["metrics"]
         extra = (f"auxiliary_{name}" for name in trainer.auxiliary_names)

@@ -1,6 +1,8 @@
-"""curves.png: the run at a glance."""
+"""curves.png: loss, learning rate and accuracies of a run."""
 
 import pathlib
+
+import numpy as np
 
 from .csv_files import METRICS, VERIFICATION, read_rows
 
@@ -100,12 +102,9 @@ def draw_curves(folder):
 
 
 def _smooth(values, share=0.02):
-    """Return a running mean over the last `share` of all points, for the eye."""
+    """Return a running mean whose window is `share` of all points."""
     window = max(1, int(len(values) * share))
-    result, total = [], 0.0
-    for place, value in enumerate(values):
-        total += value
-        if place >= window:
-            total -= values[place - window]
-        result.append(total / min(place + 1, window))
-    return result
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    stop = np.arange(1, len(sums))
+    start = np.maximum(stop - window, 0)
+    return (sums[stop] - sums[start]) / (stop - start)

@@ -10,11 +10,11 @@ __all__ = ["NanGuard"]
 class NanGuard:
     """Raise `TrainingError` on a NaN or infinite loss, at most one step after it.
 
-    Checkpoints are safe besides: weights are checked before each one is written.
+    Weights are checked before each checkpoint as well, so none holds NaN.
     """
 
     def result(self, trainer):
-        """Look at the loss of a step."""
+        """Check the loss of a step."""
         result = trainer.last_result
         if math.isfinite(result.loss) or result.skipped:
             return

@@ -9,12 +9,12 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
-    """Ask the trainer to stop when the process is told to; a second signal ends it at once.
+    """Stop training on SIGTERM or SIGINT; a second signal ends the process at once.
 
     Parameters
     ----------
     every : int, default 20
-        With several processes all must stop at the same step; they agree every so many steps.
+        Steps between two exchanges among several processes, which stop at the same step.
     """
 
     def __init__(self, every=20):
@@ -29,7 +29,7 @@ class StopSignals:
                 self._previous[number] = signal.signal(number, self._handle)
 
     def step_end(self, trainer):
-        """Pass a signal on."""
+        """Request a stop if a process received a signal."""
         comm, received = trainer.comm, self._received is not None
         if comm.size > 1:
             if trainer.progress.step % self._every:
@@ -43,7 +43,7 @@ class StopSignals:
             trainer.request_stop(self._received or "a signal to another process")
 
     def close(self):
-        """Put the previous handlers back."""
+        """Restore the previous handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()

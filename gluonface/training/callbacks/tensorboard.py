@@ -17,7 +17,7 @@ class TensorBoard:
         self._writer = None
 
     def fit_start(self, trainer):
-        """Open a new event file that replaces what came after the step we go on from."""
+        """Open a new event file; a resumed run discards the events after its checkpoint."""
         from tensorboardX import SummaryWriter
 
         step = trainer.progress.step

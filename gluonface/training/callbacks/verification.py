@@ -3,13 +3,13 @@
 import numpy as np
 
 from ..._compat import mx
-from ...parallel.agreement import together
+from ...parallel.agreement import raise_on_all_ranks
 
 __all__ = ["LiveEngine", "Share", "Verification"]
 
 
 class LiveEngine:
-    """Run the network in training as `gluonface.deploy.Embedder` runs an exported one.
+    """The engine of an `Embedder` for the network that is being trained.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class LiveEngine:
 class Share:
     """The images of a verification pack that one of several ranks embeds: whole batches.
 
-    So every batch is one that a single process would have made, and the outputs are the same.
+    Each batch is one of a single process, so the outputs are the same.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ class Share:
 class Verification:
     """Evaluate the network on packs every `every` steps and after the last one. A collective.
 
-    All ranks embed a share of each pack with the running statistics of rank 0, those that a
-    checkpoint holds, so nobody waits for long and the result is that of one process.
+    All ranks embed a share of each pack with the running statistics of rank 0, which a checkpoint
+    holds too. No rank waits for long, and the result is that of one process.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Verification:
             self._evaluate(trainer)
 
     def step_end(self, trainer):
-        """Evaluate if it is time."""
+        """Evaluate if a verification is due."""
         step = trainer.progress.step
         if step % self._every == 0 or step == trainer.steps:
             self._evaluate(trainer)
@@ -128,21 +128,21 @@ class Verification:
         }
         embedder = Embedder(LiveEngine(net, trainer.ctx[0]), card)
         share = Share(pack, self._batch_size, comm.rank, comm.size)
-        views = together(
+        outputs = raise_on_all_ranks(
             comm,
             lambda: verification.pack_outputs(
                 embedder, share, self._batch_size, mirror=self._flip != "none"
             ),
             "training.verification.embedded",
         )
-        views = [_gather(comm, v, share.rows, 2 * len(pack)) for v in views if v is not None]
-        result = together(
+        outputs = [_gather(comm, v, share.rows, 2 * len(pack)) for v in outputs if v is not None]
+        result = raise_on_all_ranks(
             comm,
             lambda: (
                 None
                 if comm.rank
                 else verification.evaluate_outputs(
-                    pack, views[0], (*views, None)[1], (self._flip,), self._folds
+                    pack, outputs[0], (*outputs, None)[1], (self._flip,), self._folds
                 )
             ),
             "training.verification.evaluated",
@@ -151,7 +151,7 @@ class Verification:
 
 
 def _gather(comm, mine, rows, count):
-    """Return the `count` rows of all ranks, each of which gives `rows` at most."""
+    """Return the `count` rows of all ranks, each of which has at most `rows`."""
     if comm.size == 1:
         return mine
     filled = np.zeros((rows, mine.shape[1]), np.float32)  # ranks may have none at all
@@ -161,7 +161,7 @@ def _gather(comm, mine, rows, count):
 
 
 def _share_statistics(trainer):
-    """Give all ranks the running statistics of rank 0. Training does not look at them."""
+    """Give all ranks the running statistics of rank 0, which training does not use."""
     arrays = [
         parameter.data(trainer.ctx[0])
         for name, parameter in trainer.net._collect_params_with_prefix().items()

@@ -1,1 +1,1 @@
-"""Checkpoints: what they hold, how they are written, and how they are taken up again."""
+"""Checkpoints: their content, writing and loading."""

@@ -1,4 +1,4 @@
-"""Checkpoints: folders written beside, renamed, and only then linked as `last` and `best`.
+"""Checkpoints: folders written under a temporary name, renamed, then linked as `last` and `best`.
 
 A checkpoint holds, without pickle::
 
@@ -10,24 +10,27 @@ A checkpoint holds, without pickle::
     backbone.npz          the optimizer's state; running statistics of further devices; the
                           auxiliary losses, which are the same on all processes
     head-weight-*.npy     class centres, 65,536 classes a file whatever the number of processes
-    head-momentum-*.npy   their optimizer's state, and whatever else has a row per class
+    head-momentum-*.npy   their optimizer's state, and the other arrays with a row per class
 
 Learning rate, margin strength, order of the data, sampled classes and random numbers are functions
-of the configuration and the progress, so nothing of theirs needs keeping. Processes on several
-machines must see the same folder.
+of the configuration and the progress, so their state is not stored. Processes on several machines
+must see the same folder.
 """
+
+from __future__ import annotations
 
 import json
 import logging
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import DataError, TrainingError
-from ...parallel.agreement import exchange, together
-from .. import _format1
+from ...parallel.agreement import exchange, raise_on_all_ranks
 from ..config.config import config_to_dict
 from .class_rows import (
     FORMAT,
@@ -40,6 +43,11 @@ from .class_rows import (
     read_manifest,
     write_rows,
 )
+
+if TYPE_CHECKING:
+    from ...parallel.communicator import Communicator
+    from ..config.config import Config
+    from ..trainer import Trainer
 
 __all__ = ["Checkpoints", "load_state", "save_state"]
 
@@ -57,25 +65,24 @@ class Checkpoints:
     Parameters
     ----------
     root : str or pathlib.Path
-    comm : object, optional
-        Communicator. All ranks call `write`; rank 0 renames and links.
+    comm : Local or Horovod, optional
+        All ranks call `write`; rank 0 renames and links.
     keep : int, default 1
         How many of the newest are kept, besides the best.
     """
 
-    def __init__(self, root, comm=None, keep=1):
+    def __init__(self, root: str | pathlib.Path, comm: Communicator | None = None, keep: int = 1):
         self.root = pathlib.Path(root)
         self._comm = comm
         self._keep = keep
 
-    def path(self, name="last"):
+    def path(self, name: str = "last") -> pathlib.Path | None:
         """Return the folder that the link `name` points to, or None."""
         link = self.root / name
-        whole = any((link / file).is_file() for file in ("manifest.json", "state.json"))
-        return link.resolve() if whole else None
+        return link.resolve() if (link / "manifest.json").is_file() else None
 
-    def write(self, step, fill, best=False):
-        """Write a checkpoint and link it as `last`, and as `best` if told.
+    def write(self, step: int, fill: Callable[[pathlib.Path], None], best: bool = False) -> None:
+        """Write a checkpoint and link it as `last`, and as `best` if asked.
 
         Parameters
         ----------
@@ -111,7 +118,7 @@ class Checkpoints:
             self._prune()
         self._barrier("linked")
 
-    def tidy(self, best_step):
+    def tidy(self, best_step: int | None) -> None:
         """Finish what a kill interrupted: relink `best`, remove folders that nothing links to.
 
         Parameters
@@ -168,39 +175,39 @@ def _sync(path):
         os.close(handle)
 
 
-def save_state(folder, trainer, config=None):
-    """Write all that `trainer` needs to go on into an empty folder. A collective.
+def save_state(folder: pathlib.Path, trainer: Trainer, config: Config | None = None) -> None:
+    """Write the state of a trainer into an empty folder. A collective.
 
     Parameters
     ----------
     folder : pathlib.Path
     trainer : Trainer
     config : Config, optional
-        Kept beside for whoever finds the checkpoint alone.
+        Written as config.yaml.
     """
     comm, head = trainer.comm, trainer.head
     folder, classes, first = pathlib.Path(folder), head.num_classes, comm.rank == 0
     rows = head_rows(trainer)
     trained = trainer.state_dict()
-    entries = together(
+    entries = raise_on_all_ranks(
         comm, lambda: create_rows(folder, rows, classes) if first else None, "checkpoint.created"
     )
     mine = first or head.mode == "sharded"  # otherwise rank 0 has all rows
-    together(
+    raise_on_all_ranks(
         comm,
         lambda: write_rows(folder, rows, classes, head.start) if mine else None,
         "checkpoint.rows",
     )
     if first:
         _save_backbone(folder, trainer, config)
-    # Every rank checks its share of what all ranks have written.
+    # Every rank computes the checksums of its share of the files that all ranks have written.
     names = sorted(path.name for path in folder.glob(f"{PREFIX}*.npy"))
-    mine = together(
+    mine = raise_on_all_ranks(
         comm, lambda: file_entries(folder, names[comm.rank :: comm.size]), "checkpoint.read"
     )
     files = {}
-    for part in exchange(comm, mine, "checkpoint.files"):
-        files.update(part)
+    for entries_of_rank in exchange(comm, mine, "checkpoint.files"):
+        files.update(entries_of_rank)
     if not first:
         return
     files.update(file_entries(folder, sorted({p.name for p in folder.iterdir()} - set(files))))
@@ -211,7 +218,7 @@ def save_state(folder, trainer, config=None):
 
 
 def _describe(trainer, config, rows):
-    """Return what the manifest says of a run, for whoever loads it."""
+    """Return the manifest's description of a run."""
     from ... import __version__
     from ..._compat import mx
 
@@ -229,7 +236,10 @@ def _describe(trainer, config, rows):
             "state": head_state(head, rows),
             "settings": tree.get("head", {}),
         },
-        "optimizer": {**tree.get("optimizer", {}), "head_counts": trainer.updates.head_counts()},
+        "optimizer": {
+            **tree.get("optimizer", {}),
+            "head_counts": trainer.optimizer_step.head_counts(),
+        },
         "schedule": tree.get("schedule", {}),
         "processes": comm.size,
         "devices": len(trainer.ctx),
@@ -244,29 +254,29 @@ def _describe(trainer, config, rows):
 
 
 def _save_backbone(folder, trainer, config):
-    """Write what is the same on all processes."""
+    """Write backbone.params, backbone.npz and config.yaml, which are the same on all ranks."""
     from ..._compat import mx
     from ..config.recipes import save_config
 
     parameters = trainer.net._collect_params_with_prefix()
     first = trainer.ctx[0]
     mx.nd.save(str(folder / "backbone.params"), {k: p.data(first) for k, p in parameters.items()})
-    arrays = {f"optimizer/{k}": v for k, v in trainer.updates.state("backbone").items()}
+    arrays = {f"optimizer/{k}": v for k, v in trainer.optimizer_step.state("backbone").items()}
     for device, context in enumerate(trainer.ctx[1:], start=1):
         for name, parameter in parameters.items():
-            if name.endswith(RUNNING):  # each device normalises, and averages, its own part
+            if name.endswith(RUNNING):  # each device has those of its share of the batch
                 arrays[f"device{device}/{name}"] = parameter.data(context).asnumpy()
     if trainer.auxiliary is not None:
         arrays.update({f"auxiliary/{k}": v for k, v in trainer.auxiliary.state_dict().items()})
-        stored = trainer.updates.state("auxiliary")
+        stored = trainer.optimizer_step.state("auxiliary")
         arrays.update({f"auxiliary_optimizer/{k}": v for k, v in stored.items()})
     np.savez(folder / "backbone.npz", **arrays)
     if config is not None:
         save_config(config, folder / "config.yaml")
 
 
-def load_state(folder, trainer):
-    """Put a checkpoint into a trainer built from the same configuration, on any number of ranks.
+def load_state(folder: pathlib.Path, trainer: Trainer) -> None:
+    """Load a checkpoint into a trainer built from the same configuration, on any number of ranks.
 
     Raises
     ------
@@ -276,20 +286,15 @@ def load_state(folder, trainer):
         If the checkpoint is of another network, head or optimizer.
     """
     folder = pathlib.Path(folder)
-    old = not (folder / "manifest.json").exists() and (folder / "state.json").exists()
-    stored = _format1.read_state(folder) if old else read_manifest(folder)
-    if not old:
-        _check_files(folder, stored, ("backbone.params", "backbone.npz"))
-    if old:
-        _format1.load_head(folder, stored, trainer)
-    else:
-        load_head(folder, stored, trainer)
+    stored = read_manifest(folder)
+    _check_files(folder, stored, ("backbone.params", "backbone.npz"))
+    load_head(folder, stored, trainer)
     _load_backbone(folder, trainer)
     trainer.load_state_dict(stored["trainer"])
 
 
 def _check_files(folder, manifest, names):
-    """Raise DataError if a file is not what was written."""
+    """Raise DataError if the size or checksum of a file differs from the manifest's."""
     for name in names:
         if not (folder / name).is_file():
             raise DataError(f"{folder / name} of the checkpoint is missing")
@@ -318,17 +323,18 @@ def _load_backbone(folder, trainer):
                 f"{parameter.shape}; the model differs"
             )
         parameter.set_data(arrays[name])
-    stored = _format1.load_npz(folder / "backbone.npz")
+    with np.load(folder / "backbone.npz", allow_pickle=False) as file:
+        stored = {name: file[name] for name in file.files}
     for device, context in enumerate(trainer.ctx[1:], start=1):
         for name, parameter in parameters.items():
             value = stored.get(f"device{device}/{name}")
             if value is not None:  # absent when the run had fewer devices
                 parameter.data(context)[:] = value
-    trainer.updates.load_state("backbone", _below(stored, "optimizer/"))
+    trainer.optimizer_step.load_state("backbone", _below(stored, "optimizer/"))
     auxiliary = _below(stored, "auxiliary/")
     if trainer.auxiliary is not None:
         trainer.auxiliary.load_state_dict(auxiliary)
-        trainer.updates.load_state("auxiliary", _below(stored, "auxiliary_optimizer/"))
+        trainer.optimizer_step.load_state("auxiliary", _below(stored, "auxiliary_optimizer/"))
     elif auxiliary:
         raise TrainingError(
             f"{folder} was trained with auxiliary losses ({sorted(auxiliary)[0].split('/')[0]}, "

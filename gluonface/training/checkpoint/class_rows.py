@@ -1,4 +1,6 @@
-"""The class centres of a checkpoint, with all that has a row per class, on any number of ranks."""
+"""The arrays of a checkpoint with a row for each class, centres first, on any number of ranks."""
+
+from __future__ import annotations
 
 import json
 import pathlib
@@ -27,26 +29,26 @@ CENTERS = ("weight", "bias", "class_margin")  # what a fine-tuned run takes; not
 
 
 def head_rows(trainer):
-    """Return {name: array-like} of all that has one row per class of this rank."""
+    """Return {name: array-like} of all arrays with a row for each class of this rank."""
     rows = dict(trainer.head.row_arrays())
-    rows.update(trainer.updates.head_rows())
+    rows.update(trainer.optimizer_step.head_rows())
     return rows
 
 
 def head_state(head, rows):
-    """Return the head's small state as JSON can hold it."""
+    """Return the head's state without those arrays, for JSON."""
     skip = {*rows, "start", "stop"}
     state = {k: v for k, v in head.state_dict(rows=False).items() if k not in skip}
     return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in state.items()}
 
 
 def create_rows(folder, rows, classes):
-    """Make the files of the rows of all ranks, and return what the manifest says of them."""
+    """Make the files of the rows of all ranks, and return their entries in the manifest."""
     entries = {}
     for name, array in rows.items():
-        tail, dtype = tuple(array.shape[1:]), np.dtype(array.dtype)
-        sharded_npy.create(folder, PREFIX + name, classes, tail, dtype)
-        entries[name] = {"tail": list(tail), "dtype": dtype.name}
+        row_shape, dtype = tuple(array.shape[1:]), np.dtype(array.dtype)
+        sharded_npy.create(folder, PREFIX + name, classes, row_shape, dtype)
+        entries[name] = {"tail": list(row_shape), "dtype": dtype.name}
     return entries
 
 
@@ -57,7 +59,7 @@ def write_rows(folder, rows, classes, start):
             sharded_npy.write(folder, PREFIX + name, classes, start, array)
 
 
-def read_manifest(folder):
+def read_manifest(folder: str | pathlib.Path) -> dict:
     """Return the manifest of a checkpoint of this format.
 
     Raises
@@ -73,14 +75,14 @@ def read_manifest(folder):
         raise DataError(f"{folder} is not a checkpoint: {path.name}: {error}") from error
     if version != FORMAT:
         raise DataError(
-            f"{folder} is a checkpoint of format {version}, this version reads formats 1 and "
+            f"{folder} is a checkpoint of format {version}, this version reads format "
             f"{FORMAT}; use the gluonface version that env.json of the run names"
         )
     return manifest
 
 
 def load_head(folder, manifest, trainer):
-    """Give a trainer's head the rows and the state of a checkpoint of the same classes.
+    """Load the rows and the state of a checkpoint of the same classes into a trainer's head.
 
     Raises
     ------
@@ -92,24 +94,24 @@ def load_head(folder, manifest, trainer):
     own = set(head.row_arrays())
     for name in sorted(own.intersection(CENTERS) - set(manifest["rows"])):
         raise TrainingError(f"{folder} has no {name} of the classes, which this head needs")
-    # A head of Gluon parameters takes its state with its rows only.
+    # A head of Gluon parameters loads its state together with its rows only.
     head.load_state_dict({**head.state_dict(), **stored["state"]})
     optimizer = {}
     for name in manifest["rows"]:
-        pieces = sharded_npy.read(
+        slices = sharded_npy.read(
             folder, PREFIX + name, manifest["classes"], head.start, head.stop, manifest["files"]
         )
         if name in own:
-            for start, rows in pieces:
+            for start, rows in slices:
                 head.load_rows(name, start, rows)
         elif head.stop > head.start:
-            optimizer[name] = np.concatenate([rows for _, rows in pieces])
+            optimizer[name] = np.concatenate([rows for _, rows in slices])
     steps = manifest["trainer"]["progress"]["step"]
-    trainer.updates.load_head_rows(optimizer, manifest["optimizer"]["head_counts"], steps)
+    trainer.optimizer_step.load_head_rows(optimizer, manifest["optimizer"]["head_counts"], steps)
 
 
 def check_same_head(folder, manifest, head):
-    """Raise TrainingError if a head differs from a stored one in what makes its rows."""
+    """Raise TrainingError if a head differs from a stored one in classes, size or loss."""
     stored, again = manifest["head"], "resume with the data and settings of the run"
     if manifest["classes"] != head.num_classes:
         raise TrainingError(
@@ -128,7 +130,7 @@ def check_same_head(folder, manifest, head):
             )
 
 
-def export_centers(folder, path):
+def export_centers(folder: str | pathlib.Path, path: str | pathlib.Path) -> tuple[int, ...]:
     """Write the class centres of a checkpoint to one ``.npy`` file, in bounded memory.
 
     Parameters
@@ -148,28 +150,22 @@ def export_centers(folder, path):
     classes, size = manifest["classes"], manifest["embedding_size"]
     k = manifest["head"]["subcenters"]
     shape = (classes, size) if k == 1 else (classes, k, size)
-    pieces = sharded_npy.read(folder, f"{PREFIX}weight", classes, 0, classes, manifest["files"])
+    slices = sharded_npy.read(folder, f"{PREFIX}weight", classes, 0, classes, manifest["files"])
     with atomic_write(path) as file:
         np.lib.format.write_array_header_1_0(
             file, {"descr": "<f4", "fortran_order": False, "shape": shape}
         )
-        for _, rows in pieces:
+        for _, rows in slices:
             file.write(np.ascontiguousarray(rows, "<f4").data)
     return shape
 
 
-def find_checkpoint(source):
+def find_checkpoint(source: str | pathlib.Path) -> pathlib.Path:
     """Return the folder of a checkpoint: `source` itself, or the best or last of a run folder."""
     source = pathlib.Path(source).expanduser()
     for folder in (source, source / "checkpoints/best", source / "checkpoints/last"):
         if (folder / "manifest.json").is_file():
             return folder.resolve()
-    old = [f for f in (source, source / "checkpoints/last") if (f / "state.json").is_file()]
-    if old:
-        raise InputError(
-            f"{source} holds a checkpoint of the old format, whose class centres are read on "
-            "--resume only; go on with that run for a step, which writes the new format"
-        )
     raise InputError(f"{source} is neither a run folder with a checkpoint nor a checkpoint")
 
 

@@ -1,7 +1,10 @@
 """Class centres of an earlier run for a new one: the same classes, more, fewer, or others."""
 
+from __future__ import annotations
+
 import logging
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,21 +12,24 @@ from ...errors import InputError
 from .class_rows import CENTERS, PREFIX, find_checkpoint, read_manifest
 from .sharded_npy import RowReader
 
+if TYPE_CHECKING:
+    from ...head import PartialFC
+
 __all__ = ["NEW", "read_label_map", "take_centers"]
 
 logger = logging.getLogger(__name__)
 
-NEW = -1  # a class without a centre to take
+NEW = -1  # a class without a centre in the earlier run
 STEP = 4096  # classes held in memory at a time
 
 
-def take_centers(head, source, how):
-    """Give a head the centres of a run, class by class.
+def take_centers(head: PartialFC, source: str | pathlib.Path, how: str) -> int:
+    """Load the centres of an earlier run into a head, class by class.
 
     Parameters
     ----------
     head : PartialFC
-        With fresh centres; those of classes that are new stay as they are.
+        With initial centres, which new classes keep.
     source : str or pathlib.Path
         The run folder or checkpoint.
     how : str
@@ -91,7 +97,7 @@ def old_classes(how, classes, stored):
     return read_label_map(how, classes, stored)
 
 
-def read_label_map(path, classes, stored):
+def read_label_map(path: str | pathlib.Path, classes: int, stored: int) -> np.ndarray:
     """Read a file that says which class of an earlier run each class is.
 
     One line for each class: its number in the data, then its number in the run or ``new``, apart

@@ -2,7 +2,7 @@
 
 ``weight-000065536.npy`` holds the rows of classes 65,536 to 131,071. Every file is an ordinary
 ``.npy``, so that `numpy.load` can map it into memory. All ranks write their own rows into the same
-files and read what they need of them, a piece at a time.
+files and read the rows that they need, in slices of bounded size.
 """
 
 import io
@@ -16,7 +16,7 @@ from ...files import sha256
 __all__ = ["BLOCK", "RowReader", "create", "file_names", "read", "write"]
 
 BLOCK = 65536
-PIECE = 1 << 25  # bytes held in memory at a time
+SLICE_BYTES = 1 << 25  # bytes held in memory at a time
 
 
 def file_names(name, classes):
@@ -27,8 +27,8 @@ def file_names(name, classes):
     ]
 
 
-def create(folder, name, classes, tail, dtype):
-    """Make the files of an array ``(classes, *tail)``, filled with zeros. One rank does.
+def create(folder, name, classes, row_shape, dtype):
+    """Make the files of an array ``(classes, *row_shape)``, filled with zeros. On one rank.
 
     Parameters
     ----------
@@ -36,15 +36,14 @@ def create(folder, name, classes, tail, dtype):
     name : str
     classes : int
         C, over all ranks.
-    tail : tuple of int
-        Shape of a row.
+    row_shape : tuple of int
     dtype : numpy.dtype
     """
     for file, start, stop in file_names(name, classes):
-        header = _header((stop - start, *tail), dtype)
+        header = _header((stop - start, *row_shape), dtype)
         with open(folder / file, "wb") as stream:
             stream.write(header)
-            stream.truncate(len(header) + (stop - start) * _row_bytes(tail, dtype))
+            stream.truncate(len(header) + (stop - start) * _row_bytes(row_shape, dtype))
 
 
 def write(folder, name, classes, start, rows):
@@ -52,10 +51,8 @@ def write(folder, name, classes, start, rows):
 
     Parameters
     ----------
-    folder : pathlib.Path
-    name : str
-    classes : int
-        C, over all ranks.
+    folder, name, classes
+        As of `create`.
     start : int
         The class of the first row.
     rows : array-like (n, ...)
@@ -66,32 +63,32 @@ def write(folder, name, classes, start, rows):
     TrainingError
         If a number is not finite.
     """
-    tail, dtype = tuple(rows.shape[1:]), np.dtype(rows.dtype)
-    size = _row_bytes(tail, dtype)
+    row_shape, dtype = tuple(rows.shape[1:]), np.dtype(rows.dtype)
+    size = _row_bytes(row_shape, dtype)
     for file, first, last in file_names(name, classes):
         low, high = max(first, start), min(last, start + rows.shape[0])
         if low >= high:
             continue
-        header = _header((last - first, *tail), dtype)
+        header = _header((last - first, *row_shape), dtype)
         with open(folder / file, "r+b") as stream:
             stream.seek(len(header) + (low - first) * size)
-            for begin, end in _pieces(low, high, size):
-                piece = rows[begin - start : end - start]
-                piece = piece.asnumpy() if hasattr(piece, "asnumpy") else np.asarray(piece)
-                if piece.dtype.kind == "f" and not np.isfinite(piece).all():
-                    bad = begin + int(np.nonzero(~np.isfinite(piece))[0][0])
+            for begin, end in _slices(low, high, size):
+                some = rows[begin - start : end - start]
+                some = some.asnumpy() if hasattr(some, "asnumpy") else np.asarray(some)
+                if some.dtype.kind == "f" and not np.isfinite(some).all():
+                    bad = begin + int(np.nonzero(~np.isfinite(some))[0][0])
                     raise TrainingError(
                         f"{name} of class {bad} is not finite. Lower optimizer.lr, lengthen "
                         "schedule.warmup_steps or set optimizer.clip_norm. The last checkpoint is "
                         "untouched."
                     )
-                stream.write(np.ascontiguousarray(piece).data)
+                stream.write(np.ascontiguousarray(some).data)
             stream.flush()
             os.fsync(stream.fileno())
 
 
 def read(folder, name, classes, start, stop, files=None):
-    """Yield (class of the first row, rows) of classes `start` to `stop`, a piece at a time.
+    """Yield (class of the first row, rows) of classes `start` to `stop`, a slice at a time.
 
     Parameters
     ----------
@@ -101,7 +98,7 @@ def read(folder, name, classes, start, stop, files=None):
         C of the stored array.
     start, stop : int
     files : dict of str to dict, optional
-        File name -> ``{"sha256": ...}``; each file is checked before its first row is given.
+        File name -> ``{"sha256": ...}``; each file is checked before its first row is yielded.
 
     Raises
     ------
@@ -114,7 +111,7 @@ def read(folder, name, classes, start, stop, files=None):
         if low >= high:
             continue
         rows = reader.open(file, last - first)
-        for begin, end in _pieces(low, high, _row_bytes(rows.shape[1:], rows.dtype)):
+        for begin, end in _slices(low, high, _row_bytes(rows.shape[1:], rows.dtype)):
             yield begin, np.array(rows[begin - first : end - first])
 
 
@@ -145,7 +142,7 @@ class RowReader:
         return result
 
     def open(self, file, count):
-        """Return a file's rows, mapped into memory, after its checksum was found right."""
+        """Return a file's rows, mapped into memory, after checking its checksum."""
         if file in self._open:
             return self._open[file]
         path = self.folder / file
@@ -175,11 +172,11 @@ def _header(shape, dtype):
     return stream.getvalue()
 
 
-def _row_bytes(tail, dtype):
-    return int(np.prod(tail, dtype=np.int64)) * np.dtype(dtype).itemsize
+def _row_bytes(row_shape, dtype):
+    return int(np.prod(row_shape, dtype=np.int64)) * np.dtype(dtype).itemsize
 
 
-def _pieces(low, high, row_bytes):
-    step = max(1, PIECE // max(1, row_bytes))
+def _slices(low, high, row_bytes):
+    step = max(1, SLICE_BYTES // max(1, row_bytes))
     for begin in range(low, high, step):
         yield begin, min(high, begin + step)

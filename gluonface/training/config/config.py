@@ -59,11 +59,11 @@ class HeadConfig:
     unbiased: bool = option(False, "weigh sampled classes up so that the denominator is unbiased")
     momentum_mode: str = option(
         "frozen",
-        "of classes that are not sampled: kept, made up for, or forgotten",
+        "momentum of classes that are not sampled: kept, caught up at their next use, or reset",
         choices=("frozen", "catchup", "reset"),
     )
     centers: str = option(
-        "memory", "where the class centres live", choices=("memory", "host", "disk")
+        "memory", "where the class centres are stored", choices=("memory", "host", "disk")
     )
     centers_path: Optional[str] = option(
         None, "folder for centers = disk; empty: centers in the run folder"
@@ -83,13 +83,13 @@ class HeadConfig:
         0.0, "share of the target spread over all classes", low=0, high=0.9
     )
     filter_above: Optional[float] = option(
-        None, "other classes nearer than this cosine do not count; empty: all do", above=0, high=1
+        None, "other classes nearer than this cosine are ignored; empty: none", above=0, high=1
     )
 
 
 @dataclasses.dataclass
 class DataConfig:
-    """Training data and how it is fed."""
+    """Training data, augmentation and sampling."""
 
     path: Optional[str] = option(None, "folder with train.rec, or the .rec file")
     batch_size: int = option(128, "images per step over all devices and processes", low=1)
@@ -98,7 +98,7 @@ class DataConfig:
         [], "further augmentations: NAME, or {NAME: {parameter: value}}"
     )
     sampler: Any = option(  # noqa: RUF009
-        "shuffled", "what is drawn, in which order: NAME, or {NAME: {parameter: value}}"
+        "shuffled", "which samples are drawn, in which order: NAME, or {NAME: {parameter: value}}"
     )
     workers: Optional[int] = option(None, "decoding threads; empty: as many as useful", low=1)
     max_bad: int = option(0, "unreadable records to skip before stopping", low=0)
@@ -118,7 +118,7 @@ class OptimizerConfig:
     no_decay: bool = option(False, "no weight decay on BatchNorm, biases and PReLU slopes")
     clip_norm: Optional[float] = option(None, "limit of the global gradient norm", above=0)
     max_skips: int = option(
-        0, "steps in a row with a gradient that is not finite to leave out before stopping", low=0
+        0, "consecutive steps to skip for a gradient that is not finite, before stopping", low=0
     )
     wire_dtype: str = option(
         "float32",
@@ -146,7 +146,7 @@ class ScheduleConfig:
 
 @dataclasses.dataclass
 class MarginWarmupConfig:
-    """The margin's ramp: plain softmax until `start`, the full margin from `end`."""
+    """The margin's warm-up: plain softmax until `start`, the full margin from `end`."""
 
     start: Union[int, float] = option(0, "step (or share) at which the margin begins", low=0)
     end: Union[int, float] = option(0, "step (or share) at which the margin is full", low=0)
@@ -159,7 +159,9 @@ class TrainConfig:
     steps: Optional[int] = option(None, "length of the run in steps", low=1)
     epochs: Optional[int] = option(None, "length of the run in epochs, in place of steps", low=1)
     accumulate: int = option(
-        1, "parts into which the batch of a step is cut, computed one after the other", low=1
+        1,
+        "micro-batches that the batch of a step is split into, one after the other",
+        low=1,
     )
     dtype: str = option(
         "float32", "arithmetic of the backbone", choices=("float32", "float16", "bfloat16")
@@ -187,7 +189,7 @@ class EvalConfig:
 
 @dataclasses.dataclass
 class LogConfig:
-    """What is written while training."""
+    """Log lines, TensorBoard events and curves."""
 
     every: int = option(20, "steps between two log lines", low=1)
     tensorboard: bool = option(True, "write TensorBoard events")
@@ -216,7 +218,7 @@ class ExportConfig:
 
 @dataclasses.dataclass
 class Config:
-    """All of it. `config_from_dict` makes one, checked."""
+    """The whole configuration. `config_from_dict` makes a checked one."""
 
     recipe: Optional[str] = option(None, "the recipe this came from")
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -233,7 +235,7 @@ class Config:
     export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
 
 
-def config_from_dict(tree):
+def config_from_dict(tree: dict) -> Config:
     """Return the `Config` of a nested dictionary, every key and value checked.
 
     Raises
@@ -262,20 +264,20 @@ def config_from_dict(tree):
     return config
 
 
-def with_loss_section(tree):
-    """Return a tree whose `loss` is a section: what `loss: [arcface, {center: 0.01}]` stands for.
+def with_loss_section(tree: Any) -> Any:
+    """Return a tree whose `loss` is a section, from the short `loss: [arcface, {center: 0.01}]`.
 
     Raises
     ------
     InputError
-        If the list is of another form.
+        If the list is not like that.
     """
     loss = tree.get("loss") if isinstance(tree, dict) else None
     if isinstance(loss, str):
         loss = [loss]
     if not isinstance(loss, list):
         return tree
-    entries = []
+    entries: list[tuple] = []
     for item in loss:
         item = {item: {}} if isinstance(item, str) else item
         if not isinstance(item, dict) or not item:
@@ -300,7 +302,7 @@ def with_loss_section(tree):
     return {**tree, "loss": section}
 
 
-def config_to_dict(config):
+def config_to_dict(config: Any) -> dict:
     """Return the nested dictionary of a `Config`; `config_from_dict` takes it back."""
     tree = {}
     for field in dataclasses.fields(config):
@@ -313,7 +315,7 @@ def config_to_dict(config):
 
 
 def _move_label_smoothing(config):
-    """Give the head the label smoothing that stands among the auxiliary losses."""
+    """Move label smoothing from the auxiliary losses to the head."""
     auxiliary = config.loss.auxiliary
     key = next((key for key in auxiliary if str(key).lower() == "label_smoothing"), None)
     if key is None:
@@ -333,7 +335,7 @@ def _move_label_smoothing(config):
 
 
 def _check_data(config):
-    """Check the augmentations and the sampler, and what does not go with them."""
+    """Check the augmentations, the sampler and their combinations."""
     data = config.data
     found = read_augmentations(data.augment, "data.augment")
     get_sampler(data.sampler, "data.sampler")

@@ -1,4 +1,4 @@
-"""Options: dataclass fields with help and range, and how a dictionary becomes checked values."""
+"""Options: dataclass fields with help and range, and their checked values from a dictionary."""
 
 import dataclasses
 import difflib
@@ -9,7 +9,7 @@ from ...errors import InputError
 
 __all__ = ["number", "option", "option_names", "read_section"]
 
-# What users of other tools type, and what it is called here.
+# Names of other tools and the options that they stand for.
 SYNONYMS = {
     "learning_rate": "optimizer.lr",
     "weight_decay": "optimizer.wd",
@@ -107,7 +107,7 @@ def _unknown(name, root):
 
 def _value(kind, metadata, value, name):
     """Return `value` as `kind`, or raise an InputError that says what is expected."""
-    if kind is typing.Any:  # whoever reads it checks it
+    if kind is typing.Any:  # checked where it is used
         return _plain(value) if isinstance(value, dict) else number(value)
     union = typing.get_origin(kind) is typing.Union
     kinds = typing.get_args(kind) if union else (kind,)

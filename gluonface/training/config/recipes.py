@@ -1,18 +1,20 @@
-"""Where a configuration comes from: recipe < file < command line.
+"""The sources of a configuration: recipe < file < command line.
 
-A recipe or a file is YAML with the sections of `Config` and, if it likes, ``extends: NAME`` (a
-recipe, or a path relative to the file), whose values it takes over. ``--set section.key=value``
+A recipe or a file is YAML with the sections of `Config` and, optionally, ``extends: NAME`` (a
+recipe, or a path relative to the file), whose values it inherits. ``--set section.key=value``
 comes last.
 """
 
 import difflib
 import pathlib
+from collections.abc import Iterable
+from typing import Any, Optional, Union
 
 import yaml
 
 from ...errors import InputError
 from ...files import atomic_write
-from .config import config_from_dict, config_to_dict, with_loss_section
+from .config import Config, config_from_dict, config_to_dict, with_loss_section
 from .options import number
 
 __all__ = ["list_recipes", "load_config", "parse_override", "read_recipe", "save_config"]
@@ -20,12 +22,12 @@ __all__ = ["list_recipes", "load_config", "parse_override", "read_recipe", "save
 RECIPES = pathlib.Path(__file__).resolve().parents[2] / "recipes"
 
 
-def list_recipes():
+def list_recipes() -> list[str]:
     """Return the names of the recipes that come with the package, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
-def read_recipe(source):
+def read_recipe(source: Any) -> dict:
     """Return the tree of a recipe name or a YAML file, with all that it `extends` filled in.
 
     Raises
@@ -36,7 +38,11 @@ def read_recipe(source):
     return _read_chain(_find(source, pathlib.Path()), ())
 
 
-def load_config(recipe=None, file=None, overrides=()):
+def load_config(
+    recipe: Optional[str] = None,
+    file: Union[str, pathlib.Path, None] = None,
+    overrides: Iterable[tuple[str, Any]] = (),
+) -> Config:
     """Return the `Config` of recipe < file < overrides.
 
     Parameters
@@ -48,7 +54,7 @@ def load_config(recipe=None, file=None, overrides=()):
     overrides : iterable of (str, object)
         Dotted keys and their values, as `parse_override` returns them.
     """
-    tree = {}
+    tree: dict = {}
     if recipe is not None:
         _merge(tree, read_recipe(recipe))
         tree["recipe"] = str(recipe)
@@ -59,7 +65,7 @@ def load_config(recipe=None, file=None, overrides=()):
     return config_from_dict(tree)
 
 
-def parse_override(text):
+def parse_override(text: str) -> tuple[str, Any]:
     """Return (key, value) of ``section.key=value``; the value is read as YAML."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -70,7 +76,7 @@ def parse_override(text):
         raise InputError(f"--set {text!r}: the value is not YAML: {error}") from error
 
 
-def save_config(config, path):
+def save_config(config: Config, path: pathlib.Path) -> None:
     """Write a `Config` as YAML, whole or not at all."""
     with atomic_write(path, "w", encoding="utf-8") as file:
         yaml.safe_dump(config_to_dict(config), file, sort_keys=False, default_flow_style=False)
@@ -109,7 +115,7 @@ def _read_chain(path, seen):
 
 
 def _merge(base, over):
-    """Put `over` onto `base`, section by section. Lists are replaced."""
+    """Update `base` by `over`, section by section. Lists are replaced."""
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             _merge(base[key], value)

@@ -1,4 +1,4 @@
-"""Mixup and CutMix: the images and the partners over ranks (their loss: test_two_labels.py)."""
+"""Mixup and CutMix: the images and the partners over ranks (the loss: training/test_mixing.py)."""
 
 import numpy as np
 import pytest

@@ -1,12 +1,10 @@
-"""What a checkpoint says and keeps, what it refuses, and the format of earlier versions."""
+"""What a checkpoint says and keeps, what it refuses."""
 
 import json
 
-import numpy as np
 import pytest
 from trainers import Watch, make
 
-from gluonface._compat import mx
 from gluonface.errors import DataError, TrainingError
 from gluonface.files import sha256
 from gluonface.training.callbacks import SaveCheckpoints
@@ -72,54 +70,8 @@ def test_no_checkpoint_another_format_another_loss(saved, noise_set, tmp_path):
         load_state(folder, make(noise_set, loss={"name": "cosface"}))
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 3}))
-    with pytest.raises(DataError, match="format 3, this version reads formats 1 and 2"):
+    with pytest.raises(DataError, match="format 3, this version reads format 2"):
         load_state(folder, make(noise_set))
-
-
-def write_format_1(trainer, folder, shards):
-    """Write what version 0.1 wrote on `shards` processes."""
-    rows = dict(trainer.head.state_dict())
-    state = trainer.updates.state("head")
-    for rank in range(shards):
-        low, high = 6 * rank // shards, 6 * (rank + 1) // shards
-        arrays = {}
-        for prefix, values in (("head/", rows), ("optimizer/", state)):
-            for key, value in values.items():
-                value = np.asarray(value)
-                per_class = value.ndim and len(value) == 6
-                arrays[prefix + key] = value[low:high] if per_class else value
-        arrays.update({"head/start": np.int64(low), "head/stop": np.int64(high)})
-        for key in ("head/sampling_step", "head/updates"):
-            arrays.pop(key)
-        name = f"head-{rank:04d}-of-{shards:04d}.npz"
-        np.savez(folder / name, range=np.array([low, high]), **arrays)
-    parameters = trainer.net._collect_params_with_prefix()
-    mx.nd.save(str(folder / "backbone.params"), {k: p.data() for k, p in parameters.items()})
-    backbone = trainer.updates.state("backbone")
-    np.savez(folder / "backbone.npz", **{f"optimizer/{k}": v for k, v in backbone.items()})
-    text = {"format": 1, "shards": shards, "devices": 1, "num_classes": 6}
-    text["trainer"] = trainer.state_dict()
-    (folder / "state.json").write_text(json.dumps(text))
-
-
-@pytest.mark.parametrize("shards", [1, 3])
-def test_format_1_is_read(saved, noise_set, tmp_path, shards):
-    trainer, folder = saved
-    write_format_1(trainer, tmp_path, shards)
-    losses = []
-    for place in (folder, tmp_path):
-        watch = Watch()
-        resumed = make(noise_set, [watch])
-        load_state(place, resumed)
-        resumed.fit()
-        losses.append(watch.losses)
-    assert len(losses[0]) == 5
-    assert losses[0] == losses[1]
-    with pytest.raises(TrainingError, match=r"old format.*head\.sample_rate=1"):
-        load_state(tmp_path, make(noise_set, head={"sample_rate": 0.5}, optimizer={"name": "sgd"}))
-    (tmp_path / f"head-{shards - 1:04d}-of-{shards:04d}.npz").unlink()
-    with pytest.raises(DataError, match="cannot be read"):
-        load_state(tmp_path, make(noise_set))
 
 
 def test_the_last_n_are_kept(tiny, noise_set, tmp_path):

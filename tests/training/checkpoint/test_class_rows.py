@@ -1,33 +1,17 @@
 """What heads and auxiliary losses learn of the batches: resumed to the bit, undone by a skip."""
 
-import csv
-
 import numpy as np
 import pytest
+from state_cases import make, rows
 from training_fixtures import StopAt
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
-from gluonface.training.build import build
-from gluonface.training.callbacks import ConsoleLog, CsvFiles, TensorBoard
+from gluonface.training.callbacks import CsvFiles
 from gluonface.training.checkpoint.checkpoints import load_state, save_state
-from gluonface.training.config.config import config_from_dict
 from gluonface.training.precision import LossScale
 
 STATEFUL = ("curricularface", "adacos", "adaface", "sphereface")
-
-
-def make(noise_set, loss, auxiliary=None, accumulate=1, **head):
-    settings = {
-        "model": {"name": "tiny"},
-        "loss": {"name": loss, "auxiliary": auxiliary or {}},
-        "head": head,
-        "data": {"path": noise_set.data, "batch_size": 8},
-        "optimizer": {"name": "sgd", "lr": 0.05, "clip_norm": 5.0},
-        "train": {"steps": 6, "accumulate": accumulate},
-        "log": {"every": 2},
-    }
-    return build(config_from_dict(settings))
 
 
 def everything(trainer):
@@ -81,8 +65,8 @@ class Overflow:
 
     def __init__(self, trainer, step):
         self.trainer, self.at = trainer, step
-        self.norm = trainer.updates.gradient_norm
-        trainer.updates.gradient_norm = self
+        self.norm = trainer.optimizer_step.gradient_norm
+        trainer.optimizer_step.gradient_norm = self
 
     def __call__(self):
         here = self.trainer.progress.step == self.at
@@ -120,28 +104,6 @@ def test_a_skipped_step_of_several_parts_teaches_nothing(tiny, noise_set, at):
     assert same == [step == at for step in range(3)]
 
 
-def test_the_figures_of_a_step_are_of_all_its_parts(tiny, noise_set):
-    trainer = make(noise_set, "arcface", {"triplet": 0.1}, accumulate=2)
-    batches = trainer.loader.epoch(0)
-    parts, original = [], trainer._part
-
-    def part(*arguments):
-        loss = original(*arguments)
-        parts.append((trainer.head.stats(), trainer.auxiliary.values()))
-        return loss
-
-    trainer._part = part
-    trainer.step(next(batches), next(batches))
-    trainer.collect()
-    result, (first, second) = trainer.last_result, parts
-    for which, found in enumerate((result.stats, result.auxiliary)):
-        assert set(found) == set(first[which])
-        for name, value in found.items():
-            pair = first[which][name], second[which][name]
-            assert name == "accuracy" or pair[0] != pair[1]
-            assert value == (max(pair) if name == "max_logit" else sum(pair) / 2)
-
-
 def test_filtering_is_a_setting_of_the_head(tiny, noise_set):
     head = make(noise_set, "arcface", filter_above=0.3).head
     assert head.filter_above == 0.3
@@ -150,57 +112,6 @@ def test_filtering_is_a_setting_of_the_head(tiny, noise_set):
         make(noise_set, "arcface", filter_above=1.5)
     with pytest.raises(InputError, match="softmax does not compute cosines"):
         make(noise_set, "softmax", filter_above=0.3)
-
-
-def rows(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def scalars(folder):
-    """Return the values by tag of TensorBoard's event files, without TensorBoard."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    values = {}
-    for path in sorted(folder.glob("**/events.out.tfevents.*")):
-        data, at = path.read_bytes(), 0
-        while at < len(data):  # length (8), its checksum (4), an event, its checksum (4)
-            length = int.from_bytes(data[at : at + 8], "little")
-            for value in Event.FromString(data[at + 12 : at + 12 + length]).summary.value:
-                values.setdefault(value.tag, []).append(value.simple_value)
-            at += length + 16
-    return values
-
-
-def test_each_auxiliary_loss_is_logged(tiny, noise_set, tmp_path, caplog):
-    entries = {"center": 0.1, "focal": {}, "ring": 0.5}
-    results = []
-
-    class Watch:
-        def result(self, trainer):
-            results.append(trainer.last_result.auxiliary)
-
-    trainer = make(noise_set, "arcface", entries)
-    trainer.callbacks += [Watch(), ConsoleLog(), CsvFiles(tmp_path), TensorBoard(tmp_path)]
-    with caplog.at_level("INFO"):
-        trainer.fit()
-    table = rows(tmp_path / "metrics.csv")
-    assert [row["step"] for row in table] == ["2", "4", "6"]
-    events = scalars(tmp_path)
-    for name in entries:
-        values = np.array([result[name] for result in results])
-        assert np.isfinite(values).all()
-        assert len(set(values)) == 6
-        logged = [float(row[f"auxiliary_{name}"]) for row in table]
-        np.testing.assert_allclose(logged, values.reshape(3, 2).mean(axis=1), rtol=1e-12)
-        written = events[f"train/auxiliary/{name}"]
-        np.testing.assert_allclose(written, logged, rtol=1e-6)  # float32
-        assert f"{name} {logged[-1]:.4f}" in caplog.messages[-1]
-    # The loss is what was minimised: focal's in place of the head's, the others by weight.
-    for row in table:
-        total = float(row["auxiliary_focal"]) + 0.1 * float(row["auxiliary_center"])
-        total += 0.5 * float(row["auxiliary_ring"])
-        assert float(row["loss"]) == pytest.approx(total, rel=1e-5)
 
 
 def test_the_log_of_a_resumed_run_is_that_of_the_whole(tiny, noise_set, tmp_path):

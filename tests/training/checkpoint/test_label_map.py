@@ -2,25 +2,12 @@
 
 import numpy as np
 import pytest
-from trainers import make
 
 from gluonface.cli import main
 from gluonface.errors import InputError
-from gluonface.training.callbacks import SaveCheckpoints
 from gluonface.training.checkpoint import sharded_npy
-from gluonface.training.checkpoint.checkpoints import Checkpoints
 from gluonface.training.checkpoint.class_rows import export_centers, find_checkpoint
 from gluonface.training.checkpoint.label_map import NEW, read_label_map, take_centers
-
-
-@pytest.fixture(scope="module")
-def run(tiny, noise_set, tmp_path_factory):
-    """Return a run folder with a checkpoint of 6 classes, and its centres."""
-    folder = tmp_path_factory.mktemp("run")
-    saver = SaveCheckpoints(Checkpoints(folder / "checkpoints"), 8)
-    trainer = make(noise_set, [saver])
-    trainer.fit()
-    return folder, trainer.head.get_centers()
 
 
 def head(classes, **options):
@@ -93,32 +80,12 @@ def test_two_classes_may_come_from_one(tmp_path):
     assert read_label_map(file, 3, 4).tolist() == [3, 3, NEW]
 
 
-def test_a_run_takes_them_and_says_so(tiny, noise_set, run, caplog):
-    folder, old = run
-    backbone = str(folder / "checkpoints/last/backbone.params")
-    with caplog.at_level("INFO"):
-        trainer = make(noise_set, model={"init": f"tiny:{backbone}"})
-    assert "--init-centers" not in caplog.text  # weights alone have no centres
-    (folder / "config.yaml").write_text("model: {name: tiny, embedding_size: 8}\n")
-    with caplog.at_level("INFO"):
-        trainer = make(noise_set, model={"init": str(folder)})
-    assert "the class centres are new" in caplog.text
-    assert not np.array_equal(trainer.head.get_centers(), old)
-    caplog.clear()
-    with caplog.at_level("INFO"):
-        trainer = make(noise_set, model={"init": str(folder)}, head={"init": "same"})
-    np.testing.assert_array_equal(trainer.head.get_centers(), old)
-    assert "6 of 6, the others are new" in caplog.text
-    with pytest.raises(InputError, match="there is no --init"):
-        make(noise_set, head={"init": "same"})
-
-
 def test_export_in_one_file(run, tmp_path, capsys, monkeypatch):
     folder, old = run
     assert export_centers(folder, tmp_path / "centers.npy") == (6, 8)
     np.testing.assert_array_equal(np.load(tmp_path / "centers.npy"), old)
 
-    monkeypatch.setattr(sharded_npy, "PIECE", 2 * 8 * 4)  # two rows at a time
+    monkeypatch.setattr(sharded_npy, "SLICE_BYTES", 2 * 8 * 4)  # two rows at a time
     file = tmp_path / "new/centers.npy"
     for source in (folder, folder / "checkpoints/last"):
         assert main(["export", "--model", str(source), "--centers", str(file)]) == 0

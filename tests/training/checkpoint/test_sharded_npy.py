@@ -10,7 +10,7 @@ from gluonface.training.checkpoint import sharded_npy
 def small(monkeypatch):
     """Blocks of 10 classes and pieces of 3 rows, so that small arrays cross their borders."""
     monkeypatch.setattr(sharded_npy, "BLOCK", 10)
-    monkeypatch.setattr(sharded_npy, "PIECE", 3 * 4 * 4)
+    monkeypatch.setattr(sharded_npy, "SLICE_BYTES", 3 * 4 * 4)
 
 
 def store(folder, rows, ranges):

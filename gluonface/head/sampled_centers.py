@@ -1,0 +1,436 @@
+"""Class centres that update themselves, of which a sample is in each step.
+
+All work of a step is on the m sampled rows; nothing is done for the other n - m.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from .._compat import mx
+from ..errors import InputError
+from .class_centers import ClassCenters, Selection
+from .class_chunk import Shard
+from .initial_centers import initial_centers
+from .row_optimizers import LazyUpdates, check_mode, row_optimizer
+from .sampling import HashSampler, check_index, exact_sample
+from .storage import make_store
+
+__all__ = ["SampledCenters"]
+
+nd = mx.nd
+TINY = 1e-24  # so that rows of zeros divide nothing by zero; their gradient is 0
+
+
+@dataclasses.dataclass
+class _Pending:
+    """Gradients of some rows between a backward pass and the update.
+
+    They are kept with their components along the rows where these have no effect on the loss: the
+    update subtracts them block by block, when rows and gradients are in the cache anyway.
+    """
+
+    index: Any  # numpy.ndarray (m,) int64, the rows
+    weight: Any  # (m, k D) array of the store's kind, the rows as they were read for the step
+    grad: Any  # like `weight`; None while the backward pass may be under way
+    vectors: dict  # name -> NDArray (m,), gradients of the bias and the class margins
+    used_by_step: Any  # the NDArrays of `weight` and the gradient in the step; None once merged
+    radial: bool  # whether the components along the rows are still in `grad`
+    squares: Any = None  # numpy.ndarray (m k,), the squared lengths of the rows, if known
+
+
+class SampledCenters(ClassCenters):
+    """The rows of a rank's classes, of which some are in each step, and their optimizer.
+
+    Parameters
+    ----------
+    margin, start, stop, width, ctx
+        As of `ClassCenters`.
+    sample_rate : float
+    seed : int
+        Of initial centres and samples.
+    sampler : {"hash", "exact"}
+    unbiased : bool
+    momentum_mode : {"frozen", "catchup", "reset"}
+    place : {"memory", "host", "disk"}
+    path : path or None
+    label : str
+        Begins the names of files on disk.
+    """
+
+    def __init__(
+        self,
+        margin,
+        start,
+        stop,
+        width,
+        ctx,
+        sample_rate,
+        seed,
+        sampler,
+        unbiased,
+        momentum_mode,
+        place,
+        path,
+        label,
+    ):
+        super().__init__(margin, start, stop, width, ctx)
+        self.sample_rate, self.seed = sample_rate, seed
+        self.sampler, self.unbiased, self.momentum_mode = sampler, unbiased, momentum_mode
+        check_mode(momentum_mode, None)
+        self.lazy_updates = self.last_step = self.count = None
+        self.pending = []  # gradients of the backward passes since the last update
+        # Makes autograd call back even if neither the embedding nor anything else wants a gradient.
+        self.trigger = nd.zeros((1,), ctx=ctx)
+        self.trigger.attach_grad()
+        self.hash_sampler = HashSampler(start, stop, sample_rate, seed, then=self._prefetch)
+        self.store = make_store(place, ctx, self.size, path, label)
+
+        def fill(first, last):
+            return initial_centers(start + first, start + last, width, seed)
+
+        self.store.add("weight", width, fill, start)
+        if margin.has_bias:
+            self.store.add("bias")
+        if margin.has_class_margin:
+            initial = margin.initial_margin
+            self.store.add("class_margin", None, lambda a, b: np.full(b - a, initial, np.float32))
+
+    # The classes of a step
+
+    def sample(self, labels, step, index=None):
+        """Return the sorted local ids of the step, and those of them that are positive."""
+        inside = labels[(labels >= self.start) & (labels < self.stop)]
+        positives = np.unique(inside) - self.start
+        if index is not None:
+            return check_index(index, self.size, positives), positives
+        if self.sampler == "hash":
+            return self.hash_sampler(positives, step), positives
+        arguments = (self.sample_rate, positives, self.seed, step)
+        return exact_sample(self.start, self.stop, *arguments), positives
+
+    def select(self, labels, index, step, training):
+        """Return the `Selection` of a step, with a sample of the classes."""
+        explicit = index is not None
+        self.store.ready()  # before the thread of the sampler uses it
+        index, positives = self.sample(labels, step, index)
+        self.sampled = m = len(index)
+        if not m:
+            return Selection(None, (self.trigger,), lambda gradients, targets: None)
+        store, k = self.store, self.margin.subcenters
+        prefetched = self.hash_sampler.ahead and not explicit and self.sampler == "hash"
+        self._prefetch(positives if prefetched else index)
+        rows = store.buffer(m, self.width)
+        squares = inverse = shift = None
+        if isinstance(rows, np.ndarray) and self.margin.unit_weight:
+            squares = np.empty(m * k, np.float32)
+        for block in store.blocks(m, self.width):
+            some = store.read("weight", index[block], out=rows[block])
+            self._catch_up(index[block], some)
+            if squares is not None:
+                each = some.reshape(-1, self.width // k)
+                np.einsum("ij,ij->i", each, each, out=squares[block.start * k : block.stop * k])
+        weight = store.to_step(rows)
+        vectors = {name: store.to_step(store.read(name, index)) for name in self.vectors}
+        if squares is not None:
+            lengths = np.sqrt(squares)
+            inverse = (lengths > 1e-12) / np.maximum(lengths, np.float32(1e-12))
+            inverse = nd.array(inverse, ctx=self.ctx)
+        if self.unbiased:
+            shift = nd.array(self._shift(index, positives, explicit), ctx=self.ctx)
+        shard = Shard(
+            self.start,
+            self.stop,
+            weight,
+            weight,
+            **vectors,
+            inverse=inverse,
+            shift=shift,
+            index=index,
+        )
+        collect = functools.partial(self._collect, index, rows, squares, weight)
+        return Selection(shard, (self.trigger,), collect)
+
+    def _prefetch(self, index):
+        """Have the store fetch what a step needs of these rows; runs in a thread, too."""
+        self.store.expect(("weight", *(self.optimizer.slots if self.optimizer else ())), index)
+
+    def _shift(self, index, positives, explicit):
+        """Return log(1 / probability to be sampled) of each class; positives always are."""
+        rest, chosen = self.size - len(positives), len(index) - len(positives)
+        ratio = rest / max(1, chosen)
+        if self.sampler == "hash" and not explicit:
+            ratio = 1.0 / self.sample_rate
+        shift = np.full(len(index), np.log(ratio), np.float32)
+        shift[np.searchsorted(index, positives)] = 0.0
+        return shift
+
+    def _catch_up(self, index, rows):
+        """Do for some centres, in place and in the store, the updates that they missed.
+
+        Biases and class margins have no decay and their momentum stays frozen: they miss nothing.
+        """
+        if self.lazy_updates is None or self.updates == self.lazy_updates.origin:
+            return
+        last = self.last_step[index]
+        if (last == self.updates).all():
+            return
+        slots = [self.store.read(slot, index) for slot in self.optimizer.slots]
+        self.lazy_updates.apply(last, rows, slots, self.store.wrap)
+        self.store.write("weight", index, rows)
+        for slot, values in zip(self.optimizer.slots, slots):
+            self.store.write(slot, index, values)
+        self.last_step[index] = self.updates
+
+    # Gradients, from the backward pass to the update
+
+    def _collect(self, index, rows, squares, weight, gradients, targets):
+        """Keep the gradients of a step's rows; return that of all embeddings by this shard."""
+        m, store = len(index), self.store
+        if self.ctx.device_type == "cpu":
+            written = store.to_step(store.buffer(m, self.width))
+        else:
+            written = nd.empty((m, self.width), ctx=self.ctx)
+        vectors = {name: nd.empty((m,), ctx=self.ctx) for name in self.vectors}
+        wanted = [vectors.get(name) for name in ("bias", "class_margin")]
+        wanted = [None if array is None else (array, False) for array in wanted]
+        grad_x = gradients([(written, False), *wanted], radial=False)
+        arrays = (weight, written)
+        radial = self.margin.unit_weight
+        self.pending.append(_Pending(index, rows, None, vectors, arrays, radial, squares))
+        return grad_x
+
+    def merged(self):
+        """Make one of all pending gradients, adding up by row; return it, or None."""
+        self._wait()
+        store = self.store
+        for each in self.pending:
+            if each.grad is None:  # waits for it, and for who still reads the rows
+                each.grad = store.from_step(each.used_by_step[1])
+                store.from_step(each.used_by_step[0])
+        if len(self.pending) > 1:
+            index = np.unique(np.concatenate([each.index for each in self.pending]))
+            weight = store.buffer(len(index), self.width)
+            grad = store.zeros((len(index), self.width))
+            vectors = {name: nd.zeros((len(index),), ctx=self.ctx) for name in self.vectors}
+            for block in store.blocks(len(index), self.width):
+                store.read("weight", index[block], out=weight[block])
+            for each in self.pending:
+                where = np.searchsorted(index, each.index)
+                for block in store.blocks(len(where), self.width):
+                    self._subtract_radial(each, block)
+                self._add_rows(grad, where, each.grad)
+                for name, values in each.vectors.items():
+                    vectors[name] = vectors[name] + self._scatter(values, where, len(index))
+            self._release()
+            self.pending = [_Pending(index, weight, grad, vectors, None, False)]
+        return self.pending[0] if self.pending else None
+
+    def _wait(self):
+        """Wait for the backward passes that were asked for: MXNet runs them in a thread."""
+        self.trigger.grad.wait_to_read()
+
+    def _add_rows(self, total, where, rows):
+        """Add rows to those of `total` at the places `where`, each once."""
+        if isinstance(total, np.ndarray):
+            total[where] += rows
+        else:
+            total += self._scatter(rows, where, total.shape[0])
+
+    def _scatter(self, values, where, size):
+        """Return zeros of `size` rows with `values` in the rows `where`, each once."""
+        where = nd.array(where, ctx=self.ctx, dtype="int64")
+        shape = (size, *values.shape[1:])
+        return nd.scatter_nd(values, nd.expand_dims(where, axis=0), shape=shape)
+
+    def _subtract_radial(self, each, block):
+        """Subtract from a block of the gradient its components along the rows."""
+        if not each.radial:
+            return
+        shape = (-1, self.width // self.margin.subcenters)
+        g, w = each.grad[block].reshape(shape), each.weight[block].reshape(shape)
+        along = self.store.row_dot(g, w)
+        along /= self.store.row_dot(w, w) + TINY
+        g -= w * along
+
+    def _radial_factor(self, each, block):
+        """Return the multiple (m, 1) of the rows whose addition leaves the gradient orthogonal.
+
+        None if the gradient of the block is complete, as it is afterwards with sub-centres.
+        """
+        if not each.radial or self.margin.subcenters > 1:
+            self._subtract_radial(each, block)
+            return None
+        g, w = each.grad[block], each.weight[block]
+        along = self.store.row_dot(g, w)
+        if each.squares is None:
+            along /= -self.store.row_dot(w, w) - TINY
+        else:
+            along /= -each.squares[block, None] - np.float32(TINY)
+        return along
+
+    def gradient_square_sum(self):
+        """As `ClassCenters.gradient_square_sum`. Waits for the backward pass."""
+        each = self.merged()
+        if each is None:
+            return 0.0
+        total = 0.0
+        for block in self.store.blocks(len(each.index), self.width):
+            self._subtract_radial(each, block)
+            total += _square_sum(each.grad[block].reshape((-1,)))
+        each.radial = False
+        for values in each.vectors.values():
+            total += _square_sum(values)
+        return total
+
+    def zero_grad(self):
+        """Forget the pending gradients, of passes that may be under way as well."""
+        self._wait()
+        self._release()
+
+    discard = zero_grad
+
+    def _release(self):
+        """Forget the pending gradients and give back their memory to the store."""
+        for each in self.pending:
+            weight, grad = each.used_by_step or (None, None)
+            self.store.release(each.weight, weight)
+            if each.grad is None:
+                each.grad = self.store.from_step(grad)
+            self.store.release(each.grad, grad)
+        self.pending = []
+
+    # Update
+
+    def set_optimizer(self, name, **options):
+        """Choose the optimizer (`row_optimizer`), and make room for its state of each row."""
+        optimizer = row_optimizer(name, **options)
+        check_mode(self.momentum_mode, optimizer)
+        if self.optimizer is not None:
+            raise InputError("the head has its optimizer already; set_optimizer is called once")
+        self.optimizer = optimizer
+        for slot in optimizer.slots:
+            self.store.add(slot, self.width)
+            for vector in self.vectors:
+                self.store.add(f"{vector}.{slot}")
+        self.store.ready()
+        if optimizer.counts_updates:
+            self.count = np.zeros(self.size, np.int32)
+        elif self.momentum_mode != "frozen":
+            self.last_step = np.zeros(self.size, np.int32)
+            self.lazy_updates = LazyUpdates() if self.momentum_mode == "catchup" else None
+
+    def update(self, lr, scale):
+        """As `ClassCenters.update`. Counts one update also without gradients."""
+        if self.optimizer is None:
+            raise InputError("call set_optimizer before update")
+        each = self.merged()
+        if each is not None:
+            for block in self.store.blocks(len(each.index), self.width):
+                self._update_rows(each, block, lr, scale)
+            for name, values in each.vectors.items():
+                self._update_vector(name, each.index, values, lr, scale)
+            if self.count is not None:
+                self.count[each.index] += 1
+        self._release()
+        self.updates += 1
+        if self.last_step is not None and each is not None:
+            self.last_step[each.index] = self.updates
+        if self.lazy_updates is not None:
+            self.lazy_updates.advance(self.optimizer.step_matrix(lr))
+            if each is not None and self.lazy_updates.full:
+                self._catch_up_all()
+
+    def _update_rows(self, each, block, lr, scale):
+        store, optimizer, index = self.store, self.optimizer, each.index[block]
+        w, g, radial = each.weight[block], each.grad[block], self._radial_factor(each, block)
+        slots = [store.read(slot, index) for slot in optimizer.slots]
+        if self.momentum_mode == "reset" and self.last_step is not None:
+            fresh = (self.last_step[index] == self.updates).astype(np.float32)[:, None]
+            for slot in slots:
+                slot *= store.wrap(fresh)
+        optimizer.apply(w, g, slots, lr, scale, radial, True, self._rate(index, lr), store.sqrt)
+        store.write("weight", index, w)
+        for slot, values in zip(optimizer.slots, slots):
+            store.write(slot, index, values)
+
+    def _rate(self, index, lr):
+        """Return the learning rate of AdamW for each row, (m, 1), with this update counted."""
+        if self.count is None:
+            return lr
+        return self.store.wrap(self.optimizer.rate(self.count[index] + 1, lr))
+
+    def _update_vector(self, name, index, grad, lr, scale):
+        """Update the bias or the margins of some classes: never decayed, momentum frozen."""
+        store, optimizer = self.store, self.optimizer
+        w, g = store.read(name, index), store.from_step(grad)
+        slots = [store.read(f"{name}.{slot}", index) for slot in optimizer.slots]
+        rate = self._rate(index, lr)
+        if rate is not lr:
+            rate = rate.reshape((-1,))
+        optimizer.apply(w, g, slots, lr, scale, None, False, rate, store.sqrt)
+        if name == "class_margin":
+            low, high = 0.0, self.margin.max_margin
+            w = np.clip(w, low, high) if isinstance(w, np.ndarray) else nd.clip(w, low, high)
+        store.write(name, index, w)
+        for slot, values in zip(optimizer.slots, slots):
+            store.write(f"{name}.{slot}", index, values)
+
+    def _catch_up_all(self):
+        """Do for all rows the updates that they missed."""
+        if self.lazy_updates is None or self.updates == self.lazy_updates.origin:
+            return
+        for first in range(0, self.size, 4096):
+            index = np.arange(first, min(self.size, first + 4096))
+            self._catch_up(index, self.store.read("weight", index))
+        self.lazy_updates.restart(self.updates)
+        self.last_step[:] = self.updates
+
+    # Rows in and out
+
+    def class_margin_sum(self):
+        """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
+        values = self.store.arrays["class_margin"].sum() if self.size else 0.0
+        if not isinstance(values, nd.NDArray):
+            values = nd.array([values], ctx=self.ctx)
+        return values.reshape((1,))
+
+    def _counters(self):
+        """Return {name: whole numbers (n,)} of what is counted for each class."""
+        found = {"count": self.count, "last_step": self.last_step}
+        return {name: array for name, array in found.items() if array is not None}
+
+    def row_shapes(self):
+        """Return {name: shape of a row} of the arrays."""
+        found = {**self.store.arrays, **self._counters()}
+        return {name: tuple(array.shape[1:]) for name, array in found.items()}
+
+    def arrays(self):
+        """Return {name: array with a row for each class}, up to date: the store's own."""
+        self._catch_up_all()
+        return {**{name: self.store.export(name) for name in self.store.arrays}, **self._counters()}
+
+    def load(self, name, first, rows):
+        """Write rows of an array, from the class ``start + first`` on."""
+        counter = self._counters().get(name)
+        if counter is not None:
+            counter[first : first + len(rows)] = rows
+        else:
+            self.store.put(name, first, rows)
+
+    def loaded(self, updates):
+        """As `ClassCenters.loaded`."""
+        self.updates = updates
+        self._release()
+        if self.lazy_updates is not None:
+            self.lazy_updates.restart(updates)
+            self.last_step[:] = updates
+
+
+def _square_sum(values):
+    """Return the sum of squares of an array (n,), float."""
+    if isinstance(values, np.ndarray):
+        return float(np.dot(values, values))
+    return float(nd.sum(nd.square(values)).asscalar())
