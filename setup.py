@@ -42,7 +42,15 @@ setup(
     long_description_content_type="text/x-rst",
     license="Apache-2.0",
     packages=find_packages(include=["gluonface", "gluonface.*"]),
-    package_data={"gluonface": ["recipes/*.yaml", "model_zoo/*.csv", "native/*.cc", "native/*.h"]},
+    package_data={
+        "gluonface": [
+            "recipes/*.yaml",
+            "model_zoo/*.csv",
+            "data/catalog/*.yaml",
+            "native/*.cc",
+            "native/*.h",
+        ]
+    },
     python_requires=">=3.9,<3.13",
     install_requires=[
         "numpy>=1.22,<2",

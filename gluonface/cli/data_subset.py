@@ -1,6 +1,6 @@
 """`gluonface data subset`: some identities and images of a training set."""
 
-from ._writing import add_writing_options, report, writing
+from ._data_common import add_writing_options, report, writing_options
 
 
 def add_arguments(parser):
@@ -41,6 +41,6 @@ def run(args):
         first=args.first,
         keep_ids=args.keep_ids,
         seed=args.seed,
-        **writing(args),
+        **writing_options(args),
     )
-    return report(args, args.out, result)
+    return report(args, result)

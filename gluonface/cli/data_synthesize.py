@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from ._writing import check_outputs
+from ._data_common import check_outputs
 
 
 def add_arguments(parser):

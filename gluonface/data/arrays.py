@@ -1,5 +1,8 @@
-"""Reading .npy and .npz files that users give: arrays, or an error that names the file."""
+"""Reading the .npy and .npz files of users: arrays, or an error that names the file."""
 
+from __future__ import annotations
+
+import os
 import pathlib
 
 import numpy as np
@@ -9,7 +12,9 @@ from ..errors import DataError, InputError
 __all__ = ["load_arrays"]
 
 
-def load_arrays(path, mapped=False):
+def load_arrays(
+    path: str | os.PathLike, mapped: bool = False
+) -> np.ndarray | dict[str, np.ndarray]:
     """Return the array of a .npy file or the dict of a .npz file; never a pickle.
 
     Parameters
@@ -35,8 +40,6 @@ def load_arrays(path, mapped=False):
             return found
         with found:
             return {name: found[name] for name in found.files}
-    except (
-        Exception
-    ) as error:  # damaged headers end in nearly any error of NumPy, zipfile, tokenize
+    except Exception as error:  # NumPy, zipfile and tokenize raise nearly anything here
         text = f"{type(error).__name__}: {str(error)[:120]}"
         raise DataError(f"{path} cannot be read as plain arrays of NumPy ({text})") from error

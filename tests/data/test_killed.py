@@ -16,8 +16,8 @@ from gluonface.data import RecordWriter, VerificationPack, images
 CHILD = """
 import os, signal, sys
 from gluonface.cli import main
-from gluonface.data import align_photos, record_job, record_writer, synthetic, unpack
-record_job.SAVE_EVERY = synthetic.SAVE_EVERY = 0.0
+from gluonface.data import align_photos, resumable_writer, record_writer, synthetic, unpack
+resumable_writer.SAVE_EVERY = synthetic.SAVE_EVERY = 0.0
 module, name, calls = sys.argv[1].rsplit(".", 1)[0], sys.argv[1].rsplit(".", 1)[1], int(sys.argv[2])
 place = globals()[module.split(".")[0]]
 for part in module.split(".")[1:]:

@@ -1,8 +1,8 @@
 """The horizontal flip."""
 
 from ..._compat import cv2
-from ._base import AUGMENTATIONS, Augmentation, declare, probability
-from ._random import FLIP
+from .augmentation import AUGMENTATIONS, Augmentation, declare, probability
+from .hashed_random import FLIP
 
 __all__ = ["Flip"]
 
@@ -15,10 +15,6 @@ class Flip(Augmentation):
     title = "Horizontal flip"
     stream = FLIP
     parameters = declare(p=probability(0.5))
-
-    def plan(self, drawn, shape):
-        """See `Augmentation.plan`."""
-        return [True] * len(drawn)
 
     def apply(self, image, plan):
         """See `Augmentation.apply`."""

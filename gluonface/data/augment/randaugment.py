@@ -1,10 +1,12 @@
 """RandAugment: a few operations of a list, all at one strength."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..._compat import cv2
 from ...errors import InputError
-from ._base import AUGMENTATIONS, Augmentation, Parameter, declare, probability, whole
+from .augmentation import AUGMENTATIONS, Augmentation, Parameter, declare, integers, probability
 from .color import LUMA, transform
 
 __all__ = ["FACE_OPERATIONS", "OPERATIONS", "RandAugment"]
@@ -33,7 +35,7 @@ def _auto_contrast(image, m):
 
 
 def _equalize(image, m):
-    """Make the histogram of each channel flat, as far as whole levels allow."""
+    """Equalise the histogram of each channel."""
     table = np.empty((1, 256, 3), np.uint8)
     for channel in range(3):
         counts = cv2.calcHist([image], [channel], None, [256], [0, 256])[:, 0].astype(np.int64)
@@ -143,8 +145,8 @@ FACE_OPERATIONS = (
 )
 
 
-class _Operations(Parameter):
-    """The choice of operations: a word, or a list of names."""
+class _OperationsParameter(Parameter):
+    """The operations to draw from: ``face``, ``all``, or a list of names."""
 
     @property
     def allowed(self):
@@ -180,24 +182,24 @@ class RandAugment(Augmentation):
     parameters = declare(
         n=Parameter(2, "operations per image", low=1, high=14, whole=True),
         m=Parameter(9, "strength of every operation, of 30", low=0, high=30),
-        ops=_Operations("face", "operations to draw from"),
+        ops=_OperationsParameter("face", "operations to draw from"),
         p=probability(1.0),
     )
 
     @property
-    def draws(self):
+    def draws(self):  # type: ignore[override]
         """See `Augmentation`."""
         return 2 * self.n
 
     @property
-    def names(self):
-        """The names of the operations in use: list of str."""
+    def names(self) -> list[str]:
+        """The names of the operations to draw from."""
         words = {"face": list(FACE_OPERATIONS), "all": list(OPERATIONS)}
         return words[self.ops] if isinstance(self.ops, str) else self.ops
 
     def plan(self, drawn, shape):
         """See `Augmentation.plan`."""
-        chosen = whole(len(self.names), drawn[:, 0::2]).tolist()
+        chosen = integers(len(self.names), drawn[:, 0::2]).tolist()
         negative = (drawn[:, 1::2] < 0.5).tolist()
         strength = self.m / 30
         entries = [OPERATIONS[name] for name in self.names]

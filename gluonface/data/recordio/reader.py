@@ -1,5 +1,7 @@
 """A .rec file with its index, open for reading records from any number of threads."""
 
+from __future__ import annotations
+
 import os
 import pathlib
 import weakref
@@ -10,16 +12,41 @@ from ...errors import DataError, InputError
 from .index import how_to_rebuild, read_index
 from .record import FRAME, LENGTH, MAGIC, MAGIC_BYTES
 
-__all__ = ["RecordFile"]
+__all__ = ["RecordFile", "find_rec"]
 
 _READ = 1 << 18  # bytes of a record that are read at once; more only when it is longer
+
+
+def find_rec(path: str | os.PathLike) -> pathlib.Path:
+    """Return `path` itself if it names a .rec file, or the .rec file in the folder `path`.
+
+    Raises
+    ------
+    InputError
+        When there is none, or several.
+    """
+    path = pathlib.Path(path)
+    if path.suffix == ".rec":
+        return path
+    if not path.is_dir():
+        raise InputError(f"{path} is not there; a .rec file or a folder with one was expected")
+    if (path / "train.rec").exists():
+        return path / "train.rec"
+    found = sorted(path.glob("*.rec"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(rec.name for rec in found[:5])
+    raise InputError(
+        f"{path} has {'no .rec file' if not found else f'several .rec files ({names})'}; "
+        "a folder with train.rec or a path of one .rec file was expected"
+    )
 
 
 class RecordFile:
     """A .rec file and its index, open for reading from any number of threads.
 
-    Records are read with `os.pread`: no position is shared between threads or forked processes,
-    and an error of the disk is an exception (behind a memory map it would end the process).
+    Records are read with `os.pread`: threads and forked processes share no file position, and a
+    disk error raises an exception (with a memory map it would kill the process).
 
     Parameters
     ----------
@@ -41,7 +68,7 @@ class RecordFile:
         When the index is missing or does not fit the file.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
         self.index = self.path.with_suffix(".idx")
         try:
@@ -136,13 +163,13 @@ class RecordFile:
             return start, int(self.offsets[position + 1])
         return start, self.size
 
-    def block(self, positions, size):
-        """Return records that lie one after the other, each of `size` bytes, framing included.
+    def read_contiguous(self, positions, size):
+        """Read records that follow each other in the file, each of `size` bytes with its frame.
 
         Returns
         -------
         numpy.ndarray or None
-            uint8 (n, size); None when they do not lie so.
+            uint8 (n, size); None when they do not follow each other or have other sizes.
         """
         if isinstance(positions, range):
             positions = slice(positions.start, positions.stop)
@@ -160,7 +187,7 @@ class RecordFile:
         position : int
             Position in the index, 0 to n - 1.
         limit : int, optional
-            Only so many bytes are wanted: of a long record, no more are read.
+            Return, and read, at most so many bytes.
 
         Raises
         ------
@@ -189,7 +216,7 @@ class RecordFile:
         return self._join(data[FRAME.size : FRAME.size + length], position, start, end)
 
     def _join(self, first, position, start, end):
-        """Put the parts of a record together; the magic number stood where they were cut."""
+        """Join the parts of a record; the magic number stood where they were cut."""
         parts = [first]
         at = start + FRAME.size + (len(first) + 3) // 4 * 4
         kind = 1
@@ -232,7 +259,7 @@ class RecordFile:
 
 
 def _increasing(values):
-    """Say whether values only grow; in pieces, for 17 million of them."""
+    """Return whether values strictly increase; blocks keep the memory for 17 million small."""
     step = 1 << 20
     return all(
         bool(

@@ -1,5 +1,8 @@
 """Pictures of a set or a pack: a contact sheet, and how many identities have how many images."""
 
+from __future__ import annotations
+
+import os
 import pathlib
 
 import numpy as np
@@ -12,10 +15,12 @@ from ..verification_pack import VerificationPack
 
 __all__ = ["contact_sheet", "plot_identities"]
 
-GROUND = 235  # the grey of places without an image
+BACKGROUND = 235  # grey level
 
 
-def contact_sheet(path, out, rows=8, columns=12):
+def contact_sheet(
+    path: str | os.PathLike, out: str | os.PathLike, rows: int = 8, columns: int = 12
+) -> list[int]:
     """Write a picture of a set, a row per identity, or of a pack, pair beside pair.
 
     Parameters
@@ -46,7 +51,7 @@ def contact_sheet(path, out, rows=8, columns=12):
     )
     height, width = size
     shape = len(wanted) * height, max(len(row) for row in wanted) * width, 3
-    sheet = np.full(shape, GROUND, np.uint8)
+    sheet = np.full(shape, BACKGROUND, np.uint8)
     for row, images in enumerate(wanted):
         for column, number in enumerate(images):
             try:
@@ -79,15 +84,15 @@ def _of_pack(path, rows, columns):
     return wanted, first, pack.image, (pack.size, pack.size)
 
 
-def plot_identities(found, path):
+def plot_identities(found: dict, path: str | os.PathLike) -> None:
     """Draw how many identities have how many images.
 
     Parameters
     ----------
     found : dict
-        From `survey_records`.
+        From `inspect_records`.
     path : str or pathlib.Path
-        The picture to write; its suffix says which kind (.png, .svg, .pdf).
+        The picture to write; its suffix is the format (.png, .svg, .pdf).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,6 @@
-"""A journal of long work over many files: what is done already is not done again."""
+"""Results of long work on disk, each with a checksum, so that interrupted work can continue."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -7,23 +9,23 @@ import zlib
 
 from ...files import atomic_write
 
-__all__ = ["Journal", "file_stamp", "read_note", "write_note"]
+__all__ = ["Journal", "file_stamp", "read_checked_json", "write_checked_json"]
 
 
-def file_stamp(path):
+def file_stamp(path: str | os.PathLike) -> list[int]:
     """Return [bytes, modification time in ns] of a file; it changes when the file does."""
     status = os.stat(path)
     return [status.st_size, status.st_mtime_ns]
 
 
-def write_note(path, value):
-    """Write `value`, as JSON can hold it, in a line with its checksum, whole or not at all."""
+def write_checked_json(path: str | os.PathLike, value) -> None:
+    """Write `value` as one line of JSON with a checksum, whole or not at all."""
     with atomic_write(path, "w", encoding="utf-8") as file:
         file.write(_line(value))
 
 
-def read_note(path):
-    """Return what `write_note` wrote, or None when it is not there or not what it was."""
+def read_checked_json(path: str | os.PathLike):
+    """Return what `write_checked_json` wrote; None when it is missing or its checksum is wrong."""
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -37,7 +39,7 @@ def _line(value):
 
 
 def _parse(line):
-    """Return what is in a line, or None when its checksum is another."""
+    """Return the value of a line, or None when its checksum is wrong."""
     head, _, text = line.partition(" ")
     if head != f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}":
         return None
@@ -53,17 +55,17 @@ class Journal:
     Parameters
     ----------
     path : str or pathlib.Path
-        The journal. A line that is damaged is left out, and so are those behind it.
+        The journal. A damaged line is ignored, and so are the lines after it.
     settings : dict
-        What the results depend on beside their key, as JSON can hold it. With other settings the
-        journal begins anew.
+        What the results depend on besides their key, as JSON can hold it. With other settings the
+        journal is started anew.
 
     Attributes
     ----------
     resumed : int
         How many results were there.
     replaced : list
-        The results that were there with other settings.
+        The results of an earlier journal with other settings.
 
     Examples
     --------
@@ -73,9 +75,8 @@ class Journal:
     ...             journal[key] = work(key)
     """
 
-    def __init__(self, path, settings):
+    def __init__(self, path: str | os.PathLike, settings: dict):
         self.path = pathlib.Path(path)
-        self._results = {}
         first = {"settings": settings}
         lines = self._lines()
         results = {line["key"]: line["result"] for line in lines[1:]}

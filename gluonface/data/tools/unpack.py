@@ -1,5 +1,8 @@
 """Unpacking training sets and verification packs into image files."""
 
+from __future__ import annotations
+
+import os
 import pathlib
 
 from tqdm import tqdm
@@ -12,11 +15,13 @@ from ..verification_pack import VerificationPack
 __all__ = ["unpack_pack", "unpack_records"]
 
 
-def unpack_records(source, out, progress=True):
+def unpack_records(
+    source: str | os.PathLike, out: str | os.PathLike, progress: bool = True
+) -> dict:
     """Write the images of a training set as ``OUT/IDENTITY/KEY.jpg``, their bytes as they are.
 
-    Files that are there already with the same bytes are not written again, so interrupted work
-    goes on. `pack` makes the same set of the folder again.
+    Files that exist with the same bytes are not written again, so interrupted work continues.
+    `pack` makes the same set from the folder again.
 
     Parameters
     ----------
@@ -51,7 +56,7 @@ def unpack_records(source, out, progress=True):
     }
 
 
-def unpack_pack(source, out, progress=True):
+def unpack_pack(source: str | os.PathLike, out: str | os.PathLike, progress: bool = True) -> dict:
     """Write a verification pack as ``OUT/000000.jpg`` ... and ``pairs.csv``.
 
     Returns
@@ -88,6 +93,6 @@ def _suffix(data):
 def _write(path, data):
     if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(data)
+    temporary.replace(path)

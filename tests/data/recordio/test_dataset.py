@@ -8,7 +8,7 @@ from record_files import picture, png, write
 
 from gluonface.data import RecordDataset
 from gluonface.data.recordio.record import frame, pack
-from gluonface.data.recordio.writer import EXACT
+from gluonface.data.recordio.writer import LABEL_LIMIT
 from gluonface.errors import DataError, InputError
 
 
@@ -141,7 +141,7 @@ def test_load_writes_planes(made, cache):
 
 def test_identity_numbers_beyond_float32(tmp_path):
     """Above 2**24 the header's numbers are rounded; the sizes of the records tell the truth."""
-    low = EXACT + 3  # rounds to EXACT + 4
+    low = LABEL_LIMIT + 3  # rounds to LABEL_LIMIT + 4
     payloads = [pack((low, low + 2), 0), pack(0.0, 1, png(1)), pack(1.0, low - 1, png(2))]
     payloads += [pack((1, 2), low), pack((low - 1, low), low + 1)]
     folder = write(tmp_path / "set", payloads, keys=[0, 1, low - 1, low, low + 1])

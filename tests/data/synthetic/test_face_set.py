@@ -298,8 +298,8 @@ def test_an_interrupted_call_goes_on(least, tmp_path, monkeypatch, there):
 
 
 def test_two_calls_at_once_do_not_meet(least, tmp_path, monkeypatch):
-    (tmp_path / f".set{staging_dir.PART}").mkdir()
-    with staging_dir.lock_folder(tmp_path / f".set{staging_dir.PART}"):
+    (tmp_path / f".set{staging_dir.SUFFIX}").mkdir()
+    with staging_dir.lock_folder(tmp_path / f".set{staging_dir.SUFFIX}"):
         synthesize(tmp_path / "set", **LEAST, workers=1)
     assert digests(tmp_path / "set") == digests(least)
 
@@ -345,7 +345,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 
 def test_a_folder_in_the_making_does_not_count(tmp_path):
-    left = tmp_path / f".x{staging_dir.PART}"  # what a killed run leaves
+    left = tmp_path / f".x{staging_dir.SUFFIX}"  # what a killed run leaves
     left.mkdir()
     assert not synthesize(tmp_path, **LEAST, workers=1)["reused"]
     assert {path.name for path in tmp_path.iterdir()} == FILES | {left.name}

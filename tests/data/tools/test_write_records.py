@@ -8,11 +8,12 @@ import pytest
 
 from gluonface.cli import main
 from gluonface.data import RecordDataset, RecordWriter, VerificationPack, images
-from gluonface.data.tools import record_job
+from gluonface.data.sources.list_file import read_list
+from gluonface.data.tools import resumable_writer
 from gluonface.data.tools.transform_records import merge, read_identity_map, shuffle, subset
 from gluonface.data.tools.unpack import unpack_pack, unpack_records
 from gluonface.data.tools.write_pack import pack_pairs, read_pairs
-from gluonface.data.tools.write_records import pack, read_list
+from gluonface.data.tools.write_records import pack
 from gluonface.errors import DataError, InputError
 
 QUIET = {"progress": False}
@@ -146,16 +147,20 @@ def test_interrupted_work_goes_on(people, tmp_path, monkeypatch):
         return data[i]
 
     with pytest.raises(KeyboardInterrupt):
-        record_job.write_set(out, labels, lambda i: load(i, 5), {"x": 1}, workers=1, **QUIET)
+        resumable_writer.write_record_set(
+            out, labels, lambda i: load(i, 5), {"x": 1}, workers=1, **QUIET
+        )
     assert not (out / "train.rec").exists()
     with open(out / ".train.rec.part", "ab") as part:
         part.write(b"half a record")  # as a kill leaves it
     del calls[:]
-    found = record_job.write_set(out, labels, lambda i: load(i, None), {"x": 1}, workers=1, **QUIET)
+    found = resumable_writer.write_record_set(
+        out, labels, lambda i: load(i, None), {"x": 1}, workers=1, **QUIET
+    )
     assert min(calls) == 5
     assert found["left_out"] == [("1", "broken")]
     assert content(out) == [(labels[i], data[i]) for i in range(8) if i != 1]
-    record_job.write_set(
+    resumable_writer.write_record_set(
         tmp_path / "whole", labels, lambda i: load(i, None), {}, workers=2, **QUIET
     )
     for name in ("train.rec", "train.idx", "property"):
@@ -169,9 +174,11 @@ def test_a_lost_part_begins_anew(tmp_path, caplog):
         return face(i)
 
     with pytest.raises(KeyboardInterrupt):
-        record_job.write_set(tmp_path, [0, 0, 0], lambda i: load(i, 2), {}, workers=1, **QUIET)
+        resumable_writer.write_record_set(
+            tmp_path, [0, 0, 0], lambda i: load(i, 2), {}, workers=1, **QUIET
+        )
     (tmp_path / ".train.rec.part").write_bytes(b"")
-    record_job.write_set(tmp_path, [0, 0, 0], load, {}, **QUIET)
+    resumable_writer.write_record_set(tmp_path, [0, 0, 0], load, {}, **QUIET)
     assert len(content(tmp_path)) == 3
     assert "begins anew" in caplog.text
 
@@ -201,9 +208,11 @@ def test_other_settings_begin_anew(tmp_path):
         return face(i)
 
     with pytest.raises(KeyboardInterrupt):
-        record_job.write_set(tmp_path, [0, 0], lambda i: load(i, 1), {"x": 1}, **QUIET)
+        resumable_writer.write_record_set(tmp_path, [0, 0], lambda i: load(i, 1), {"x": 1}, **QUIET)
     calls = []
-    record_job.write_set(tmp_path, [0, 0], lambda i: calls.append(i) or face(i), {"x": 2}, **QUIET)
+    resumable_writer.write_record_set(
+        tmp_path, [0, 0], lambda i: calls.append(i) or face(i), {"x": 2}, **QUIET
+    )
     assert sorted(calls) == [0, 1]
 
 
