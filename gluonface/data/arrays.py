@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 import numpy as np
 
 from ..errors import DataError, InputError
+from ..files import StrPath
 
 __all__ = ["load_arrays"]
 
 
-def load_arrays(
-    path: str | os.PathLike, mapped: bool = False
-) -> np.ndarray | dict[str, np.ndarray]:
+def load_arrays(path: StrPath, mapped: bool = False) -> np.ndarray | dict[str, np.ndarray]:
     """Return the array of a .npy file or the dict of a .npz file; never a pickle.
 
     Parameters
@@ -34,8 +32,8 @@ def load_arrays(
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     try:
-        mode = "r" if mapped and path.suffix == ".npy" else None
-        found = np.load(path, mmap_mode=mode, allow_pickle=False)
+        mapped = mapped and path.suffix == ".npy"
+        found = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
         with found:

@@ -39,7 +39,7 @@ class Batch(typing.NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # it hides tuple.index, which nobody needs
     others: np.ndarray | None = None
     shares: np.ndarray | None = None
 

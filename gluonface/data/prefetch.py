@@ -8,7 +8,7 @@ import typing
 __all__ = ["map_ahead"]
 
 
-def map_ahead(pool, function, items: typing.Iterable, ahead: int) -> typing.Iterator:
+def map_ahead(pool, function, items: typing.Iterable, ahead: int) -> typing.Generator:
     """Yield ``function(item)`` for each item, in order, computed by the threads of `pool`.
 
     Parameters

@@ -148,6 +148,8 @@ class IdentityBalanced(_ByIdentity):
     """
 
     name = "identity_balanced"
+    images: int
+    min_images: int
     parameters = declare(
         images=Parameter(4, "images of each identity in a batch (K)", low=2, whole=True),
         min_images=Parameter(
@@ -208,6 +210,7 @@ class ClassWeighted(_ByIdentity):
     """
 
     name = "class_weighted"
+    power: float
     parameters = declare(
         power=Parameter(
             0.5,

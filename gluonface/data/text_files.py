@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import os
 import pathlib
 import typing
 
 from ..errors import DataError, InputError
-from ..files import atomic_write
+from ..files import StrPath, atomic_write
 
 __all__ = ["comma_fields", "numbered_lines", "read_text", "split_fields", "write_table"]
 
 
-def read_text(path: str | os.PathLike) -> str:
+def read_text(path: StrPath) -> str:
     """Return a UTF-8 file's text, without a byte order mark.
 
     Raises
@@ -35,7 +34,7 @@ def read_text(path: str | os.PathLike) -> str:
     return text
 
 
-def numbered_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
+def numbered_lines(path: StrPath) -> list[tuple[int, str]]:
     """Return (number from 1, line) of all lines but empty ones and those that begin with ``#``."""
     return [
         (number, line)
@@ -61,9 +60,7 @@ def split_fields(line: str, separators: str = "\t,") -> list[str]:
     return line.split()
 
 
-def write_table(
-    path: str | os.PathLike, head: tuple[str, ...] | None, rows: typing.Iterable
-) -> None:
+def write_table(path: StrPath, head: tuple[str, ...] | None, rows: typing.Iterable) -> None:
     """Write a table as CSV, whole or not at all.
 
     Parameters

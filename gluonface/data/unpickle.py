@@ -10,6 +10,7 @@ import io
 import math
 import pickle
 import struct
+import typing
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from ..errors import DataError
 
 __all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair"]
 
-_TYPES = {"b1": np.bool_, "u1": np.uint8, "i1": np.int8}
-_TYPES.update({f"{kind}{size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (2, 4, 8)})
+_TYPES = {"b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8))}
 
 
 def _text(value):
@@ -33,7 +33,7 @@ class _DType:
         name = _text(name)
         if not isinstance(name, str) or name.lstrip("|<>=") not in _TYPES:
             raise DataError(f"it holds an array of type {str(name)[:20]!r}; u1 or b1 was expected")
-        self.dtype = np.dtype(_TYPES[name.lstrip("|<>=")])
+        self.dtype = np.dtype(name.lstrip("|<>="))
         self.__setstate__((3, name[0]))
 
     def __setstate__(self, state):
@@ -109,7 +109,7 @@ class StrictUnpickler(pickle._Unpickler):
     what `needs` the pickle, for the message.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # noqa: RUF012  (as its base has it)
+    dispatch: typing.ClassVar = dict(pickle._Unpickler.dispatch)
     allowed = _ALLOWED
     restored = (_Array, _DType)
     needs = "verification pack"

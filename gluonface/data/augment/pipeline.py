@@ -107,7 +107,7 @@ class Pipeline:
 
     def changes(
         self, seed: int, epoch: int, keys: np.ndarray, shape: typing.Sequence[int]
-    ) -> list[typing.Callable[[np.ndarray], np.ndarray] | None]:
+    ) -> typing.Sequence[typing.Callable[[np.ndarray], np.ndarray] | None]:
         """Return what `steps` do with each sample.
 
         Parameters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+
 import numpy as np
 
 from ..._compat import cv2
@@ -179,6 +181,7 @@ class RandAugment(Augmentation):
     title = "RandAugment"
     paper = "1909.13719"
     stream = 0x800
+    ops: typing.Any
     parameters = declare(
         n=Parameter(2, "operations per image", low=1, high=14, whole=True),
         m=Parameter(9, "strength of every operation, of 30", low=0, high=30),

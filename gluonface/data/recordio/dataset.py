@@ -8,6 +8,7 @@ import typing
 import numpy as np
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from .. import images
 from .property_file import read_property
 from .reader import RecordFile, find_rec
@@ -80,7 +81,7 @@ class RecordDataset:
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: StrPath,
         image_size: typing.Sequence[int] | None = None,
         cache: int = 1 << 28,
     ):
@@ -91,7 +92,7 @@ class RecordDataset:
         self._positions = self._layout()
         if not len(self._positions):
             raise DataError(f"{self.path} holds no images; write it again")
-        self._labels = None
+        self._labels: typing.Any = None
         self._resize = image_size is not None
         if image_size is not None:
             if len(image_size) != 2 or min(image_size) < 1:
@@ -347,7 +348,7 @@ class RecordDataset:
         change : callable, optional
             Takes and returns uint8 (H, W, 3) RGB; may overwrite its argument.
         """
-        image = None
+        image: typing.Any = None
         if self._cache is None:
             label, data = self.record(index)
             if change is None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 
 from ...errors import DataError
+from ...files import StrPath
 
 __all__ = ["read_property"]
 
 
-def read_property(path: str | os.PathLike) -> tuple[int, ...] | None:
+def read_property(path: StrPath) -> tuple[int, ...] | None:
     """Read a ``property`` file: "num_classes,height,width".
 
     Returns

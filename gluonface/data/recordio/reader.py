@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from .index import how_to_rebuild, read_index
 from .record import FRAME, LENGTH, MAGIC, MAGIC_BYTES
 
@@ -17,7 +18,7 @@ __all__ = ["RecordFile", "find_rec"]
 _READ = 1 << 18  # bytes of a record that are read at once; more only when it is longer
 
 
-def find_rec(path: str | os.PathLike) -> pathlib.Path:
+def find_rec(path: StrPath) -> pathlib.Path:
     """Return `path` itself if it names a .rec file, or the .rec file in the folder `path`.
 
     Raises
@@ -68,7 +69,7 @@ class RecordFile:
         When the index is missing or does not fit the file.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: StrPath):
         self.path = pathlib.Path(path)
         self.index = self.path.with_suffix(".idx")
         try:

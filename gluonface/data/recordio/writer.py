@@ -8,6 +8,7 @@ import pathlib
 import typing
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from .. import images
 from .index import scan_records
 from .record import HEADER, add_checksum, frame, pack
@@ -57,7 +58,7 @@ class RecordWriter:
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: StrPath,
         num_classes: int | None = None,
         name: str = "train",
         plain: bool = False,

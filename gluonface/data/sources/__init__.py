@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from ...errors import InputError
+from ...files import StrPath
 from .source import FaceSource
 
 __all__ = ["FaceSource", "open_source"]
 
 
-def open_source(path: str | os.PathLike, root: str | os.PathLike | None = None) -> FaceSource:
+def open_source(path: StrPath, root: StrPath | None = None) -> FaceSource:
     """Return the faces at a path as a source; what lies there says in which form they are.
 
     Parameters

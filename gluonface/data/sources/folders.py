@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 
 from ...errors import InputError
+from ...files import StrPath
 from .image_files import ImageFiles
 from .photo_folder import find_others, find_photos
 
@@ -30,7 +30,7 @@ class IdentityFolders(ImageFiles):
 
     kind = "folders"
 
-    def __init__(self, root: str | os.PathLike):
+    def __init__(self, root: StrPath):
         self.root = pathlib.Path(root)
         photos = find_photos(self.root)
         owners = [photo.split("/")[0] for photo in photos]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 import numpy as np
 
 from ...errors import DataError
+from ...files import StrPath
 from ..text_files import numbered_lines, split_fields
 from .image_files import ImageFiles
 
@@ -27,13 +27,13 @@ class ListFile(ImageFiles):
 
     kind = "list"
 
-    def __init__(self, path: str | os.PathLike, root: str | os.PathLike | None = None):
+    def __init__(self, path: StrPath, root: StrPath | None = None):
         labels, names = read_list(path)
         folder = pathlib.Path(root) if root else pathlib.Path(path).parent
         super().__init__([str(folder / name) for name in names], labels)
 
 
-def read_list(path: str | os.PathLike) -> tuple[np.ndarray, list[str]]:
+def read_list(path: StrPath) -> tuple[np.ndarray, list[str]]:
     """Read a list of images and identities.
 
     Parameters

@@ -10,6 +10,7 @@ import re
 import numpy as np
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from ..text_files import numbered_lines, read_text, split_fields
 
 __all__ = ["SUFFIXES", "find_others", "find_photos", "read_landmarks"]
@@ -17,7 +18,7 @@ __all__ = ["SUFFIXES", "find_others", "find_photos", "read_landmarks"]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-def find_photos(root: str | os.PathLike) -> list[str]:
+def find_photos(root: StrPath) -> list[str]:
     """Return the photographs below a folder, as sorted POSIX paths relative to it.
 
     Hidden files and folders are ignored; links to folders are followed.
@@ -38,7 +39,7 @@ def find_photos(root: str | os.PathLike) -> list[str]:
     return sorted(found)
 
 
-def find_others(root: str | os.PathLike) -> list[tuple[str, str]]:
+def find_others(root: StrPath) -> list[tuple[str, str]]:
     """Return the files below `root` that are no photographs, and the empty folders.
 
     Returns
@@ -81,7 +82,7 @@ def _walk(root):
         yield here, [below + name for name in folders], files
 
 
-def read_landmarks(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_landmarks(path: StrPath) -> dict[str, np.ndarray]:
     """Read the landmarks of photographs.
 
     Parameters

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
 import numpy as np
 
 from ...errors import DataError
+from ...files import StrPath
 from ..recordio.dataset import RecordDataset
 from .source import FaceSource
 
@@ -25,7 +25,7 @@ class Records(FaceSource):
 
     kind = "records"
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: StrPath):
         self.dataset = RecordDataset(path, cache=0)
         self.labels = _labels(self.dataset)
 

@@ -21,7 +21,6 @@ import contextlib
 import json
 import logging
 import multiprocessing
-import os
 import pathlib
 import signal
 import time
@@ -31,7 +30,7 @@ import numpy as np
 
 from ..._compat import cv2, usable_cores
 from ...errors import DataError, GluonfaceError, InputError
-from ...files import sha256, write_json
+from ...files import StrPath, sha256, write_json
 from .. import images as codec
 from ..tools.journal import write_checked_json
 from ..tools.resumable_writer import SAVE_EVERY, open_writer
@@ -156,7 +155,7 @@ def contact_sheet(seed: int, identities: int, images: int) -> np.ndarray:
 
 
 def synthesize(
-    out: str | os.PathLike,
+    out: StrPath,
     identities: int = 200,
     images: int = 20,
     seed: int = 0,

@@ -56,7 +56,7 @@ def plan_pairs(
         return int(random.uniform() * options)
 
     for group in groups:
-        seen = set()
+        seen: set[tuple[int, int, int, int]] = set()
         while len(seen) < half:
             who = int(group[draw(len(group))])
             first, second = draw(images), draw(images)

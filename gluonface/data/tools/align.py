@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from .. import images
 from ..alignment import align_face
 from ..prefetch import map_ahead
@@ -33,9 +33,9 @@ RESULTS = (
 
 
 def align_photos(
-    photos: str | os.PathLike,
-    out: str | os.PathLike,
-    landmarks: str | os.PathLike | None = None,
+    photos: StrPath,
+    out: StrPath,
+    landmarks: StrPath | None = None,
     detector: typing.Callable | None = None,
     several: str = "largest",
     confidence: float = 0.9,

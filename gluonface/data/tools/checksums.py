@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pathlib
 
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from ..catalog import CATALOG, Entry
 
 __all__ = ["check_files", "copy_from_mirror"]
 
 
-def check_files(entry: Entry, folder: str | os.PathLike, progress: bool = True) -> dict[str, str]:
+def check_files(entry: Entry, folder: StrPath, progress: bool = True) -> dict[str, str]:
     """Compare the files of a download with the known sums.
 
     Parameters
@@ -74,7 +73,7 @@ def _sum(file, known, bar, copy=None):
 
 
 def copy_from_mirror(
-    entry: Entry, mirror: str | os.PathLike, out: str | os.PathLike, progress: bool = True
+    entry: Entry, mirror: StrPath, out: StrPath, progress: bool = True
 ) -> dict[str, str]:
     """Copy the files of a set from a local mirror, and compare them with the known sums.
 

@@ -8,14 +8,13 @@ to, the dominant one, stands for the person. Images far from it are noise.
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
 import typing
 
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from ..text_files import write_table
 from .resumable_writer import copy_images, digest, write_identities
 
@@ -245,7 +244,7 @@ def write_clean(
     dataset,
     found: CleaningResult,
     centers: np.ndarray,
-    out: str | os.PathLike,
+    out: StrPath,
     keep_ids: bool = False,
     **options,
 ) -> dict:
@@ -307,9 +306,7 @@ def write_clean(
     )
 
 
-def write_dropped(
-    path: str | os.PathLike, found: CleaningResult, key: typing.Callable[[int], int]
-) -> None:
+def write_dropped(path: StrPath, found: CleaningResult, key: typing.Callable[[int], int]) -> None:
     """Write the dropped images as CSV: record key, identity, angle in degrees, reason.
 
     The reason is ``angle``, or ``class`` when too few images of the class were left.

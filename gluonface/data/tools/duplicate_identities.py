@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import typing
 
 import numpy as np
 
 from ...errors import InputError
+from ...files import StrPath
 from ..text_files import write_table
 
 __all__ = ["find_duplicate_identities", "write_duplicate_identities"]
@@ -58,7 +58,7 @@ def find_duplicate_identities(
 
 
 def write_duplicate_identities(
-    path: str | os.PathLike, pairs: typing.Iterable[tuple[int, int, float]]
+    path: StrPath, pairs: typing.Iterable[tuple[int, int, float]]
 ) -> None:
     """Write the pairs as a map that `gluonface data merge --map` reads, the nearest first.
 

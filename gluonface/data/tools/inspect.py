@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
 import pathlib
 import shutil
 
@@ -17,7 +16,7 @@ from tqdm import tqdm
 
 from ..._compat import usable_cores
 from ...errors import DataError, GluonfaceError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from ..arrays import load_arrays
 from ..catalog import recognise
 from ..recordio.dataset import RecordDataset
@@ -34,9 +33,7 @@ CACHED = 1 << 16  # images of one file of the cache: a few seconds of work
 GROUPS = 100  # groups of equal images that a report lists
 
 
-def inspect_records(
-    path: str | os.PathLike, progress: bool = True, cache: str | os.PathLike | None = None
-) -> dict:
+def inspect_records(path: StrPath, progress: bool = True, cache: StrPath | None = None) -> dict:
     """Read and decode every record of a training set.
 
     Parameters
@@ -71,13 +68,13 @@ def inspect_records(
         "grey": np.zeros(count, bool),
         "has_checksum": np.zeros(count, bool),
     }
-    broken = []
+    broken: list[tuple[int, str]] = []
     stored = _ResultCache(cache, dataset) if cache is not None and count > CACHED else None
     bar = tqdm(total=count, unit="image", disable=None if progress else True)
     with bar, concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
         for first in range(0, count, CACHED):
             rows = slice(first, min(first + CACHED, count))
-            wrong = stored and stored.load(rows, found)
+            wrong = stored.load(rows, found) if stored else None
             if wrong is None:
                 wrong = []
                 starts = range(rows.start, rows.stop, _STEP)
@@ -233,7 +230,7 @@ def _equal_images(dataset, labels, hashes, read):
     ]
 
 
-def inspect_pack(path: str | os.PathLike, progress: bool = False) -> dict:
+def inspect_pack(path: StrPath, progress: bool = False) -> dict:
     """Read and decode every image of a verification pack; return a dict as `inspect_records`."""
     pack = VerificationPack.load(path)
     problems = []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 import numpy as np
 
 from ..._compat import cv2
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from ..recordio.dataset import RecordDataset
 from ..verification_pack import VerificationPack
 
@@ -18,9 +17,7 @@ __all__ = ["contact_sheet", "plot_identities"]
 BACKGROUND = 235  # grey level
 
 
-def contact_sheet(
-    path: str | os.PathLike, out: str | os.PathLike, rows: int = 8, columns: int = 12
-) -> list[int]:
+def contact_sheet(path: StrPath, out: StrPath, rows: int = 8, columns: int = 12) -> list[int]:
     """Write a picture of a set, a row per identity, or of a pack, pair beside pair.
 
     Parameters
@@ -84,7 +81,7 @@ def _of_pack(path, rows, columns):
     return wanted, first, pack.image, (pack.size, pack.size)
 
 
-def plot_identities(found: dict, path: str | os.PathLike) -> None:
+def plot_identities(found: dict, path: StrPath) -> None:
     """Draw how many identities have how many images.
 
     Parameters
@@ -109,7 +106,7 @@ def plot_identities(found: dict, path: str | os.PathLike) -> None:
         if np.ptp(numbers) < 60:
             axes.bar(numbers, counts, width=0.9, color="#3b6ea8")
             axes.set_xlim(max(0.0, numbers.min() - 5), numbers.max() + 5)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", integer=True)
         else:
             bins = np.unique(np.floor(np.geomspace(numbers.min(), numbers.max() + 1, 40)))
             axes.hist(numbers, bins, weights=counts, color="#3b6ea8")

@@ -7,24 +7,24 @@ import os
 import pathlib
 import zlib
 
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 
 __all__ = ["Journal", "file_stamp", "read_checked_json", "write_checked_json"]
 
 
-def file_stamp(path: str | os.PathLike) -> list[int]:
+def file_stamp(path: StrPath) -> list[int]:
     """Return [bytes, modification time in ns] of a file; it changes when the file does."""
     status = os.stat(path)
     return [status.st_size, status.st_mtime_ns]
 
 
-def write_checked_json(path: str | os.PathLike, value) -> None:
+def write_checked_json(path: StrPath, value) -> None:
     """Write `value` as one line of JSON with a checksum, whole or not at all."""
     with atomic_write(path, "w", encoding="utf-8") as file:
         file.write(_line(value))
 
 
-def read_checked_json(path: str | os.PathLike):
+def read_checked_json(path: StrPath):
     """Return what `write_checked_json` wrote; None when it is missing or its checksum is wrong."""
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
@@ -75,7 +75,7 @@ class Journal:
     ...             journal[key] = work(key)
     """
 
-    def __init__(self, path: str | os.PathLike, settings: dict):
+    def __init__(self, path: StrPath, settings: dict):
         self.path = pathlib.Path(path)
         first = {"settings": settings}
         lines = self._lines()

@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
 import pathlib
 import time
 import typing
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from ..._compat import usable_cores
 from ...errors import DataError, InputError
+from ...files import StrPath
 from ..prefetch import map_ahead
 from ..recordio.writer import LABEL_LIMIT, RecordWriter
 from ..text_files import write_table
@@ -40,7 +40,7 @@ SAVE_EVERY = 10.0  # seconds between two saved states of unfinished work
 
 
 def write_record_set(
-    out: str | os.PathLike,
+    out: StrPath,
     labels,
     load: typing.Callable[[int], bytes],
     settings: dict,
@@ -191,7 +191,7 @@ def copy_images(dataset, order, out, labels, settings, **options) -> dict:
     )
 
 
-def check_free(out: str | os.PathLike, overwrite: bool = False) -> pathlib.Path:
+def check_free(out: StrPath, overwrite: bool = False) -> pathlib.Path:
     """Return `out` as a path, after a check that a set may be written there.
 
     Raises
@@ -255,9 +255,7 @@ def open_writer(
     return RecordWriter(folder, num_classes, plain=plain), None
 
 
-def write_identities(
-    out: str | os.PathLike, head: tuple[str, ...], rows: typing.Iterable[tuple]
-) -> None:
+def write_identities(out: StrPath, head: tuple[str, ...], rows: typing.Iterable[tuple]) -> None:
     """Write ``identities.csv``: what each label stands for.
 
     Parameters

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 
 import numpy as np
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from ..arrays import load_arrays
 
 __all__ = ["load_centers", "load_embeddings"]
 
 
-def load_embeddings(path: str | os.PathLike, labels: np.ndarray | None = None) -> np.ndarray:
+def load_embeddings(path: StrPath, labels: np.ndarray | None = None) -> np.ndarray:
     """Read embeddings from a file of `gluonface embed` or a .npy file.
 
     Parameters
@@ -56,7 +56,7 @@ def load_embeddings(path: str | os.PathLike, labels: np.ndarray | None = None) -
     return embeddings
 
 
-def load_centers(path: str | os.PathLike) -> np.ndarray:
+def load_centers(path: StrPath) -> np.ndarray:
     """Read class centres from a run folder, a checkpoint or a .npy file.
 
     Parameters

@@ -6,12 +6,12 @@ when it is started again.
 
 from __future__ import annotations
 
-import os
 import typing
 
 import numpy as np
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from ..recordio.dataset import RecordDataset
 from ..text_files import comma_fields, numbered_lines
 from .resumable_writer import copy_images, digest, write_identities, write_record_set
@@ -20,8 +20,8 @@ __all__ = ["merge", "read_identities", "read_identity_map", "shuffle", "subset"]
 
 
 def subset(
-    source: str | os.PathLike,
-    out: str | os.PathLike,
+    source: StrPath,
+    out: StrPath,
     identities: typing.Sequence[int] | np.ndarray | None = None,
     images: typing.Sequence[int] | np.ndarray | None = None,
     min_images: int = 1,
@@ -103,8 +103,8 @@ def subset(
 
 
 def merge(
-    sources: typing.Sequence[str | os.PathLike],
-    out: str | os.PathLike,
+    sources: typing.Sequence[StrPath],
+    out: StrPath,
     identity_map: dict | None = None,
     **options,
 ) -> dict:
@@ -184,9 +184,7 @@ def merge(
     return {**result, "joined": int((target != np.arange(len(target))).sum())}
 
 
-def shuffle(
-    source: str | os.PathLike, out: str | os.PathLike, seed: int = 0, by: str = "image", **options
-) -> dict:
+def shuffle(source: StrPath, out: StrPath, seed: int = 0, by: str = "image", **options) -> dict:
     """Write a set in another order.
 
     Parameters
@@ -267,7 +265,7 @@ def _drawn(labels, keep, limit, seed):
     return drawn
 
 
-def read_identities(path: str | os.PathLike) -> np.ndarray:
+def read_identities(path: StrPath) -> np.ndarray:
     """Read whole numbers, one per line; what follows a comma or blank on a line is ignored.
 
     So is a heading that begins with ``identity`` or ``record``, as in our own reports.
@@ -289,7 +287,7 @@ def read_identities(path: str | os.PathLike) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
-def read_identity_map(path: str | os.PathLike) -> dict[tuple[int, int], tuple[int, int]]:
+def read_identity_map(path: StrPath) -> dict[tuple[int, int], tuple[int, int]]:
     """Read which identities of several sets are the same person.
 
     Parameters

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from .. import images
 from ..sources.photo_folder import SUFFIXES
 from ..text_files import numbered_lines, split_fields
@@ -17,9 +17,9 @@ __all__ = ["pack_pairs", "read_pairs"]
 
 
 def pack_pairs(
-    pairs: str | os.PathLike,
-    root: str | os.PathLike,
-    out: str | os.PathLike,
+    pairs: StrPath,
+    root: StrPath,
+    out: StrPath,
     size: int = 112,
     resize: bool = False,
     quality: int = 95,
@@ -89,7 +89,7 @@ def _find(root, name):
     return path.with_name(f"{path.name}.jpg")
 
 
-def read_pairs(path: str | os.PathLike) -> list[tuple[int, str, str, bool]]:
+def read_pairs(path: StrPath) -> list[tuple[int, str, str, bool]]:
     """Read a list of pairs.
 
     Parameters

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 import numpy as np
 
 from ...errors import InputError
+from ...files import StrPath
 from .. import images
 from ..sources import open_source
 from .resumable_writer import check_free, write_identities, write_record_set
@@ -16,13 +16,13 @@ __all__ = ["pack"]
 
 
 def pack(
-    source: str | os.PathLike,
-    out: str | os.PathLike,
+    source: StrPath,
+    out: StrPath,
     size: int = 112,
     resize: bool = False,
     quality: int = 95,
     min_images: int = 1,
-    root: str | os.PathLike | None = None,
+    root: StrPath | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
