@@ -109,7 +109,7 @@ class StrictUnpickler(pickle._Unpickler):
     what `needs` the pickle, for the message.
     """
 
-    dispatch: typing.ClassVar = dict(pickle._Unpickler.dispatch)
+    dispatch: typing.ClassVar[typing.Any] = dict(pickle._Unpickler.dispatch)
     allowed = _ALLOWED
     restored = (_Array, _DType)
     needs = "verification pack"
