@@ -1,12 +1,15 @@
 """The index of a .rec file: text, one "key<tab>offset" per line."""
 
+from __future__ import annotations
+
 import pathlib
+import typing
 import warnings
 
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from .record import FRAME, HEADER, LENGTH, MAGIC
 
 __all__ = ["how_to_rebuild", "read_index", "rebuild_index", "scan_records"]
@@ -14,7 +17,7 @@ __all__ = ["how_to_rebuild", "read_index", "rebuild_index", "scan_records"]
 _CHUNK = 1 << 24  # bytes that are parsed at once
 
 
-def how_to_rebuild(path):
+def how_to_rebuild(path: StrPath) -> str:
     """Return the sentence that tells a user how to make the index of `path` again."""
     rec = pathlib.Path(path).with_suffix(".rec")
     return (
@@ -42,7 +45,9 @@ def _parse(text, number, path):
     except (DeprecationWarning, ValueError, OverflowError):
         pass
     pairs = []
-    for at, line in enumerate(text.split(b"\n")):  # the slow way: blank lines, or where it is wrong
+    for at, line in enumerate(
+        text.split(b"\n")
+    ):  # slow: for blank lines, and to find the wrong line
         fields = line.split()
         if not fields:
             continue
@@ -57,7 +62,7 @@ def _parse(text, number, path):
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def read_index(path):
+def read_index(path: StrPath) -> tuple[np.ndarray | None, np.ndarray]:
     """Read an index file.
 
     Parameters
@@ -100,14 +105,16 @@ def read_index(path):
     return (None if counting else np.concatenate(keys)), offsets
 
 
-def scan_records(path, size=None):
+def scan_records(
+    path: pathlib.Path, size: int | None = None
+) -> typing.Iterator[tuple[int, int, bytes]]:
     """Yield every record of a .rec file by its frames, without the index.
 
     Parameters
     ----------
     path : pathlib.Path
     size : int, optional
-        Look at so many bytes of the file; by default all.
+        Scan only so many bytes of the file; by default all.
 
     Yields
     ------
@@ -140,8 +147,8 @@ def scan_records(path, size=None):
             file.seek(at)
 
 
-def rebuild_index(path):
-    """Write the index of a .rec file beside it, whatever was there before.
+def rebuild_index(path: StrPath) -> int:
+    """Write the index of a .rec file, in the same folder; an index that is there is replaced.
 
     The keys are 0, 1, 2, ... in InsightFace's layout; in a plain file they are the ids of the
     records, or 0, 1, 2, ... where these repeat.

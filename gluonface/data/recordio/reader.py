@@ -99,22 +99,20 @@ class RecordFile:
         self._order = None  # positions sorted by key; None while keys count up from 0
         if self.keys is not None:
             self._order = np.argsort(self.keys, kind="stable")
-            ordered = self.keys[self._order]
-            twice = np.flatnonzero(ordered[1:] == ordered[:-1])
-            if len(twice):
+            repeated = _first_repeated(self.keys[self._order])
+            if repeated is not None:
                 raise DataError(
-                    f"{self.index}: key {ordered[twice[0]]} is there twice; each record has one. "
-                    + remedy
+                    f"{self.index}: key {repeated} is there twice; each record has one. {remedy}"
                 )
         self._ends = None  # where each record must have ended; None: where the next one starts
         if not _increasing(self.offsets):
             by_offset = np.argsort(self.offsets, kind="stable")
             starts = self.offsets[by_offset]
-            twice = np.flatnonzero(starts[1:] == starts[:-1])
-            if len(twice):
+            repeated = _first_repeated(starts)
+            if repeated is not None:
                 raise DataError(
-                    f"{self.index}: two keys have the offset {starts[twice[0]]}; each record has "
-                    f"one. {remedy}"
+                    f"{self.index}: two keys have the offset {repeated}; each record has one. "
+                    + remedy
                 )
             self._ends = np.empty_like(starts)
             self._ends[by_offset] = np.append(starts[1:], self.size)
@@ -257,6 +255,12 @@ class RecordFile:
             f"{self.path}: record {self.key(position)} at byte {start} {what}. The file is damaged "
             "or the index is of another file: fetch or write both again"
         )
+
+
+def _first_repeated(values):
+    """Return the first of sorted values that is there twice, or None."""
+    repeated = values[1:][values[1:] == values[:-1]]
+    return repeated[0] if len(repeated) else None
 
 
 def _increasing(values):

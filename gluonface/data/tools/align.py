@@ -135,7 +135,7 @@ def align_photos(
                 journal[key] = row
             rows.append(row)
             bar.update()
-        crops.remove(journal.values(), but=rows)
+        crops.remove(list(journal.values()), but=rows)
     rows += [_row(name, "passed over", reason) for name, reason in find_others(photos)]
     shown = [{**row, "crops": ";".join(row["crops"])} for row in rows]
     write_table(out / "report.csv", COLUMNS, ([row[c] for c in COLUMNS] for row in shown))

@@ -261,10 +261,8 @@ def write_clean(
     centers : array (C, K, D)
     out : str or pathlib.Path
         The folder; it is made when it is not there.
-    keep_ids : bool, default False
-        Leave the identities their numbers; by default they are numbered 0, 1, ... in order.
-    **options
-        `overwrite`, `workers` and `progress` of `write_record_set`.
+    keep_ids, **options
+        As for `gluonface.data.tools.transform_records.subset`.
 
     Returns
     -------

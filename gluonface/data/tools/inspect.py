@@ -217,14 +217,11 @@ def _report(dataset, labels, sizes, hashes, grey, has_checksum, broken):
 def _equal_images(dataset, labels, hashes, read):
     """Return how many images are copies of another, and the first groups of equal ones."""
     order = read[np.argsort(hashes[read], kind="stable")]
-    same = (
-        np.r_[False, hashes[order][1:] == hashes[order][:-1]] if len(order) else np.zeros(0, bool)
-    )
-    starts = np.flatnonzero(~same)
-    sizes = np.diff(np.r_[starts, len(order)])
-    groups = [order[at : at + size] for at, size in zip(starts[sizes > 1], sizes[sizes > 1])]
+    starts = np.flatnonzero(np.diff(hashes[order])) + 1
+    groups = [group for group in np.split(order, starts) if len(group) > 1]
+    copies = sum(len(group) - 1 for group in groups)
     groups = sorted(groups, key=lambda group: group[0])[:GROUPS]
-    return int(same.sum()), [
+    return copies, [
         {"records": [dataset.key(i) for i in group], "labels": labels[group].tolist()}
         for group in groups
     ]

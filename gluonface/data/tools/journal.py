@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import pathlib
@@ -49,8 +50,8 @@ def _parse(line):
         return None
 
 
-class Journal:
-    """Results by key, one JSON line each with its checksum, on disk as soon as they are known.
+class Journal(collections.UserDict):
+    """A dict of results: one JSON line each with its checksum, on disk as soon as it is set.
 
     Parameters
     ----------
@@ -81,14 +82,11 @@ class Journal:
         lines = self._lines()
         results = {line["key"]: line["result"] for line in lines[1:]}
         same = bool(lines) and lines[0] == json.loads(json.dumps(first))
-        self._results = results if same else {}
         self.replaced = [] if same else list(results.values())
-        self.resumed = len(self._results)
         self._file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115  (open until close)
-        self._write(first)
-        for key, result in self._results.items():
-            self._write({"key": key, "result": result})
-        self._file.flush()
+        self._file.write(_line(first))
+        super().__init__(results if same else {})
+        self.resumed = len(self)
 
     def _lines(self):
         try:
@@ -102,27 +100,10 @@ class Journal:
                 return lines[:-1]
         return lines
 
-    def _write(self, value):
-        self._file.write(_line(value))
-
-    def __contains__(self, key):
-        return key in self._results
-
-    def get(self, key, default=None):
-        """Return the result of a key, or `default`."""
-        return self._results.get(key, default)
-
     def __setitem__(self, key, result):
-        self._results[key] = result
-        self._write({"key": key, "result": result})
+        super().__setitem__(key, result)
+        self._file.write(_line({"key": key, "result": result}))
         self._file.flush()
-
-    def values(self):
-        """Return all results, those of earlier runs first: list."""
-        return list(self._results.values())
-
-    def __len__(self):
-        return len(self._results)
 
     def close(self):
         """Close the file; it stays for the next run."""

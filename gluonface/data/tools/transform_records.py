@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import DataError, InputError
 from ...files import StrPath
 from ..recordio.dataset import RecordDataset
+from ..samplers import cumulative_count
 from ..text_files import comma_fields, numbered_lines
 from .resumable_writer import copy_images, digest, write_identities, write_record_set
 
@@ -254,12 +255,11 @@ def _generator(seed):
 
 
 def _drawn(labels, keep, limit, seed):
-    """Return which images are among `limit` of their identity, drawn by random keys."""
+    """Return which images are drawn: at most `limit` of each identity."""
     chance = _generator(seed).random(len(labels))
     chance[~keep] = 2.0
     order = np.lexsort((chance, labels))
-    starts = np.flatnonzero(np.r_[True, np.diff(labels[order]) > 0])
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    rank = cumulative_count(labels[order])
     drawn = np.zeros(len(labels), bool)
     drawn[order[rank < limit]] = True
     return drawn
