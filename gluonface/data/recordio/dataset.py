@@ -80,10 +80,7 @@ class RecordDataset:
     image_size: tuple[int, ...]
 
     def __init__(
-        self,
-        path: StrPath,
-        image_size: typing.Sequence[int] | None = None,
-        cache: int = 1 << 28,
+        self, path: StrPath, image_size: typing.Sequence[int] | None = None, cache: int = 1 << 28
     ):
         self.path = find_rec(path)
         self._records = RecordFile(self.path)

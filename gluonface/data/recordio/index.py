@@ -81,7 +81,9 @@ def read_index(path: StrPath) -> tuple[np.ndarray | None, np.ndarray]:
     DataError
         Names the line that is not a key and an offset.
     """
-    blocks, keys, lines, rest, counting = [], None, 0, b"", True
+    offsets: list[np.ndarray] = []
+    keys: list[np.ndarray] = []  # empty as long as the keys are 0, 1, 2, ...
+    count, lines, rest, consecutive = 0, 0, b"", True
     with open(path, "rb") as file:
         while True:
             block = file.read(_CHUNK)
@@ -90,19 +92,19 @@ def read_index(path: StrPath) -> tuple[np.ndarray | None, np.ndarray]:
             text, rest = text[:cut], text[cut:]
             if text:
                 pairs = _parse(text, lines, path)
-                done = sum(len(b) for b in blocks)
-                if counting and not np.array_equal(
-                    pairs[:, 0], np.arange(done, done + len(pairs), dtype=np.int64)
-                ):
-                    counting, keys = False, [np.arange(done, dtype=np.int64)]
-                if not counting:
+                expected = np.arange(count, count + len(pairs), dtype=np.int64)
+                if consecutive and not np.array_equal(pairs[:, 0], expected):
+                    consecutive = False
+                    keys.append(np.arange(count, dtype=np.int64))
+                if not consecutive:
                     keys.append(pairs[:, 0].copy())
-                blocks.append(pairs[:, 1].copy())
+                offsets.append(pairs[:, 1].copy())
+                count += len(pairs)
                 lines += text.count(b"\n")
             if not block:
                 break
-    offsets = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
-    return (None if counting else np.concatenate(keys)), offsets
+    found = np.concatenate(offsets) if offsets else np.empty(0, np.int64)
+    return (None if consecutive else np.concatenate(keys)), found
 
 
 def scan_records(

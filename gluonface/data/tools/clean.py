@@ -267,7 +267,7 @@ def write_clean(
     Returns
     -------
     dict
-        As of `write_record_set`.
+        ``images``, ``identities`` and ``left_out``, as of `write_record_set`.
 
     Raises
     ------

@@ -104,10 +104,7 @@ def subset(
 
 
 def merge(
-    sources: typing.Sequence[StrPath],
-    out: StrPath,
-    identity_map: dict | None = None,
-    **options,
+    sources: typing.Sequence[StrPath], out: StrPath, identity_map: dict | None = None, **options
 ) -> dict:
     """Write several sets as one.
 
