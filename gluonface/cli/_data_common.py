@@ -7,6 +7,7 @@ __all__ = [
     "add_writing_options",
     "check_outputs",
     "inspection_cache",
+    "keywords",
     "print_rows",
     "report",
     "writing_options",
@@ -36,7 +37,12 @@ def add_writing_options(parser):
 def writing_options(args):
     """Check ``--json``; return the other options of `add_writing_options` as keyword arguments."""
     check_outputs(("--json", args.json))
-    return {"overwrite": args.overwrite, "workers": args.workers}
+    return keywords(args, "overwrite", "workers")
+
+
+def keywords(args, *names):
+    """Return the options of these names as keyword arguments."""
+    return {name: getattr(args, name) for name in names}
 
 
 def check_outputs(*files):

@@ -1,6 +1,6 @@
 """`gluonface data align`: aligned crops of the faces in a folder of photographs."""
 
-from ._data_common import check_outputs, print_rows
+from ._data_common import check_outputs, keywords, print_rows
 
 
 def add_arguments(parser):
@@ -47,13 +47,8 @@ def run(args):
     counts = align_photos(
         args.photos,
         args.out,
-        landmarks=args.landmarks,
         detector=detector,
-        several=args.several,
-        confidence=args.confidence,
-        size=args.size,
-        quality=args.quality,
-        workers=args.workers,
+        **keywords(args, "landmarks", "several", "confidence", "size", "quality", "workers"),
     )
     rows = [(n, f"{k:,}") for n, k in counts.items() if k or n in ("photos", "crops")]
     print_rows([*rows, ("report", f"{args.out}/report.csv")])

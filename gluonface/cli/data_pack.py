@@ -1,6 +1,6 @@
 """`gluonface data pack`: a training set of folders of people, a list file or another set."""
 
-from ._data_common import add_image_options, add_writing_options, report, writing_options
+from ._data_common import add_image_options, add_writing_options, keywords, report, writing_options
 
 
 def add_arguments(parser):
@@ -27,11 +27,7 @@ def run(args):
     result = pack(
         args.source,
         args.out,
-        size=args.size,
-        resize=args.resize,
-        quality=args.quality,
-        min_images=args.min_images,
-        root=args.root,
+        **keywords(args, "size", "resize", "quality", "min_images", "root"),
         **writing_options(args),
     )
     return report(args, result)

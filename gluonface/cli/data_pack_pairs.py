@@ -2,7 +2,7 @@
 
 import sys
 
-from ._data_common import add_image_options, check_outputs
+from ._data_common import add_image_options, check_outputs, keywords
 
 
 def add_arguments(parser):
@@ -26,9 +26,8 @@ def run(args):
     from ..data.tools.write_pack import pack_pairs
 
     check_outputs(("OUT.bin", args.out))
-    pack = pack_pairs(
-        args.pairs, args.root, args.out, size=args.size, resize=args.resize, quality=args.quality
-    )
+    options = keywords(args, "size", "resize", "quality")
+    pack = pack_pairs(args.pairs, args.root, args.out, **options)
     same = int(pack.issame.sum())
     sys.stdout.write(f"{args.out}: {len(pack)} pairs, {same} same, {len(pack) - same} different\n")
     return 0

@@ -43,7 +43,7 @@ def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterat
         home.mkdir(parents=True, exist_ok=True)
         staging = home / f".{out.resolve().name}{SUFFIX}"
         staging.mkdir(exist_ok=True)
-        lock = lock_folder(staging)
+        lock: typing.Any = lock_folder(staging)
         if lock is None:  # another process draws the same set there
             staging = pathlib.Path(tempfile.mkdtemp(prefix=".", suffix=SUFFIX, dir=home))
             lock = lock_folder(staging)
@@ -51,7 +51,6 @@ def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterat
         raise InputError(
             f"{out} cannot be written ({error.strerror}: {error.filename}). Choose another folder"
         ) from error
-    assert lock is not None  # nobody else knows a new folder
     with lock:
         try:
             yield staging
