@@ -1,4 +1,4 @@
-"""Flip and colour jitter: our loader beside MXNet's own two, on the same records and threads."""
+"""Flip and colour jitter: our loader compared with MXNet's two, on the same records and threads."""
 
 import functools
 import os

@@ -147,7 +147,7 @@ def _readers(args, data):
 
 
 def _augmented(args, data, folder):
-    """Measure loading with flip and colour jitter beside MXNet's iterator and DataLoader."""
+    """Measure loading with flip and colour jitter, ours and MXNet's iterator and DataLoader."""
     from .._compat import usable_cores
     from ..data.recordio.dataset import RecordDataset
     from . import _augmented as contest

@@ -31,8 +31,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--cache",
         metavar="DIR",
-        help="where the embeddings of --model are kept, so that interrupted work goes on and "
-        "another --angle embeds nothing anew (default: gluonface/embeddings in $XDG_CACHE_HOME or "
+        help="where the embeddings of --model are stored, so that interrupted work continues and "
+        "another --angle needs no new ones (default: gluonface/embeddings in $XDG_CACHE_HOME or "
         "~/.cache)",
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""`gluonface data synthesize`: draw a made-up face set."""
+"""`gluonface data synthesize`: draw a synthetic face set."""
 
 import argparse
 import sys

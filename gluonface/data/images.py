@@ -234,7 +234,7 @@ def fit(image: np.ndarray, target: int) -> np.ndarray:
 
 
 def resize_encoded(data: bytes, target: int, resize: bool, quality: int = 95) -> bytes:
-    """Return an encoded image of `target` x `target`: the same bytes, or resized and encoded anew.
+    """Return an encoded image of `target` x `target`: the same bytes, or resized and encoded again.
 
     Parameters
     ----------

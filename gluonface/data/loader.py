@@ -39,7 +39,7 @@ class Batch(typing.NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray
-    index: np.ndarray  # type: ignore[assignment]  # it hides tuple.index, which nobody needs
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     others: np.ndarray | None = None
     shares: np.ndarray | None = None
 
@@ -153,7 +153,7 @@ class Loader:
         if flip and self.pipeline.flip is None:
             self.pipeline = Pipeline(["flip", *self.pipeline])
         elif self.pipeline.flip is not None and not flip:
-            raise InputError("flip is in the list of augmentations and switched off beside it")
+            raise InputError("flip is in the list of augmentations, but flip=False switches it off")
         if self.pipeline.mixing is not None and sampler.group > 1:
             raise InputError(
                 f"{self.pipeline.mixing.name} mixes neighbours of a batch, which are images of one "

@@ -99,7 +99,7 @@ class Sequential(Sampler):
 
 @SAMPLERS.register("shuffled", aliases=("shuffle",))
 class Shuffled(Sampler):
-    """Every image once, shuffled anew each epoch."""
+    """Every image once, in an order that is new in each epoch."""
 
     name = "shuffled"
 

@@ -44,7 +44,7 @@ class _FilledRectangle(Augmentation):
 class RandomErasing(_FilledRectangle):
     """Erase a rectangle of random area, shape and place that lies within the image.
 
-    The area is a uniform share of the image and height / width is uniform; both are drawn anew
+    The area is a uniform share of the image and height / width is uniform; both are drawn again
     until the rectangle fits, at most 10 times, else the image is left as it is.
     """
 

@@ -9,7 +9,7 @@ __all__ = ["Flip"]
 
 @AUGMENTATIONS.register("flip", aliases=("horizontal_flip", "mirror"))
 class Flip(Augmentation):
-    """Mirror left to right. It comes first, wherever it stands in the list."""
+    """Mirror left to right. It is always applied first."""
 
     name = "flip"
     title = "Horizontal flip"

@@ -173,8 +173,8 @@ class RandAugment(Augmentation):
     brightness, sharpness, rotation, shear, translation) take it at random. Shears and rotations
     are about the middle of the image; what comes in from outside is grey.
 
-    ``ops: face``, the default, leaves out what moves the landmarks away from where alignment put
-    them (rotate, shear, translate) and what inverts or bands the skin (solarize, posterize).
+    ``ops: face``, the default, leaves out what moves the landmarks from their aligned
+    positions (rotate, shear, translate) and what inverts or bands the skin (solarize, posterize).
     """
 
     name = "rand_augment"

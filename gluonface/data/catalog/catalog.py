@@ -27,7 +27,7 @@ class Entry:
     kind : str
         ``training``, ``pairs`` (a verification pack) or ``protocol``.
     identities, images : int or None
-        Exact counts of the set as it is distributed; None where nobody states them.
+        Exact counts of the set as it is distributed; None where they are not published.
     about : str
         The counts in words, and of what.
     layout : str

@@ -45,8 +45,8 @@ class RecordDataset:
     Parameters
     ----------
     path : str or pathlib.Path
-        A .rec file, or a folder with train.rec or one other .rec file. The index (.idx) lies beside
-        it and ``property`` in the same folder.
+        A .rec file, or a folder with train.rec or one other .rec file. The index (.idx) and
+        ``property`` are in the same folder.
     image_size : tuple of int, optional
         (height, width) to which every image is resized. By default images are not resized: they
         must have the size that ``property`` says or, without it, that of the first image.
@@ -191,7 +191,7 @@ class RecordDataset:
             raise DataError(
                 f"{self.path.with_name('property')} says {self._property[0]} classes, "
                 f"{self.path.name} has {len(values)} identity records; the files belong to "
-                f"different sets. Put the right property beside it"
+                f"different sets. Copy the right property into the folder"
             )
         return ranges
 

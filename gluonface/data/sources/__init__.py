@@ -1,6 +1,6 @@
 """The forms in which people hold faces, one file per form, each read as a `FaceSource`.
 
-`photo_folder` stands beside them: photographs that are still to be aligned, and their landmarks.
+`photo_folder` is no source: it finds photographs that are still to be aligned, and reads landmarks.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from .traits import unit
 __all__ = ["LANDMARKS", "draw_image"]
 
 SIZE = 112
-# Where ArcFace's alignment puts the eyes, the nose and the corners of the mouth.
+# The positions of eyes, nose and corners of the mouth in ArcFace's alignment.
 LANDMARKS = ((38.3, 51.7), (73.5, 51.5), (56.0, 71.7), (41.5, 92.4), (70.7, 92.2))
 EYE_Y = 51.6
 

@@ -122,7 +122,7 @@ def _results(tasks, workers):
     if workers == 1:
         yield from map(_encode, tasks)
         return
-    context = multiprocessing.get_context("spawn")  # safe beside threads of MXNet and OpenCV
+    context = multiprocessing.get_context("spawn")  # safe with threads of MXNet and OpenCV
     with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
         try:
             yield from pool.map(_encode, tasks, chunksize=2)

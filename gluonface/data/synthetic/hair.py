@@ -250,7 +250,7 @@ def model_head(t):
     tip = np.maximum(1 - (X / 12) ** 2 - ((Y - np.float32(t.nose_y - 3)) / 20) ** 2, 0)
     ball += np.float32(0.95 * t.nose_out) * tip * tip
     depth = np.clip(np.rint(ball * DEPTH), 0, 255).astype(np.uint8)
-    # hair that hangs over brows and eyes goes on again after these are painted
+    # hair that hangs over brows and eyes is painted again after these
     low = slice(int((24 + MARGIN) * SCALE), int((66 + MARGIN) * SCALE))
     inner = slice(int((CENTRE - 34 + MARGIN) * SCALE), int((CENTRE + 34 + MARGIN) * SCALE))
     fringe = None

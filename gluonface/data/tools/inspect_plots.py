@@ -18,7 +18,7 @@ BACKGROUND = 235  # grey level
 
 
 def contact_sheet(path: StrPath, out: StrPath, rows: int = 8, columns: int = 12) -> list[int]:
-    """Write a picture of a set, a row per identity, or of a pack, pair beside pair.
+    """Write a picture of a set, a row per identity, or of a pack, several pairs in a row.
 
     Parameters
     ----------

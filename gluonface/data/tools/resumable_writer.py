@@ -251,7 +251,7 @@ def open_writer(
         try:
             return RecordWriter(folder, num_classes, plain=plain, resume=state["writer"]), state
         except (DataError, InputError) as error:
-            logger.warning("the work begins anew: %s", error)
+            logger.warning("the work begins again: %s", error)
     return RecordWriter(folder, num_classes, plain=plain), None
 
 

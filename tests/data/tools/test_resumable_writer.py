@@ -56,7 +56,7 @@ def test_a_lost_part_begins_anew(tmp_path, caplog):
     (tmp_path / ".train.rec.part").write_bytes(b"")
     resumable_writer.write_record_set(tmp_path, [0, 0, 0], load, {}, **QUIET)
     assert len(content(tmp_path)) == 3
-    assert "begins anew" in caplog.text
+    assert "begins again" in caplog.text
 
 
 def test_other_labels_begin_anew(packed, tmp_path, monkeypatch):
