@@ -1,7 +1,6 @@
 """Sections of the augmentations and samplers, from their registries, each with a picture.
 
-The pictures are of made-up faces (`gluonface.data.synthetic`), changed as the loader does
-it.
+The pictures are of synthetic faces (`gluonface.data.synthetic`), changed as the loader does it.
 """
 
 import inspect

@@ -12,7 +12,9 @@ import typing
 
 from .errors import DataError
 
-__all__ = ["atomic_write", "cache_folder", "require_content", "sha256", "write_json"]
+__all__ = ["StrPath", "atomic_write", "cache_folder", "require_content", "sha256", "write_json"]
+
+StrPath = typing.Union[str, "os.PathLike[str]"]  # what functions take as a path
 
 
 @contextlib.contextmanager

@@ -1,10 +1,10 @@
-"""Flip and colour jitter: our loader beside MXNet's own two, on the same records and threads."""
+"""Flip and colour jitter: our loader compared with MXNet's two, on the same records and threads."""
 
 import functools
 import os
 import time
 
-__all__ = ["CONTENDERS", "ITERATOR", "WORKERS", "copy_plain", "measure", "memory"]
+__all__ = ["CONTENDERS", "ITERATOR", "WORKERS", "best_rates", "copy_plain", "measure", "memory"]
 
 ITERATOR, WORKERS = "mx.io.ImageRecordIter", "gluon DataLoader"
 CONTENDERS = {
@@ -29,6 +29,20 @@ def copy_plain(dataset, count, stem):
         header = mx.recordio.IRHeader(0, float(label), index, 0)
         writer.write_idx(index, mx.recordio.pack(header, data))
     writer.close()
+
+
+def best_rates(runs, repeats):
+    """Return name -> the highest rate of ``run(repeat)``, which returns a count, per second.
+
+    The runs take turns, so that other work on the machine slows all alike.
+    """
+    best = dict.fromkeys(runs, 0.0)
+    for repeat in repeats:
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            done = run(repeat)
+            best[name] = max(best[name], done / (time.perf_counter() - begin))
+    return best
 
 
 def measure(stem, batch_size, workers, repeats):
@@ -57,12 +71,7 @@ def measure(stem, batch_size, workers, repeats):
         runs["Loader, cached"] = functools.partial(_epoch, loaders[1])
     for run in runs.values():
         run(0)  # threads start, the cache fills
-    best = dict.fromkeys(runs, 0.0)
-    for repeat in range(1, repeats + 1):  # in turns, so that a busy moment hits all alike
-        for name, run in runs.items():
-            begin = time.perf_counter()
-            done = run(repeat)
-            best[name] = max(best[name], done / (time.perf_counter() - begin))
+    best = best_rates(runs, range(1, repeats + 1))
     after = []
     for epoch in range(3):
         _epoch(loaders[0], epoch)

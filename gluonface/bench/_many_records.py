@@ -15,33 +15,28 @@ _EACH = 48  # images of an identity
 def make(folder, count):
     """Write InsightFace's layout with `count` images that are holes in a sparse file.
 
-    Index, header and identity records are as in a real set; the images take no room on the disk.
+    Index, header and identity records are as in a real set; the images take no disk space.
     """
     import numpy as np
 
-    from ..data.recordio.record import HEADER, MAGIC
+    from ..data.recordio.record import HEADER, MAGIC, RANGE_RECORD
 
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     people = -(-count // _EACH)
     first = count + 1  # the key of the first identity record
 
-    def frames(ranges):
-        """Records of a header with two numbers and nothing else."""
-        fields = np.zeros(
-            len(ranges),
-            [("magic", "<u4"), ("length", "<u4"), ("flag", "<u4"), ("label", "<f4"),
-             ("ids", "<u8", 2), ("range", "<f4", 2)],
-        )  # fmt: skip
+    def range_records(ranges):
+        """Return the bytes of header or identity records."""
+        fields = np.zeros(len(ranges), RANGE_RECORD)
         fields["magic"], fields["length"] = MAGIC, HEADER.size + 8
         fields["flag"], fields["range"] = 2, ranges
         return fields.tobytes()
 
-    header = frames(np.array([[first, first + people]]))
+    header = range_records(np.array([[first, first + people]]))
     starts = np.arange(1, count + 1, _EACH)
-    identities = frames(np.stack([starts, np.minimum(starts + _EACH, count + 1)], 1))
-    each = len(header)
-    images = each  # where they begin
+    identities = range_records(np.stack([starts, np.minimum(starts + _EACH, count + 1)], 1))
+    images = each = len(header)  # the first image follows the header
     with open(folder / "train.rec", "wb") as file:
         file.write(header)
         file.seek(images + count * _SIZE)
@@ -74,7 +69,7 @@ def _open(folder):
     begin = time.perf_counter()
     dataset = RecordDataset(folder)
     seconds = time.perf_counter() - begin
-    # Not ru_maxrss, which a process takes over from the one that started it.
+    # Not ru_maxrss, which a process inherits from its parent.
     status = pathlib.Path("/proc/self/status").read_text(encoding="ascii")
     used = int(status.split("VmHWM:")[1].split()[0]) / 1024
     value = {"images": len(dataset), "seconds": round(seconds, 2), "megabytes": round(used)}

@@ -5,7 +5,6 @@ import functools
 import pathlib
 import sys
 import tempfile
-import time
 
 from ..errors import InputError
 
@@ -106,6 +105,7 @@ def _readers(args, data):
     from .._compat import cv2, mx
     from ..data.loader import Loader
     from ..data.recordio.dataset import RecordDataset
+    from ._augmented import best_rates
 
     dataset = RecordDataset(data)
     count = min(len(dataset), args.images)
@@ -116,12 +116,7 @@ def _readers(args, data):
     if not dataset.cached:
         del loaders[1]
     runs = _contenders(plain, loaders, count)
-    best = {name: 0.0 for name in runs}
-    for _ in range(args.repeats):  # in turns, so that a busy moment hits all alike
-        for name, measure in runs.items():
-            begin = time.perf_counter()
-            done = measure()
-            best[name] = max(best[name], done / (time.perf_counter() - begin))
+    best = best_rates(runs, range(args.repeats))
     size = sum(len(dataset.read(i)) for i in range(min(count, 500))) / min(count, 500)
     rows = [
         {
@@ -152,7 +147,7 @@ def _readers(args, data):
 
 
 def _augmented(args, data, folder):
-    """Measure loading with flip and colour jitter beside MXNet's iterator and DataLoader."""
+    """Measure loading with flip and colour jitter, ours and MXNet's iterator and DataLoader."""
     from .._compat import usable_cores
     from ..data.recordio.dataset import RecordDataset
     from . import _augmented as contest
@@ -192,16 +187,16 @@ def _contenders(dataset, loaders, count):
     record = mx.recordio.MXIndexedRecordIO(f"{stem}.idx", f"{stem}.rec", "r")
     keys = [dataset.key(i) for i in range(count)]
 
-    def baseline(decode):
+    def baseline(decode, _):
         for key in keys:
             _, data = mx.recordio.unpack(record.read_idx(key))
             decode(data)
         return count
 
-    def each():
+    def each(_):
         return sum(1 for i in range(count) if dataset[i])
 
-    def batches(loader):
+    def batches(loader, _=None):
         order = loader.order(0)
         order = order[order < count]
         steps = [order[at : at + loader.batch_size] for at in range(0, count, loader.batch_size)]
@@ -214,8 +209,8 @@ def _contenders(dataset, loaders, count):
         return mx.image.imdecode(data).asnumpy()
 
     measures = [
-        lambda: baseline(with_cv2),
-        lambda: baseline(with_mx),
+        functools.partial(baseline, with_cv2),
+        functools.partial(baseline, with_mx),
         each,
         *(functools.partial(batches, loader) for loader in loaders),
     ]

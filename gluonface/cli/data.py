@@ -26,7 +26,7 @@ def add_arguments(parser):
             "clean": ("gluonface.cli.data_clean", "leave out images far from their class centre"),
             "synthesize": (
                 "gluonface.cli.data_synthesize",
-                "draw a made-up face set as training records and a verification pack",
+                "draw a synthetic face set: training records and a verification pack",
             ),
         },
     )

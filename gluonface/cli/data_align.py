@@ -1,8 +1,6 @@
 """`gluonface data align`: aligned crops of the faces in a folder of photographs."""
 
-import sys
-
-from ._writing import check_outputs
+from ._data_common import check_outputs, keywords, print_rows
 
 
 def add_arguments(parser):
@@ -49,18 +47,11 @@ def run(args):
     counts = align_photos(
         args.photos,
         args.out,
-        landmarks=args.landmarks,
         detector=detector,
-        several=args.several,
-        confidence=args.confidence,
-        size=args.size,
-        quality=args.quality,
-        workers=args.workers,
+        **keywords(args, "landmarks", "several", "confidence", "size", "quality", "workers"),
     )
-    for name, count in counts.items():
-        if count or name in ("photos", "crops"):
-            sys.stdout.write(f"{name:12} {count:,}\n")
-    sys.stdout.write(f"{'report':12} {args.out}/report.csv\n")
+    rows = [(n, f"{k:,}") for n, k in counts.items() if k or n in ("photos", "crops")]
+    print_rows([*rows, ("report", f"{args.out}/report.csv")])
     if args.json:
         write_json(args.json, counts)
     return 0

@@ -2,7 +2,7 @@
 
 import sys
 
-from ._writing import check_outputs
+from ._data_common import check_outputs, print_rows
 
 
 def add_arguments(parser):
@@ -39,8 +39,7 @@ def run(args):
             found = copy_from_mirror(entry, args.mirror, args.out)
         else:
             found = check_files(entry, args.check)
-        for name, state in found.items():
-            sys.stdout.write(f"{name:16} {state}\n")
+        print_rows(found.items(), 16)
         if args.json:
             write_json(args.json, found)
         return int("wrong" in found.values())
@@ -65,7 +64,8 @@ def run(args):
 
 
 def _details(entry):
-    lines = [
+    copies = [(name, digest) for name, known in entry.copies.items() for digest in known]
+    rows = [
         ("set", f"{entry.title} ({entry.kind})"),
         ("content", entry.about),
         ("files", entry.layout),
@@ -74,9 +74,6 @@ def _details(entry):
         ("then", entry.after),
         ("note", entry.note),
     ]
-    for name, value in lines:
-        sys.stdout.write(f"{name:9} {value}\n")
-    copies = [(name, digest) for name, known in entry.copies.items() for digest in known]
     for name, digest in [*entry.sums.items(), *copies]:
-        kind = "md5" if len(digest) == 32 else "sha256"
-        sys.stdout.write(f"{kind:9} {digest}  {name}\n")
+        rows.append(("md5" if len(digest) == 32 else "sha256", f"{digest}  {name}"))
+    print_rows(rows, 9)

@@ -2,7 +2,7 @@
 
 import sys
 
-from ._writing import add_writing_options, check_outputs, writing
+from ._data_common import add_writing_options, check_outputs, print_rows, writing_options
 
 
 def add_arguments(parser):
@@ -31,8 +31,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--cache",
         metavar="DIR",
-        help="where the embeddings of --model are kept, so that interrupted work goes on and "
-        "another --angle embeds nothing anew (default: gluonface/embeddings in $XDG_CACHE_HOME or "
+        help="where the embeddings of --model are stored, so that interrupted work continues and "
+        "another --angle needs no new ones (default: gluonface/embeddings in $XDG_CACHE_HOME or "
         "~/.cache)",
     )
     parser.add_argument(
@@ -92,13 +92,13 @@ def run(args):
         centers = clean.class_means(
             embeddings, dataset.labels, dataset.num_classes, key=dataset.key
         )
-    found = clean.find_noise(
+    found = clean.find_mislabelled(
         embeddings, dataset.labels, centers, args.angle, args.min_images, key=dataset.key
     )
     written = None
     if not args.dry_run:
         written = clean.write_clean(
-            dataset, found, centers, args.out, args.keep_ids, **writing(args)
+            dataset, found, centers, args.out, args.keep_ids, **writing_options(args)
         )
     report = args.report
     if report is None and not args.dry_run:
@@ -114,32 +114,35 @@ def run(args):
     if written is not None:
         summary["left_out"] = [list(item) for item in written["left_out"]]
     if args.same is not None:
-        summary["same_people"] = _same_people(args, found, centers)
+        summary["same_people"] = _write_duplicates(args, found, centers)
     _print(summary, args, report)
     if args.json:
         write_json(args.json, summary)
     return 0
 
 
-def _same_people(args, found, centers):
-    """Write the identities that are probably one person by their new numbers; return how many."""
+def _write_duplicates(args, found, centers):
+    """Write the pairs of identities that are probably one person; return how many."""
     import pathlib
 
     import numpy as np
 
-    from ..data.tools.duplicate_identities import find_same_people, write_same_people
+    from ..data.tools.duplicate_identities import (
+        find_duplicate_identities,
+        write_duplicate_identities,
+    )
 
     classes = found.classes
     dense = not (args.keep_ids or args.dry_run)
     numbers = np.arange(len(classes)) if dense else classes
-    pairs = find_same_people(centers[classes, found.dominant[classes]], numbers, args.same)
+    pairs = find_duplicate_identities(centers[classes, found.dominant[classes]], numbers, args.same)
     if not args.dry_run:
-        write_same_people(pathlib.Path(args.out) / "same.csv", pairs)
+        write_duplicate_identities(pathlib.Path(args.out) / "same.csv", pairs)
     return len(pairs)
 
 
 def _check(args):
-    """Refuse, before any work, what would only fail when it is done."""
+    """Check all options before any work."""
     import pathlib
 
     from ..errors import InputError
@@ -147,7 +150,7 @@ def _check(args):
     if args.out is None and not args.dry_run:
         raise InputError("--out is missing; give the folder of the cleaned set, or --dry-run")
     if args.out is not None and not args.dry_run:
-        from ..data.tools.record_job import check_free
+        from ..data.tools.resumable_writer import check_free
 
         check_free(args.out, args.overwrite)
     check_outputs(("--report", args.report), ("--json", args.json))
@@ -208,15 +211,13 @@ class _Images:
         return self.dataset[number][0]
 
     def key(self):
-        from ..data.tools.record_job import set_stamp
-
-        return set_stamp(self.dataset)
+        return self.dataset.stamp()
 
 
 def _print(summary, args, report):
     n = summary
     share = 100.0 * n["dropped"] / n["images"]
-    lines = [
+    rows = [
         ("records", n["records"]),
         ("centres", f"{n['centers']}, {n['subcenters']} for each class"),
         (
@@ -231,15 +232,14 @@ def _print(summary, args, report):
     ]
     if "same_people" in n:
         where = "" if args.dry_run else f", see {args.out}/same.csv"
-        lines.append(("same people", f"{n['same_people']:,} pairs of identities{where}"))
+        rows.append(("same people", f"{n['same_people']:,} pairs of identities{where}"))
     if n.get("left_out"):
         where = f"see {args.out}/left_out.csv"
-        lines.append(("left out", f"{len(n['left_out']):,} that cannot be read, {where}"))
+        rows.append(("left out", f"{len(n['left_out']):,} that cannot be read, {where}"))
     if report is not None:
-        lines.append(("report", str(report)))
-    lines.append(("written", "nothing (--dry-run)" if args.dry_run else args.out))
-    for name, value in lines:
-        sys.stdout.write(f"{name:12} {value}\n")
+        rows.append(("report", str(report)))
+    rows.append(("written", "nothing (--dry-run)" if args.dry_run else args.out))
+    print_rows(rows)
     width, bars = n["histogram"]["degrees"], n["histogram"]["images"]
     filled = [i for i, images in enumerate(bars) if images]
     for i in range(filled[0], filled[-1] + 1):

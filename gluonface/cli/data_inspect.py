@@ -2,7 +2,7 @@
 
 import sys
 
-from ._writing import check_outputs, notes_folder
+from ._data_common import check_outputs, inspection_cache, print_rows
 
 
 def add_arguments(parser):
@@ -27,20 +27,19 @@ def run(args):
     if args.path.endswith(".bin"):
         if args.plot:
             raise InputError("--plot shows the identities of a training set; a pack has none")
-        found = inspect.survey_pack(args.path, progress=True)
-        lines = [
+        found = inspect.inspect_pack(args.path, progress=True)
+        rows = [
             ("pack", found["path"]),
             ("pairs", f"{found['pairs']}: {found['same']} same, {found['different']} different"),
             ("sha256", found["sha256"]),
             ("known", _known(found)),
         ]
     else:
-        found = inspect.survey_records(args.path, notes=notes_folder())
-        lines = _records(found)
+        found = inspect.inspect_records(args.path, cache=inspection_cache())
+        rows = _records(found)
     problems = found["problems"]
-    lines.append(("problems", str(len(problems)) if problems else "none"))
-    for name, value in lines:
-        sys.stdout.write(f"{name:12} {value}\n")
+    rows.append(("problems", str(len(problems)) if problems else "none"))
+    print_rows(rows)
     for problem in problems[:20]:
         sys.stdout.write(f"  {problem}\n")
     if len(problems) > 20:
@@ -50,11 +49,10 @@ def run(args):
     if args.sheet:
         shown = inspect_plots.contact_sheet(args.path, args.sheet)
         what = "pairs from" if args.path.endswith(".bin") else "identities"
-        rows = f"{what} {', '.join(map(str, shown))}, a row each"
-        sys.stdout.write(f"{'sheet':12} {args.sheet}: {rows}\n")
+        print_rows([("sheet", f"{args.sheet}: {what} {', '.join(map(str, shown))}, a row each")])
     if args.plot:
         inspect_plots.plot_identities(found, args.plot)
-        sys.stdout.write(f"{'plot':12} {args.plot}\n")
+        print_rows([("plot", args.plot)])
     return 0
 
 

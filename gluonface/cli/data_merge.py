@@ -1,6 +1,6 @@
 """`gluonface data merge`: several training sets as one."""
 
-from ._writing import add_writing_options, report, writing
+from ._data_common import add_writing_options, report, writing_options
 
 
 def add_arguments(parser):
@@ -21,5 +21,5 @@ def run(args):
     from ..data.tools.transform_records import merge, read_identity_map
 
     identity_map = args.map and read_identity_map(args.map)
-    result = merge(args.sources, args.out, identity_map=identity_map, **writing(args))
-    return report(args, args.out, result)
+    result = merge(args.sources, args.out, identity_map=identity_map, **writing_options(args))
+    return report(args, result)

@@ -1,6 +1,6 @@
 """`gluonface data pack`: a training set of folders of people, a list file or another set."""
 
-from ._writing import add_writing_options, report, writing
+from ._data_common import add_image_options, add_writing_options, keywords, report, writing_options
 
 
 def add_arguments(parser):
@@ -12,13 +12,7 @@ def add_arguments(parser):
         "im2rec's), or a record set to write again without what is broken",
     )
     parser.add_argument("out", metavar="OUT", help="the folder of the training set")
-    parser.add_argument("--size", type=int, default=112, help="height and width of the images")
-    parser.add_argument(
-        "--resize", action="store_true", help="resize other images; if not given they are left out"
-    )
-    parser.add_argument(
-        "--quality", type=int, default=95, help="JPEG quality of resized images; 101 writes PNG"
-    )
+    add_image_options(parser, "are left out")
     parser.add_argument(
         "--min-images", type=int, default=1, metavar="N", help="leave out people with fewer images"
     )
@@ -33,11 +27,7 @@ def run(args):
     result = pack(
         args.source,
         args.out,
-        size=args.size,
-        resize=args.resize,
-        quality=args.quality,
-        min_images=args.min_images,
-        root=args.root,
-        **writing(args),
+        **keywords(args, "size", "resize", "quality", "min_images", "root"),
+        **writing_options(args),
     )
-    return report(args, args.out, result)
+    return report(args, result)

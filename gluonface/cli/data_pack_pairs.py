@@ -2,7 +2,7 @@
 
 import sys
 
-from ._writing import check_outputs
+from ._data_common import add_image_options, check_outputs, keywords
 
 
 def add_arguments(parser):
@@ -18,13 +18,7 @@ def add_arguments(parser):
         help="the folder of the aligned images; for LFW's NAME/NAME_0001.jpg",
     )
     parser.add_argument("out", metavar="OUT.bin", help="the pack")
-    parser.add_argument("--size", type=int, default=112, help="height and width of the images")
-    parser.add_argument(
-        "--resize", action="store_true", help="resize other images; if not given they are an error"
-    )
-    parser.add_argument(
-        "--quality", type=int, default=95, help="JPEG quality of resized images; 101 writes PNG"
-    )
+    add_image_options(parser, "are an error")
 
 
 def run(args):
@@ -32,9 +26,8 @@ def run(args):
     from ..data.tools.write_pack import pack_pairs
 
     check_outputs(("OUT.bin", args.out))
-    pack = pack_pairs(
-        args.pairs, args.root, args.out, size=args.size, resize=args.resize, quality=args.quality
-    )
+    options = keywords(args, "size", "resize", "quality")
+    pack = pack_pairs(args.pairs, args.root, args.out, **options)
     same = int(pack.issame.sum())
     sys.stdout.write(f"{args.out}: {len(pack)} pairs, {same} same, {len(pack) - same} different\n")
     return 0

@@ -1,6 +1,6 @@
 """`gluonface data shuffle`: a training set in another order."""
 
-from ._writing import add_writing_options, report, writing
+from ._data_common import add_writing_options, report, writing_options
 
 
 def add_arguments(parser):
@@ -22,5 +22,5 @@ def run(args):
     """Run the command and return the exit status."""
     from ..data.tools.transform_records import shuffle
 
-    result = shuffle(args.source, args.out, seed=args.seed, by=args.by, **writing(args))
-    return report(args, args.out, result)
+    result = shuffle(args.source, args.out, seed=args.seed, by=args.by, **writing_options(args))
+    return report(args, result)

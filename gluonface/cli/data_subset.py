@@ -1,6 +1,6 @@
 """`gluonface data subset`: some identities and images of a training set."""
 
-from ._writing import add_writing_options, report, writing
+from ._data_common import add_writing_options, keywords, report, writing_options
 
 
 def add_arguments(parser):
@@ -36,11 +36,7 @@ def run(args):
         args.out,
         identities=args.identities and read_identities(args.identities),
         images=args.images and read_identities(args.images),
-        min_images=args.min_images,
-        max_images=args.max_images,
-        first=args.first,
-        keep_ids=args.keep_ids,
-        seed=args.seed,
-        **writing(args),
+        **keywords(args, "min_images", "max_images", "first", "keep_ids", "seed"),
+        **writing_options(args),
     )
-    return report(args, args.out, result)
+    return report(args, result)

@@ -1,9 +1,9 @@
-"""`gluonface data synthesize`: draw a made-up face set."""
+"""`gluonface data synthesize`: draw a synthetic face set."""
 
 import argparse
 import sys
 
-from ._writing import check_outputs
+from ._data_common import check_outputs, keywords
 
 
 def add_arguments(parser):
@@ -50,14 +50,9 @@ def run(args):
     check_outputs(("--json", args.json))
     summary = synthesize(
         args.out,
-        identities=args.identities,
-        images=args.images,
-        seed=args.seed,
-        test_identities=args.test_identities,
-        pairs=args.pairs,
+        **keywords(args, "identities", "images", "seed", "test_identities", "pairs", "overwrite"),
         workers=getattr(args, "workers", None),
         image_format=args.format,
-        overwrite=args.overwrite,
         kfold_accuracy=kfold_accuracy,
     )
     if args.json:

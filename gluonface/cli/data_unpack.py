@@ -2,6 +2,8 @@
 
 import sys
 
+from ._data_common import print_rows
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""
@@ -15,11 +17,11 @@ def run(args):
 
     if args.source.endswith(".bin"):
         found = unpack.unpack_pack(args.source, args.out)
-        sys.stdout.write(f"pairs        {found['pairs']:,}, listed in {args.out}/pairs.csv\n")
+        rows = [("pairs", f"{found['pairs']:,}, listed in {args.out}/pairs.csv")]
     else:
         found = unpack.unpack_records(args.source, args.out)
-        sys.stdout.write(f"identities   {found['identities']:,}\n")
-    sys.stdout.write(f"images       {found['images']:,} in {args.out}\n")
+        rows = [("identities", f"{found['identities']:,}")]
+    print_rows([*rows, ("images", f"{found['images']:,} in {args.out}")])
     for name, reason in found.get("left_out", ()):
         sys.stdout.write(f"  left out: {name}: {reason}\n")
     return 1 if found.get("left_out") else 0

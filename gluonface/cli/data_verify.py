@@ -2,7 +2,7 @@
 
 import sys
 
-from ._writing import notes_folder
+from ._data_common import inspection_cache
 
 
 def add_arguments(parser):
@@ -21,9 +21,9 @@ def run(args):
     for path in args.paths:
         try:
             if path.endswith(".bin"):
-                problems = inspect.survey_pack(path, progress=True)["problems"]
+                problems = inspect.inspect_pack(path, progress=True)["problems"]
             else:
-                problems = inspect.survey_records(path, notes=notes_folder())["problems"]
+                problems = inspect.inspect_records(path, cache=inspection_cache())["problems"]
         except DataError as error:
             problems = [str(error)]
         wrong += bool(problems)

@@ -1,19 +1,18 @@
-"""Reading and writing faces: training records, verification packs, the loader, made-up faces.
+"""Reading and writing faces: training records, verification packs, the loader, synthetic faces.
 
-Names are resolved on first use; none of them needs MXNet.
+Names are imported on first use; none of them needs MXNet.
 """
 
 import importlib
+import typing
 
-_LAZY = {
-    "Batch": "loader",
-    "Loader": "loader",
-    "RecordDataset": "recordio.dataset",
-    "RecordWriter": "recordio.writer",
-    "VerificationPack": "verification_pack",
-    "rebuild_index": "recordio.index",
-    "synthesize": "synthetic.face_set",
-}
+if typing.TYPE_CHECKING:
+    from .loader import Batch, Loader
+    from .recordio.dataset import RecordDataset
+    from .recordio.index import rebuild_index
+    from .recordio.writer import RecordWriter
+    from .synthetic.face_set import synthesize
+    from .verification_pack import VerificationPack
 
 __all__ = [
     "Batch",
@@ -25,12 +24,22 @@ __all__ = [
     "synthesize",
 ]
 
+_MODULES = {
+    "Batch": "loader",
+    "Loader": "loader",
+    "RecordDataset": "recordio.dataset",
+    "RecordWriter": "recordio.writer",
+    "VerificationPack": "verification_pack",
+    "rebuild_index": "recordio.index",
+    "synthesize": "synthetic.face_set",
+}
 
-def __getattr__(name):
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+def __getattr__(name: str) -> typing.Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
-    return sorted([*globals(), *_LAZY])
+def __dir__() -> list:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,6 @@
-"""Alignment: the similarity transform that puts five landmarks where every crop has them."""
+"""Alignment: the similarity transform that takes five landmarks to their places in a crop."""
+
+from __future__ import annotations
 
 import numpy as np
 
@@ -8,7 +10,7 @@ from ..errors import InputError
 __all__ = ["TEMPLATE", "align_face", "five_points", "similarity_transform"]
 
 # Left eye, right eye, nose, left and right corner of the mouth as one sees them, (x, y) in pixels
-# of a 112 x 112 crop. The positions of ArcFace (arXiv 1801.07698) and of all sets aligned like it.
+# of a 112 x 112 crop. The positions of ArcFace (arXiv 1801.07698), which nearly all sets use.
 TEMPLATE = np.array(
     [
         [38.2946, 51.6963],
@@ -21,7 +23,7 @@ TEMPLATE = np.array(
 SIZE = 112
 
 
-def five_points(points):
+def five_points(points) -> np.ndarray:
     """Return five landmarks (5, 2) float64, checked, from 5 or 68 of them.
 
     Of 68 points (the usual order of the 300-W annotations) an eye is the middle of its corners.
@@ -49,7 +51,7 @@ def five_points(points):
     return points
 
 
-def similarity_transform(points, target=TEMPLATE):
+def similarity_transform(points, target: np.ndarray = TEMPLATE) -> np.ndarray:
     """Return the similarity that takes `points` to `target` best in the least-squares sense.
 
     Rotation, one scale and shift, no reflection (Umeyama, IEEE TPAMI 13(4), 1991; in the plane
@@ -75,7 +77,7 @@ def similarity_transform(points, target=TEMPLATE):
     return np.hstack([rotation, (goal - rotation @ middle)[:, None]])
 
 
-def align_face(image, points, size=SIZE):
+def align_face(image: np.ndarray, points, size: int = SIZE) -> np.ndarray:
     """Cut the aligned crop of one face out of a photograph.
 
     Parameters

@@ -1,15 +1,18 @@
-"""Reading .npy and .npz files that users give: arrays, or an error that names the file."""
+"""Reading the .npy and .npz files of users: arrays, or an error that names the file."""
+
+from __future__ import annotations
 
 import pathlib
 
 import numpy as np
 
 from ..errors import DataError, InputError
+from ..files import StrPath
 
 __all__ = ["load_arrays"]
 
 
-def load_arrays(path, mapped=False):
+def load_arrays(path: StrPath, mapped: bool = False) -> np.ndarray | dict[str, np.ndarray]:
     """Return the array of a .npy file or the dict of a .npz file; never a pickle.
 
     Parameters
@@ -29,14 +32,12 @@ def load_arrays(path, mapped=False):
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     try:
-        mode = "r" if mapped and path.suffix == ".npy" else None
-        found = np.load(path, mmap_mode=mode, allow_pickle=False)
+        mapped = mapped and path.suffix == ".npy"
+        found = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
         with found:
             return {name: found[name] for name in found.files}
-    except (
-        Exception
-    ) as error:  # damaged headers end in nearly any error of NumPy, zipfile, tokenize
+    except Exception as error:  # NumPy, zipfile and tokenize raise nearly anything here
         text = f"{type(error).__name__}: {str(error)[:120]}"
         raise DataError(f"{path} cannot be read as plain arrays of NumPy ({text})") from error

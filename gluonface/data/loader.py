@@ -1,7 +1,9 @@
 """Batches of decoded images: shuffled, sharded over ranks, decoded ahead by threads."""
 
-import collections
+from __future__ import annotations
+
 import concurrent.futures
+import functools
 import logging
 import typing
 
@@ -10,7 +12,8 @@ import numpy as np
 from .._compat import usable_cores
 from ..errors import DataError, InputError
 from .augment import Pipeline
-from .samplers import Sequential, Shuffled, get_sampler, occurrences
+from .prefetch import map_ahead
+from .samplers import Sampler, Sequential, Shuffled, cumulative_count, get_sampler
 
 __all__ = ["Batch", "Loader"]
 
@@ -36,19 +39,19 @@ class Batch(typing.NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray
-    index: np.ndarray
-    others: typing.Optional[np.ndarray] = None
-    shares: typing.Optional[np.ndarray] = None
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
+    others: np.ndarray | None = None
+    shares: np.ndarray | None = None
 
 
 class Loader:
     """Read a data set in shuffled batches, the same on any number of workers.
 
-    The order of an epoch and the augmentation of a sample depend on (seed, epoch) and the sample
-    only. Batch b of all ranks together
-    is the slice ``b * batch_size * size`` to ``(b + 1) * batch_size * size`` of that order, rank
-    after rank: ranks never share a sample within an epoch and see equally many batches, and a run
-    with twice the ranks and half the batch size sees the same global batches.
+    The order of an epoch depends on (seed, epoch) only, the augmentation of a sample on (seed,
+    epoch, sample). Batch b of all ranks together is the slice ``b * batch_size * size`` to
+    ``(b + 1) * batch_size * size`` of that order, rank after rank: ranks never share a sample
+    within an epoch and see equally many batches, and a run with twice the ranks and half the batch
+    size sees the same global batches.
 
     Parameters
     ----------
@@ -64,29 +67,29 @@ class Loader:
     rank, size : int, default 0 and 1
         Which process this is, of how many.
     flip : bool, default True
-        Mirror half of the samples, another half each epoch.
+        Mirror half of the samples; which ones changes with the epoch.
     workers : int, optional
         Threads that decode; by default the cores this process may use, at most 4 (each decodes
         about 15,000 crops/s).
     prefetch : int, optional
         How many batches are decoded ahead at most; by default twice the workers.
     last : {"drop", "keep"}, default "drop"
-        What happens to the remainder that fills no batch on every rank. "drop": it is left out
-        of this epoch (shuffled, it is another one each time). "keep": it makes one smaller batch,
-        filled up with the first samples of the epoch so that all ranks get equally many.
+        What happens to the remainder that does not fill a batch on every rank. "drop": it is left
+        out of this epoch (when shuffled, another one in each epoch). "keep": it makes one smaller
+        batch, padded with the first samples of the epoch so that all ranks get equally many.
     max_bad : int, default 0
-        How many different unreadable records are tolerated. Each is logged, noted in `bad` and
-        replaced by the next readable record of the data set; one more stops with a `DataError`.
+        How many different unreadable records are tolerated. Each is logged, added to `bad` and
+        replaced by the next readable record of the data set; one more raises a `DataError`.
     augment : list, default ()
         Augmentations in their order, see `gluonface.data.augment.read_augmentations`. ``flip`` is
-        part of it already unless `flip` is False.
+        added unless `flip` is False.
     sampler : str, dict or Sampler, optional
         Another order than the shuffled one, see `gluonface.data.samplers.get_sampler`.
 
     Attributes
     ----------
     bad : list of (int, str)
-        Positions and reasons of the unreadable records met so far, in the order of the batches.
+        Positions and reasons of the unreadable records so far, in the order of the batches.
 
     Raises
     ------
@@ -96,19 +99,19 @@ class Loader:
 
     def __init__(
         self,
-        dataset,
-        batch_size,
-        shuffle=True,
-        seed=0,
-        rank=0,
-        size=1,
-        flip=True,
-        workers=None,
-        prefetch=None,
-        last="drop",
-        max_bad=0,
-        augment=(),
-        sampler=None,
+        dataset: typing.Any,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        rank: int = 0,
+        size: int = 1,
+        flip: bool = True,
+        workers: int | None = None,
+        prefetch: int | None = None,
+        last: str = "drop",
+        max_bad: int = 0,
+        augment: typing.Sequence = (),
+        sampler: str | dict | Sampler | None = None,
     ):
         workers = min(4, usable_cores()) if workers is None else workers
         prefetch = 2 * workers if prefetch is None else prefetch
@@ -144,28 +147,28 @@ class Loader:
         self.prefetch = prefetch
         self.last = last
         self.max_bad = max_bad
-        self.bad = []
+        self.bad: list[tuple[int, str]] = []
         self.sampler = sampler.bind(dataset, batch_size, seed, size)
         self.pipeline = Pipeline(augment)
         if flip and self.pipeline.flip is None:
             self.pipeline = Pipeline(["flip", *self.pipeline])
         elif self.pipeline.flip is not None and not flip:
-            raise InputError("flip is in the list of augmentations and switched off beside it")
+            raise InputError("flip is in the list of augmentations, but flip=False switches it off")
         if self.pipeline.mixing is not None and sampler.group > 1:
             raise InputError(
                 f"{self.pipeline.mixing.name} mixes neighbours of a batch, which are images of one "
                 f"identity with the sampler {sampler.name}; take one of the two"
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         whole, rest = divmod(self.sampler.length, self.batch_size * self.size)
         return whole + (1 if rest and self.last == "keep" else 0)
 
-    def order(self, epoch):
+    def order(self, epoch: int) -> np.ndarray:
         """Return the order of all ranks' samples in an epoch, int64 (n,)."""
         return self.sampler.order(epoch)
 
-    def epoch(self, epoch, start=0):
+    def epoch(self, epoch: int, start: int = 0) -> typing.Generator[Batch, None, None]:
         """Return an iterator over the batches of an epoch.
 
         Parameters
@@ -173,8 +176,8 @@ class Loader:
         epoch : int
             Its number, 0 or more.
         start : int, default 0
-            The first batch that is wanted. What comes is what an uninterrupted epoch gives from
-            there, so (epoch, start) is all that a checkpoint has to keep.
+            The first batch to yield. The batches from there on equal those of an uninterrupted
+            epoch, so a checkpoint needs (epoch, start) only.
 
         Returns
         -------
@@ -184,13 +187,13 @@ class Loader:
         if not 0 <= start <= len(self):
             raise InputError(f"start {start}: batches 0 to {len(self)} were expected")
         order = self.order(epoch)
-        # A sample that comes again is another one to the augmentations.
-        keys = order + (occurrences(order) << 40) if self.sampler.repeats else order
+        # A sample that is drawn again in an epoch is augmented differently.
+        keys = order + (cumulative_count(order) << 40) if self.sampler.repeats else order
         jobs = (self._job(order, keys, batch) for batch in range(start, len(self)))
         return self._stream(jobs, epoch)
 
     def _job(self, order, keys, batch):
-        """Return what to load for this rank's part of a batch of all ranks."""
+        """Return (samples, their keys, slots of their partners) of this rank's share of a batch."""
         begin = batch * self.batch_size * self.size
         each = min(self.batch_size, -(-(len(order) - begin) // self.size))
         begin += self.rank * each
@@ -198,8 +201,8 @@ class Loader:
         if self.pipeline.mixing is None:
             places %= len(order)
             return order[places], keys[places], None
-        # Partners are neighbours in the order of all ranks; at most two stand in another rank's
-        # part, and are loaded behind the own.
+        # Partners for mixing are neighbours in the order of all ranks. At most two belong to
+        # another rank; they are loaded after this rank's samples.
         partners = places ^ 1
         slots = partners - begin
         outside = (slots < 0) | (slots >= each)
@@ -207,7 +210,9 @@ class Loader:
         places = np.concatenate([places, partners[outside]]) % len(order)
         return order[places], keys[places], slots
 
-    def batches(self, indices, epoch=0):
+    def batches(
+        self, indices: typing.Iterable, epoch: int = 0
+    ) -> typing.Generator[Batch, None, None]:
         """Return an iterator over batches of given samples, to replay a run.
 
         Parameters
@@ -215,7 +220,7 @@ class Loader:
         indices : iterable of sequence of int
             The positions of each batch, for instance an array (batches, batch_size).
         epoch : int, default 0
-            Whose augmentations are taken.
+            The epoch of the augmentations.
         """
         return self._stream((self._replay(index) for index in indices), epoch)
 
@@ -229,22 +234,18 @@ class Loader:
 
     def _stream(self, jobs, epoch):
         pool = concurrent.futures.ThreadPoolExecutor(self.workers, "gluonface-loader")
-        waiting = collections.deque()
         try:
-            for job in jobs:
-                waiting.append(pool.submit(self._make, job, epoch))
-                if len(waiting) > self.prefetch:
-                    yield self._take(waiting.popleft())
-            while waiting:
-                yield self._take(waiting.popleft())
+            make = functools.partial(self._make, epoch=epoch)
+            for batch, bad in map_ahead(pool, make, jobs, self.prefetch):
+                self._count_bad(bad)
+                yield batch
         finally:
-            # Not waited for: a thread ends after the batch it is at. Waiting could hang when the
-            # garbage collector closes this generator in one of these very threads.
+            # No wait: a thread ends after its current batch. Waiting could deadlock when the
+            # garbage collector closes this generator in one of these threads.
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _take(self, future):
-        """Return a finished batch; note its bad records, in the order of the batches."""
-        batch, bad = future.result()
+    def _count_bad(self, bad):
+        """Log the unreadable records of a batch and add them to `bad`."""
         known = {index for index, _ in self.bad}
         for index, reason in bad.items():
             if index in known:
@@ -260,7 +261,6 @@ class Loader:
                 self.max_bad,
                 reason,
             )
-        return batch
 
     def _too_many(self, reason):
         if self.max_bad == 0:
@@ -272,17 +272,17 @@ class Loader:
         )
 
     def _make(self, job, epoch):
-        """Read, decode and augment one batch; return it and the bad records met on the way."""
+        """Read, decode and augment one batch; return it and {position: reason} of bad records."""
         index, keys, slots = job
         images, labels, index, bad = self._load(np.array(index), keys, epoch)
         if slots is None:
             return Batch(images, labels, index), bad
-        own = slice(len(slots))  # behind them lie partners that are another rank's
+        own = slice(len(slots))  # after these come the partners of another rank
         mixed, shares = self.pipeline.mix(images[own], images[slots], self.seed, epoch, keys[own])
         return Batch(mixed, labels[own], index[own], labels[slots], shares), bad
 
     def _load(self, index, keys, epoch):
-        """Read and decode; change `index` where records are bad."""
+        """Read and decode; write the replacements of bad records into `index`."""
         images = np.empty((len(index), 3, *self.dataset.image_size), np.uint8)
         labels = np.empty(len(index), np.int32)
         bad = {}
@@ -297,7 +297,7 @@ class Loader:
                 bad[position] = str(error)
                 index[at], labels[at] = self._replace(position, options, bad)
                 if index[at] < 0:
-                    break  # more than max_bad: the consumer raises
+                    break  # more than max_bad: `_count_bad` raises
         return images, labels, index, bad
 
     def _replace(self, position, options, bad):

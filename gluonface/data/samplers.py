@@ -1,8 +1,12 @@
 """Which samples an epoch has and in which order.
 
-The order is that of all ranks together and a pure function of (seed, epoch): whoever knows epoch
-and position can go on from there, on any number of ranks that divides the batch as before.
+The order is that of all ranks together and a pure function of (seed, epoch): a run can resume from
+epoch and position, on any number of ranks with the same global batch.
 """
+
+from __future__ import annotations
+
+import typing
 
 import numpy as np
 
@@ -43,10 +47,10 @@ class Sampler(Declared):
 
     repeats = False
     group = 1
-    length = None
+    length: int
 
-    def bind(self, dataset, batch_size, seed, size=1):
-        """Learn what is sampled.
+    def bind(self, dataset: typing.Any, batch_size: int, seed: int, size: int = 1) -> Sampler:
+        """Set the data set and the batch for which `order` is computed.
 
         Parameters
         ----------
@@ -77,7 +81,7 @@ class Sampler(Declared):
         self.length = self.count
         return self
 
-    def order(self, epoch):
+    def order(self, epoch: int) -> np.ndarray:
         """Return the positions in the data set of an epoch, int64 (length,)."""
         raise NotImplementedError
 
@@ -88,34 +92,35 @@ class Sequential(Sampler):
 
     name = "sequential"
 
-    def order(self, epoch):
+    def order(self, epoch: int) -> np.ndarray:
         """See `Sampler.order`."""
         return np.arange(self.count, dtype=np.int64)
 
 
 @SAMPLERS.register("shuffled", aliases=("shuffle",))
 class Shuffled(Sampler):
-    """Every image once, shuffled anew each epoch."""
+    """Every image once, in an order that is new in each epoch."""
 
     name = "shuffled"
 
-    def order(self, epoch):
+    def order(self, epoch: int) -> np.ndarray:
         """See `Sampler.order`."""
-        # The bits of a bit generator are fixed for good, Generator.permutation is not (NEP 19).
+        # NumPy keeps the bits of a bit generator the same in all versions, but not those of
+        # Generator.permutation (NEP 19).
         key = np.array([n % (1 << 64) for n in (self.seed, epoch)], np.uint64)
         return np.random.Philox(key=key).random_raw(self.count).argsort(kind="stable")
 
 
 class _ByIdentity(Sampler):
-    """What draws identities first and then images of them.
+    """Draws identities first and then images of them.
 
-    The visits of an identity go through its images in an order of their own, new each epoch,
-    without repeating one before all were there.
+    An identity's images come in an order that changes with the epoch; none is repeated before all
+    were drawn.
     """
 
     repeats = True
 
-    def bind(self, dataset, batch_size, seed, size=1):
+    def bind(self, dataset: typing.Any, batch_size: int, seed: int, size: int = 1) -> Sampler:
         """See `Sampler.bind`."""
         super().bind(dataset, batch_size, seed, size)
         self.labels = np.asarray(dataset.labels)
@@ -126,7 +131,7 @@ class _ByIdentity(Sampler):
     def pick(self, epoch, people, turns):
         """Return image number ``turns[i]`` of identity ``people[i]``; numbers wrap around."""
         mixed = hash64(self.seed, epoch, np.arange(self.count), _IMAGES) >> np.uint64(24)
-        # Identity after identity, each shuffled, in one sort: labels are below 2 ** 24.
+        # One sort by (label, random bits) shuffles within identities: labels are below 2 ** 24.
         mixed |= self.labels.astype(np.uint64) << np.uint64(40)
         shuffled = mixed.argsort(kind="stable")
         return shuffled[self.starts[people] + turns % self.sizes[people]]
@@ -136,13 +141,15 @@ class _ByIdentity(Sampler):
 class IdentityBalanced(_ByIdentity):
     """P identities with K images each in every batch, for triplet and contrastive losses.
 
-    The identities come in rounds: each round has all of them once, shuffled, but for the few that
-    fill no batch, so that no identity is twice in one batch of all ranks. An epoch has as many
-    batches as the shuffled one. An identity with fewer than K images repeats some, with other
+    The identities come in rounds: each round has all of them once, shuffled, except for the few
+    that do not fill a batch. So no identity is twice in one batch of all ranks. An epoch has as
+    many batches as the shuffled one. An identity with fewer than K images repeats some, with other
     augmentations; one with fewer than `min_images` is left out.
     """
 
     name = "identity_balanced"
+    images: int
+    min_images: int
     parameters = declare(
         images=Parameter(4, "images of each identity in a batch (K)", low=2, whole=True),
         min_images=Parameter(
@@ -159,7 +166,7 @@ class IdentityBalanced(_ByIdentity):
         """See `Sampler`."""
         return self.images
 
-    def bind(self, dataset, batch_size, seed, size=1):
+    def bind(self, dataset: typing.Any, batch_size: int, seed: int, size: int = 1) -> Sampler:
         """See `Sampler.bind`.
 
         Raises
@@ -181,7 +188,7 @@ class IdentityBalanced(_ByIdentity):
         self.length = self.count // batch_size * batch_size
         return self
 
-    def order(self, epoch):
+    def order(self, epoch: int) -> np.ndarray:
         """See `Sampler.order`."""
         visits = self.length // self.images
         each = len(self.people) // self.per_batch * self.per_batch  # visits of one round
@@ -190,18 +197,20 @@ class IdentityBalanced(_ByIdentity):
         shuffled = mixed.reshape(rounds, -1).argsort(axis=1, kind="stable")[:, :each]
         people = self.people[shuffled.reshape(-1)[:visits]]
         k = np.arange(self.images)
-        turns = occurrences(people)[:, None] * self.images + k
+        turns = cumulative_count(people)[:, None] * self.images + k
         return self.pick(epoch, np.repeat(people, self.images), turns.reshape(-1))
 
 
 @SAMPLERS.register("class_weighted", aliases=("weighted",))
 class ClassWeighted(_ByIdentity):
-    """Draw an identity by its weight, then one of its images; an epoch has as many as the set.
+    """Draw an identity by its weight, then one of its images.
 
-    The weight of an identity with n images is ``n ** power``, times its entry in `weights`.
+    The weight of an identity with n images is ``n ** power``, times its entry in `weights`. An
+    epoch has as many samples as the data set has images.
     """
 
     name = "class_weighted"
+    power: float
     parameters = declare(
         power=Parameter(
             0.5,
@@ -215,7 +224,7 @@ class ClassWeighted(_ByIdentity):
         super().__init__(**params)
         self.weights = weights
 
-    def bind(self, dataset, batch_size, seed, size=1):
+    def bind(self, dataset: typing.Any, batch_size: int, seed: int, size: int = 1) -> Sampler:
         """See `Sampler.bind`.
 
         Raises
@@ -239,13 +248,13 @@ class ClassWeighted(_ByIdentity):
         self.last = int(np.flatnonzero(weight)[-1])
         return self
 
-    def order(self, epoch):
+    def order(self, epoch: int) -> np.ndarray:
         """See `Sampler.order`."""
         drawn = (hash64(self.seed, epoch, np.arange(self.length), _CLASSES) >> np.uint64(11)) * (
             2.0**-53
         )
         people = np.minimum(np.searchsorted(self.edges, drawn, side="right"), self.last)
-        return self.pick(epoch, people, occurrences(people))
+        return self.pick(epoch, people, cumulative_count(people))
 
 
 def _read_weights(weights):
@@ -263,8 +272,8 @@ def _read_weights(weights):
     return values
 
 
-def occurrences(values):
-    """Return how often each value came before at its place, int64 (n,): 5 6 5 5 -> 0 0 1 2."""
+def cumulative_count(values: np.ndarray) -> np.ndarray:
+    """Return how many equal values stand before each value, int64 (n,): 5 6 5 5 -> 0 0 1 2."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     first = np.ones(len(values), bool)
@@ -275,7 +284,7 @@ def occurrences(values):
     return result
 
 
-def get_sampler(entry, name="sampler"):
+def get_sampler(entry: str | dict | Sampler, name: str = "sampler") -> Sampler:
     """Return a sampler of a configuration: a name, ``{name: {parameter: value}}``, or itself.
 
     Raises

@@ -1,15 +1,18 @@
-"""The small text files beside the images: lists, pairs, landmarks, maps, and our reports."""
+"""Text files of users (lists, pairs, landmarks, maps) and the CSV reports that commands write."""
+
+from __future__ import annotations
 
 import csv
 import pathlib
+import typing
 
 from ..errors import DataError, InputError
-from ..files import atomic_write
+from ..files import StrPath, atomic_write
 
-__all__ = ["comma_fields", "read_text", "write_table"]
+__all__ = ["comma_fields", "numbered_lines", "read_text", "split_fields", "write_table"]
 
 
-def read_text(path):
+def read_text(path: StrPath) -> str:
     """Return a UTF-8 file's text, without a byte order mark.
 
     Raises
@@ -31,7 +34,16 @@ def read_text(path):
     return text
 
 
-def comma_fields(line):
+def numbered_lines(path: StrPath) -> list[tuple[int, str]]:
+    """Return (number from 1, line) of all lines but empty ones and those that begin with ``#``."""
+    return [
+        (number, line)
+        for number, line in enumerate(read_text(path).splitlines(), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+
+
+def comma_fields(line: str) -> list[str]:
     """Return the fields of a line of CSV, or the whole line where it is none."""
     try:
         return next(csv.reader([line]))
@@ -39,7 +51,16 @@ def comma_fields(line):
         return [line]
 
 
-def write_table(path, head, rows):
+def split_fields(line: str, separators: str = "\t,") -> list[str]:
+    """Split a line at the first of `separators` that it holds, else at blanks; strip the fields."""
+    for separator in separators:
+        if separator in line:
+            fields = comma_fields(line) if separator == "," else line.split(separator)
+            return [field.strip() for field in fields]
+    return line.split()
+
+
+def write_table(path: StrPath, head: tuple[str, ...] | None, rows: typing.Iterable) -> None:
     """Write a table as CSV, whole or not at all.
 
     Parameters
@@ -49,7 +70,7 @@ def write_table(path, head, rows):
         Names of the columns.
     rows : iterable of tuple
     """
-    # A file name that is no UTF-8 comes as surrogates and goes as the bytes that it was.
+    # Surrogates stand for the bytes of a file name that is not UTF-8; they are written as these.
     text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     with atomic_write(path, "w", **text) as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -1,8 +1,8 @@
 """The allow-listed reader of pickles: of verification packs here, of others by a subclass.
 
-A pickle names functions and has them called. For packs six names are known, those that lists of
-bytes, numbers and NumPy arrays need, and even these lead to the small stand-ins below and not to
-NumPy's own restoring code: a damaged file can reach nothing that trusts it.
+A pickle names functions and has them called. For packs six names are allowed: those that lists of
+bytes, numbers and NumPy arrays need. They are bound to the small stand-ins below, not to NumPy's
+own functions, which trust their input.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import io
 import math
 import pickle
 import struct
+import typing
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from ..errors import DataError
 
 __all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair"]
 
-_TYPES = {"b1": np.bool_, "u1": np.uint8, "i1": np.int8}
-_TYPES.update({f"{kind}{size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (2, 4, 8)})
+_TYPES = {"b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8))}
 
 
 def _text(value):
@@ -33,7 +33,7 @@ class _DType:
         name = _text(name)
         if not isinstance(name, str) or name.lstrip("|<>=") not in _TYPES:
             raise DataError(f"it holds an array of type {str(name)[:20]!r}; u1 or b1 was expected")
-        self.dtype = np.dtype(_TYPES[name.lstrip("|<>=")])
+        self.dtype = np.dtype(name.lstrip("|<>="))
         self.__setstate__((3, name[0]))
 
     def __setstate__(self, state):
@@ -46,7 +46,7 @@ class _NDArray:
 
 
 class _Array:
-    """Stands for an array that is being restored; `value` is the array once it is."""
+    """Stands for an array; `value` is set when its state is read."""
 
     value = None
 
@@ -100,16 +100,16 @@ for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
 
 
 class StrictUnpickler(pickle._Unpickler):
-    """Python's own reader in Python, not the one in C, with an allow-list.
+    """Python's unpickler written in Python, with an allow-list.
 
-    That one fetches memory up to whatever place of its memo a file names: one changed byte can
-    make it 64 GB. Here the memo is a dict, and the two operations below can be held back.
+    The one in C allocates its memo up to any index that a file names: one changed byte can ask for
+    64 GB. Here the memo is a dict, and the two operations below can be overridden.
 
-    A subclass says which `allowed` names stand for what, which classes may be given a state, and
-    what `needs` the pickle, for the message.
+    A subclass sets the `allowed` names and what they stand for, the classes that may be `restored`
+    by a state, and what `needs` the pickle, for messages.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # noqa: RUF012  (as its base has it)
+    dispatch: typing.ClassVar[typing.Any] = dict(pickle._Unpickler.dispatch)
     allowed = _ALLOWED
     restored = (_Array, _DType)
     needs = "verification pack"
@@ -124,14 +124,14 @@ class StrictUnpickler(pickle._Unpickler):
         return self.allowed[module, name]
 
     def load_build(self):
-        """Restore a stand-in; anything else, such as the functions above, is not to be changed."""
+        """Set the state of a stand-in; the state of anything else must not be changed."""
         state = self.stack.pop()
         if not isinstance(self.stack[-1], self.restored):
             raise DataError(f"it asks to change a {type(self.stack[-1]).__name__}")
         self.stack[-1].__setstate__(state)
 
     def load_bytearray8(self):
-        """Read what is there, where the original would first make room for what is announced."""
+        """Read the bytes that are there; the original first allocates the announced length."""
         (length,) = struct.unpack("<Q", self.read(8))
         data = self.read(min(length, 1 << 62))
         if len(data) < length:
@@ -139,7 +139,7 @@ class StrictUnpickler(pickle._Unpickler):
         self.append(bytearray(data))
 
     def read_one(self):
-        """Return what the pickle holds; whatever is wrong with it becomes a DataError."""
+        """Return the content of the pickle; any error becomes a DataError."""
         try:
             return self.load()
         except DataError:
@@ -158,13 +158,13 @@ class StrictUnpickler(pickle._Unpickler):
 
 
 def load_pair(data):
-    """Read a pickle of two things made of lists, bytes, numbers and NumPy arrays of whole numbers.
+    """Read a pickle of a pair of values of lists, bytes, numbers and NumPy arrays of integers.
 
     Returns
     -------
     tuple
-        The two things. Arrays come out as numpy.ndarray when they are one of them, or when they
-        are an element of a list that is one of them.
+        The two values. A value that is an array, and arrays in a list that is a value, are
+        numpy.ndarray.
 
     Raises
     ------
@@ -188,9 +188,9 @@ def load_pair(data):
 
 
 def dump_pair(bins, issame):
-    """Return the pickle of (list of bytes, list of bool), protocol 4: all that a pack may hold.
+    """Return the pickle of (list of bytes, list of bool), protocol 4.
 
-    Behind its end, where readers stop, is its SHA-256.
+    Its SHA-256 follows after its end, where readers stop.
     """
     data = pickle.dumps((bins, issame), protocol=4)
     return data + _sum_line(data)

@@ -1,18 +1,21 @@
 """Verification packs: the `.bin` files of LFW, CFP-FP, AgeDB-30 and their like.
 
 A pack is a pickle of ``(bins, issame)`` where ``bins[2i]`` and ``bins[2i + 1]`` are the encoded
-images of pair i. A pickle can run code, so it is read by `gluonface.data.unpickle`, which knows the
-few names that such a file needs and refuses anything else.
+images of pair i. A pickle can run code, so it is read by `gluonface.data.unpickle`, which allows
+the few names that such a file needs and refuses all others.
 """
+
+from __future__ import annotations
 
 import hashlib
 import logging
 import pathlib
+import typing
 
 import numpy as np
 
 from ..errors import DataError, InputError
-from ..files import atomic_write
+from ..files import StrPath, atomic_write
 from . import images, unpickle
 
 __all__ = ["VerificationPack"]
@@ -47,8 +50,8 @@ class VerificationPack:
     name : str, optional
         A name for tables.
     size : int, default 112
-        Height and width of the images that come out. An image of another width is resized so that
-        its shorter edge fits, and its middle is cut out.
+        Height and width of the images that are returned. Images of another size are resized so
+        that the shorter edge fits, and the middle is cut out.
 
     Attributes
     ----------
@@ -63,13 +66,15 @@ class VerificationPack:
         When the two lists do not fit each other or an element is no encoded image.
     """
 
-    def __init__(self, bins, issame, name="pack", size=112):
+    def __init__(
+        self, bins: typing.Sequence, issame: typing.Sequence, name: str = "pack", size: int = 112
+    ):
         self.name = name
-        self.sha256 = None
+        self.sha256: str | None = None
         self.size = size
         if not isinstance(bins, (list, tuple, np.ndarray)):
             raise DataError(f"{name}: bins are {unpickle.describe(bins)}; a list was expected")
-        self.bins = [_as_bytes(element) for element in bins]
+        self.bins: typing.Any = [_as_bytes(element) for element in bins]
         self.issame = _as_flags(issame, name)
         if len(self.bins) != 2 * len(self.issame):
             raise DataError(
@@ -93,7 +98,7 @@ class VerificationPack:
             )
 
     @classmethod
-    def load(cls, path, size=112):
+    def load(cls, path: StrPath, size: int = 112) -> VerificationPack:
         """Read a `.bin` file written by Python 2 or 3, any protocol.
 
         Parameters
@@ -108,7 +113,7 @@ class VerificationPack:
         InputError
             When there is no such file.
         DataError
-            When it is cut short, is no pickle, asks for anything but bytes and arrays, or its
+            When it is cut short, is no pickle, names anything but bytes and arrays, or its
             content is not that of a pack.
         """
         path = pathlib.Path(path)
@@ -126,16 +131,16 @@ class VerificationPack:
         pack.sha256 = hashlib.sha256(data).hexdigest()
         return pack
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the pack as a pickle of (list of bytes, list of bool), protocol 4."""
         data = unpickle.dump_pair(self.bins, [bool(same) for same in self.issame])
         with atomic_write(path) as file:
             file.write(data)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.issame)
 
-    def image(self, number):
+    def image(self, number: int) -> np.ndarray:
         """Return image `number` of the 2n as uint8 (size, size, 3) RGB.
 
         Raises
@@ -153,13 +158,13 @@ class VerificationPack:
                 f"{self.name}: image {number} (pair {number // 2}) cannot be used: {error}"
             ) from error
 
-    def images(self, pair):
+    def images(self, pair: int) -> np.ndarray:
         """Return the two images of a pair as uint8 (2, size, size, 3) RGB."""
         if not 0 <= pair < len(self):
             raise InputError(f"{self.name} has pairs 0 to {len(self) - 1}, not {pair}")
         return np.stack([self.image(2 * pair), self.image(2 * pair + 1)])
 
-    def iter_batches(self, batch_size=64):
+    def iter_batches(self, batch_size: int = 64) -> typing.Iterator[np.ndarray]:
         """Yield all 2n images in order as uint8 (b, size, size, 3) RGB, b <= `batch_size`."""
         if batch_size < 1:
             raise InputError(f"batch_size {batch_size}: 1 or more was expected")

@@ -53,14 +53,10 @@ def test_noise_is_left_out(made, centers, capsys):
     np.save(made.folder / "one.npy", made.centers[:, 0])
     folder = made.folder / "run/checkpoints/best"
     folder.mkdir(parents=True)
-    for rank, rows in enumerate((slice(0, 2), slice(2, 5))):
-        state = {
-            "range": np.array([rows.start, rows.stop]),
-            "head/weight": made.centers[rows].reshape(-1, 32),
-            "head/num_classes": 5,
-            "head/embedding_size": 16,
-        }
-        np.savez(folder / f"head-{rank:04d}-of-0002.npz", **state)
+    for rows in (slice(0, 2), slice(2, 5)):
+        name = f"head-weight-{rows.start:09d}.npy"
+        np.save(folder / name, made.centers[rows].reshape(-1, 32))
+    (folder / "manifest.json").write_text(json.dumps({"classes": 5, "embedding_size": 16}))
     assert clean(made, "--json", str(made.folder / "j.json"), centers=centers) == 0
     out = made.folder / "out"
     cleaned = RecordDataset(out)
@@ -145,15 +141,9 @@ def test_embeds_when_no_embeddings_are_given(made, monkeypatch):
     assert passes == [7, 7, 7, 7, 2]
     folder = made.folder / "run/checkpoints/last"
     folder.mkdir(parents=True)
-    np.savez(
-        folder / "head-0000-of-0001.npz",
-        **{
-            "range": np.array([0, 5]),
-            "head/weight": np.random.RandomState(0).randn(5, 3 * 128).astype(np.float32),
-            "head/num_classes": 5,
-            "head/embedding_size": 128,
-        },
-    )
+    weight = np.random.RandomState(0).randn(5, 3 * 128).astype(np.float32)
+    np.save(folder / "head-weight-000000000.npy", weight)
+    (folder / "manifest.json").write_text(json.dumps({"classes": 5, "embedding_size": 128}))
     words = ("--dry-run", "--angle", "180", "--cache", str(made.folder / "cache"))
     assert clean(made, *words, centers="run", embeddings=None) == 0
     assert asked == ["some:model", str(made.folder / "run")]

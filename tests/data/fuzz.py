@@ -19,18 +19,18 @@ from gluonface.data import RecordDataset, RecordWriter, VerificationPack, images
 from gluonface.data.alignment import TEMPLATE
 from gluonface.data.detectors import Face
 from gluonface.data.recordio import writer
-from gluonface.data.recordio.dataset import read_property
 from gluonface.data.recordio.index import rebuild_index
+from gluonface.data.recordio.property_file import read_property
 from gluonface.data.samplers import _read_weights
 from gluonface.data.sources import photo_folder
+from gluonface.data.sources.list_file import read_list
 from gluonface.data.tools.align import align_photos
-from gluonface.data.tools.inspect import survey_pack, survey_records
+from gluonface.data.tools.inspect import inspect_pack, inspect_records
 from gluonface.data.tools.journal import Journal
-from gluonface.data.tools.record_job import write_set
+from gluonface.data.tools.resumable_writer import write_record_set
 from gluonface.data.tools.stored_embeddings import load_centers, load_embeddings
 from gluonface.data.tools.transform_records import read_identities, read_identity_map
 from gluonface.data.tools.write_pack import read_pairs
-from gluonface.data.tools.write_records import read_list
 from gluonface.errors import GluonfaceError
 
 ROUNDS = 1000  # in all, of each reader
@@ -75,29 +75,29 @@ def encoded(count, quality=101):
 # --- sets and packs: whatever is read must be what was written
 
 
-def write_records(folder, plain, sealed):
-    seal = writer.seal
-    writer.seal = seal if sealed else lambda payload: payload
+def write_records(folder, plain, checksums):
+    add_checksum = writer.add_checksum
+    writer.add_checksum = add_checksum if checksums else lambda payload: payload
     # Without checksums, PNG: a changed pixel is something that a reader can see there.
     with RecordWriter(folder, plain=plain) as records:
-        for image, label in zip(encoded(6, 90 if sealed else 101), (0, 0, 1, 1, 1, 2)):
+        for image, label in zip(encoded(6, 90 if checksums else 101), (0, 0, 1, 1, 1, 2)):
             records.add(image, label)
-    writer.seal = seal
+    writer.add_checksum = add_checksum
     if plain:
         (folder / "property").unlink()
 
 
 def read_records(folder):
     """Return what is in a set, or None when verifying it finds something wrong."""
-    if survey_records(folder, progress=False)["problems"]:
+    if inspect_records(folder, progress=False)["problems"]:
         return None
     dataset = RecordDataset(folder)
     return [(label, image.tobytes()) for image, label in dataset]
 
 
-def records(plain, sealed):
+def records(plain, checksums):
     def rounds(folder, random):
-        write_records(folder, plain, sealed)
+        write_records(folder, plain, checksums)
         whole = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
         truth = read_records(folder)
         for number in range(ROUNDS):
@@ -110,7 +110,7 @@ def records(plain, sealed):
 
 
 def read_pack(path):
-    if survey_pack(path)["problems"]:
+    if inspect_pack(path)["problems"]:
         return None
     pack = VerificationPack.load(path)
     return list(zip(pack.issame.tolist(), (pack.images(i).tobytes() for i in range(len(pack)))))
@@ -211,7 +211,9 @@ def notes(folder, random):
                 raise KeyboardInterrupt
             return data[number]
 
-        write_set(out, [0, 0, 1, 1], load, {"x": 1}, workers=1, overwrite=True, progress=False)
+        write_record_set(
+            out, [0, 0, 1, 1], load, {"x": 1}, workers=1, overwrite=True, progress=False
+        )
         return read_records(out)  # None: damage of a part is found when the set is verified
 
     truth = write(None)
@@ -248,10 +250,10 @@ def journals(folder, random):
 
 READERS = {
     # reader: (rounds, what of (label, image) may be another in what is read)
-    "records": (records(plain=False, sealed=True), None),
-    "plain": (records(plain=True, sealed=True), None),
-    "records without checksums": (records(plain=False, sealed=False), None),
-    "plain without checksums": (records(plain=True, sealed=False), "label"),
+    "records": (records(plain=False, checksums=True), None),
+    "plain": (records(plain=True, checksums=True), None),
+    "records without checksums": (records(plain=False, checksums=False), None),
+    "plain without checksums": (records(plain=True, checksums=False), "label"),
     "pack": (packs(foreign=False), None),
     "packs of others": (packs(foreign=True), "label"),
     "property": (file("p", b"85742,112,112\n", read_property, all), None),

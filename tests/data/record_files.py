@@ -1,8 +1,9 @@
-"""Record files of any payloads, with none of RecordWriter's checks."""
+"""Record files of any payloads, with none of RecordWriter's checks; damage to files."""
 
 import numpy as np
 
 from gluonface.data import images
+from gluonface.data.recordio.index import read_index
 from gluonface.data.recordio.record import frame
 
 
@@ -29,3 +30,10 @@ def picture(seed=0, side=16):
 
 def png(seed=0, side=16):
     return images.encode(picture(seed, side), 101)
+
+
+def damage(faces, key, text=b"JUNK", skip=0):
+    at = int(read_index(faces.folder / "train.idx")[1][key]) + skip
+    data = bytearray((faces.folder / "train.rec").read_bytes())
+    data[at : at + len(text)] = text
+    (faces.folder / "train.rec").write_bytes(data)

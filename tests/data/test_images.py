@@ -62,5 +62,5 @@ def test_sizes_without_decoding():
     for suffix in (".jpg", ".png", ".webp", ".bmp"):
         data = cv2.imencode(suffix, image)[1].tobytes()
         assert images.size(data) == (30, 50), suffix
-        assert images.check(data) is None
+        assert images.find_defect(data) is None
         np.testing.assert_array_equal(images.decode(data), image)

@@ -16,8 +16,10 @@ from gluonface.data import RecordWriter, VerificationPack, images
 CHILD = """
 import os, signal, sys
 from gluonface.cli import main
-from gluonface.data import align_photos, record_job, record_writer, synthetic, unpack
-record_job.SAVE_EVERY = synthetic.SAVE_EVERY = 0.0
+from gluonface.data.recordio import writer
+from gluonface.data.synthetic import face_set
+from gluonface.data.tools import align, resumable_writer, unpack
+resumable_writer.SAVE_EVERY = face_set.SAVE_EVERY = 0.0
 module, name, calls = sys.argv[1].rsplit(".", 1)[0], sys.argv[1].rsplit(".", 1)[1], int(sys.argv[2])
 place = globals()[module.split(".")[0]]
 for part in module.split(".")[1:]:
@@ -34,22 +36,22 @@ print("calls", count[0])
 sys.exit(status)
 """
 COMMANDS = {
-    "pack": ("record_writer.RecordWriter.add", ["pack", "people", "OUT", "--size", "24"]),
-    "subset": ("record_writer.RecordWriter.add", ["subset", "set", "OUT", "--min-images", "2"]),
-    "merge": ("record_writer.RecordWriter.add", ["merge", "set", "set", "--out", "OUT"]),
-    "shuffle": ("record_writer.RecordWriter.add", ["shuffle", "set", "OUT", "--by", "identity"]),
+    "pack": ("writer.RecordWriter.add", ["pack", "people", "OUT", "--size", "24"]),
+    "subset": ("writer.RecordWriter.add", ["subset", "set", "OUT", "--min-images", "2"]),
+    "merge": ("writer.RecordWriter.add", ["merge", "set", "set", "--out", "OUT"]),
+    "shuffle": ("writer.RecordWriter.add", ["shuffle", "set", "OUT", "--by", "identity"]),
     "clean": (
-        "record_writer.RecordWriter.add",
+        "writer.RecordWriter.add",
         ["clean", "set", "--centers", "means", "--embeddings", "e.npy", "--out", "OUT"],
     ),
     "unpack": ("unpack._write", ["unpack", "set", "OUT"]),
     "unpack a pack": ("unpack._write", ["unpack", "x.bin", "OUT"]),
     "align": (
-        "align_photos._Crops.write",
+        "align._CropFiles.write",
         ["align", "people", "OUT", "--landmarks", "points.txt", "--workers", "1"],
     ),
     "synthesize": (
-        "synthetic._encode",
+        "face_set._encode",
         ["synthesize", "--out", "OUT", "--identities", "4", "--images", "2", "--workers", "1"],
     ),
 }

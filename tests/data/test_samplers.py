@@ -5,7 +5,7 @@ import pytest
 from reference import augment as twin
 
 from gluonface.data import Loader
-from gluonface.data.samplers import SAMPLERS, get_sampler, occurrences
+from gluonface.data.samplers import SAMPLERS, cumulative_count, get_sampler
 from gluonface.errors import DataError, InputError
 
 SIZES = [5, 1, 8, 4, 0, 3, 9, 2, 4, 4, 6, 4]  # images of each identity
@@ -211,8 +211,8 @@ def test_occurrences():
     for value in values.tolist():
         expected.append(seen.get(value, 0))
         seen[value] = expected[-1] + 1
-    assert occurrences(values).tolist() == expected
-    assert occurrences(np.array([], np.int64)).tolist() == []
+    assert cumulative_count(values).tolist() == expected
+    assert cumulative_count(np.array([], np.int64)).tolist() == []
 
 
 @pytest.mark.parametrize(

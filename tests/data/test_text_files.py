@@ -2,7 +2,7 @@
 
 import pytest
 
-from gluonface.data.text_files import comma_fields, read_text
+from gluonface.data.text_files import comma_fields, numbered_lines, read_text, split_fields
 from gluonface.errors import DataError, InputError
 
 
@@ -33,3 +33,15 @@ def test_lines_that_are_no_csv_stay_whole():
     assert comma_fields('a,"b,c",d') == ["a", "b,c", "d"]
     long = "a" * 200_000  # csv takes no longer fields than 128 KiB
     assert comma_fields(f"{long},1") == [f"{long},1"]
+
+
+def test_lines_have_their_numbers(tmp_path):
+    (tmp_path / "x").write_text("a b\n\n# c\n  \nd\r\n")
+    assert numbered_lines(tmp_path / "x") == [(1, "a b"), (5, "d")]
+
+
+def test_fields_are_split_at_the_first_separator_there_is():
+    assert split_fields("a b\tc,d") == ["a b", "c,d"]
+    assert split_fields("a b\tc,d", ",\t") == ["a b\tc", "d"]
+    assert split_fields('"a, b", c') == ["a, b", "c"]
+    assert split_fields(" a  b ") == ["a", "b"]

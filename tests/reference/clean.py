@@ -9,7 +9,7 @@ def _angle(a, b):
     return math.degrees(math.acos(max(-1.0, min(1.0, dot / norms))))
 
 
-def find_noise(embeddings, labels, centers, limit, min_images):
+def find_mislabelled(embeddings, labels, centers, limit, min_images):
     """Return lists: angles, nearest sub-centres, dominant sub-centres, reasons (0, 1 or 2)."""
     each = [[_angle(e, c) for c in centers[y]] for e, y in zip(embeddings, labels)]
     nearest = [angles.index(min(angles)) for angles in each]

@@ -3,11 +3,11 @@
 The same on any number of workers and ranks, in any order, and after a resume.
 """
 
-from ._base import AUGMENTATIONS, Augmentation
-from ._random import FLIP, flips, hash64, uniform
+from .augmentation import AUGMENTATIONS, Augmentation
 from .color import ColorJitter, RandomGrey
 from .erasing import Cutout, RandomErasing
 from .geometry import Flip
+from .hashed_random import FLIP, flips, hash64, uniform
 from .mixing import CutMix, Mixup, beta
 from .pipeline import Pipeline, describe, read_augmentations
 from .quality import GaussianBlur, Jpeg, LowResolution

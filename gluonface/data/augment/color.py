@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..._compat import cv2
-from ._base import AUGMENTATIONS, Augmentation, Parameter, declare, probability
+from .augmentation import AUGMENTATIONS, Augmentation, Parameter, declare, probability
 
 __all__ = ["ColorJitter", "RandomGrey", "color_maps", "transform"]
 
@@ -103,10 +103,6 @@ class RandomGrey(Augmentation):
     title = "Random grey"
     stream = 0x200
     parameters = declare(p=probability(0.2))
-
-    def plan(self, drawn, shape):
-        """See `Augmentation.plan`."""
-        return [True] * len(drawn)
 
     def apply(self, image, plan):
         """See `Augmentation.apply`."""

@@ -1,8 +1,18 @@
-"""Augmentations that hide a part: random erasing and Cutout."""
+"""Augmentations that hide a rectangle: random erasing and Cutout."""
+
+from __future__ import annotations
 
 import numpy as np
 
-from ._base import AUGMENTATIONS, Augmentation, Parameter, between, declare, probability, whole
+from .augmentation import (
+    AUGMENTATIONS,
+    Augmentation,
+    Parameter,
+    declare,
+    integers,
+    probability,
+    scaled,
+)
 
 __all__ = ["Cutout", "RandomErasing"]
 
@@ -10,14 +20,16 @@ _ATTEMPTS = 10
 
 
 def _noise(key, shape):
-    """Return uint8 noise of a 53-bit key; the bits of Philox are fixed for good."""
+    """Return uint8 noise of a 53-bit key; NumPy keeps the bits of Philox the same."""
     count = shape[0] * shape[1] * 3
     raw = np.random.Philox(key=key).random_raw(-(-count // 8))
     return raw.astype("<u8", copy=False).view(np.uint8)[:count].reshape(*shape, 3)
 
 
-class _Hole(Augmentation):
-    """What both have in common: a rectangle (top, left, bottom, right), filled."""
+class _FilledRectangle(Augmentation):
+    """Fills the rectangle (top, left, bottom, right) of its plan with noise or a grey level."""
+
+    fill: float | None
 
     def apply(self, image, plan):
         """See `Augmentation.apply`."""
@@ -29,10 +41,10 @@ class _Hole(Augmentation):
 
 
 @AUGMENTATIONS.register("random_erasing", aliases=("randerasing", "erase"))
-class RandomErasing(_Hole):
+class RandomErasing(_FilledRectangle):
     """Erase a rectangle of random area, shape and place that lies within the image.
 
-    The area is a uniform share of the image and height / width is uniform; both are drawn anew
+    The area is a uniform share of the image and height / width is uniform; both are drawn again
     until the rectangle fits, at most 10 times, else the image is left as it is.
     """
 
@@ -55,22 +67,17 @@ class RandomErasing(_Hole):
         p=probability(0.5),
     )
 
-    def check(self):
-        """See `Augmentation.check`."""
-        self._ordered("min_area", "max_area")
-        self._ordered("min_aspect", "max_aspect")
-
     def plan(self, drawn, shape):
         """See `Augmentation.plan`."""
         pairs = drawn[:, : 2 * _ATTEMPTS].reshape(-1, _ATTEMPTS, 2)
-        area = between(self.min_area, self.max_area, pairs[..., 0]) * (shape[0] * shape[1])
-        aspect = between(self.min_aspect, self.max_aspect, pairs[..., 1])
+        area = scaled(self.min_area, self.max_area, pairs[..., 0]) * (shape[0] * shape[1])
+        aspect = scaled(self.min_aspect, self.max_aspect, pairs[..., 1])
         sides = np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], axis=-1)
         sides = np.floor(sides + 0.5).astype(np.int64)
         fits = ((sides >= 1) & (sides <= shape)).all(-1)
         sides = sides[np.arange(len(sides)), fits.argmax(1)]
         place, keys = drawn[:, -3:-1], drawn[:, -1] * 2.0**53
-        corner = whole(np.maximum(1, np.asarray(shape) - sides + 1), place)
+        corner = integers(np.maximum(1, np.asarray(shape) - sides + 1), place)
         boxes = np.concatenate([corner, corner + sides], axis=1).tolist()
         return [
             (*box, key) if fit else None
@@ -79,7 +86,7 @@ class RandomErasing(_Hole):
 
 
 @AUGMENTATIONS.register("cutout")
-class Cutout(_Hole):
+class Cutout(_FilledRectangle):
     """Fill a square around a random pixel; what reaches beyond the image is cut off.
 
     The paper fills with 0 after normalisation, the mean: here grey.
@@ -99,7 +106,7 @@ class Cutout(_Hole):
     def plan(self, drawn, shape):
         """See `Augmentation.plan`."""
         side = max(1, round(self.size * min(shape)))
-        corner = whole(np.asarray(shape), drawn[:, :2]) - side // 2
+        corner = integers(np.asarray(shape), drawn[:, :2]) - side // 2
         boxes = np.concatenate([corner, corner + side], axis=1)
         boxes = np.clip(boxes, 0, np.tile(shape, 2)).tolist()
         return [(*box, 0) for box in boxes]

@@ -1,7 +1,7 @@
 """Augmentations that mix two images: Mixup and CutMix.
 
 The mixed image keeps both labels and the share of its own: the loss is
-``share * loss(label) + (1 - share) * loss(other label)``, the margin on each label in its turn
+``share * loss(label) + (1 - share) * loss(other label)``, each term with the margin on its label
 (`gluonface.training.mixing`).
 """
 
@@ -10,7 +10,7 @@ import functools
 import numpy as np
 
 from ..._compat import cv2
-from ._base import AUGMENTATIONS, Augmentation, Parameter, declare, probability, whole
+from .augmentation import AUGMENTATIONS, Augmentation, Parameter, declare, integers, probability
 
 __all__ = ["CutMix", "Mixup", "beta"]
 
@@ -19,7 +19,7 @@ __all__ = ["CutMix", "Mixup", "beta"]
 def _beta_table(alpha):
     """Return the lower half of Beta(alpha, alpha): its distribution function over ``x ** root``.
 
-    Below alpha 1 the density has a pole at 0, which the power takes away.
+    Below alpha 1 the density has a pole at 0, which the power removes.
     """
     root = min(alpha, 1.0)
     t = np.linspace(0.0, 0.5**root, 1 << 14)
@@ -37,7 +37,7 @@ def beta(alpha, drawn):
 
 
 class _Mixing(Augmentation):
-    """What both have in common. A plan is of one image; `mix` gives the share it keeps."""
+    """An augmentation of two images. A plan is of one image; `mix` returns the share it keeps."""
 
     mixes = True
 
@@ -85,7 +85,7 @@ class CutMix(_Mixing):
     """Put a rectangle of another image at its place into this one.
 
     With a share s of Beta(alpha, alpha), the rectangle has sqrt(1 - s) of either side, around a
-    random pixel. It is cut off at the edges, and the share becomes that of the pixels that stay.
+    random pixel. It is cut off at the edges; the share becomes that of the pixels that are kept.
     """
 
     name = "cutmix"
@@ -102,7 +102,7 @@ class CutMix(_Mixing):
         """See `Augmentation.plan`."""
         side = np.sqrt(1 - beta(self.alpha, drawn[:, 0]))[:, None]
         half = np.floor(side * np.asarray(shape)).astype(np.int64) // 2
-        middle = whole(np.asarray(shape), drawn[:, 1:])
+        middle = integers(np.asarray(shape), drawn[:, 1:])
         boxes = np.concatenate([middle - half, middle + half], axis=1)
         return np.clip(boxes, 0, np.tile(shape, 2)).tolist()
 

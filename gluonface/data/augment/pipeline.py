@@ -1,18 +1,21 @@
 """A list of augmentations: read from a configuration, applied to batches."""
 
+from __future__ import annotations
+
 import functools
+import typing
 
 import numpy as np
 
 from ...errors import InputError
-from ._base import AUGMENTATIONS, Augmentation
+from .augmentation import AUGMENTATIONS, Augmentation
 
 __all__ = ["Pipeline", "describe", "read_augmentations"]
 
 _EXAMPLE = "[flip, {color_jitter: {brightness: 0.4}}, random_erasing]"
 
 
-def read_augmentations(entries, name="augment"):
+def read_augmentations(entries: typing.Any, name: str = "augment") -> list[Augmentation]:
     """Return the augmentations of a list as a configuration has it.
 
     Parameters
@@ -25,7 +28,7 @@ def read_augmentations(entries, name="augment"):
     Raises
     ------
     InputError
-        On an unknown name or parameter, a value out of range, an augmentation that is there
+        On an unknown name or parameter, a value out of range, an augmentation that is listed
         twice, or two that mix images.
     """
     if isinstance(entries, (str, dict)):
@@ -61,8 +64,8 @@ def _read(entry, name):
     return found
 
 
-def describe(augmentations):
-    """Return what `read_augmentations` takes: the names with all parameters."""
+def describe(augmentations: typing.Iterable[Augmentation]) -> list[dict]:
+    """Return the names with all parameters, in the form that `read_augmentations` takes."""
     return [{one.name: {key: getattr(one, key) for key in one.parameters}} for one in augmentations]
 
 
@@ -87,56 +90,59 @@ class Pipeline:
         Pipeline([{"color_jitter": {"hue": 0.1}}, "cutout"]).image(image, seed=0, epoch=2, sample=7)
     """
 
-    def __init__(self, augmentations=()):
+    def __init__(self, augmentations: typing.Any = ()):
         found = read_augmentations(augmentations)
         self.flip = next((one for one in found if one.name == "flip"), None)
-        self.mixing = next((one for one in found if one.mixes), None)
+        self.mixing: typing.Any = next((one for one in found if one.mixes), None)
         self.steps = [one for one in found if one.name != "flip" and not one.mixes]
 
-    def __iter__(self):
+    def __iter__(self) -> typing.Iterator[Augmentation]:
         return iter([one for one in (self.flip, *self.steps, self.mixing) if one is not None])
 
-    def flips(self, seed, epoch, keys):
-        """Say which samples are mirrored: list of bool."""
+    def flips(self, seed: int, epoch: int, keys: np.ndarray) -> list[bool]:
+        """Return which samples are mirrored."""
         if self.flip is None:
             return [False] * len(keys)
         return [plan is not None for plan in self.flip.plans(seed, epoch, keys, None)]
 
-    def changes(self, seed, epoch, keys, shape):
-        """Return what is to be done with each sample, but for the flip and the mixing.
+    def changes(
+        self, seed: int, epoch: int, keys: np.ndarray, shape: typing.Sequence[int]
+    ) -> typing.Sequence[typing.Callable[[np.ndarray], np.ndarray] | None]:
+        """Return what `steps` do with each sample.
 
         Parameters
         ----------
-        seed, epoch : int
-        keys : numpy.ndarray
-            int64 (n,), which samples.
-        shape : tuple of int
-            (height, width) of the images.
+        seed, epoch, keys, shape
+            As for `Augmentation.plans`.
 
         Returns
         -------
         list
-            For each sample a function of an image, uint8 (H, W, 3) RGB, that returns the changed
-            one and may overwrite the given; None leaves it as it is.
+            For each sample a function from an image, uint8 (H, W, 3) RGB, to the changed one, which
+            may overwrite its argument; None leaves the image as it is.
         """
         if not self.steps:
             return [None] * len(keys)
         plans = [step.plans(seed, epoch, keys, shape) for step in self.steps]
         changes = []
-        for todo in zip(*plans):
-            work = [(step.apply, plan) for step, plan in zip(self.steps, todo) if plan is not None]
+        for row in zip(*plans):
+            work = [(step.apply, plan) for step, plan in zip(self.steps, row) if plan is not None]
             changes.append(functools.partial(_apply, work) if work else None)
         return changes
 
-    def image(self, image, seed=0, epoch=0, sample=0):
-        """Return one image, uint8 (H, W, 3) RGB, as the loader would give it, but not mixed."""
+    def image(
+        self, image: np.ndarray, seed: int = 0, epoch: int = 0, sample: int = 0
+    ) -> np.ndarray:
+        """Return one image, uint8 (H, W, 3) RGB, as the loader gives it, but not mixed."""
         keys = np.array([sample])
         image = image[:, ::-1] if self.flips(seed, epoch, keys)[0] else image
         image = np.array(image, order="C")
         (change,) = self.changes(seed, epoch, keys, image.shape[:2])
         return image if change is None else change(image)
 
-    def mix(self, images, others, seed, epoch, keys):
+    def mix(
+        self, images: np.ndarray, others: np.ndarray, seed: int, epoch: int, keys: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mix each image of a batch with its partner.
 
         Parameters
@@ -145,7 +151,7 @@ class Pipeline:
             uint8 (B, 3, H, W); not changed.
         seed, epoch : int
         keys : numpy.ndarray
-            int64 (B,), which samples.
+            int64 (B,), the samples.
 
         Returns
         -------

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..._compat import cv2
-from ._base import AUGMENTATIONS, Augmentation, Parameter, between, declare, probability
+from .augmentation import AUGMENTATIONS, Augmentation, Parameter, declare, probability, scaled
 
 __all__ = ["GaussianBlur", "Jpeg", "LowResolution"]
 
@@ -24,13 +24,9 @@ class GaussianBlur(Augmentation):
         p=probability(0.5),
     )
 
-    def check(self):
-        """See `Augmentation.check`."""
-        self._ordered("min_sigma", "max_sigma")
-
     def plan(self, drawn, shape):
         """See `Augmentation.plan`."""
-        return between(self.min_sigma, self.max_sigma, drawn[:, 0]).tolist()
+        return scaled(self.min_sigma, self.max_sigma, drawn[:, 0]).tolist()
 
     def apply(self, image, plan):
         """See `Augmentation.apply`."""
@@ -52,13 +48,9 @@ class Jpeg(Augmentation):
         p=probability(0.5),
     )
 
-    def check(self):
-        """See `Augmentation.check`."""
-        self._ordered("min_quality", "max_quality")
-
     def plan(self, drawn, shape):
         """See `Augmentation.plan`."""
-        qualities = np.floor(between(self.min_quality, self.max_quality + 1, drawn[:, 0]))
+        qualities = np.floor(scaled(self.min_quality, self.max_quality + 1, drawn[:, 0]))
         return qualities.astype(np.int64).tolist()
 
     def apply(self, image, plan):
@@ -83,13 +75,9 @@ class LowResolution(Augmentation):
         p=probability(0.5),
     )
 
-    def check(self):
-        """See `Augmentation.check`."""
-        self._ordered("min_scale", "max_scale")
-
     def plan(self, drawn, shape):
         """See `Augmentation.plan`."""
-        scale = between(self.min_scale, self.max_scale, drawn[:, 0])
+        scale = scaled(self.min_scale, self.max_scale, drawn[:, 0])
         sides = np.maximum(1, np.floor(np.outer(scale, shape) + 0.5)).astype(np.int64)
         return [None if tuple(side) == tuple(shape) else tuple(side) for side in sides.tolist()]
 

@@ -1,10 +1,14 @@
 """RandAugment: a few operations of a list, all at one strength."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from ..._compat import cv2
 from ...errors import InputError
-from ._base import AUGMENTATIONS, Augmentation, Parameter, declare, probability, whole
+from .augmentation import AUGMENTATIONS, Augmentation, Parameter, declare, integers, probability
 from .color import LUMA, transform
 
 __all__ = ["FACE_OPERATIONS", "OPERATIONS", "RandAugment"]
@@ -33,7 +37,7 @@ def _auto_contrast(image, m):
 
 
 def _equalize(image, m):
-    """Make the histogram of each channel flat, as far as whole levels allow."""
+    """Equalise the histogram of each channel."""
     table = np.empty((1, 256, 3), np.uint8)
     for channel in range(3):
         counts = cv2.calcHist([image], [channel], None, [256], [0, 256])[:, 0].astype(np.int64)
@@ -143,8 +147,8 @@ FACE_OPERATIONS = (
 )
 
 
-class _Operations(Parameter):
-    """The choice of operations: a word, or a list of names."""
+class _OperationsParameter(Parameter):
+    """The operations to draw from: ``face``, ``all``, or a list of names."""
 
     @property
     def allowed(self):
@@ -169,35 +173,36 @@ class RandAugment(Augmentation):
     brightness, sharpness, rotation, shear, translation) take it at random. Shears and rotations
     are about the middle of the image; what comes in from outside is grey.
 
-    ``ops: face``, the default, leaves out what moves the landmarks away from where alignment put
-    them (rotate, shear, translate) and what inverts or bands the skin (solarize, posterize).
+    ``ops: face``, the default, leaves out what moves the landmarks from their aligned
+    positions (rotate, shear, translate) and what inverts or bands the skin (solarize, posterize).
     """
 
     name = "rand_augment"
     title = "RandAugment"
     paper = "1909.13719"
     stream = 0x800
+    ops: typing.Any
     parameters = declare(
         n=Parameter(2, "operations per image", low=1, high=14, whole=True),
         m=Parameter(9, "strength of every operation, of 30", low=0, high=30),
-        ops=_Operations("face", "operations to draw from"),
+        ops=_OperationsParameter("face", "operations to draw from"),
         p=probability(1.0),
     )
 
     @property
-    def draws(self):
+    def draws(self):  # type: ignore[override]
         """See `Augmentation`."""
         return 2 * self.n
 
     @property
-    def names(self):
-        """The names of the operations in use: list of str."""
+    def names(self) -> list[str]:
+        """The names of the operations to draw from."""
         words = {"face": list(FACE_OPERATIONS), "all": list(OPERATIONS)}
         return words[self.ops] if isinstance(self.ops, str) else self.ops
 
     def plan(self, drawn, shape):
         """See `Augmentation.plan`."""
-        chosen = whole(len(self.names), drawn[:, 0::2]).tolist()
+        chosen = integers(len(self.names), drawn[:, 0::2]).tolist()
         negative = (drawn[:, 1::2] < 0.5).tolist()
         strength = self.m / 30
         entries = [OPERATIONS[name] for name in self.names]

@@ -1,12 +1,15 @@
 """The index of a .rec file: text, one "key<tab>offset" per line."""
 
+from __future__ import annotations
+
 import pathlib
+import typing
 import warnings
 
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from .record import FRAME, HEADER, LENGTH, MAGIC
 
 __all__ = ["how_to_rebuild", "read_index", "rebuild_index", "scan_records"]
@@ -14,7 +17,7 @@ __all__ = ["how_to_rebuild", "read_index", "rebuild_index", "scan_records"]
 _CHUNK = 1 << 24  # bytes that are parsed at once
 
 
-def how_to_rebuild(path):
+def how_to_rebuild(path: StrPath) -> str:
     """Return the sentence that tells a user how to make the index of `path` again."""
     rec = pathlib.Path(path).with_suffix(".rec")
     return (
@@ -42,7 +45,9 @@ def _parse(text, number, path):
     except (DeprecationWarning, ValueError, OverflowError):
         pass
     pairs = []
-    for at, line in enumerate(text.split(b"\n")):  # the slow way: blank lines, or where it is wrong
+    for at, line in enumerate(
+        text.split(b"\n")
+    ):  # slow: for blank lines, and to find the wrong line
         fields = line.split()
         if not fields:
             continue
@@ -57,7 +62,7 @@ def _parse(text, number, path):
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def read_index(path):
+def read_index(path: StrPath) -> tuple[np.ndarray | None, np.ndarray]:
     """Read an index file.
 
     Parameters
@@ -76,7 +81,9 @@ def read_index(path):
     DataError
         Names the line that is not a key and an offset.
     """
-    blocks, keys, lines, rest, counting = [], None, 0, b"", True
+    offsets: list[np.ndarray] = []
+    keys: list[np.ndarray] = []  # empty as long as the keys are 0, 1, 2, ...
+    count, lines, rest, consecutive = 0, 0, b"", True
     with open(path, "rb") as file:
         while True:
             block = file.read(_CHUNK)
@@ -85,29 +92,31 @@ def read_index(path):
             text, rest = text[:cut], text[cut:]
             if text:
                 pairs = _parse(text, lines, path)
-                done = sum(len(b) for b in blocks)
-                if counting and not np.array_equal(
-                    pairs[:, 0], np.arange(done, done + len(pairs), dtype=np.int64)
-                ):
-                    counting, keys = False, [np.arange(done, dtype=np.int64)]
-                if not counting:
+                expected = np.arange(count, count + len(pairs), dtype=np.int64)
+                if consecutive and not np.array_equal(pairs[:, 0], expected):
+                    consecutive = False
+                    keys.append(np.arange(count, dtype=np.int64))
+                if not consecutive:
                     keys.append(pairs[:, 0].copy())
-                blocks.append(pairs[:, 1].copy())
+                offsets.append(pairs[:, 1].copy())
+                count += len(pairs)
                 lines += text.count(b"\n")
             if not block:
                 break
-    offsets = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
-    return (None if counting else np.concatenate(keys)), offsets
+    found = np.concatenate(offsets) if offsets else np.empty(0, np.int64)
+    return (None if consecutive else np.concatenate(keys)), found
 
 
-def scan_records(path, size=None):
+def scan_records(
+    path: pathlib.Path, size: int | None = None
+) -> typing.Iterator[tuple[int, int, bytes]]:
     """Yield every record of a .rec file by its frames, without the index.
 
     Parameters
     ----------
     path : pathlib.Path
     size : int, optional
-        Look at so many bytes of the file; by default all.
+        Scan only so many bytes of the file; by default all.
 
     Yields
     ------
@@ -140,8 +149,8 @@ def scan_records(path, size=None):
             file.seek(at)
 
 
-def rebuild_index(path):
-    """Write the index of a .rec file beside it, whatever was there before.
+def rebuild_index(path: StrPath) -> int:
+    """Write the index of a .rec file, in the same folder; an index that is there is replaced.
 
     The keys are 0, 1, 2, ... in InsightFace's layout; in a plain file they are the ids of the
     records, or 0, 1, 2, ... where these repeat.

@@ -1,5 +1,7 @@
 """A .rec file with its index, open for reading records from any number of threads."""
 
+from __future__ import annotations
+
 import os
 import pathlib
 import weakref
@@ -7,19 +9,45 @@ import weakref
 import numpy as np
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from .index import how_to_rebuild, read_index
 from .record import FRAME, LENGTH, MAGIC, MAGIC_BYTES
 
-__all__ = ["RecordFile"]
+__all__ = ["RecordFile", "find_rec"]
 
 _READ = 1 << 18  # bytes of a record that are read at once; more only when it is longer
+
+
+def find_rec(path: StrPath) -> pathlib.Path:
+    """Return `path` itself if it names a .rec file, or the .rec file in the folder `path`.
+
+    Raises
+    ------
+    InputError
+        When there is none, or several.
+    """
+    path = pathlib.Path(path)
+    if path.suffix == ".rec":
+        return path
+    if not path.is_dir():
+        raise InputError(f"{path} is not there; a .rec file or a folder with one was expected")
+    if (path / "train.rec").exists():
+        return path / "train.rec"
+    found = sorted(path.glob("*.rec"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(rec.name for rec in found[:5])
+    raise InputError(
+        f"{path} has {'no .rec file' if not found else f'several .rec files ({names})'}; "
+        "a folder with train.rec or a path of one .rec file was expected"
+    )
 
 
 class RecordFile:
     """A .rec file and its index, open for reading from any number of threads.
 
-    Records are read with `os.pread`: no position is shared between threads or forked processes,
-    and an error of the disk is an exception (behind a memory map it would end the process).
+    Records are read with `os.pread`: threads and forked processes share no file position, and a
+    disk error raises an exception (with a memory map it would kill the process).
 
     Parameters
     ----------
@@ -41,7 +69,7 @@ class RecordFile:
         When the index is missing or does not fit the file.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: StrPath):
         self.path = pathlib.Path(path)
         self.index = self.path.with_suffix(".idx")
         try:
@@ -71,22 +99,20 @@ class RecordFile:
         self._order = None  # positions sorted by key; None while keys count up from 0
         if self.keys is not None:
             self._order = np.argsort(self.keys, kind="stable")
-            ordered = self.keys[self._order]
-            twice = np.flatnonzero(ordered[1:] == ordered[:-1])
-            if len(twice):
+            repeated = _first_repeated(self.keys[self._order])
+            if repeated is not None:
                 raise DataError(
-                    f"{self.index}: key {ordered[twice[0]]} is there twice; each record has one. "
-                    + remedy
+                    f"{self.index}: key {repeated} is there twice; each record has one. {remedy}"
                 )
         self._ends = None  # where each record must have ended; None: where the next one starts
         if not _increasing(self.offsets):
             by_offset = np.argsort(self.offsets, kind="stable")
             starts = self.offsets[by_offset]
-            twice = np.flatnonzero(starts[1:] == starts[:-1])
-            if len(twice):
+            repeated = _first_repeated(starts)
+            if repeated is not None:
                 raise DataError(
-                    f"{self.index}: two keys have the offset {starts[twice[0]]}; each record has "
-                    f"one. {remedy}"
+                    f"{self.index}: two keys have the offset {repeated}; each record has one. "
+                    + remedy
                 )
             self._ends = np.empty_like(starts)
             self._ends[by_offset] = np.append(starts[1:], self.size)
@@ -136,13 +162,13 @@ class RecordFile:
             return start, int(self.offsets[position + 1])
         return start, self.size
 
-    def block(self, positions, size):
-        """Return records that lie one after the other, each of `size` bytes, framing included.
+    def read_contiguous(self, positions, size):
+        """Read records that follow each other in the file, each of `size` bytes with its frame.
 
         Returns
         -------
         numpy.ndarray or None
-            uint8 (n, size); None when they do not lie so.
+            uint8 (n, size); None when they do not follow each other or have other sizes.
         """
         if isinstance(positions, range):
             positions = slice(positions.start, positions.stop)
@@ -160,7 +186,7 @@ class RecordFile:
         position : int
             Position in the index, 0 to n - 1.
         limit : int, optional
-            Only so many bytes are wanted: of a long record, no more are read.
+            Return, and read, at most so many bytes.
 
         Raises
         ------
@@ -189,7 +215,7 @@ class RecordFile:
         return self._join(data[FRAME.size : FRAME.size + length], position, start, end)
 
     def _join(self, first, position, start, end):
-        """Put the parts of a record together; the magic number stood where they were cut."""
+        """Join the parts of a record; the magic number stood where they were cut."""
         parts = [first]
         at = start + FRAME.size + (len(first) + 3) // 4 * 4
         kind = 1
@@ -231,8 +257,14 @@ class RecordFile:
         )
 
 
+def _first_repeated(values):
+    """Return the first of sorted values that is there twice, or None."""
+    repeated = values[1:][values[1:] == values[:-1]]
+    return repeated[0] if len(repeated) else None
+
+
 def _increasing(values):
-    """Say whether values only grow; in pieces, for 17 million of them."""
+    """Return whether values strictly increase; blocks keep the memory for 17 million small."""
     step = 1 << 20
     return all(
         bool(

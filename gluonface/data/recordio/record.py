@@ -1,14 +1,16 @@
-"""One RecordIO record: how it is framed, cut in parts and headed.
+"""The bytes of one RecordIO record: frame, header, label, image, checksum.
 
 A record is ``magic (uint32), kind << 29 | length (uint32), payload, padding to 4 bytes``. A payload
 that itself holds the magic number at a multiple of 4 is cut there into parts (kind 1 first,
-2 middle, 3 last; 0 is a whole record) and the reader puts the magic number back. A payload of the
-image kind starts with a header: ``flag (uint32), label (float32), id (uint64), id2 (uint64)`` and,
+2 middle, 3 last; 0 is a whole record) and the reader puts the magic number back. The payload of an
+image starts with a header: ``flag (uint32), label (float32), id (uint64), id2 (uint64)`` and,
 when flag > 0, that many more float32, which then are the label.
 
-Readers pass over id2, and most writers leave it 0. Ours puts a checksum there, of the payload
-without it: 0x6766 in the upper 16 bits says so.
+Readers ignore id2, and most writers leave it 0. Our writer stores a checksum of the rest of the
+payload there, marked by 0x6766 in the upper 16 bits.
 """
+
+from __future__ import annotations
 
 import hashlib
 import struct
@@ -23,12 +25,13 @@ __all__ = [
     "LENGTH",
     "MAGIC",
     "MAGIC_BYTES",
+    "RANGE_RECORD",
+    "add_checksum",
+    "checksum_matches",
     "first_label",
     "frame",
-    "framed_size",
-    "intact",
     "pack",
-    "seal",
+    "size_in_file",
     "unpack",
 ]
 
@@ -37,7 +40,14 @@ MAGIC_BYTES = struct.pack("<I", MAGIC)
 FRAME = struct.Struct("<II")
 HEADER = struct.Struct("<IfQQ")
 LENGTH = (1 << 29) - 1
-_SEAL = 0x6766 << 48  # "gf"
+# A whole record, frame included, with two label values and no image: header or identity record.
+RANGE_RECORD = np.dtype(
+    {
+        "names": ["magic", "length", "flag", "label", "ids", "range"],
+        "formats": ["<u4", "<u4", "<u4", "<f4", "(2,)<u8", "(2,)<f4"],
+    }
+)
+_CHECKSUM_MARK = 0x6766 << 48  # "gf"
 
 
 def pack(label, number, data=b""):
@@ -96,21 +106,21 @@ def first_label(payload):
     return flag, label
 
 
-def seal(payload):
-    """Return `payload` with a checksum in its header, for `intact`."""
+def add_checksum(payload):
+    """Return `payload` with a checksum in its header, for `checksum_matches`."""
     return payload[:16] + struct.pack("<Q", _checksum(payload)) + payload[24:]
 
 
-def intact(payload):
-    """Say whether a payload is what its checksum says: bool, or None when it has no checksum."""
+def checksum_matches(payload):
+    """Return whether a payload has the checksum in its header: bool, or None without a checksum."""
     number = struct.unpack_from("<Q", payload, 16)[0]
-    return None if number >> 48 != _SEAL >> 48 else number == _checksum(payload)
+    return None if number >> 48 != _CHECKSUM_MARK >> 48 else number == _checksum(payload)
 
 
 def _checksum(payload):
     digest = hashlib.blake2b(payload[:16], digest_size=6)
     digest.update(payload[24:])
-    return _SEAL | int.from_bytes(digest.digest(), "little")
+    return _CHECKSUM_MARK | int.from_bytes(digest.digest(), "little")
 
 
 def _cuts(payload):
@@ -125,14 +135,14 @@ def _cuts(payload):
     return cuts
 
 
-def framed_size(payload):
-    """Return how many bytes `frame` makes of a payload."""
-    # A part less the magic number that it is cut at has the frame of another: 4 bytes more.
+def size_in_file(payload):
+    """Return the number of bytes of ``frame(payload)``."""
+    # A cut replaces the magic number (4 bytes) with the frame of the next part (8 bytes).
     return FRAME.size + (len(payload) + 3) // 4 * 4 + 4 * len(_cuts(payload))
 
 
 def frame(payload):
-    """Return `payload` as it stands in a file: framed, cut at magic numbers, padded."""
+    """Return the record of a payload as it is stored: framed, cut at magic numbers, padded."""
     if len(payload) > LENGTH:
         raise DataError(f"a record of {len(payload)} bytes is longer than RecordIO's {LENGTH}")
     cuts = _cuts(payload)

@@ -1,17 +1,21 @@
 """Writing training records in InsightFace's layout."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import pathlib
+import typing
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from .. import images
 from .index import scan_records
-from .record import HEADER, frame, pack, seal
+from .record import HEADER, add_checksum, frame, pack
 
-__all__ = ["EXACT", "RecordWriter"]
+__all__ = ["LABEL_LIMIT", "RecordWriter"]
 
-EXACT = 1 << 24  # float32, in which labels are stored, holds every integer up to here
+LABEL_LIMIT = 1 << 24  # labels are stored as float32, which holds every integer up to here
 
 
 class RecordWriter:
@@ -19,9 +23,9 @@ class RecordWriter:
 
     The folder gets ``NAME.rec``, ``NAME.idx`` and ``property``. Record 0 has the label
     ``[first identity record, last identity record + 1]``, records 1..N are the images, and then
-    comes one record per identity with the label ``[first image, last image + 1]``. Everything is
-    written beside and renamed at the end, the index last: a reader finds the old set, no set, or
-    the new one.
+    comes one record per identity with the label ``[first image, last image + 1]``. The files are
+    written under temporary names and renamed at the end, the index last: a reader finds the old
+    set, no set, or the new one.
 
     Parameters
     ----------
@@ -35,15 +39,15 @@ class RecordWriter:
         Write no header and no identity records, as im2rec does; then images may come in any
         order.
     resume : dict, optional
-        The `state` of an earlier writer that `pause` or a kill left behind, to go on from there;
-        what it added later is cut off.
+        The `state` of an earlier writer whose temporary file is still there. Writing continues
+        from that state; what was added later is cut off.
 
     Raises
     ------
     InputError
         When the folder is a file.
     DataError
-        When there is no such part of a file to go on with.
+        When the temporary file that `resume` describes is not there or is damaged.
 
     Examples
     --------
@@ -54,15 +58,22 @@ class RecordWriter:
     ...         writer.add(jpeg, label)
     """
 
-    def __init__(self, path, num_classes=None, name="train", plain=False, resume=None):
+    def __init__(
+        self,
+        path: StrPath,
+        num_classes: int | None = None,
+        name: str = "train",
+        plain: bool = False,
+        resume: dict | None = None,
+    ):
         self.path = pathlib.Path(path)
         self.name = name
         self.plain = plain
         self.num_classes = num_classes
-        self.image_size = None  # (height, width) of the first image
-        self._ranges = {}  # label -> [first key, last key + 1], in order of appearance
-        self._last = None
-        self._offsets = []
+        self.image_size: tuple[int, ...] | None = None  # (height, width) of the first image
+        self._ranges: dict[int, list[int]] = {}  # label -> [first key, last key + 1]
+        self._last: int | None = None
+        self._offsets: list[int] = []
         self._position = 0
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -70,41 +81,41 @@ class RecordWriter:
             raise InputError(
                 f"{self.path} is a file; a folder for the records was expected"
             ) from error
-        self._part = self.path / f".{name}.rec.part"
+        self._temporary = self.path / f".{name}.rec.part"
         if resume is not None:
             self._resume(**resume)
             return
-        self._file = open(self._part, "wb")  # noqa: SIM115  (open until close or discard)
+        self._file = open(self._temporary, "wb")  # noqa: SIM115  (open until close or discard)
         if not plain:
             self._put(pack((0, 0), 0))  # filled in at the end, when the numbers are known
 
     def _resume(self, position, image_size):
-        """Take up the part of a file, as far as `position`."""
+        """Read the labels and offsets of the temporary file up to `position`; append after it."""
         self.image_size = image_size and tuple(image_size)
-        size = self._part.stat().st_size if self._part.exists() else -1
+        size = self._temporary.stat().st_size if self._temporary.exists() else -1
         if size < position:
             raise DataError(
-                f"{self._part} has {max(size, 0)} bytes, {position} were expected; remove it and "
-                "begin again"
+                f"{self._temporary} has {max(size, 0)} bytes, {position} were expected; remove it "
+                "and begin again"
             )
-        for at, length, head in scan_records(self._part, position):
+        for at, length, head in scan_records(self._temporary, position):
             if length < HEADER.size:
-                raise DataError(f"{self._part}: the record at byte {at} has {length} bytes")
+                raise DataError(f"{self._temporary}: the record at byte {at} has {length} bytes")
             if self._offsets or self.plain:
-                self._note(int(HEADER.unpack_from(head)[1]), len(self._offsets))
+                self._extend_range(int(HEADER.unpack_from(head)[1]), len(self._offsets))
             self._offsets.append(at)
-        self._file = open(self._part, "r+b")  # noqa: SIM115  (open until close or discard)
+        self._file = open(self._temporary, "r+b")  # noqa: SIM115  (open until close or discard)
         self._file.truncate(position)
         self._file.seek(position)
         self._position = position
 
-    def state(self):
-        """Bring to the disk what was added; return what `resume` needs to go on from here."""
+    def state(self) -> dict:
+        """Sync the temporary file to the disk; return what `resume` needs to continue from here."""
         self._sync()
         return {"position": self._position, "image_size": self.image_size}
 
-    def pause(self):
-        """Close the file and leave it for a later writer with `resume`."""
+    def pause(self) -> None:
+        """Close the temporary file and keep it for a later writer with `resume`."""
         self._sync()
         self._file.close()
 
@@ -116,8 +127,8 @@ class RecordWriter:
         return len(self._offsets) if self.plain else max(0, len(self._offsets) - 1)
 
     @property
-    def identities(self):
-        """How many identities have images."""
+    def identities(self) -> int:
+        """The number of identities that have images."""
         return len(self._ranges)
 
     def __enter__(self):
@@ -129,7 +140,7 @@ class RecordWriter:
         else:
             self.discard()
 
-    def add(self, image, label):
+    def add(self, image: bytes, label: typing.SupportsInt) -> None:
         """Append one image.
 
         Parameters
@@ -142,19 +153,23 @@ class RecordWriter:
         Raises
         ------
         InputError
-            A label that is no such number or comes back later; bytes that are no image; another
-            size than the images before.
+            When the label is out of range or comes back after another identity, or the bytes are
+            no image or have another size than the images before.
         """
         number = int(label)
-        if number != label or not 0 <= number < EXACT or number >= (self.num_classes or EXACT):
+        if (
+            number != label
+            or not 0 <= number < LABEL_LIMIT
+            or number >= (self.num_classes or LABEL_LIMIT)
+        ):
             raise InputError(
                 f"label {label!r} of image {len(self)}: a whole number from 0 to "
-                f"{(self.num_classes or EXACT) - 1} was expected"
+                f"{(self.num_classes or LABEL_LIMIT) - 1} was expected"
             )
         image = bytes(image)
-        shape = None if images.check(image) else images.size(image)
+        shape = None if images.find_defect(image) else images.size(image)
         if shape is None:
-            reason = images.check(image) or "its header is broken"
+            reason = images.find_defect(image) or "its header is broken"
             raise InputError(f"image {len(self)} (label {number}) cannot be stored: {reason}")
         if self.image_size is None:
             self.image_size = tuple(shape)
@@ -164,11 +179,11 @@ class RecordWriter:
                 f"before it {self.image_size[1]} x {self.image_size[0]}; resize it first"
             )
         key = len(self._offsets)
-        self._note(number, key)
-        self._put(seal(pack(float(number), key, image)))
+        self._extend_range(number, key)
+        self._put(add_checksum(pack(float(number), key, image)))
 
-    def _note(self, number, key):
-        """Note that record `key` is an image of identity `number`."""
+    def _extend_range(self, number, key):
+        """Extend the range of identity `number` by record `key`."""
         if number != self._last and number in self._ranges and not self.plain:
             raise InputError(
                 f"label {number} comes back at image {len(self)} after another identity; "
@@ -183,7 +198,7 @@ class RecordWriter:
         self._file.write(data)
         self._position += len(data)
 
-    def close(self):
+    def close(self) -> None:
         """Write the identity records and rename the files into place."""
         if self._file.closed:
             return
@@ -204,29 +219,29 @@ class RecordWriter:
         self._publish()
 
     def _publish(self):
-        """Rename all files into place. Without its index a .rec is not opened, so it comes last."""
+        """Rename all files into place, the index last: without it no reader opens the .rec."""
         classes = self.num_classes or max(self._ranges) + 1
         height, width = self.image_size
         index = self.path / f"{self.name}.idx"
-        parts = {
+        texts = {
             self.path / f".{self.name}.idx.part": "".join(
                 f"{key}\t{offset}\n" for key, offset in enumerate(self._offsets)
             ),
             self.path / ".property.part": f"{classes},{height},{width}\n",
         }
-        for part, text in parts.items():
-            with open(part, "w", encoding="ascii") as file:
+        for temporary, text in texts.items():
+            with open(temporary, "w", encoding="ascii") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
         with contextlib.suppress(FileNotFoundError):
             index.unlink()
-        os.replace(self._part, self.path / f"{self.name}.rec")
+        os.replace(self._temporary, self.path / f"{self.name}.rec")
         os.replace(self.path / ".property.part", self.path / "property")
         os.replace(self.path / f".{self.name}.idx.part", index)
 
-    def discard(self):
-        """Forget what was added; files that were there before stay as they were."""
+    def discard(self) -> None:
+        """Remove the temporary file; files that were there before stay as they were."""
         self._file.close()
         with contextlib.suppress(FileNotFoundError):
-            self._part.unlink()
+            self._temporary.unlink()

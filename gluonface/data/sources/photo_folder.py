@@ -1,4 +1,6 @@
-"""Photographs in folders: finding them, and the landmarks that somebody wrote down for them."""
+"""Photographs in folders that are still to be aligned, and files with their landmarks."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -8,17 +10,18 @@ import re
 import numpy as np
 
 from ...errors import DataError, InputError
-from ..text_files import comma_fields, read_text
+from ...files import StrPath
+from ..text_files import numbered_lines, read_text, split_fields
 
 __all__ = ["SUFFIXES", "find_others", "find_photos", "read_landmarks"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-def find_photos(root):
+def find_photos(root: StrPath) -> list[str]:
     """Return the photographs below a folder, as sorted POSIX paths relative to it.
 
-    Hidden files and folders are passed over; links to folders are followed.
+    Hidden files and folders are ignored; links to folders are followed.
 
     Raises
     ------
@@ -36,14 +39,14 @@ def find_photos(root):
     return sorted(found)
 
 
-def find_others(root):
-    """Return what `find_photos` passes over in the folders below `root`, and why.
+def find_others(root: StrPath) -> list[tuple[str, str]]:
+    """Return the files below `root` that are no photographs, and the empty folders.
 
     Returns
     -------
     list of (str, str)
         Sorted POSIX paths of files with other suffixes and of empty folders, and the reason.
-        Hidden ones, and files beside the folders, such as a report, are not among them.
+        Hidden ones, and files in `root` itself, such as a report, are not among them.
     """
     found = []
     for folder, folders, files in _walk(pathlib.Path(root)):
@@ -73,13 +76,13 @@ def _walk(root):
         if os.path.islink(path) and os.path.realpath(path) in (
             os.path.realpath(parent) for parent in place.parents
         ):
-            folders[:], files = [], []  # a link to a folder that it is in: a circle
+            folders[:], files = [], []  # a link to a folder that contains it: an endless loop
         below = f"{here}/" if here else ""
         files = [below + name for name in files if not name.startswith(".")]
         yield here, [below + name for name in folders], files
 
 
-def read_landmarks(path):
+def read_landmarks(path: StrPath) -> dict[str, np.ndarray]:
     """Read the landmarks of photographs.
 
     Parameters
@@ -87,8 +90,8 @@ def read_landmarks(path):
     path : str or pathlib.Path
         ``.json``: an object, photograph -> list of 5 (or 68) pairs [x, y]. Anything else: a line
         per photograph, its path and then x1 y1 ... x5 y5 (or 68 pairs), separated by blanks, tabs
-        or commas; further columns, such as a detector's score, are passed over with 5 points.
-        Lines that begin with ``#`` too.
+        or commas; after 5 points further columns, such as a detector's score, are ignored. Lines
+        that begin with ``#`` are ignored too.
 
     Returns
     -------
@@ -102,13 +105,10 @@ def read_landmarks(path):
         Names the line that is something else, or the photograph that is named twice.
     """
     path = pathlib.Path(path)
-    text = read_text(path)
     if path.suffix.lower() == ".json":
-        return _from_json(text, path)
+        return _from_json(read_text(path), path)
     result = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    for number, line in numbered_lines(path):
         name, points = _landmarks(line)
         if points is None:
             raise DataError(
@@ -126,8 +126,8 @@ def read_landmarks(path):
 def _landmarks(line):
     """Return (photograph, points or None) of a line."""
     if "\t" in line or "," in line:
-        name, *fields = line.split("\t") if "\t" in line else comma_fields(line)
-        return name.strip(), _points(fields)
+        name, *fields = split_fields(line)
+        return name, _points(fields)
     # Names may hold blanks; they end with the suffix of an image.
     for end in re.finditer(rf"({'|'.join(map(re.escape, SUFFIXES))})(?=\s)", line, re.IGNORECASE):
         points = _points(line[end.end() :].split())

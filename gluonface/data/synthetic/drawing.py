@@ -17,7 +17,7 @@ from .traits import unit
 __all__ = ["LANDMARKS", "draw_image"]
 
 SIZE = 112
-# Where ArcFace's alignment puts the eyes, the nose and the corners of the mouth.
+# The positions of eyes, nose and corners of the mouth in ArcFace's alignment.
 LANDMARKS = ((38.3, 51.7), (73.5, 51.5), (56.0, 71.7), (41.5, 92.4), (70.7, 92.2))
 EYE_Y = 51.6
 
@@ -230,7 +230,7 @@ def _light(head, c, rotation, colour, surface):
 
 
 def _linear(planes):
-    """Turn display values (0 to 255) into light (0 to 1): gamma 2, which sqrt undoes exactly."""
+    """Turn display values (0 to 255) into light (0 to 1) by gamma 2, whose inverse is sqrt."""
     light = np.asarray(planes).astype(np.float32)
     light *= np.float32(1 / 255)
     light *= light
@@ -238,22 +238,22 @@ def _linear(planes):
 
 
 def _background(c):
-    """Return a blurred made-up room, uint8 (112, 112, 3)."""
-    dice = c.dice
-    size = dice.pick((2, 3, 5, 9))
-    grid = dice.bytes(size, size, 3).astype(np.float32)
-    base = np.array(dice.colour([dice.uniform(25, 225)] * 3, 22.0), np.float32)
-    contrast = np.float32(dice.uniform(0.03, 0.3))
-    colourful = np.float32(dice.uniform(0.1, 0.6))
+    """Return a blurred background of random colours and boxes, uint8 (112, 112, 3)."""
+    random = c.random
+    size = random.pick((2, 3, 5, 9))
+    grid = random.bytes(size, size, 3).astype(np.float32)
+    base = np.array(random.colour([random.uniform(25, 225)] * 3, 22.0), np.float32)
+    contrast = np.float32(random.uniform(0.03, 0.3))
+    colourful = np.float32(random.uniform(0.1, 0.6))
     level = grid[..., 1:2]
     grid = (level + (grid - level) * colourful - np.float32(127.5)) * contrast
     grid = np.clip(np.rint(base + grid), 0, 255).astype(np.uint8)
     room = cv2.resize(grid, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR_EXACT)
-    for _ in range(dice.pick((0, 1, 2))):
-        x, y = int(dice.uniform(-40, 112)), int(dice.uniform(-40, 112))
-        w, h = int(dice.uniform(10, 90)), int(dice.uniform(10, 90))
+    for _ in range(random.pick((0, 1, 2))):
+        x, y = int(random.uniform(-40, 112)), int(random.uniform(-40, 112))
+        w, h = int(random.uniform(10, 90)), int(random.uniform(10, 90))
         cv2.rectangle(
-            room, (x, y), (x + w, y + h), [int(v) for v in dice.colour(base.tolist(), 40.0)], -1
+            room, (x, y), (x + w, y + h), [int(v) for v in random.colour(base.tolist(), 40.0)], -1
         )
     return cv2.blur(room, (5, 5))
 
@@ -266,7 +266,7 @@ def _camera(image, c):
         image = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR_EXACT)
     if c.blur:
         image = cv2.blur(image, (1 + c.blur, 1 + (c.blur + 1) // 2))
-    raw = c.dice.bytes(2, SIZE, SIZE, 3).astype(np.int16)
+    raw = c.random.bytes(2, SIZE, SIZE, 3).astype(np.int16)
     grain = raw[0] + raw[1] - 255  # triangular, standard deviation 104
     grain = (grain * int(c.noise * 256 / 104 * 16)) >> 12
     return np.clip(image + grain, 0, 255).astype(np.uint8)

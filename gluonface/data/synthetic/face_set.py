@@ -1,8 +1,8 @@
-"""Made-up faces: a face set without people, to try everything on before real data is at hand.
+"""Synthetic faces: a training set and a verification pack without people, to try everything on.
 
-The faces are drawn, not learnt: about 50 numbers fix an identity (shape of head, features, skin,
-hair, marks), and each image has its own pose, light, expression, occlusion and camera. They prove
-that a pipeline learns and generalises to identities never seen; they say nothing about accuracy
+The faces are drawn, not learnt: about 50 numbers define an identity (shape of head, features, skin,
+hair, marks), and each image has its own pose, light, expression, occlusion and camera. They show
+whether a pipeline learns and generalises to identities never seen; they say nothing about accuracy
 on people.
 
 What is reproducible
@@ -10,7 +10,7 @@ What is reproducible
 An image depends on (generator version, seed, identity number, image number) alone: not on how
 many there are, their order, or the number of processes. Random bits come from the counter-based
 Philox generator and the arithmetic is integer or the basic IEEE operations, which round the same
-on every machine. So pixels and JPEG bytes are identical for the same version of OpenCV; another
+on every machine. So pixels and JPEG bytes are identical with the same version of OpenCV; another
 version may draw the edge of a polygon or round a JPEG coefficient differently.
 """
 
@@ -24,17 +24,17 @@ import multiprocessing
 import pathlib
 import signal
 import time
+import typing
 
 import numpy as np
 
 from ..._compat import cv2, usable_cores
 from ...errors import DataError, GluonfaceError, InputError
-from ...files import sha256, write_json
+from ...files import StrPath, sha256, write_json
 from .. import images as codec
-from ..recordio.dataset import RecordWriter
-from ..tools.journal import read_note, write_note
-from ..tools.record_job import SAVE_EVERY
-from ..tools.staging_dir import PART, beside
+from ..tools.journal import write_checked_json
+from ..tools.resumable_writer import SAVE_EVERY, open_writer
+from ..tools.staging_dir import SUFFIX, staging_dir
 from ..verification_pack import VerificationPack
 from .drawing import draw_image
 from .hair import model_head
@@ -45,15 +45,15 @@ __all__ = ["GENERATOR", "contact_sheet", "draw_face", "raw_pixel_accuracy", "syn
 
 logger = logging.getLogger(__name__)
 
-GENERATOR = 1  # raised by every change that changes a pixel
-FIRST_TEST_IDENTITY = 1 << 30  # test identities are the same ones however many are trained on
-DRAWN = "drawn.json"  # what is drawn so far
+GENERATOR = 1  # to be raised by every change that changes a pixel
+FIRST_TEST_IDENTITY = 1 << 30  # so that test identities do not depend on the number to train on
+STATE = "drawn.json"  # the saved state of an unfinished training set
 FILES = ("train.rec", "train.idx", "property", "test.bin", "contact.png")
 
 
 @contextlib.contextmanager
 def _portable_opencv():
-    """Keep OpenCV from Intel's library, whose results depend on the processor."""
+    """Disable Intel's IPP in OpenCV: its results depend on the processor."""
     used = cv2.ipp.useIPP() if hasattr(cv2, "ipp") else False
     if used:
         cv2.ipp.setUseIPP(False)
@@ -64,17 +64,17 @@ def _portable_opencv():
             cv2.ipp.setUseIPP(True)
 
 
-def draw_face(seed, identity, image):
+def draw_face(seed: int, identity: int, image: int) -> np.ndarray:
     """Draw one face.
 
     Parameters
     ----------
     seed : int
-        0 or more; another seed makes other people.
+        0 or more; other seeds give other identities.
     identity : int
-        0 or more; who it is.
+        0 or more.
     image : int
-        0 or more; which of the images of this person.
+        0 or more; the number of the image of this identity.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def _draw(seed, identity, numbers):
 
 
 def _encode(task):
-    """Draw and encode images of an identity; the work of one task in a process of its own."""
+    """Draw and encode images of an identity; called in worker processes."""
     seed, identity, numbers, image_format = task
     lossless = image_format == "png"
     return [
@@ -113,8 +113,8 @@ def _encode(task):
 
 
 def _start_worker():
-    cv2.setNumThreads(1)  # the processes are the parallelism
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends them
+    cv2.setNumThreads(1)  # one process per core instead
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
 
 
 def _results(tasks, workers):
@@ -122,7 +122,7 @@ def _results(tasks, workers):
     if workers == 1:
         yield from map(_encode, tasks)
         return
-    context = multiprocessing.get_context("spawn")  # safe beside threads of MXNet and OpenCV
+    context = multiprocessing.get_context("spawn")  # safe with threads of MXNet and OpenCV
     with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
         try:
             yield from pool.map(_encode, tasks, chunksize=2)
@@ -136,7 +136,7 @@ def _results(tasks, workers):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def contact_sheet(seed, identities, images):
+def contact_sheet(seed: int, identities: int, images: int) -> np.ndarray:
     """Draw a sheet with one identity per row and its images side by side.
 
     Parameters
@@ -155,24 +155,24 @@ def contact_sheet(seed, identities, images):
 
 
 def synthesize(
-    out,
-    identities=200,
-    images=20,
-    seed=0,
-    test_identities=100,
-    pairs=600,
-    workers=None,
-    image_format="jpg",
-    overwrite=False,
-    kfold_accuracy=None,
-):
-    """Draw a training set and a verification pack of made-up faces.
+    out: StrPath,
+    identities: int = 200,
+    images: int = 20,
+    seed: int = 0,
+    test_identities: int = 100,
+    pairs: int = 600,
+    workers: int | None = None,
+    image_format: str = "jpg",
+    overwrite: bool = False,
+    kfold_accuracy: typing.Callable | None = None,
+) -> dict:
+    """Draw a training set and a verification pack of synthetic faces.
 
     The folder gets ``train.rec``, ``train.idx``, ``property`` (labels 0 to `identities` - 1),
     ``test.bin`` (pairs of identities that are not in the training set, in ten folds with
-    identities of their own), ``contact.png`` and ``synthetic.json``. It appears whole or not at
-    all. Called again with the same settings, it finds the set and draws nothing, or goes on with
-    the training set where it was interrupted.
+    identities of their own), ``contact.png`` and ``synthetic.json``. They appear together when all
+    are complete. A second call with the same settings draws nothing if the set is there, and
+    continues the training set if the first call was interrupted.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def synthesize(
     images : int, default 20
         Images per identity, 2 or more.
     seed : int, default 0
-        Another seed makes other people.
+        Other seeds give other identities.
     test_identities : int, default 100
         Identities of the verification pack, 20 or more.
     pairs : int, default 600
@@ -231,7 +231,7 @@ def synthesize(
     start = time.perf_counter()
     found = None if overwrite else _find(out, settings)
     if found is None:
-        with beside(out, (*FILES, "synthetic.json")) as folder:
+        with staging_dir(out, (*FILES, "synthetic.json")) as folder:
             found = _make(folder, settings, workers, kfold_accuracy)
         reused = False
     else:
@@ -260,7 +260,7 @@ def _check(name, value, least):
 
 def _find(out, settings):
     """Return the summary of the set in `out` when it is the one asked for, None when empty."""
-    if not out.exists() or all(path.name.endswith(PART) for path in out.iterdir()):
+    if not out.exists() or all(path.name.endswith(SUFFIX) for path in out.iterdir()):
         return None
     try:
         summary = json.loads((out / "synthetic.json").read_text(encoding="utf-8"))
@@ -291,20 +291,6 @@ def _find(out, settings):
     return summary
 
 
-def _open_writer(folder, settings):
-    """Return a writer for the training set, with what an interrupted call with these settings drew.
-
-    The identities that are there are whole.
-    """
-    drawn = read_note(folder / DRAWN)
-    if drawn is not None and drawn["settings"] == settings:
-        try:
-            return RecordWriter(folder, settings["identities"], resume=drawn["writer"])
-        except (DataError, InputError) as error:
-            logger.warning("the work begins anew: %s", error)
-    return RecordWriter(folder, settings["identities"])
-
-
 def _make(folder, settings, workers, kfold_accuracy):
     """Draw everything into `folder` and return the summary."""
     from tqdm import tqdm
@@ -312,20 +298,19 @@ def _make(folder, settings, workers, kfold_accuracy):
     seed, count, kind = settings["seed"], settings["images"], settings["image_format"]
     people = settings["identities"]
     plan = plan_pairs(seed, settings["test_identities"], count, settings["pairs"])
-    wanted = {}  # test identity -> image numbers that some pair shows
-    for one, first, other, second in plan:
-        wanted.setdefault(one, set()).add(first)
-        wanted.setdefault(other, set()).add(second)
-    wanted = {who: sorted(numbers) for who, numbers in sorted(wanted.items())}
-    writer = _open_writer(folder, settings)
+    shown = sorted({pair[side : side + 2] for pair in plan for side in (0, 2)})
+    wanted: dict[int, list[int]] = {}  # test identity -> image numbers of its pairs
+    for who, number in shown:
+        wanted.setdefault(who, []).append(number)
+    writer, _ = open_writer(folder, folder / STATE, settings, people)
     done = len(writer) // count
     tasks = [(seed, who, range(count), kind) for who in range(done, people)]
     tasks += [(seed, FIRST_TEST_IDENTITY + who, numbers, kind) for who, numbers in wanted.items()]
-    total = people * count + sum(len(numbers) for numbers in wanted.values())
-    test, noted = {}, time.monotonic()
+    total = people * count + len(shown)
+    test, saved = {}, time.monotonic()
 
-    def note():
-        write_note(folder / DRAWN, {"settings": settings, "writer": writer.state()})
+    def save_state():
+        write_checked_json(folder / STATE, {"settings": settings, "writer": writer.state()})
 
     bar = tqdm(total=total, initial=done * count, unit="image", desc="drawing faces", disable=None)
     with bar:
@@ -339,12 +324,12 @@ def _make(folder, settings, workers, kfold_accuracy):
                     for number, data in zip(numbers, encoded):
                         test[who - FIRST_TEST_IDENTITY, number] = data
                 bar.update(len(encoded))
-                if time.monotonic() - noted > SAVE_EVERY:
-                    note()
-                    noted = time.monotonic()
+                if time.monotonic() - saved > SAVE_EVERY:
+                    save_state()
+                    saved = time.monotonic()
         except BaseException:
-            if len(writer) % count == 0:  # only whole identities are gone on from
-                note()
+            if len(writer) % count == 0:  # a call continues after complete identities only
+                save_state()
             writer.pause()
             raise
     writer.close()

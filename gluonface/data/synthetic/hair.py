@@ -1,4 +1,4 @@
-"""Hair, beard, ears and neck: what surrounds the skin of `_face_modelling`, and the whole head."""
+"""Hair, beard, ears and neck, and the whole head: these around the face of `modelling`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .modelling import (
     skin,
     soften,
 )
-from .traits import Dice
+from .traits import KeyedRandom
 
 __all__ = ["model_head"]
 
@@ -57,7 +57,7 @@ def _hairline(t):
     return line(s * (w - 1.5), y)
 
 
-def _hair_mask(t, dice):
+def _hair_mask(t, random):
     """Return the masks of front hair and of hair behind the neck, uint8, and the texture."""
     lift = t.volume * {"buzz": 0.15, "crop": 0.55, "curly": 1.5, "afro": 2.2, "tied": 0.4}.get(
         t.style, 1.0
@@ -101,10 +101,10 @@ def _hair_mask(t, dice):
 
     if t.style in ("curly", "afro"):
         fine = 64 if t.style == "afro" else 46
-        texture = noise(dice, fine, fine)
-        ragged = noise(dice, 40, 40)
+        texture = noise(random, fine, fine)
+        ragged = noise(random, 40, 40)
     else:
-        strip = cv2.blur(dice.bytes(8, 512), (3, 3))
+        strip = cv2.blur(random.bytes(8, 512), (3, 3))
         fan = (X - np.float32(t.part)) / (np.float32(26.0) + np.maximum(Y + 25, 0))
         across = fan * np.float32(230.0) + np.float32(256.0)
         along = np.broadcast_to(Y * np.float32(0.05) + np.float32(2.0), across.shape)
@@ -124,7 +124,7 @@ def _hair_mask(t, dice):
     return mask, back, texture
 
 
-def _beard_mask(t, dice):
+def _beard_mask(t, random):
     """Return the opacity of the beard, uint8 (zero without one)."""
     mask = np.zeros((SIDE, SIDE), np.uint8)
     if t.beard == "none":
@@ -152,7 +152,7 @@ def _beard_mask(t, dice):
                 jaw += [(inner + 1, my - 2), (x - 13, t.beard_y), (x - 7, 55)]
             fill(np.asarray(jaw, np.float64) * (side, 1), mask)
     mask = soften(mask, 7)
-    grain = noise(dice, 126, 126).astype(np.uint16)
+    grain = noise(random, 126, 126).astype(np.uint16)
     dense = {"stubble": 0.42}.get(t.beard, t.beard_dense)
     return (mask * (150 + grain * 105 // 255) // 255 * int(dense * 256) >> 8).astype(np.uint8)
 
@@ -181,12 +181,12 @@ def model_head(t):
         the normal's x and y (128 is zero) and the opacity; ``depth`` (SIDE, SIDE) uint8, four
         levels to the pixel; ``fringe`` (rows, colour, opacity) of hair before the eyes, or None.
     """
-    dice = Dice(*t.texture)
+    random = KeyedRandom(*t.texture)
     face = fill(outline(t))
     z = relief(t)
-    bare = skin(t, dice)
-    hair, back, texture = _hair_mask(t, dice)
-    beard = _beard_mask(t, dice)
+    bare = skin(t, random)
+    hair, back, texture = _hair_mask(t, random)
+    beard = _beard_mask(t, random)
     strand = texture.astype(np.float32) * np.float32(1 / 255)
     contrast = t.strands if t.style in ("curly", "afro") else 2.0 * t.strands
     strand = 1 + np.float32(contrast) * (strand - np.float32(0.5))
@@ -250,7 +250,7 @@ def model_head(t):
     tip = np.maximum(1 - (X / 12) ** 2 - ((Y - np.float32(t.nose_y - 3)) / 20) ** 2, 0)
     ball += np.float32(0.95 * t.nose_out) * tip * tip
     depth = np.clip(np.rint(ball * DEPTH), 0, 255).astype(np.uint8)
-    # hair that hangs over brows and eyes goes on again after these are painted
+    # hair that hangs over brows and eyes is painted again after these
     low = slice(int((24 + MARGIN) * SCALE), int((66 + MARGIN) * SCALE))
     inner = slice(int((CENTRE - 34 + MARGIN) * SCALE), int((CENTRE + 34 + MARGIN) * SCALE))
     fringe = None

@@ -1,8 +1,8 @@
-"""From the traits of an identity to its head: colours, surface and depth on a canvas.
+"""The canvas on which a head is painted, and the skin and relief of a face on it.
 
 The canvas is the crop with a margin, at 1.5 times its resolution, seen from the front without
-light. Everything that an expression moves (eyes, brows, mouth) is painted on it per image by
-`_face_drawing`.
+light. What moves with the expression (eyes, brows, mouth) is painted on it for each image by
+`drawing`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ import numpy as np
 from ..._compat import cv2
 
 __all__ = [
-    "CENTRE", "MARGIN", "SCALE", "SIDE", "X", "Y", "blend", "dot", "fill", "half_width",
-    "line", "noise",
-    "outline", "paint",
-    "paint_within", "relief", "skin", "soften",
-    "stencil",
+    "CENTRE", "MARGIN", "SCALE", "SIDE", "X", "Y", "blend", "dot", "fill", "half_width", "line",
+    "noise", "outline", "paint", "paint_within", "relief", "skin", "soften", "stencil",
 ]  # fmt: skip
 
 SCALE = 1.5
@@ -155,9 +152,9 @@ def _twin(field, x, y, rx, ry, amount):
     _bump(field, -x, y, rx, ry, amount)
 
 
-def noise(dice, rows, columns):
+def noise(random, rows, columns):
     """Return smooth random uint8 over the canvas from a grid of rows x columns."""
-    grid = dice.bytes(rows, columns)
+    grid = random.bytes(rows, columns)
     return cv2.resize(grid, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR_EXACT)
 
 
@@ -235,13 +232,13 @@ def relief(t):
     return z
 
 
-def skin(t, dice):
+def skin(t, random):
     """Return the bare skin, uint8 RGB over the whole canvas."""
     shade = np.ones((SIDE, SIDE), np.float32)
-    fine = noise(dice, SIDE // 2, SIDE // 2).astype(np.float32) - 127.5
-    coarse = noise(dice, 22, 22).astype(np.float32) - 127.5
+    fine = noise(random, SIDE // 2, SIDE // 2).astype(np.float32) - 127.5
+    coarse = noise(random, 22, 22).astype(np.float32) - 127.5
     shade += fine * np.float32(0.00022 * t.mottle) + coarse * np.float32(0.00030 * t.mottle)
-    # what light does not reach
+    # where little light comes
     _twin(shade, t.eye_x, 50.5, 11.0, 7.5, -0.035 * t.socket)
     _twin(shade, t.eye_x, 59.5, 8.0, 4.5, -0.16 * t.bags)
     _bump(shade, 0.0, t.nose_y + 5.5, t.nose_w + 2.0, 3.6, -0.22)
@@ -267,7 +264,7 @@ def skin(t, dice):
     out = cv2.merge(planes)
     brown = tuple(0.62 * c for c in t.skin)
     for _ in range(int(110 * t.freckles)):
-        x, y, r = dice.bell(0.0, 15.0), dice.bell(65.0, 9.0), dice.uniform(0.4, 0.95)
+        x, y, r = random.bell(0.0, 15.0), random.bell(65.0, 9.0), random.uniform(0.4, 0.95)
         paint(out, dot(x, y, r), brown, 0.55)
     for x, y, r in t.moles:
         paint(out, dot(x, y, r), tuple(0.35 * c for c in t.skin), 0.9)

@@ -1,19 +1,19 @@
-"""The pairs of a verification pack of made-up faces, and how far pixels alone get on them."""
+"""The pairs of a verification pack of synthetic faces, and the accuracy of raw pixels on them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ...errors import InputError
-from .traits import Dice
+from .traits import KeyedRandom
 
 __all__ = ["FOLDS", "check_pairs", "plan_pairs", "raw_pixel_accuracy"]
 
 FOLDS = 10
 
 
-def check_pairs(test_identities, images, pairs):
-    """See that each fold can have its pairs, else raise InputError."""
+def check_pairs(test_identities: int, images: int, pairs: int) -> None:
+    """Raise InputError if a fold cannot have its pairs."""
     if pairs % (2 * FOLDS):
         raise InputError(
             f"pairs {pairs}: a multiple of {2 * FOLDS} was expected, so that each of the {FOLDS} "
@@ -30,7 +30,9 @@ def check_pairs(test_identities, images, pairs):
         )
 
 
-def plan_pairs(seed, test_identities, images, pairs):
+def plan_pairs(
+    seed: int, test_identities: int, images: int, pairs: int
+) -> list[tuple[int, int, int, int]]:
     """Choose the pairs of the verification pack.
 
     Parameters
@@ -45,16 +47,16 @@ def plan_pairs(seed, test_identities, images, pairs):
         after the other. A fold has identities of its own; its first half of pairs shows the same
         person twice, the second half two persons. No pair comes twice.
     """
-    dice = Dice(seed, pairs, 0x9A125)
+    random = KeyedRandom(seed, pairs, 0x9A125)
     groups = np.array_split(np.arange(test_identities), FOLDS)
     half = pairs // (2 * FOLDS)
     plan = []
 
     def draw(options):
-        return int(dice.uniform() * options)
+        return int(random.uniform() * options)
 
     for group in groups:
-        seen = set()
+        seen: set[tuple[int, int, int, int]] = set()
         while len(seen) < half:
             who = int(group[draw(len(group))])
             first, second = draw(images), draw(images)
@@ -70,14 +72,15 @@ def plan_pairs(seed, test_identities, images, pairs):
     return plan
 
 
-def raw_pixel_accuracy(pack, kfold_accuracy):
-    """Measure how well pixels alone tell the pairs of a pack apart: the baseline to beat.
+def raw_pixel_accuracy(pack, kfold_accuracy) -> dict[str, float]:
+    """Measure how well raw pixels separate the pairs of a pack: the baseline to beat.
 
     Parameters
     ----------
     pack : VerificationPack
     kfold_accuracy : callable
-        `gluonface.evaluation.metrics.folds.kfold_accuracy`; passed in, since this room is below it.
+        `gluonface.evaluation.metrics.folds.kfold_accuracy`; passed in, since `evaluation` imports
+        `data`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The numbers that describe a made-up face: traits of the identity, conditions of one image.
+"""The numbers that describe a synthetic face: traits of the identity, conditions of one image.
 
 Lengths are pixels of the 112x112 crop, `x` from the middle of the face, `y` from the top of the
 crop, `z` towards the viewer. Colours are RGB, 0 to 255.
@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-__all__ = ["SKIN", "Dice", "between", "conditions", "traits", "unit"]
+__all__ = ["SKIN", "KeyedRandom", "between", "conditions", "traits", "unit"]
 
-# Corner stones of the palettes, light to dark, after people of all regions.
+# Corners of the palette, light to dark, after people of all regions.
 SKIN = (
     (247, 219, 201), (238, 201, 176), (226, 181, 148), (207, 158, 120), (181, 130, 92),
     (147, 100, 68), (112, 74, 50), (80, 52, 37),
@@ -39,8 +39,8 @@ GLASSES = ("none", "frames", "dark")
 OCCLUDERS = ("none", "strands", "patch", "hand")
 
 
-class Dice:
-    """Random numbers that depend on `key` alone: counter-based, integer arithmetic throughout."""
+class KeyedRandom:
+    """Random numbers that depend on `key` alone, made by the counter-based Philox generator."""
 
     def __init__(self, *key):
         self.generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
@@ -97,13 +97,13 @@ def between(palette, position):
 
 def traits(seed, identity):
     """Return the traits of an identity: about 50 numbers that stay fixed over its images."""
-    dice = Dice(seed, identity, 0xFACE)
-    u, bell = dice.uniform, dice.bell
+    random = KeyedRandom(seed, identity, 0xFACE)
+    u, bell = random.uniform, random.bell
     t = SimpleNamespace()
-    t.male = male = 1.0 if dice.chance(0.5) else 0.0
+    t.male = male = 1.0 if random.chance(0.5) else 0.0
     t.age = age = u()
     tone = u()
-    t.skin = dice.colour(between(SKIN, tone), 5.0)
+    t.skin = random.colour(between(SKIN, tone), 5.0)
     t.flush = u(0.0, 1.0) * (1.0 - 0.6 * tone)
 
     # the head
@@ -115,7 +115,7 @@ def traits(seed, identity):
     t.pointed = u(0.0, 0.75) * (1.0 - 0.35 * male)
     t.square = u(0.0, 1.0) * (0.55 + 0.45 * male)
     t.chin = u(0.0, 5.0)
-    t.cleft = u(1.0, 3.0) if dice.chance(0.15) else 0.0
+    t.cleft = u(1.0, 3.0) if random.chance(0.15) else 0.0
     t.cheekbone = u(0.5, 5.0)
     t.hollow = u(-2.0, 4.0)
     t.ear = u(4.0, 9.5)
@@ -131,10 +131,10 @@ def traits(seed, identity):
     t.iris = bell(4.1, 0.3)
     names = list(EYES)
     dark = min(1.0, 0.25 + 1.6 * tone)
-    kind = dice.pick(
+    kind = random.pick(
         names, [4 * dark, 2.5, 1.3 * (1.1 - dark), 1.3 * (1.1 - dark), 3 * (1.1 - dark), 1.1 - dark]
     )
-    t.iris_colour = dice.colour(EYES[kind], 10.0)
+    t.iris_colour = random.colour(EYES[kind], 10.0)
     t.crease = u(0.0, 1.0)
     t.socket = u(0.5, 6.0)
     t.bags = u(0.0, 0.6) + 0.5 * age
@@ -165,45 +165,47 @@ def traits(seed, identity):
     t.lip_down = bell(4.3 + 0.9 * tone, 0.9)
     t.bow = u(0.0, 1.8)
     t.mouth_curve = bell(-0.4, 0.9)
-    made_up = (not male) and dice.chance(0.3)
+    made_up = (not male) and random.chance(0.3)
     lip = (168, 40, 60) if made_up else (198 - 84 * tone, 122 - 56 * tone, 114 - 52 * tone)
-    t.lip_colour = dice.colour(lip, 10.0)
+    t.lip_colour = random.colour(lip, 10.0)
 
     # marks
-    t.freckles = u(0.4, 1.0) if dice.chance(0.16 * (1.3 - tone)) else 0.0
-    moles = dice.pick((0, 1, 2, 3), (5, 3, 2, 1))
+    t.freckles = u(0.4, 1.0) if random.chance(0.16 * (1.3 - tone)) else 0.0
+    moles = random.pick((0, 1, 2, 3), (5, 3, 2, 1))
     t.moles = [(bell(0.0, 17.0), u(34.0, 104.0), u(0.7, 1.7)) for _ in range(moles)]
-    t.scar = (bell(0.0, 18.0), u(30.0, 95.0), u(-1, 1), u(5, 11)) if dice.chance(0.08) else None
+    t.scar = (bell(0.0, 18.0), u(30.0, 95.0), u(-1, 1), u(5, 11)) if random.chance(0.08) else None
     t.fold = u(0.0, 0.7) + 1.1 * age * age
     t.lines = max(0.0, age - 0.45) * 2.0 * u(0.4, 1.0)
     t.gloss = u(0.05, 0.30)
     t.mottle = u(0.5, 1.5)
-    t.texture = dice.generator.integers(0, 2**32, 3).tolist()  # seeds of hair, skin and beard
+    t.texture = random.generator.integers(0, 2**32, 3).tolist()  # seeds of hair, skin and beard
 
     # hair
     if male:
-        t.style = dice.pick(
+        t.style = random.pick(
             STYLES, (1.6, 2, 3, 3, 1.2, 2, 1.8, 1.4, 0.8 + tone, 0.5, 0.1, 0.2, 0.2)
         )
     else:
-        t.style = dice.pick(STYLES, (0.05, 0.3, 1, 1, 1, 1.5, 0, 1.8, 0.6 + tone, 3.5, 2.2, 2.2, 2))
-    grey = age > 0.75 and dice.chance(0.45)
+        t.style = random.pick(
+            STYLES, (0.05, 0.3, 1, 1, 1, 1.5, 0, 1.8, 0.6 + tone, 3.5, 2.2, 2.2, 2)
+        )
+    grey = age > 0.75 and random.chance(0.45)
     names = ("grey", "white") if grey else tuple(HAIR)[:7]
     fair = max(0.0, 1.0 - 2.0 * tone)
     weights = (
         None if grey else (2 + 6 * tone, 3, 2.5 * fair + 0.5, 2 * fair, 2.2 * fair, fair, fair)
     )
-    t.hair = dice.colour(HAIR[dice.pick(names, weights)], 8.0)
+    t.hair = random.colour(HAIR[random.pick(names, weights)], 8.0)
     t.hairline = bell(20.0, 3.6)
     t.volume = u(2.0, 9.0)
     t.part = u(-16.0, 16.0)
-    t.side = 1.0 if dice.chance(0.5) else -1.0
+    t.side = 1.0 if random.chance(0.5) else -1.0
     t.temple = u(1.0, 8.0)
     t.fringe = u(25.0, 37.0)
     t.strands = u(0.25, 0.6)
 
     # beard
-    t.beard = dice.pick(BEARDS, (5, 2, 1, 1.2, 2, 0.6) if male else (1, 0, 0, 0, 0, 0))
+    t.beard = random.pick(BEARDS, (5, 2, 1, 1.2, 2, 0.6) if male else (1, 0, 0, 0, 0, 0))
     t.beard_dense = u(0.55, 0.95)
     t.beard_y = u(80.0, 90.0)
     return t
@@ -211,9 +213,9 @@ def traits(seed, identity):
 
 def conditions(seed, identity, image):
     """Return what changes from image to image: pose, light, expression, occlusion, camera."""
-    dice = Dice(seed, identity, image, 0x1CE)
-    u, bell = dice.uniform, dice.bell
-    c = SimpleNamespace(dice=dice)
+    random = KeyedRandom(seed, identity, image, 0x1CE)
+    u, bell = random.uniform, random.bell
+    c = SimpleNamespace(random=random)
     # half tangents: sine and cosine come from them by + * / alone
     c.yaw = bell(0.0, 0.12)
     c.pitch = bell(0.0, 0.068)
@@ -224,7 +226,7 @@ def conditions(seed, identity, image):
     # expression
     c.smile = max(-0.2, bell(0.4, 0.4))
     c.open = max(0.0, bell(0.0, 0.45))
-    c.lids = min(1.15, max(0.25, bell(0.95, 0.15))) if not dice.chance(0.03) else 0.05
+    c.lids = min(1.15, max(0.25, bell(0.95, 0.15))) if not random.chance(0.03) else 0.05
     c.gaze = (bell(0.0, 0.22), bell(0.0, 0.12))
     c.brows = bell(0.0, 0.9)
     c.frown = max(0.0, bell(0.0, 0.6))
@@ -237,15 +239,15 @@ def conditions(seed, identity, image):
     c.fill_colour = tint(u(0.0, 0.35), -warm + bell(0.0, 0.05), bell(0.0, 0.02))
     c.sky_colour = tint(u(0.14, 0.42), bell(0.0, 0.06), bell(0.0, 0.02))
 
-    c.glasses = dice.pick(GLASSES, (0.87, 0.11, 0.02))
-    c.occluder = dice.pick(OCCLUDERS, (0.82, 0.07, 0.055, 0.055))
+    c.glasses = random.pick(GLASSES, (0.87, 0.11, 0.02))
+    c.occluder = random.pick(OCCLUDERS, (0.82, 0.07, 0.055, 0.055))
 
     # camera
     c.gain = u(0.68, 1.22)
     c.black = u(0.0, 14.0)
     c.balance = (1.0 + bell(0.0, 0.03), 1.0, 1.0 + bell(0.0, 0.03))
-    c.blur = dice.pick((0, 1, 2, 3), (0.5, 0.27, 0.16, 0.07))
-    c.shrink = dice.pick((1.0, 0.7, 0.5), (0.8, 0.13, 0.07))
+    c.blur = random.pick((0, 1, 2, 3), (0.5, 0.27, 0.16, 0.07))
+    c.shrink = random.pick((1.0, 0.7, 0.5), (0.8, 0.13, 0.07))
     c.noise = u(0.0, 1.0) * u(0.0, 1.0) * 10.0
     c.quality = int(u(45, 96))
     return c

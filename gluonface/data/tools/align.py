@@ -1,47 +1,55 @@
-"""Aligning a folder of photographs: one crop per face, and a report of what happened to each."""
+"""Aligning a folder of photographs: a crop per face, and a report with a row per photograph."""
+
+from __future__ import annotations
 
 import collections
 import concurrent.futures
 import contextlib
-import itertools
+import dataclasses
 import os
 import pathlib
+import typing
 
+import numpy as np
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from .. import images
-from ..alignment import align_face, five_points
+from ..alignment import align_face
+from ..prefetch import map_ahead
 from ..sources.photo_folder import find_others, find_photos, read_landmarks
 from ..text_files import write_table
 from .journal import Journal, file_stamp
-from .record_job import thread_count
+from .resumable_writer import thread_count
 
 __all__ = ["align_photos"]
 
 SEVERAL = ("largest", "skip", "all")
 COLUMNS = ("photo", "result", "faces", "confidence", "crops", "detail")
+RESULTS = (
+    "aligned", "several", "skipped", "no face", "no landmarks", "broken", "passed over"
+)  # fmt: skip
 
 
 def align_photos(
-    photos,
-    out,
-    landmarks=None,
-    detector=None,
-    several="largest",
-    confidence=0.9,
-    size=112,
-    quality=95,
-    workers=None,
-    progress=True,
-):
+    photos: StrPath,
+    out: StrPath,
+    landmarks: StrPath | None = None,
+    detector: typing.Callable | None = None,
+    several: str = "largest",
+    confidence: float = 0.9,
+    size: int = 112,
+    quality: int = 95,
+    workers: int | None = None,
+    progress: bool = True,
+) -> dict:
     """Cut the aligned faces out of all photographs of a folder.
 
     OUT gets the folders of PHOTOS with a crop in place of each photograph, and ``report.csv``, a
-    row per photograph. What an earlier run did, with the same settings and an unchanged
-    photograph, is not done again; crops of an earlier run that belong to no photograph, or were
-    made with other settings, are taken away.
+    row per photograph. The crops of an earlier run with the same settings are kept where the
+    photograph has not changed; crops of an earlier run that belong to no photograph, or were
+    made with other settings, are removed.
 
     Parameters
     ----------
@@ -54,7 +62,7 @@ def align_photos(
     several : {"largest", "skip", "all"}
         Of a photograph with several faces: cut out the largest, none, or all of them.
     confidence : float, default 0.9
-        Faces that the detector gives less are passed over. 0..1.
+        Faces with less confidence of the detector are ignored. 0..1.
     size : int, default 112
         Height and width of the crops.
     quality : int, default 95
@@ -75,19 +83,21 @@ def align_photos(
     ------
     InputError, DataError, MissingExtraError
     OSError
-        When a crop cannot be written; what was done is kept.
+        When a crop cannot be written; the crops so far are kept.
     """
     photos, out = pathlib.Path(photos), pathlib.Path(out)
     if several not in SEVERAL:
         raise InputError(f"several={several!r}: one of {', '.join(SEVERAL)} was expected")
     if not 0.0 <= confidence <= 1.0:
         raise InputError(f"confidence={confidence!r}: a number from 0 to 1 was expected")
-    images.check_output(size, quality)
+    images.check_size_and_quality(size, quality)
     if photos.resolve() in (out.resolve(), *out.resolve().parents):
         raise InputError(f"{out} is in {photos}; choose a folder outside the photographs")
     workers = thread_count(workers)
     names = find_photos(photos)
-    settings = {"several": several, "confidence": confidence, "size": size, "quality": quality}
+    settings: dict = {
+        "several": several, "confidence": confidence, "size": size, "quality": quality
+    }  # fmt: skip
     points = None
     if landmarks is not None:
         points = read_landmarks(landmarks)
@@ -103,35 +113,29 @@ def align_photos(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; a folder for the crops was expected")
     out.mkdir(parents=True, exist_ok=True)
-    crops = _Crops(out, names, quality)
-    task = _Task(photos, crops, points, detector, several, confidence, size, quality)
+    crops = _CropFiles(out, names, quality)
+    aligner = _Aligner(photos, crops, points, detector, several, confidence, size, quality)
     rows = []
     with (
         Journal(out / ".align.jsonl", settings) as journal,
         tqdm(total=len(names), unit="photo", disable=None if progress else True) as bar,
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
     ):
-        crops.take_away(journal.replaced)
-        open_tasks = collections.deque()
-        waiting = iter(names)
-        while True:
-            for name in itertools.islice(waiting, 4 * workers - len(open_tasks)):
-                key = [name, *_stamp(photos / name)]
-                done = journal.get(str(key))
-                if done is not None and all((out / crop).is_file() for crop in done["crops"]):
-                    open_tasks.append((key, done, None))
-                else:
-                    open_tasks.append((key, None, pool.submit(task, name)))
-            if not open_tasks:
-                break
-            key, row, future = open_tasks.popleft()
-            if row is None:
-                row = future.result()
-                if not row.pop("again", False):
-                    journal[str(key)] = row
+
+        def process(name):
+            key = str([name, *_stamp(photos / name)])
+            row = journal.get(key)
+            if row is not None and all((out / crop).is_file() for crop in row["crops"]):
+                return key, row, False
+            return key, *aligner(name)
+
+        crops.remove(journal.replaced)
+        for key, row, lasting in map_ahead(pool, process, names, 4 * workers):
+            if lasting:
+                journal[key] = row
             rows.append(row)
             bar.update()
-        crops.take_away(journal.values(), but=rows)
+        crops.remove(list(journal.values()), but=rows)
     rows += [_row(name, "passed over", reason) for name, reason in find_others(photos)]
     shown = [{**row, "crops": ";".join(row["crops"])} for row in rows]
     write_table(out / "report.csv", COLUMNS, ([row[c] for c in COLUMNS] for row in shown))
@@ -139,17 +143,12 @@ def align_photos(
     return {
         "photos": len(names),
         "crops": sum(len(row["crops"]) for row in rows),
-        **{name: counts[name] for name in _RESULTS},
+        **{name: counts[name] for name in RESULTS},
     }
 
 
-_RESULTS = (
-    "aligned", "several", "skipped", "no face", "no landmarks", "broken", "passed over"
-)  # fmt: skip
-
-
 def _stamp(path):
-    """Return `file_stamp`, and nothing of a link to nowhere, which the report then has."""
+    """Return `file_stamp`, or [] for a broken link, which is then reported as unreadable."""
     try:
         return file_stamp(path)
     except OSError:
@@ -162,8 +161,8 @@ def _row(name, result="", detail=""):
     return {**row, "detail": detail}
 
 
-class _Crops:
-    """The files of the crops."""
+class _CropFiles:
+    """Writes and removes the files of crops, each with a name of its own."""
 
     def __init__(self, out, names, quality):
         self.out = out
@@ -171,21 +170,21 @@ class _Crops:
         self.stems, self.taken = {}, set()
         for name in names:
             # "a.jpg" and "a.png" of one folder are two photographs and must not share a crop.
-            stem = name[:-4] if name.endswith(".jpg") else name
-            while stem in self.taken:
-                stem += "_"
-            self.taken.add(stem)
-            self.stems[name] = stem
+            self.stems[name] = self._free(name[:-4] if name.endswith(".jpg") else name)
+            self.taken.add(self.stems[name])
+
+    def _free(self, stem):
+        while stem in self.taken:
+            stem += "_"
+        return stem
 
     def write(self, name, encoded):
         """Write the crops of a photograph; return their names."""
         written = []
         for number, data in enumerate(encoded):
             stem = self.stems[name]
-            if number:
-                stem += f"_{number}"
-                while stem in self.taken:  # "a_1.jpg" is a photograph too
-                    stem += "_"
+            if number:  # "a_1.jpg" may be a photograph too
+                stem = self._free(f"{stem}_{number}")
             target = self.out / f"{stem}{self.suffix}"
             os.makedirs(target.parent, exist_ok=True)
             with atomic_write(target) as file:
@@ -193,7 +192,7 @@ class _Crops:
             written.append(f"{stem}{self.suffix}")
         return written
 
-    def take_away(self, rows, but=()):
+    def remove(self, rows, but=()):
         """Remove the crops of `rows` that are none of `but`, and folders that are empty then."""
         kept = {crop for row in but for crop in row["crops"]}
         for crop in {crop for row in rows for crop in row["crops"]} - kept:
@@ -203,27 +202,35 @@ class _Crops:
                 path.parent.rmdir()
 
 
-class _Task:
-    """What is done with one photograph. Called by many threads."""
+@dataclasses.dataclass
+class _Aligner:
+    """Aligns one photograph; called by many threads. The fields are those of `align_photos`."""
 
-    def __init__(self, photos, crops, points, detector, several, confidence, size, quality):
-        self.photos, self.crops, self.points, self.detector = photos, crops, points, detector
-        self.several, self.confidence = several, confidence
-        self.size, self.quality = size, quality
+    photos: pathlib.Path
+    crops: _CropFiles
+    points: dict[str, np.ndarray] | None
+    detector: typing.Callable | None
+    several: str
+    confidence: float
+    size: int
+    quality: int
 
     def __call__(self, name):
+        """Write the crops; return the row, and whether it holds as long as the file is the same."""
         row, encoded = _row(name), []
         try:
             data = (self.photos / name).read_bytes()
-        except OSError as error:  # its bytes and its time stay when that is mended
-            return {**_row(name, "broken", f"it cannot be read: {error.strerror}"), "again": True}
+        except OSError as error:  # a later repair may leave size and time as they are
+            return _row(name, "broken", f"it cannot be read: {error.strerror}"), False
         try:
             image, faces = self._faces(name, data, row)
-            encoded = [self._crop(image, face) for face in faces]
+            for points in faces:
+                encoded.append(images.encode(align_face(image, points, self.size), self.quality))
         except (DataError, InputError) as error:
             row.update(result="broken", detail=str(error))
+            encoded.clear()
         row["crops"] = self.crops.write(name, encoded)
-        return row
+        return row, True
 
     def _faces(self, name, data, row):
         """Return the image and the landmarks of the faces to cut out; fill in the row."""
@@ -250,6 +257,3 @@ class _Task:
             return image, ()
         chosen = faces if self.several == "all" else faces[:1]
         return image, [face.points for face in chosen]
-
-    def _crop(self, image, points):
-        return images.encode(align_face(image, five_points(points), self.size), self.quality)

@@ -1,4 +1,6 @@
-"""Files of public sets: checked against known sums, copied from a mirror; never fetched."""
+"""Checking files of public sets against known checksums, and copying them from a local mirror."""
+
+from __future__ import annotations
 
 import hashlib
 import pathlib
@@ -6,13 +8,13 @@ import pathlib
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
-from ...files import atomic_write
-from ..catalog import CATALOG
+from ...files import StrPath, atomic_write
+from ..catalog import CATALOG, Entry
 
 __all__ = ["check_files", "copy_from_mirror"]
 
 
-def check_files(entry, folder, progress=True):
+def check_files(entry: Entry, folder: StrPath, progress: bool = True) -> dict[str, str]:
     """Compare the files of a download with the known sums.
 
     Parameters
@@ -58,19 +60,21 @@ def _known(entry):
     return {**{name: (digest,) for name, digest in entry.sums.items()}, **entry.copies}
 
 
-def _sum(file, known, bar, written=None):
-    """Return the sum of a file, of the kind that is known of it; write it to another file too."""
+def _sum(file, known, bar, copy=None):
+    """Return the MD5 or SHA-256 of a file, whichever is `known`; also write its bytes to `copy`."""
     md5 = len(known[0]) == 32
     digest = hashlib.md5(usedforsecurity=False) if md5 else hashlib.sha256()
     for block in iter(lambda: file.read(1 << 20), b""):
         digest.update(block)
-        if written is not None:
-            written.write(block)
+        if copy is not None:
+            copy.write(block)
         bar.update(len(block))
     return digest.hexdigest()
 
 
-def copy_from_mirror(entry, mirror, out, progress=True):
+def copy_from_mirror(
+    entry: Entry, mirror: StrPath, out: StrPath, progress: bool = True
+) -> dict[str, str]:
     """Copy the files of a set from a local mirror, and compare them with the known sums.
 
     Parameters
@@ -94,7 +98,7 @@ def copy_from_mirror(entry, mirror, out, progress=True):
     InputError
         When the mirror has none of the files.
     DataError
-        When a sum is another one; the file is not kept.
+        When a file has another sum than the known one; the copy is removed.
     """
     source, out = pathlib.Path(mirror), pathlib.Path(out)
     own = (source / entry.name).is_dir()
@@ -102,10 +106,10 @@ def copy_from_mirror(entry, mirror, out, progress=True):
         source = source / entry.name
     files = sorted(path for path in source.glob("*") if path.is_file())
     names, known = {entry.name, *CATALOG.aliases(entry.name)}, _known(entry)
-    if not own:  # other sets may lie beside it
-        files = [path for path in files if path.name in known or path.stem.lower() in names]
-    if own:  # a set has other forms than the one whose sums are known
+    if own:  # files without a known sum may be the set in another form
         files = [path for path in files if path.name in known] or files
+    else:  # there may be files of other sets
+        files = [path for path in files if path.name in known or path.stem.lower() in names]
     if not files:
         raise InputError(
             f"{mirror} has no files of {entry.title}, neither in it nor in {entry.name}/ below it"
@@ -120,12 +124,12 @@ def copy_from_mirror(entry, mirror, out, progress=True):
                 result[path.name] = "there"
                 bar.update(path.stat().st_size)
                 continue
-            may = known.get(path.name, ("",))
-            with open(path, "rb") as file, atomic_write(target) as written:
-                found = _sum(file, may, bar, written)
-                if path.name in entry.sums and found not in may:
+            expected = known.get(path.name, ("",))
+            with open(path, "rb") as file, atomic_write(target) as copy:
+                found = _sum(file, expected, bar, copy)
+                if path.name in entry.sums and found not in expected:
                     raise DataError(
-                        f"{path} has the sum {found}, {may[0]} was expected; fetch it again"
+                        f"{path} has the sum {found}, {expected[0]} was expected; fetch it again"
                     )
-            result[path.name] = "good" if found in may else "copied"
+            result[path.name] = "good" if found in expected else "copied"
     return result

@@ -9,31 +9,26 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import typing
 
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from ..text_files import write_table
-from .record_job import digest, set_stamp, write_identities, write_set
+from .resumable_writer import copy_images, digest, write_identities
 
-__all__ = [
-    "Cleaning",
-    "class_means",
-    "find_noise",
-    "write_clean",
-    "write_dropped",
-]
+__all__ = ["CleaningResult", "class_means", "find_mislabelled", "write_clean", "write_dropped"]
 
 KEPT, FAR, SMALL = 0, 1, 2
 REASONS = ("kept", "angle", "class")  # the names of the numbers above in reports
-BLOCK = 1 << 21  # numbers of centres looked at together: 16 MB
+BLOCK = 1 << 21  # values of gathered centres in memory at a time: 16 MB
 BIN = 5  # degrees of one bar of the histogram
 
 
 @dataclasses.dataclass
-class Cleaning:
-    """What `find_noise` found.
+class CleaningResult:
+    """Angles of all images to their class, and which images stay.
 
     Parameters
     ----------
@@ -61,16 +56,16 @@ class Cleaning:
     min_images: int
 
     @property
-    def kept(self):
+    def kept(self) -> np.ndarray:
         """Which images stay: bool (n,)."""
         return self.reason == KEPT
 
     @property
-    def classes(self):
+    def classes(self) -> np.ndarray:
         """The classes that keep images, in ascending order: int (m,)."""
         return np.unique(self.labels[self.kept])
 
-    def summary(self):
+    def summary(self) -> dict:
         """Return counts and the histogram of angles as a dict that JSON can hold."""
         bars = np.histogram(self.angle, np.arange(0, 180 + BIN, BIN))[0]
         return {
@@ -89,7 +84,15 @@ class Cleaning:
         }
 
 
-def find_noise(embeddings, labels, centers, angle=75.0, min_images=1, key=None, block=BLOCK):
+def find_mislabelled(
+    embeddings: np.ndarray,
+    labels,
+    centers: np.ndarray,
+    angle: float = 75.0,
+    min_images: int = 1,
+    key: typing.Callable[[int], int] | None = None,
+    block: int = BLOCK,
+) -> CleaningResult:
     """Find the images that are far from the dominant sub-centre of their class.
 
     Parameters
@@ -105,20 +108,20 @@ def find_noise(embeddings, labels, centers, angle=75.0, min_images=1, key=None, 
     min_images : int, default 1
         Classes that keep fewer images lose these too. 1 drops no image for its class.
     key : callable, optional
-        Gives the record key of a row, for messages.
+        Number of an image -> its record key, for messages.
     block : int, default 2097152
-        Numbers of gathered centres in memory at a time.
+        Values of gathered centres in memory at a time.
 
     Returns
     -------
-    Cleaning
+    CleaningResult
 
     Raises
     ------
     InputError
-        Shapes that do not fit together; an angle or a number of images that is out of range.
+        When shapes do not fit together, or an angle or a number of images is out of range.
     DataError
-        An embedding, or a centre of a class that has images, that is not finite or is zero.
+        When an embedding, or a centre of a class that has images, is zero or not finite.
 
     Notes
     -----
@@ -167,16 +170,22 @@ def find_noise(embeddings, labels, centers, angle=75.0, min_images=1, key=None, 
     reason = np.where(degrees > angle, FAR, KEPT).astype(np.uint8)
     left = np.bincount(labels[reason == KEPT], minlength=classes)
     reason[(reason == KEPT) & (left[labels] < min_images)] = SMALL
-    return Cleaning(labels, degrees, nearest, dominant, reason, float(angle), int(min_images))
+    return CleaningResult(labels, degrees, nearest, dominant, reason, float(angle), int(min_images))
 
 
-def class_means(embeddings, labels, num_classes, key=None, block=BLOCK):
-    """Return the mean direction of each class, as centres for `find_noise`.
+def class_means(
+    embeddings: np.ndarray,
+    labels,
+    num_classes: int,
+    key: typing.Callable[[int], int] | None = None,
+    block: int = BLOCK,
+) -> np.ndarray:
+    """Return the mean direction of each class, as centres for `find_mislabelled`.
 
     Parameters
     ----------
     embeddings, labels, key, block
-        As for `find_noise`.
+        As for `find_mislabelled`.
     num_classes : int
 
     Returns
@@ -187,7 +196,7 @@ def class_means(embeddings, labels, num_classes, key=None, block=BLOCK):
     Raises
     ------
     InputError, DataError
-        As for `find_noise`.
+        As for `find_mislabelled`.
     """
     labels = np.asarray(labels, np.int64)
     _check_rows(embeddings, labels)
@@ -220,7 +229,7 @@ def _row(row, key):
 
 
 def _unit(rows, name):
-    """Return the rows in float64 at unit length; `name` tells which row is at fault."""
+    """Return the rows in float64 at unit length; ``name(row)`` names a wrong row in messages."""
     rows = np.asarray(rows, np.float64)
     length = np.sqrt(np.einsum("nd,nd->n", rows, rows))
     wrong = ~np.isfinite(length) | (length == 0)
@@ -231,34 +240,39 @@ def _unit(rows, name):
     return rows / length[:, None]
 
 
-def write_clean(dataset, found, centers, out, keep_ids=False, **writing):
+def write_clean(
+    dataset,
+    found: CleaningResult,
+    centers: np.ndarray,
+    out: StrPath,
+    keep_ids: bool = False,
+    **options,
+) -> dict:
     """Write the images that stay as a training set, and the dominant centres of its classes.
 
     The folder gets the record files, the encoded images as they were; ``centers.npy`` (m, D)
     float32, a row per class; and, with new numbers, ``identities.csv``: identity and what it was.
-    Interrupted work goes on where it was when it is asked for again.
+    Interrupted work continues when it is started again.
 
     Parameters
     ----------
     dataset : RecordDataset
-    found : Cleaning
+    found : CleaningResult
     centers : array (C, K, D)
     out : str or pathlib.Path
         The folder; it is made when it is not there.
-    keep_ids : bool, default False
-        Leave the identities their numbers; by default they are numbered 0, 1, ... in order.
-    **writing
-        `overwrite`, `workers` and `progress` of `write_set`.
+    keep_ids, **options
+        As for `gluonface.data.tools.transform_records.subset`.
 
     Returns
     -------
     dict
-        As of `write_set`.
+        ``images``, ``identities`` and ``left_out``, as of `write_record_set`.
 
     Raises
     ------
     InputError
-        When no image stays, or a set is there already.
+        When no image stays, or there is a set already.
     """
     classes = found.classes
     if not len(classes):
@@ -272,25 +286,25 @@ def write_clean(dataset, found, centers, out, keep_ids=False, **writing):
     order = order[np.argsort(found.labels[order], kind="stable")]  # a plain set may be mixed
     labels = found.labels[order]
 
-    def beside():
+    def write_extras():
         with atomic_write(out / "centers.npy") as file:
             np.save(file, np.asarray(centers[rows, found.dominant[rows]], np.float32))
         if not keep_ids:
             write_identities(out, ("identity", "was"), enumerate(classes.tolist()))
 
-    return write_set(
+    return copy_images(
+        dataset,
+        order,
         out,
         labels if keep_ids else np.searchsorted(classes, labels),
-        lambda i: dataset.read(int(order[i])),
-        {"clean": digest(order), "of": set_stamp(dataset)},
-        name=lambda i: f"record {dataset.key(int(order[i]))}",
+        {"clean": digest(order)},
         num_classes=len(rows),
-        beside=beside,
-        **writing,
+        write_extras=write_extras,
+        **options,
     )
 
 
-def write_dropped(path, found, key):
+def write_dropped(path: StrPath, found: CleaningResult, key: typing.Callable[[int], int]) -> None:
     """Write the dropped images as CSV: record key, identity, angle in degrees, reason.
 
     The reason is ``angle``, or ``class`` when too few images of the class were left.

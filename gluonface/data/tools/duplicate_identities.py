@@ -1,16 +1,23 @@
 """Identities of a training set that are probably one person: their class centres are too near."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from ...errors import InputError
+from ...files import StrPath
 from ..text_files import write_table
 
-__all__ = ["find_same_people", "write_same_people"]
+__all__ = ["find_duplicate_identities", "write_duplicate_identities"]
 
 BLOCK = 1 << 24  # cosines in memory at a time: 64 MB
 
 
-def find_same_people(centers, identities, cosine, block=BLOCK):
+def find_duplicate_identities(
+    centers: np.ndarray, identities: np.ndarray, cosine: float, block: int = BLOCK
+) -> list[tuple[int, int, float]]:
     """Find the pairs of identities whose centres are near to each other.
 
     Parameters
@@ -50,10 +57,12 @@ def find_same_people(centers, identities, cosine, block=BLOCK):
     return sorted(found, key=lambda item: (-item[2], item[:2]))
 
 
-def write_same_people(path, pairs):
+def write_duplicate_identities(
+    path: StrPath, pairs: typing.Iterable[tuple[int, int, float]]
+) -> None:
     """Write the pairs as a map that `gluonface data merge --map` reads, the nearest first.
 
-    An identity that is near to several goes to the nearest; that of a smaller number is kept.
+    Of a pair the smaller number is kept. An identity that is near to several joins the nearest.
     """
     rows, mapped = [], set()
     for kept, joined, cosine in pairs:

@@ -1,7 +1,10 @@
-"""Looking through a whole set: what is in it, and what is wrong with it."""
+"""What is in a training set or a verification pack, and what is wrong with it."""
+
+from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -13,7 +16,7 @@ from tqdm import tqdm
 
 from ..._compat import usable_cores
 from ...errors import DataError, GluonfaceError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from ..arrays import load_arrays
 from ..catalog import recognise
 from ..recordio.dataset import RecordDataset
@@ -21,16 +24,16 @@ from ..recordio.index import how_to_rebuild
 from ..verification_pack import VerificationPack
 from .journal import file_stamp
 
-__all__ = ["survey_pack", "survey_records"]
+__all__ = ["inspect_pack", "inspect_records"]
 
 logger = logging.getLogger(__name__)
 
-_STEP = 256  # images that one task looks at
-PART = 1 << 16  # images of one note: a few seconds of work
+_STEP = 256  # images that a thread reads in one task
+CACHED = 1 << 16  # images of one file of the cache: a few seconds of work
 GROUPS = 100  # groups of equal images that a report lists
 
 
-def survey_records(path, progress=True, notes=None):
+def inspect_records(path: StrPath, progress: bool = True, cache: StrPath | None = None) -> dict:
     """Read and decode every record of a training set.
 
     Parameters
@@ -39,9 +42,9 @@ def survey_records(path, progress=True, notes=None):
         As for `RecordDataset`.
     progress : bool, default True
         Show a progress bar on standard error.
-    notes : str or pathlib.Path, optional
-        A folder. What was found of a large set is kept there, `PART` images at a time, until all
-        is done: interrupted work goes on where it was. One that cannot be written is not used.
+    cache : str or pathlib.Path, optional
+        A folder for the results of a large set, stored after each `CACHED` images and removed at
+        the end, so that interrupted work continues. It is not used if it cannot be written.
 
     Returns
     -------
@@ -63,39 +66,40 @@ def survey_records(path, progress=True, notes=None):
         "sizes": np.zeros(count, np.int64),
         "hashes": np.zeros(count, np.uint64),
         "grey": np.zeros(count, bool),
-        "sealed": np.zeros(count, bool),
+        "has_checksum": np.zeros(count, bool),
     }
-    broken = []
-    kept = _Notes(notes, dataset) if notes is not None and count > PART else None
+    broken: list[tuple[int, str]] = []
+    stored = _ResultCache(cache, dataset) if cache is not None and count > CACHED else None
     bar = tqdm(total=count, unit="image", disable=None if progress else True)
     with bar, concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
-        for first in range(0, count, PART):
-            rows = slice(first, min(first + PART, count))
-            wrong = kept and kept.load(rows, found)
+        for first in range(0, count, CACHED):
+            rows = slice(first, min(first + CACHED, count))
+            wrong = stored.load(rows, found) if stored else None
             if wrong is None:
                 wrong = []
                 starts = range(rows.start, rows.stop, _STEP)
                 stops = [min(start + _STEP, rows.stop) for start in starts]
-                for some in pool.map(lambda *ends: _look(dataset, found, *ends), starts, stops):
+                check = functools.partial(_inspect_images, dataset, found)
+                for some in pool.map(check, starts, stops):
                     wrong += some
                     bar.update(min(_STEP, count - bar.n))
-                if kept:
-                    kept.save(rows, found, wrong)
+                if stored:
+                    stored.save(rows, found, wrong)
             else:
                 bar.update(rows.stop - rows.start)
             broken += wrong
     report = _report(dataset, **found, broken=broken)
-    if kept:
-        kept.remove()
+    if stored:
+        stored.remove()
     return report
 
 
-def _look(dataset, found, start, stop):
-    """Fill in what images `start` to `stop` are; return what is wrong: list of (number, why)."""
+def _inspect_images(dataset, found, start, stop):
+    """Fill in `found` for images `start` to `stop`; return those with errors: (number, reason)."""
     wrong = []
     for i in range(start, stop):
         try:
-            found["labels"][i], data, found["sealed"][i] = dataset.inspect(i)
+            found["labels"][i], data, found["has_checksum"][i] = dataset.inspect(i)
             found["sizes"][i] = len(data)
             digest = hashlib.blake2b(data, digest_size=8).digest()
             found["hashes"][i] = int.from_bytes(digest, "little")
@@ -107,8 +111,8 @@ def _look(dataset, found, start, stop):
     return wrong
 
 
-class _Notes:
-    """What was found of a set so far, a file for each part of it."""
+class _ResultCache:
+    """The results of a set so far, in a file for each `CACHED` images."""
 
     def __init__(self, folder, dataset):
         files = [dataset.path.with_suffix(suffix) for suffix in (".rec", ".idx")]
@@ -118,35 +122,36 @@ class _Notes:
         self.folder = pathlib.Path(folder).expanduser() / key
 
     def _file(self, rows):
-        return self.folder / f"part-{rows.start // PART:05d}.npz"
+        return self.folder / f"part-{rows.start // CACHED:05d}.npz"
 
     def load(self, rows, found):
-        """Fill in the images `rows`; return what is wrong with them, or None if it is not known."""
+        """Fill in the images `rows`; return their errors, or None when they are not stored."""
         try:
-            part = load_arrays(self._file(rows))
+            arrays = load_arrays(self._file(rows))
             for name, values in found.items():
-                values[rows] = part[name]
-            return [tuple(item) for item in json.loads(str(part["wrong"]))]
+                values[rows] = arrays[name]
+            return [tuple(item) for item in json.loads(str(arrays["wrong"]))]
         except (GluonfaceError, KeyError, ValueError):
             return None
 
     def save(self, rows, found, wrong):
-        """Keep what was found of the images `rows`."""
-        part = {name: values[rows] for name, values in found.items()}
+        """Store the results of the images `rows`."""
+        arrays = {name: values[rows] for name, values in found.items()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_write(self._file(rows)) as file:
-                np.savez(file, **part, wrong=np.array(json.dumps(wrong)))
+                np.savez(file, **arrays, wrong=np.array(json.dumps(wrong)))
         except OSError as error:
-            logger.info("no notes are kept: %s", error)
+            logger.info("results are not stored: %s", error)
 
     def remove(self):
-        """Forget everything."""
+        """Remove all files of the cache."""
         with contextlib.suppress(OSError):
             shutil.rmtree(self.folder)
 
 
-def _report(dataset, labels, sizes, hashes, grey, sealed, broken):
+def _report(dataset, labels, sizes, hashes, grey, has_checksum, broken):
+    """Return the report of `inspect_records` from what was found of each image."""
     problems = [reason for _, reason in broken]
     good = labels[labels >= 0]
     each = np.bincount(good) if len(good) else np.zeros(1, int)
@@ -163,11 +168,11 @@ def _report(dataset, labels, sizes, hashes, grey, sealed, broken):
         classes = None
         if str(error) not in problems:
             problems.append(str(error))
-    bare = np.flatnonzero(~sealed & (sizes > 0))
-    if sealed.any() and len(bare):
+    bare = np.flatnonzero(~has_checksum & (sizes > 0))
+    if has_checksum.any() and len(bare):
         problems.append(
-            f"{dataset.path}: {len(bare)} records have no checksum and {sealed.sum()} have one; "
-            f"record {dataset.key(bare[0])} is damaged or not of this set"
+            f"{dataset.path}: {len(bare)} records have no checksum and {has_checksum.sum()} have "
+            f"one; record {dataset.key(bare[0])} is damaged or not of this set"
         )
     first = dataset.first_byte()
     if first:
@@ -181,7 +186,7 @@ def _report(dataset, labels, sizes, hashes, grey, sealed, broken):
             f"{dataset.path.with_suffix('.idx')} lacks {len(missing)} images of the set, such as "
             f"record {missing[0]}; {how_to_rebuild(dataset.path)}"
         )
-    copies, groups = _duplicates(dataset, labels, hashes, np.flatnonzero(sizes > 0))
+    copies, groups = _equal_images(dataset, labels, hashes, np.flatnonzero(sizes > 0))
     identities = len(each)
     known = recognise(classes or identities, len(dataset))
     return {
@@ -203,30 +208,27 @@ def _report(dataset, labels, sizes, hashes, grey, sealed, broken):
         "duplicate_groups": groups,
         "known": [entry.title for entry in known],
         "identities_with": {int(n): int(c) for n, c in zip(*np.unique(each, return_counts=True))},
-        "checksums": int(sealed.sum()),
+        "checksums": int(has_checksum.sum()),
         "broken": [dataset.key(i) for i, _ in broken],
         "problems": problems,
     }
 
 
-def _duplicates(dataset, labels, hashes, read):
+def _equal_images(dataset, labels, hashes, read):
     """Return how many images are copies of another, and the first groups of equal ones."""
     order = read[np.argsort(hashes[read], kind="stable")]
-    same = (
-        np.r_[False, hashes[order][1:] == hashes[order][:-1]] if len(order) else np.zeros(0, bool)
-    )
-    starts = np.flatnonzero(~same)
-    sizes = np.diff(np.r_[starts, len(order)])
-    groups = [order[at : at + size] for at, size in zip(starts[sizes > 1], sizes[sizes > 1])]
+    starts = np.flatnonzero(np.diff(hashes[order])) + 1
+    groups = [group for group in np.split(order, starts) if len(group) > 1]
+    copies = sum(len(group) - 1 for group in groups)
     groups = sorted(groups, key=lambda group: group[0])[:GROUPS]
-    return int(same.sum()), [
+    return copies, [
         {"records": [dataset.key(i) for i in group], "labels": labels[group].tolist()}
         for group in groups
     ]
 
 
-def survey_pack(path, progress=False):
-    """Read and decode every image of a verification pack; return a dict as `survey_records`."""
+def inspect_pack(path: StrPath, progress: bool = False) -> dict:
+    """Read and decode every image of a verification pack; return a dict as `inspect_records`."""
     pack = VerificationPack.load(path)
     problems = []
     numbers = range(len(pack.bins))

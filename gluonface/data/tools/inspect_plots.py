@@ -1,22 +1,24 @@
 """Pictures of a set or a pack: a contact sheet, and how many identities have how many images."""
 
+from __future__ import annotations
+
 import pathlib
 
 import numpy as np
 
 from ..._compat import cv2
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 from ..recordio.dataset import RecordDataset
 from ..verification_pack import VerificationPack
 
 __all__ = ["contact_sheet", "plot_identities"]
 
-GROUND = 235  # the grey of places without an image
+BACKGROUND = 235  # grey level
 
 
-def contact_sheet(path, out, rows=8, columns=12):
-    """Write a picture of a set, a row per identity, or of a pack, pair beside pair.
+def contact_sheet(path: StrPath, out: StrPath, rows: int = 8, columns: int = 12) -> list[int]:
+    """Write a picture of a set, a row per identity, or of a pack, several pairs in a row.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def contact_sheet(path, out, rows=8, columns=12):
     )
     height, width = size
     shape = len(wanted) * height, max(len(row) for row in wanted) * width, 3
-    sheet = np.full(shape, GROUND, np.uint8)
+    sheet = np.full(shape, BACKGROUND, np.uint8)
     for row, images in enumerate(wanted):
         for column, number in enumerate(images):
             try:
@@ -79,15 +81,15 @@ def _of_pack(path, rows, columns):
     return wanted, first, pack.image, (pack.size, pack.size)
 
 
-def plot_identities(found, path):
+def plot_identities(found: dict, path: StrPath) -> None:
     """Draw how many identities have how many images.
 
     Parameters
     ----------
     found : dict
-        From `survey_records`.
+        From `inspect_records`.
     path : str or pathlib.Path
-        The picture to write; its suffix says which kind (.png, .svg, .pdf).
+        The picture to write; its suffix is the format (.png, .svg, .pdf).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -104,7 +106,7 @@ def plot_identities(found, path):
         if np.ptp(numbers) < 60:
             axes.bar(numbers, counts, width=0.9, color="#3b6ea8")
             axes.set_xlim(max(0.0, numbers.min() - 5), numbers.max() + 5)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", integer=True)
         else:
             bins = np.unique(np.floor(np.geomspace(numbers.min(), numbers.max() + 1, 40)))
             axes.hist(numbers, bins, weights=counts, color="#3b6ea8")

@@ -1,29 +1,32 @@
-"""A journal of long work over many files: what is done already is not done again."""
+"""Results of long work on disk, each with a checksum, so that interrupted work can continue."""
 
+from __future__ import annotations
+
+import collections
 import json
 import os
 import pathlib
 import zlib
 
-from ...files import atomic_write
+from ...files import StrPath, atomic_write
 
-__all__ = ["Journal", "file_stamp", "read_note", "write_note"]
+__all__ = ["Journal", "file_stamp", "read_checked_json", "write_checked_json"]
 
 
-def file_stamp(path):
+def file_stamp(path: StrPath) -> list[int]:
     """Return [bytes, modification time in ns] of a file; it changes when the file does."""
     status = os.stat(path)
     return [status.st_size, status.st_mtime_ns]
 
 
-def write_note(path, value):
-    """Write `value`, as JSON can hold it, in a line with its checksum, whole or not at all."""
+def write_checked_json(path: StrPath, value) -> None:
+    """Write `value` as one line of JSON with a checksum, whole or not at all."""
     with atomic_write(path, "w", encoding="utf-8") as file:
         file.write(_line(value))
 
 
-def read_note(path):
-    """Return what `write_note` wrote, or None when it is not there or not what it was."""
+def read_checked_json(path: StrPath):
+    """Return what `write_checked_json` wrote; None when it is missing or its checksum is wrong."""
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -37,7 +40,7 @@ def _line(value):
 
 
 def _parse(line):
-    """Return what is in a line, or None when its checksum is another."""
+    """Return the value of a line, or None when its checksum is wrong."""
     head, _, text = line.partition(" ")
     if head != f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}":
         return None
@@ -47,23 +50,23 @@ def _parse(line):
         return None
 
 
-class Journal:
-    """Results by key, one JSON line each with its checksum, on disk as soon as they are known.
+class Journal(collections.UserDict):
+    """A dict of results: one JSON line each with its checksum, on disk as soon as it is set.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The journal. A line that is damaged is left out, and so are those behind it.
+        The journal. A damaged line is ignored, and so are the lines after it.
     settings : dict
-        What the results depend on beside their key, as JSON can hold it. With other settings the
-        journal begins anew.
+        What the results depend on besides their key, as JSON can hold it. With other settings the
+        journal is started anew.
 
     Attributes
     ----------
     resumed : int
         How many results were there.
     replaced : list
-        The results that were there with other settings.
+        The results of an earlier journal with other settings.
 
     Examples
     --------
@@ -76,21 +79,17 @@ class Journal:
     (2, 2)
     """
 
-    def __init__(self, path, settings):
+    def __init__(self, path: StrPath, settings: dict):
         self.path = pathlib.Path(path)
-        self._results = {}
         first = {"settings": settings}
         lines = self._lines()
         results = {line["key"]: line["result"] for line in lines[1:]}
         same = bool(lines) and lines[0] == json.loads(json.dumps(first))
-        self._results = results if same else {}
         self.replaced = [] if same else list(results.values())
-        self.resumed = len(self._results)
         self._file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115  (open until close)
-        self._write(first)
-        for key, result in self._results.items():
-            self._write({"key": key, "result": result})
-        self._file.flush()
+        self._file.write(_line(first))
+        super().__init__(results if same else {})
+        self.resumed = len(self)
 
     def _lines(self):
         try:
@@ -104,27 +103,10 @@ class Journal:
                 return lines[:-1]
         return lines
 
-    def _write(self, value):
-        self._file.write(_line(value))
-
-    def __contains__(self, key):
-        return key in self._results
-
-    def get(self, key, default=None):
-        """Return the result of a key, or `default`."""
-        return self._results.get(key, default)
-
     def __setitem__(self, key, result):
-        self._results[key] = result
-        self._write({"key": key, "result": result})
+        super().__setitem__(key, result)
+        self._file.write(_line({"key": key, "result": result}))
         self._file.flush()
-
-    def values(self):
-        """Return all results, those of earlier runs first: list."""
-        return list(self._results.values())
-
-    def __len__(self):
-        return len(self._results)
 
     def close(self):
         """Close the file; it stays for the next run."""

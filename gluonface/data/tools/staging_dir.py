@@ -1,4 +1,6 @@
-"""A folder in the making: beside the one that it becomes, and found again when interrupted."""
+"""A temporary folder that becomes the result when it is complete, and survives an interruption."""
+
+from __future__ import annotations
 
 import contextlib
 import fcntl
@@ -6,68 +8,69 @@ import os
 import pathlib
 import shutil
 import tempfile
+import typing
 
 from ...errors import InputError
 
-__all__ = ["PART", "beside", "lock_folder"]
+__all__ = ["SUFFIX", "lock_folder", "staging_dir"]
 
-PART = ".synthetic.part"  # end of the name of a folder in the making
-LOCK = "lock"  # the file in it that whoever is at work holds locked
+SUFFIX = ".synthetic.part"  # end of the name of a staging folder
+LOCK = "lock"  # the file in it that the process at work holds locked
 
 
 @contextlib.contextmanager
-def beside(out, files):
+def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterator[pathlib.Path]:
     """Yield a folder whose files become those of `out` when the block succeeds.
 
-    What an interrupted block leaves there, the next one finds.
+    When the block is interrupted, its files stay, and the next call yields the same folder.
 
     Parameters
     ----------
     out : pathlib.Path
         The folder, there or not.
     files : tuple of str
-        What the block writes; the last of them is what tells that `out` is whole. Other files are
-        notes, which do not go with them.
+        The files of the result. The last one is moved last: it shows that `out` is complete. Other
+        files that the block writes are removed.
 
     Raises
     ------
     InputError
         When nothing can be written there.
     """
-    # inside a folder that exists: it may be a file system of its own, or the working directory
+    # If `out` exists, inside it: it may be a file system of its own, or the working directory.
     home = out if out.exists() else out.resolve().parent
     try:
         home.mkdir(parents=True, exist_ok=True)
-        part = home / f".{out.resolve().name}{PART}"
-        part.mkdir(exist_ok=True)
-        lock = lock_folder(part)
+        staging = home / f".{out.resolve().name}{SUFFIX}"
+        staging.mkdir(exist_ok=True)
+        lock: typing.Any = lock_folder(staging)
         if lock is None:  # another process draws the same set there
-            part = pathlib.Path(tempfile.mkdtemp(prefix=".", suffix=PART, dir=home))
-            lock = lock_folder(part)
+            staging = pathlib.Path(tempfile.mkdtemp(prefix=".", suffix=SUFFIX, dir=home))
+            lock = lock_folder(staging)
     except OSError as error:
         raise InputError(
             f"{out} cannot be written ({error.strerror}: {error.filename}). Choose another folder"
         ) from error
     with lock:
         try:
-            yield part
-        except Exception:  # but not when it is interrupted
-            shutil.rmtree(part, ignore_errors=True)
+            yield staging
+        except Exception:  # an interruption (KeyboardInterrupt) keeps the files
+            shutil.rmtree(staging, ignore_errors=True)
             raise
         if not out.exists():
-            for path in part.iterdir():
+            for path in staging.iterdir():
                 if path.name not in files:
                     path.unlink()
-            os.chmod(part, home.stat().st_mode & 0o777)  # mkdtemp makes private folders
-            os.replace(part, out)
+            os.chmod(staging, home.stat().st_mode & 0o777)  # mkdtemp makes private folders
+            os.replace(staging, out)
             return
-        (out / files[-1]).unlink(missing_ok=True)  # not whole until the last file is there
+        (out / files[-1]).unlink(missing_ok=True)  # not complete until the last file is there
         for name in files:
-            os.replace(part / name, out / name)
-        shutil.rmtree(part, ignore_errors=True)
+            os.replace(staging / name, out / name)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def lock_folder(folder):
+def lock_folder(folder: pathlib.Path) -> typing.IO | None:
     """Return an open, locked file in `folder`, or None when another process has it."""
     file = open(folder / LOCK, "w")  # noqa: SIM115  (open as long as the lock is held)
     try:

@@ -1,18 +1,20 @@
-"""Reading class centres and embeddings from where training and `gluonface embed` leave them."""
+"""Reading class centres of a training run and embeddings of `gluonface embed`."""
+
+from __future__ import annotations
 
 import json
 import pathlib
-import re
 
 import numpy as np
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from ..arrays import load_arrays
 
 __all__ = ["load_centers", "load_embeddings"]
 
 
-def load_embeddings(path, labels=None):
+def load_embeddings(path: StrPath, labels: np.ndarray | None = None) -> np.ndarray:
     """Read embeddings from a file of `gluonface embed` or a .npy file.
 
     Parameters
@@ -20,7 +22,7 @@ def load_embeddings(path, labels=None):
     path : str or pathlib.Path
         A .npz file with the array ``embedding``, or a .npy file, which is memory-mapped.
     labels : array (n,), optional
-        Those of the set; a different array ``label`` in the file is an error.
+        The labels of the set; other values of ``label`` in the file are an error.
 
     Returns
     -------
@@ -29,9 +31,9 @@ def load_embeddings(path, labels=None):
     Raises
     ------
     InputError
-        No such file; labels of another set.
+        When there is no such file, or its labels are of another set.
     DataError
-        A file that cannot be read or holds no such array.
+        When it cannot be read or holds no such array.
     """
     path = pathlib.Path(path)
     found = load_arrays(path, mapped=True)
@@ -54,7 +56,7 @@ def load_embeddings(path, labels=None):
     return embeddings
 
 
-def load_centers(path):
+def load_centers(path: StrPath) -> np.ndarray:
     """Read class centres from a run folder, a checkpoint or a .npy file.
 
     Parameters
@@ -72,7 +74,7 @@ def load_centers(path):
     InputError
         When nothing is there.
     DataError
-        A file that is broken or of the wrong shape; shards that are missing or do not join.
+        When a file is broken or has the wrong shape, or files are missing or do not join.
     """
     path = pathlib.Path(path)
     if not path.is_dir():
@@ -81,14 +83,10 @@ def load_centers(path):
             raise InputError(f"{path} is a .npz file; a run folder or a .npy file was expected")
         found = _numbers(found, path, (2, 3))
         return found[:, None] if found.ndim == 2 else found
-    places = (path / "checkpoints" / "best", path / "checkpoints" / "last", path)
-    for folder in places:
+    for folder in (path / "checkpoints" / "best", path / "checkpoints" / "last", path):
         blocks = sorted(folder.glob("head-weight-*.npy"))
         if blocks:
             return _join_blocks(folder, blocks)
-        shards = sorted(folder.glob("head-*-of-*.npz"))
-        if shards:
-            return _join_shards(folder, shards)
     raise InputError(
         f"{path} has no checkpoint with class centres (head-weight-000000000.npy); the folder of "
         "a training run was expected"
@@ -117,37 +115,6 @@ def _join_blocks(folder, blocks):
     if end != classes:
         raise DataError(f"{folder} has centres of {end} classes, {classes} were expected")
     return np.concatenate(parts).reshape(classes, -1, size)
-
-
-def _join_shards(folder, shards):
-    """Read the shards of a checkpoint of format 1, each with its range of classes."""
-    size = int(re.search(r"-of-(\d+)\.npz$", shards[0].name)[1])
-    parts, end, shape = [], 0, None
-    for rank in range(size):
-        path = folder / f"head-{rank:04d}-of-{size:04d}.npz"
-        if not path.is_file():
-            raise DataError(f"{folder} lacks {path.name}; copy the whole checkpoint")
-        state = load_arrays(path)
-        try:
-            start, stop = (int(value) for value in state["range"])
-            weight = state["head/weight"]
-            head = int(state["head/num_classes"]), int(state["head/embedding_size"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is not the class centres of a checkpoint: {error}") from error
-        shape = shape or head
-        width = weight.shape[1] if weight.ndim == 2 else 0
-        if start != end or len(weight) != stop - start or not width or width % head[1]:
-            raise DataError(
-                f"{path} holds {weight.shape} centres of the classes {start} to {stop}; classes "
-                f"from {end} on, of {head[1]} values each, were expected. Its shards do not join"
-            )
-        if head != shape or (parts and parts[0].shape[1] != width):
-            raise DataError(f"{path} belongs to another checkpoint than {shards[0].name}")
-        parts.append(weight)
-        end = stop
-    if end != shape[0]:
-        raise DataError(f"{folder} has centres of {end} classes, {shape[0]} were expected")
-    return np.concatenate(parts).reshape(shape[0], -1, shape[1])
 
 
 def _numbers(array, path, dimensions):

@@ -1,31 +1,37 @@
-"""Training sets made of other training sets: a subset, several in one, another order.
+"""Training sets made of other training sets: a subset, a merger, another order.
 
-The encoded images are copied as they are. Long work shows its progress and, interrupted, goes on
-where it was when it is asked for again.
+The encoded images are copied as they are. Long work shows its progress; interrupted work continues
+when it is started again.
 """
+
+from __future__ import annotations
+
+import typing
 
 import numpy as np
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from ..recordio.dataset import RecordDataset
-from ..text_files import comma_fields, read_text
-from .record_job import digest, set_stamp, write_identities, write_set
+from ..samplers import cumulative_count
+from ..text_files import comma_fields, numbered_lines
+from .resumable_writer import copy_images, digest, write_identities, write_record_set
 
 __all__ = ["merge", "read_identities", "read_identity_map", "shuffle", "subset"]
 
 
 def subset(
-    source,
-    out,
-    identities=None,
-    images=None,
-    min_images=1,
-    max_images=None,
-    first=None,
-    keep_ids=False,
-    seed=0,
-    **writing,
-):
+    source: StrPath,
+    out: StrPath,
+    identities: typing.Sequence[int] | np.ndarray | None = None,
+    images: typing.Sequence[int] | np.ndarray | None = None,
+    min_images: int = 1,
+    max_images: int | None = None,
+    first: int | None = None,
+    keep_ids: bool = False,
+    seed: int = 0,
+    **options,
+) -> dict:
     """Write some of the identities and images of a set.
 
     Parameters
@@ -45,13 +51,13 @@ def subset(
     keep_ids : bool, default False
         Leave the identities their numbers; by default they are numbered 0, 1, ... in order.
     seed : int, default 0
-    **writing
-        `overwrite`, `workers` and `progress` of `write_set`.
+    **options
+        `overwrite`, `workers` and `progress` of `write_record_set`.
 
     Returns
     -------
     dict
-        As of `write_set`.
+        As of `write_record_set`.
 
     Raises
     ------
@@ -62,10 +68,10 @@ def subset(
     labels = dataset.labels.astype(np.int64)
     keep = np.ones(len(labels), bool)
     if identities is not None:
-        keep &= np.isin(labels, _known(identities, labels, "identities", dataset))
+        keep &= np.isin(labels, _check_known(identities, labels, "identities", dataset))
     if images is not None:
         keys = np.array([dataset.key(i) for i in range(len(dataset))])
-        keep &= np.isin(keys, _known(images, keys, "images", dataset))
+        keep &= np.isin(keys, _check_known(images, keys, "images", dataset))
     for name, value in (("min_images", min_images), ("max_images", max_images), ("first", first)):
         if value is not None and value < 1:
             raise InputError(f"{name}={value}: 1 or more was expected")
@@ -81,22 +87,25 @@ def subset(
     order = order[np.argsort(labels[order], kind="stable")]
     chosen, number = np.unique(labels[order], return_inverse=True)
 
-    def beside():
-        write_identities(out, ("identity", "was"), enumerate(chosen.tolist()))
+    def write_extras():
+        if not keep_ids:
+            write_identities(out, ("identity", "was"), enumerate(chosen.tolist()))
 
-    return write_set(
+    return copy_images(
+        dataset,
+        order,
         out,
         labels[order] if keep_ids else number,
-        lambda i: dataset.read(int(order[i])),
-        {"subset": digest(order), "of": set_stamp(dataset), "keep_ids": keep_ids},
-        name=lambda i: f"record {dataset.key(int(order[i]))}",
+        {"subset": digest(order), "keep_ids": keep_ids},
         num_classes=dataset.num_classes if keep_ids else len(chosen),
-        beside=None if keep_ids else beside,
-        **writing,
+        write_extras=write_extras,
+        **options,
     )
 
 
-def merge(sources, out, identity_map=None, **writing):
+def merge(
+    sources: typing.Sequence[StrPath], out: StrPath, identity_map: dict | None = None, **options
+) -> dict:
     """Write several sets as one.
 
     Parameters
@@ -107,13 +116,13 @@ def merge(sources, out, identity_map=None, **writing):
     identity_map : dict, optional
         Identities that are the same person: (set number from 0, identity) -> (set number,
         identity) of an earlier set, or of the same one. See `read_identity_map`.
-    **writing
-        `overwrite`, `workers` and `progress` of `write_set`.
+    **options
+        `overwrite`, `workers` and `progress` of `write_record_set`.
 
     Returns
     -------
     dict
-        As of `write_set`, and ``joined``: how many identities the map joined.
+        As of `write_record_set`, and ``joined``: how many identities the map joined.
 
     Raises
     ------
@@ -151,30 +160,29 @@ def merge(sources, out, identity_map=None, **writing):
                 "an earlier one was expected: exchange the two"
             )
         target[place[new]] = place[old]
-    for number in range(len(target)):  # earlier ones are settled, so chains end
+    for number in range(len(target)):  # a target is smaller, hence final already: chains resolve
         target[number] = target[target[number]]
     _, final = np.unique(target, return_inverse=True)
     number = final[person]
     order = np.argsort(number, kind="stable")
     was = sorted(zip(final.tolist(), pairs.tolist()), key=lambda row: row[0])
 
-    def beside():
-        write_identities(out, ("identity", "set", "was"), ((n, *pair) for n, pair in was))
-
-    result = write_set(
+    result = write_record_set(
         out,
         number[order],
         lambda i: sets[where[order[i]]].read(int(image[order[i]])),
-        {"merge": digest(order), "of": [set_stamp(dataset) for dataset in sets]},
+        {"merge": digest(order), "of": [dataset.stamp() for dataset in sets]},
         name=lambda i: f"set {where[order[i]]} record {sets[where[order[i]]].key(image[order[i]])}",
         num_classes=int(final.max()) + 1,
-        beside=beside,
-        **writing,
+        write_extras=lambda: write_identities(
+            out, ("identity", "set", "was"), ((n, *pair) for n, pair in was)
+        ),
+        **options,
     )
     return {**result, "joined": int((target != np.arange(len(target))).sum())}
 
 
-def shuffle(source, out, seed=0, by="image", **writing):
+def shuffle(source: StrPath, out: StrPath, seed: int = 0, by: str = "image", **options) -> dict:
     """Write a set in another order.
 
     Parameters
@@ -182,16 +190,16 @@ def shuffle(source, out, seed=0, by="image", **writing):
     source, out : str or pathlib.Path
     seed : int, default 0
     by : {"image", "identity"}
-        ``image``: all images mixed, as a plain set without identity records, for readers that go
-        through a file from its beginning; our own loader needs no shuffled file. ``identity``: the
-        identities get other numbers, and the images of each stay together.
-    **writing
-        `overwrite`, `workers` and `progress` of `write_set`.
+        ``image``: all images mixed, as a plain set without identity records, for readers that read
+        a file from its beginning to its end; our own loader needs no shuffled file. ``identity``:
+        the identities get other numbers, and the images of each stay together.
+    **options
+        `overwrite`, `workers` and `progress` of `write_record_set`.
 
     Returns
     -------
     dict
-        As of `write_set`.
+        As of `write_record_set`.
     """
     if by not in ("image", "identity"):
         raise InputError(f"by={by!r}: image or identity was expected")
@@ -208,24 +216,25 @@ def shuffle(source, out, seed=0, by="image", **writing):
         order = np.argsort(rank[labels], kind="stable")
         number, classes = rank[labels[order]], len(found)
 
-    def beside():
-        was = np.unique(np.stack([number, labels[order]], 1), axis=0)
-        write_identities(out, ("identity", "was"), was.tolist())
+    def write_extras():
+        if by == "identity":
+            was = np.unique(np.stack([number, labels[order]], 1), axis=0)
+            write_identities(out, ("identity", "was"), was.tolist())
 
-    return write_set(
+    return copy_images(
+        dataset,
+        order,
         out,
         number,
-        lambda i: dataset.read(int(order[i])),
-        {"shuffle": by, "seed": seed, "of": set_stamp(dataset)},
-        name=lambda i: f"record {dataset.key(int(order[i]))}",
+        {"shuffle": by, "seed": seed},
         num_classes=classes,
         plain=by == "image",
-        beside=None if by == "image" else beside,
-        **writing,
+        write_extras=write_extras,
+        **options,
     )
 
 
-def _known(wanted, have, what, dataset):
+def _check_known(wanted, have, what, dataset):
     wanted = np.asarray(wanted, np.int64)
     unknown = wanted[~np.isin(wanted, have)]
     if len(unknown):
@@ -243,19 +252,18 @@ def _generator(seed):
 
 
 def _drawn(labels, keep, limit, seed):
-    """Return which images are among `limit` of their identity, drawn by random keys."""
+    """Return which images are drawn: at most `limit` of each identity."""
     chance = _generator(seed).random(len(labels))
     chance[~keep] = 2.0
     order = np.lexsort((chance, labels))
-    starts = np.flatnonzero(np.r_[True, np.diff(labels[order]) > 0])
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    rank = cumulative_count(labels[order])
     drawn = np.zeros(len(labels), bool)
     drawn[order[rank < limit]] = True
     return drawn
 
 
-def read_identities(path):
-    """Read whole numbers, one per line; what follows a comma or blank on a line is passed over.
+def read_identities(path: StrPath) -> np.ndarray:
+    """Read whole numbers, one per line; what follows a comma or blank on a line is ignored.
 
     So is a heading that begins with ``identity`` or ``record``, as in our own reports.
 
@@ -265,7 +273,8 @@ def read_identities(path):
         Names the line that begins with something else.
     """
     numbers = []
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
+        line = line.strip()
         if number == 1 and line.lower().startswith(("identity", "record")):
             continue
         word = line.replace(",", " ").split()[0]
@@ -275,7 +284,7 @@ def read_identities(path):
     return np.array(numbers, np.int64)
 
 
-def read_identity_map(path):
+def read_identity_map(path: StrPath) -> dict[tuple[int, int], tuple[int, int]]:
     """Read which identities of several sets are the same person.
 
     Parameters
@@ -283,7 +292,7 @@ def read_identity_map(path):
     path : str or pathlib.Path
         A line per pair: ``set,identity,set,identity``, the later set first; sets are numbered from
         0 in the order in which they are merged. A fifth field, and a heading that begins with
-        ``set``, are passed over.
+        ``set``, are ignored.
 
     Returns
     -------
@@ -294,8 +303,9 @@ def read_identity_map(path):
     DataError
         Names the line that is something else, or gives an identity a second time.
     """
-    result = {}
-    for number, line in _lines(path):
+    result: dict[tuple[int, int], tuple[int, int]] = {}
+    for number, line in numbered_lines(path):
+        line = line.strip()
         if number == 1 and line.lower().startswith("set"):
             continue
         fields = [field.strip() for field in comma_fields(line)]
@@ -304,17 +314,8 @@ def read_identity_map(path):
                 f"{path}: line {number} is {line[:60]!r}; set,identity,set,identity was expected"
             )
         values = [int(field) for field in fields[:4]]
-        new, old = tuple(values[:2]), tuple(values[2:])
+        new, old = (values[0], values[1]), (values[2], values[3])
         if new in result:
             raise DataError(f"{path}: line {number} maps identity {new[1]} a second time")
         result[new] = old
     return result
-
-
-def _lines(path):
-    text = read_text(path)
-    return [
-        (number, line.strip())
-        for number, line in enumerate(text.splitlines(), start=1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]

@@ -1,10 +1,13 @@
 """Unpacking training sets and verification packs into image files."""
 
+from __future__ import annotations
+
 import pathlib
 
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from ..recordio.dataset import RecordDataset
 from ..text_files import write_table
 from ..verification_pack import VerificationPack
@@ -12,11 +15,11 @@ from ..verification_pack import VerificationPack
 __all__ = ["unpack_pack", "unpack_records"]
 
 
-def unpack_records(source, out, progress=True):
+def unpack_records(source: StrPath, out: StrPath, progress: bool = True) -> dict:
     """Write the images of a training set as ``OUT/IDENTITY/KEY.jpg``, their bytes as they are.
 
-    Files that are there already with the same bytes are not written again, so interrupted work
-    goes on. `pack` makes the same set of the folder again.
+    Files that exist with the same bytes are not written again, so interrupted work continues.
+    `pack` makes the same set from the folder again.
 
     Parameters
     ----------
@@ -29,29 +32,29 @@ def unpack_records(source, out, progress=True):
     dict
         ``images``, ``identities``, and ``left_out``: list of (record, reason).
     """
-    dataset, out = RecordDataset(source, cache=0), _folder(out)
+    dataset, folder = RecordDataset(source, cache=0), _make_folder(out)
     width = len(str(max(dataset.num_classes - 1, 0)))
     digits = len(str(dataset.key(len(dataset) - 1)))
-    folders, left_out = set(), []
+    labels, left_out = set(), []
     for i in tqdm(range(len(dataset)), unit="image", disable=None if progress else True):
         try:
             label, data = dataset.record(i)
         except DataError as error:
             left_out.append((f"record {dataset.key(i)}", str(error)))
             continue
-        folder = out / f"{label:0{width}d}"
-        if label not in folders:
-            folder.mkdir(exist_ok=True)
-            folders.add(label)
-        _write(folder / f"{dataset.key(i):0{digits}d}{_suffix(data)}", data)
+        name = f"{label:0{width}d}"
+        if label not in labels:
+            (folder / name).mkdir(exist_ok=True)
+            labels.add(label)
+        _write(folder / name / f"{dataset.key(i):0{digits}d}{_suffix(data)}", data)
     return {
         "images": len(dataset) - len(left_out),
-        "identities": len(folders),
+        "identities": len(labels),
         "left_out": left_out,
     }
 
 
-def unpack_pack(source, out, progress=True):
+def unpack_pack(source: StrPath, out: StrPath, progress: bool = True) -> dict:
     """Write a verification pack as ``OUT/000000.jpg`` ... and ``pairs.csv``.
 
     Returns
@@ -59,17 +62,17 @@ def unpack_pack(source, out, progress=True):
     dict
         ``pairs`` and ``images``.
     """
-    pack, out = VerificationPack.load(source), _folder(out)
+    pack, folder = VerificationPack.load(source), _make_folder(out)
     names = []
     for number, data in enumerate(tqdm(pack.bins, disable=None if progress else True)):
         names.append(f"{number:06d}{_suffix(data)}")
-        _write(out / names[-1], data)
+        _write(folder / names[-1], data)
     rows = zip(names[::2], names[1::2], pack.issame.astype(int).tolist())
-    write_table(out / "pairs.csv", None, rows)
+    write_table(folder / "pairs.csv", None, rows)
     return {"pairs": len(pack), "images": len(pack.bins)}
 
 
-def _folder(path):
+def _make_folder(path):
     path = pathlib.Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -88,6 +91,6 @@ def _suffix(data):
 def _write(path, data):
     if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(data)
+    temporary.replace(path)

@@ -1,19 +1,30 @@
 """Verification packs from a list of pairs and a folder of images."""
 
+from __future__ import annotations
+
 import pathlib
 
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
+from ...files import StrPath
 from .. import images
 from ..sources.photo_folder import SUFFIXES
-from ..text_files import comma_fields, read_text
+from ..text_files import numbered_lines, split_fields
 from ..verification_pack import VerificationPack
 
 __all__ = ["pack_pairs", "read_pairs"]
 
 
-def pack_pairs(pairs, root, out, size=112, resize=False, quality=95, progress=True):
+def pack_pairs(
+    pairs: StrPath,
+    root: StrPath,
+    out: StrPath,
+    size: int = 112,
+    resize: bool = False,
+    quality: int = 95,
+    progress: bool = True,
+) -> VerificationPack:
     """Write a verification pack.
 
     Parameters
@@ -41,11 +52,12 @@ def pack_pairs(pairs, root, out, size=112, resize=False, quality=95, progress=Tr
     Raises
     ------
     InputError, DataError
-        Names the line of a pair whose image is missing or broken: a pack has all its pairs.
+        Names the line of a pair whose image is missing or broken; no pair is left out.
     """
-    images.check_output(size, quality)
+    images.check_size_and_quality(size, quality)
     listed = read_pairs(pairs)
-    root, loaded = pathlib.Path(root), {}
+    root = pathlib.Path(root)
+    loaded: dict[str, bytes] = {}
     if not root.is_dir():
         raise InputError(
             f"{root} is not a folder; the one that the pairs' images are in was expected"
@@ -56,7 +68,7 @@ def pack_pairs(pairs, root, out, size=112, resize=False, quality=95, progress=Tr
             if name not in loaded:
                 try:
                     data = _find(root, name).read_bytes()
-                    loaded[name] = images.at_size(data, size, resize, quality)
+                    loaded[name] = images.resize_encoded(data, size, resize, quality)
                 except (DataError, OSError) as error:
                     reason = error.strerror if isinstance(error, OSError) else error
                     raise DataError(f"{pairs}: line {line}: {root / name}: {reason}") from error
@@ -67,7 +79,7 @@ def pack_pairs(pairs, root, out, size=112, resize=False, quality=95, progress=Tr
 
 
 def _find(root, name):
-    """Return the path of an image; LFW's form does not say which suffix it has."""
+    """Return the path of an image; LFW's form has no suffixes."""
     path = root / name
     if path.suffix.lower() in SUFFIXES:
         return path
@@ -77,7 +89,7 @@ def _find(root, name):
     return path.with_name(f"{path.name}.jpg")
 
 
-def read_pairs(path):
+def read_pairs(path: StrPath) -> list[tuple[int, str, str, bool]]:
     """Read a list of pairs.
 
     Parameters
@@ -100,17 +112,12 @@ def read_pairs(path):
     DataError
         Names the line that is something else.
     """
-    lines = read_text(path).splitlines()
-    result = []
-    lfw = bool(lines) and len(lines[0].split()) <= 2 and lines[0].replace("\t", " ").split() != []
-    lfw = lfw and all(word.isdigit() for word in lines[0].split())
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#") or (lfw and number == 1):
-            continue
+    lines, result = numbered_lines(path), []
+    first = lines[0][1].split() if lines and lines[0][0] == 1 else []
+    lfw = 1 <= len(first) <= 2 and all(word.isdigit() for word in first)
+    for number, line in lines[1:] if lfw else lines:
         pair = (
-            _lfw_pair(line.split("\t") if "\t" in line else line.split())
-            if lfw
-            else _plain_pair(line)
+            _lfw_pair(split_fields(line, "\t")) if lfw else _plain_pair(split_fields(line, ",\t"))
         )
         if pair is None:
             form = "NAME n1 n2 or NAME1 n1 NAME2 n2" if lfw else "image,image,1 or image,image,0"
@@ -122,7 +129,6 @@ def read_pairs(path):
 
 
 def _lfw_pair(words):
-    words = [word.strip() for word in words]
     if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
         return _lfw_image(*words[:2]), _lfw_image(words[0], words[2]), True
     if len(words) == 4 and words[1].isdigit() and words[3].isdigit():
@@ -134,12 +140,7 @@ def _lfw_image(name, number):
     return f"{name}/{name}_{int(number):04d}"
 
 
-def _plain_pair(line):
-    if "," in line:
-        fields = comma_fields(line)
-    else:
-        fields = line.split("\t") if "\t" in line else line.split()
-    fields = [field.strip() for field in fields]
+def _plain_pair(fields):
     if len(fields) != 3 or fields[2] not in ("0", "1") or not (fields[0] and fields[1]):
         return None
     return fields[0], fields[1], fields[2] == "1"

@@ -7,11 +7,11 @@ from record_files import picture, png
 from gluonface.data import RecordDataset, RecordWriter, rebuild_index
 from gluonface.data.recordio.record import (
     MAGIC_BYTES,
+    add_checksum,
+    checksum_matches,
     frame,
-    framed_size,
-    intact,
     pack,
-    seal,
+    size_in_file,
     unpack,
 )
 
@@ -68,26 +68,30 @@ def test_header_equals_mxnet():
         assert np.array_equal(value, label)
 
 
-def test_a_seal_tells_every_changed_byte():
+def test_a_checksum_tells_every_changed_byte():
     payload = pack(3.0, 7, png())
-    sealed = seal(payload)
-    assert (len(sealed), unpack(sealed)[:2], unpack(sealed)[2]) == (len(payload), (0, 3.0), png())
-    assert intact(sealed)
-    assert intact(payload) is None
+    checksums = add_checksum(payload)
+    assert (len(checksums), unpack(checksums)[:2], unpack(checksums)[2]) == (
+        len(payload),
+        (0, 3.0),
+        png(),
+    )
+    assert checksum_matches(checksums)
+    assert checksum_matches(payload) is None
     for at in [*range(16), 18, 21, *range(24, len(payload), 7)]:
-        changed = bytearray(sealed)
+        changed = bytearray(checksums)
         changed[at] ^= 1
-        assert intact(bytes(changed)) is False, at
+        assert checksum_matches(bytes(changed)) is False, at
 
 
 @pytest.mark.parametrize("size", [24, 25, 31, 40])
 def test_the_framed_size(size):
     for payload in (bytes(size), MAGIC_BYTES + bytes(size), b"ab" + MAGIC_BYTES * 3 + bytes(size)):
-        assert framed_size(payload) == len(frame(payload))
+        assert size_in_file(payload) == len(frame(payload))
 
 
-def test_mxnet_reads_sealed_records():
+def test_mxnet_reads_records_with_checksums():
     from gluonface._compat import mx
 
-    header, data = mx.recordio.unpack(seal(pack(3.0, 7, b"image")))
+    header, data = mx.recordio.unpack(add_checksum(pack(3.0, 7, b"image")))
     assert (header.flag, header.label, header.id, data) == (0, 3.0, 7, b"image")

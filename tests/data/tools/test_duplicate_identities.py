@@ -5,7 +5,10 @@ import pytest
 
 from gluonface.cli import main
 from gluonface.data import RecordDataset, RecordWriter, images
-from gluonface.data.tools.duplicate_identities import find_same_people, write_same_people
+from gluonface.data.tools.duplicate_identities import (
+    find_duplicate_identities,
+    write_duplicate_identities,
+)
 from gluonface.data.tools.transform_records import read_identity_map
 from gluonface.errors import InputError
 
@@ -15,7 +18,7 @@ def test_equals_brute_force(block):
     random = np.random.default_rng(0)
     centers = random.standard_normal((40, 6)) * random.uniform(0.1, 9, (40, 1))
     names = np.sort(random.permutation(1000)[:40])
-    found = find_same_people(centers, names, 0.6, block)
+    found = find_duplicate_identities(centers, names, 0.6, block)
     unit = centers / np.linalg.norm(centers, axis=1, keepdims=True)
     expected = {
         (int(names[a]), int(names[b])): float(unit[a] @ unit[b])
@@ -33,11 +36,11 @@ def test_equals_brute_force(block):
 @pytest.mark.parametrize("cosine", [0.0, 1.0, -1.0])
 def test_cosines_that_are_none(cosine):
     with pytest.raises(InputError, match="less than 1"):
-        find_same_people(np.eye(3), np.arange(3), cosine)
+        find_duplicate_identities(np.eye(3), np.arange(3), cosine)
 
 
 def test_the_map_sends_each_identity_to_its_nearest(tmp_path):
-    write_same_people(tmp_path / "map.csv", [(1, 5, 0.9), (0, 5, 0.8), (0, 1, 0.7)])
+    write_duplicate_identities(tmp_path / "map.csv", [(1, 5, 0.9), (0, 5, 0.8), (0, 1, 0.7)])
     assert read_identity_map(tmp_path / "map.csv") == {(0, 5): (0, 1), (0, 1): (0, 0)}
 
 

@@ -2,26 +2,18 @@ import json
 
 import numpy as np
 import pytest
+from record_files import damage
 
 from gluonface.cli import main
 from gluonface.data import RecordWriter, VerificationPack, images
 from gluonface.data.recordio import writer
-from gluonface.data.recordio.index import read_index
 from gluonface.data.recordio.record import frame, pack
 from gluonface.data.tools import inspect
-from gluonface.data.tools.inspect import survey_pack, survey_records
-from gluonface.data.tools.inspect_plots import contact_sheet, plot_identities
-
-
-def damage(faces, key, text=b"JUNK", skip=0):
-    at = int(read_index(faces.folder / "train.idx")[1][key]) + skip
-    data = bytearray((faces.folder / "train.rec").read_bytes())
-    data[at : at + len(text)] = text
-    (faces.folder / "train.rec").write_bytes(data)
+from gluonface.data.tools.inspect import inspect_pack, inspect_records
 
 
 def test_good_set(made):
-    found = survey_records(made(num_classes=9).folder, progress=False)
+    found = inspect_records(made(num_classes=9).folder, progress=False)
     assert found["problems"] == found["broken"] == []
     assert (found["images"], found["identities"], found["num_classes"]) == (30, 6, 9)
     assert found["labels"] == [0, 5]
@@ -37,7 +29,7 @@ def test_grey_and_copies(made, tmp_path):
     with RecordWriter(tmp_path / "set") as writer:
         for label in (0, 0, 0, 3):
             writer.add(grey, label)
-    found = survey_records(tmp_path / "set", progress=False)
+    found = inspect_records(tmp_path / "set", progress=False)
     assert (found["grey"], found["duplicates"], found["problems"]) == (4, 3, [])
     assert (found["identities"], found["num_classes"], found["labels"]) == (2, 4, [0, 3])
     assert found["images_each"] == {"least": 1, "median": 2, "mean": 2, "most": 3}
@@ -51,33 +43,25 @@ def test_a_public_set_is_recognised(made, monkeypatch):
 
     entry = CATALOG.get("casia-webface")
     monkeypatch.setattr(inspect, "recognise", lambda *counts: [entry] if counts == (6, 30) else [])
-    assert survey_records(made().folder, progress=False)["known"] == ["CASIA-WebFace"]
-
-
-@pytest.mark.parametrize("counts", [{5: 6}, {1: 3, 400: 2}, {}])
-def test_the_plot_of_identities(tmp_path, counts):
-    found = {"identities_with": counts, "identities": 6, "images": 30}
-    plot_identities({**found, "images_each": {"median": 5}}, tmp_path / "x.png")
-    image = images.decode((tmp_path / "x.png").read_bytes())
-    assert (image != image[0, 0]).any()
+    assert inspect_records(made().folder, progress=False)["known"] == ["CASIA-WebFace"]
 
 
 @pytest.fixture
 def without_checksums(monkeypatch):
     """Sets as others write them."""
-    monkeypatch.setattr(writer, "seal", lambda payload: payload)
+    monkeypatch.setattr(writer, "add_checksum", lambda payload: payload)
 
 
 def test_a_checksum_tells_what_nothing_else_does(made):
     faces = made(people=6, each=5, quality=95)
-    assert survey_records(faces.folder, progress=False)["checksums"] == 30
+    assert inspect_records(faces.folder, progress=False)["checksums"] == 30
     damage(faces, 7, b"\x55", skip=250)  # in the middle of a JPEG, where any byte is an image
-    found = survey_records(faces.folder, progress=False)
+    found = inspect_records(faces.folder, progress=False)
     assert found["broken"] == [7]
     assert "record 7 is not what its checksum says" in found["problems"][0]
     faces = made(people=6, each=5)
     damage(faces, 4, bytes(20), skip=12)  # label 0, and no checksum among records with one
-    (problem,) = survey_records(faces.folder, progress=False)["problems"]
+    (problem,) = inspect_records(faces.folder, progress=False)["problems"]
     assert "1 records have no checksum and 29 have one; record 4 is damaged" in problem
 
 
@@ -85,14 +69,14 @@ def test_what_the_index_of_a_plain_file_lacks(tmp_path, without_checksums):
     with RecordWriter(tmp_path, plain=True) as writer:
         for n in range(5):
             writer.add(images.encode(np.full((16, 16, 3), 40 * n, np.uint8), 101), n % 3)
-    assert survey_records(tmp_path, progress=False)["problems"] == []
+    assert inspect_records(tmp_path, progress=False)["problems"] == []
     lines = (tmp_path / "train.idx").read_text().splitlines(keepends=True)
     for gone, named in ((2, 1), (4, 3)):
         (tmp_path / "train.idx").write_text("".join(lines[:gone] + lines[gone + 1 :]))
-        (problem,) = survey_records(tmp_path, progress=False)["problems"]
+        (problem,) = inspect_records(tmp_path, progress=False)["problems"]
         assert f"record {named} has " in problem
     (tmp_path / "train.idx").write_text("".join(lines[1:]))
-    (problem,) = survey_records(tmp_path, progress=False)["problems"]
+    (problem,) = inspect_records(tmp_path, progress=False)["problems"]
     assert "begins at byte" in problem
 
 
@@ -101,7 +85,7 @@ def test_every_broken_record_is_named(made, without_checksums):
     damage(faces, 7)
     damage(faces, 333)
     damage(faces, 222, b"\0\0\0\x41", skip=12)  # label 8.0 among images of label 22
-    found = survey_records(faces.folder, progress=False)
+    found = inspect_records(faces.folder, progress=False)
     assert found["broken"] == [7, 333]
     assert len(found["problems"]) == 3
     for key, problem in zip((7, 333, 222), found["problems"]):
@@ -115,41 +99,14 @@ def test_packs(tmp_path):
     random = np.random.Generator(np.random.PCG64(0))
     data = [images.encode(image, 101) for image in random.integers(0, 256, (4, 9, 9, 3), np.uint8)]
     VerificationPack(data, [True, False]).save(tmp_path / "good.bin")
-    found = survey_pack(tmp_path / "good.bin")
+    found = inspect_pack(tmp_path / "good.bin")
     assert (found["pairs"], found["same"], found["different"]) == (2, 1, 1)
     assert found["problems"] == []
     VerificationPack([*data[:3], b"no image"], [True, True]).save(tmp_path / "bad.bin")
-    problems = survey_pack(tmp_path / "bad.bin")["problems"]
+    problems = inspect_pack(tmp_path / "bad.bin")["problems"]
     assert len(problems) == 2
     assert "image 3" in problems[0]
     assert "same person" in problems[1]
-
-
-def test_contact_sheet(made, tmp_path):
-    faces = made(people=5, each=4)
-    damage(faces, 2, b"\x89PNX", skip=32)
-    contact_sheet(faces.folder, tmp_path / "sheet.png", rows=3, columns=2)
-    sheet = images.decode((tmp_path / "sheet.png").read_bytes())
-    expected = np.zeros((48, 32, 3), np.uint8)
-    for row, first in enumerate((0, 8, 16)):
-        for column in range(2):
-            if (row, column) != (0, 1):
-                part = faces.pixels[first + column]
-                expected[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] = part
-    np.testing.assert_array_equal(sheet, expected)
-
-
-def test_contact_sheet_of_a_pack(tmp_path):
-    encoded = [images.encode(np.full((24, 24, 3), 9 * n, np.uint8), 101) for n in range(10)]
-    VerificationPack(encoded, [True, False] * 2 + [True]).save(tmp_path / "x.bin")
-    words = ["data", "inspect", str(tmp_path / "x.bin"), "--sheet", str(tmp_path / "sheet.png")]
-    assert main(words) == 0
-    sheet = images.decode((tmp_path / "sheet.png").read_bytes())
-    assert sheet.shape == (112, 10 * 112, 3)
-    assert [sheet[50, 56 + 112 * n, 0] for n in range(10)] == [9 * n for n in range(10)]
-    assert main([*words[:3], "--plot", str(tmp_path / "p.png")]) == 2
-    assert main([*words[:3], "--sheet", str(tmp_path / "sheet.tga")]) == 2
-    assert main([*words[:3], "--sheet", str(tmp_path / "no" / "sheet.png")]) == 2
 
 
 @pytest.mark.parametrize("unwritable", [False, True])
@@ -157,11 +114,11 @@ def test_an_interrupted_look_goes_on(made, tmp_path, monkeypatch, unwritable):
     faces, notes = made(), tmp_path / "notes"
     damage(faces, 2)
     damage(faces, 28)
-    whole = survey_records(faces.folder, progress=False)
-    monkeypatch.setattr(inspect, "PART", 10)
+    whole = inspect_records(faces.folder, progress=False)
+    monkeypatch.setattr(inspect, "CACHED", 10)
     if unwritable:
         notes.write_text("a file in the way")
-    look, seen = inspect._look, []
+    look, seen = inspect._inspect_images, []
 
     def interrupted(dataset, found, start, stop):
         seen.append(start)
@@ -169,10 +126,10 @@ def test_an_interrupted_look_goes_on(made, tmp_path, monkeypatch, unwritable):
             raise KeyboardInterrupt
         return look(dataset, found, start, stop)
 
-    monkeypatch.setattr(inspect, "_look", interrupted)
+    monkeypatch.setattr(inspect, "_inspect_images", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        survey_records(faces.folder, progress=False, notes=notes)
-    assert survey_records(faces.folder, progress=False, notes=notes) == whole
+        inspect_records(faces.folder, progress=False, cache=notes)
+    assert inspect_records(faces.folder, progress=False, cache=notes) == whole
     assert seen[3:] == ([0, 10, 20] if unwritable else [20])
     assert unwritable or list(notes.iterdir()) == []
     assert len(whole["broken"]) == 2
@@ -213,7 +170,7 @@ def test_labels_that_property_does_not_know(tmp_path, label):
     (tmp_path / "train.rec").write_bytes(b"".join(records))
     (tmp_path / "train.idx").write_text(f"0\t0\n1\t{len(records[0])}\n")
     (tmp_path / "property").write_text("2,8,8")
-    found = survey_records(tmp_path, progress=False)
+    found = inspect_records(tmp_path, progress=False)
     assert found["broken"] == [1]
     assert len(found["problems"]) == 1
     assert f"record 1 has the label {label:g}" in found["problems"][0]

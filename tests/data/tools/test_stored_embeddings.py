@@ -10,34 +10,6 @@ from gluonface.data.tools import stored_embeddings
 from gluonface.errors import DataError, InputError
 
 
-def write_shards(folder, centers, size):
-    """Write class centres as a checkpoint of `size` processes does."""
-    classes, k, width = centers.shape
-    folder.mkdir(parents=True)
-    edges = np.linspace(0, classes, size + 1).astype(int)
-    for rank, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
-        np.savez(
-            folder / f"head-{rank:04d}-of-{size:04d}.npz",
-            **{
-                "range": np.array([start, stop]),
-                "head/weight": centers[start:stop].reshape(stop - start, k * width),
-                "head/num_classes": classes,
-                "head/embedding_size": width,
-            },
-        )
-
-
-@pytest.mark.parametrize("size", [1, 3, 8])  # 8 processes: two of them have no class
-def test_shards_are_joined(size, tmp_path):
-    centers = plant().centers
-    write_shards(tmp_path / "run/checkpoints/last", centers, size)
-    np.testing.assert_array_equal(stored_embeddings.load_centers(tmp_path / "run"), centers)
-    write_shards(tmp_path / "run/checkpoints/best", 2 * centers, size)
-    np.testing.assert_array_equal(stored_embeddings.load_centers(tmp_path / "run"), 2 * centers)
-    folder = tmp_path / "run/checkpoints/last"
-    np.testing.assert_array_equal(stored_embeddings.load_centers(folder), centers)
-
-
 def write_blocks(folder, centers, size=4):
     """Write class centres as a checkpoint does, some classes a file."""
     classes, k, width = centers.shape
@@ -48,6 +20,17 @@ def write_blocks(folder, centers, size=4):
         np.save(folder / f"head-momentum-{start:09d}.npy", 0 * rows)
     manifest = {"classes": classes, "embedding_size": width}
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_the_best_checkpoint_of_a_run_is_read(size, tmp_path):
+    centers = plant().centers
+    write_blocks(tmp_path / "run/checkpoints/last", centers, size)
+    np.testing.assert_array_equal(stored_embeddings.load_centers(tmp_path / "run"), centers)
+    write_blocks(tmp_path / "run/checkpoints/best", 2 * centers, size)
+    np.testing.assert_array_equal(stored_embeddings.load_centers(tmp_path / "run"), 2 * centers)
+    folder = tmp_path / "run/checkpoints/last"
+    np.testing.assert_array_equal(stored_embeddings.load_centers(folder), centers)
 
 
 def test_files_of_classes_are_joined(tmp_path):
@@ -72,23 +55,23 @@ def test_files_of_classes_are_joined(tmp_path):
         stored_embeddings.load_centers(folder)
 
 
-def test_shards_that_do_not_join_are_named(tmp_path):
+def test_files_that_do_not_join_are_named(tmp_path):
     centers = plant().centers
     folder = tmp_path / "c"
-    write_shards(folder, centers, 3)
-    second = folder / "head-0001-of-0003.npz"
+    write_blocks(folder, centers, 2)
+    second = folder / "head-weight-000000002.npy"
     kept = second.read_bytes()
     second.unlink()
-    with pytest.raises(DataError, match=r"lacks head-0001-of-0003\.npz"):
+    with pytest.raises(DataError, match=r"head-weight-000000004\.npy .* classes from 2 on"):
         stored_embeddings.load_centers(folder)
-    second.write_bytes((folder / "head-0002-of-0003.npz").read_bytes())
-    with pytest.raises(DataError, match="do not join"):
+    np.save(second, np.ones((2, centers.shape[2])))
+    with pytest.raises(DataError, match=r"head-weight-000000002\.npy belongs to another"):
         stored_embeddings.load_centers(folder)
     second.write_bytes(kept[:100])
-    with pytest.raises(DataError, match=r"head-0001-of-0003\.npz cannot be read"):
+    with pytest.raises(DataError, match=r"head-weight-000000002\.npy cannot be read"):
         stored_embeddings.load_centers(folder)
-    np.savez(second, range=np.array([2, 4]))
-    with pytest.raises(DataError, match=r"head-0001-of-0003\.npz is not the class centres"):
+    np.save(second, np.array(["a", "b"]))
+    with pytest.raises(DataError, match=r"head-weight-000000002\.npy holds <U1"):
         stored_embeddings.load_centers(folder)
     with pytest.raises(InputError, match="no checkpoint with class centres"):
         stored_embeddings.load_centers(tmp_path)

@@ -1,14 +1,17 @@
-"""The files of a training set: which they are, and what `property` says."""
+"""The `property` file of a training set: number of classes, height and width of the images."""
+
+from __future__ import annotations
 
 import pathlib
 import re
 
-from ...errors import DataError, InputError
+from ...errors import DataError
+from ...files import StrPath
 
-__all__ = ["find_rec", "read_property"]
+__all__ = ["read_property"]
 
 
-def read_property(path):
+def read_property(path: StrPath) -> tuple[int, ...] | None:
     """Read a ``property`` file: "num_classes,height,width".
 
     Returns
@@ -34,27 +37,3 @@ def read_property(path):
             "85742,112,112. Correct it, or remove it to take the number of classes from the labels"
         )
     return tuple(int(n) for n in numbers)
-
-
-def find_rec(path):
-    """Return the .rec file that a path names, or that lies in the folder that it names.
-
-    Raises
-    ------
-    InputError
-        When there is none, or several.
-    """
-    if path.suffix == ".rec":
-        return path
-    if not path.is_dir():
-        raise InputError(f"{path} is not there; a .rec file or a folder with one was expected")
-    if (path / "train.rec").exists():
-        return path / "train.rec"
-    found = sorted(path.glob("*.rec"))
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(rec.name for rec in found[:5])
-    raise InputError(
-        f"{path} has {'no .rec file' if not found else f'several .rec files ({names})'}; "
-        "a folder with train.rec or a path of one .rec file was expected"
-    )

@@ -1,0 +1,53 @@
+"""A staging folder becomes the result, survives an interruption, and goes with an error."""
+
+import pytest
+
+from gluonface.data.tools.staging_dir import SUFFIX, lock_folder, staging_dir
+from gluonface.errors import InputError
+
+
+def write(out, text="x", stop=None):
+    with staging_dir(out, ("a", "b")) as folder:
+        (folder / "a").write_text(text)
+        (folder / "state").write_text("of unfinished work")
+        if stop is not None:
+            raise stop
+        (folder / "b").write_text(text)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_files_become_those_of_the_folder(tmp_path, there):
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+        (out / "other").write_text("mine")
+    write(out)
+    names = {path.name for path in out.iterdir()}
+    assert names == {"a", "b"} | ({"other"} if there else set())
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_interruption_keeps_the_files_and_an_error_does_not(tmp_path):
+    out, staging = tmp_path / "out", tmp_path / f".out{SUFFIX}"
+    with pytest.raises(KeyboardInterrupt):
+        write(out, stop=KeyboardInterrupt())
+    assert (staging / "a").exists()
+    assert not out.exists()
+    with pytest.raises(ValueError, match="wrong"):
+        write(out, stop=ValueError("wrong"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_at_once_have_folders_of_their_own(tmp_path):
+    out, staging = tmp_path / "out", tmp_path / f".out{SUFFIX}"
+    staging.mkdir()
+    with lock_folder(staging):
+        assert lock_folder(staging) is None
+        write(out, "second")
+    assert (out / "b").read_text() == "second"
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        write(tmp_path / "file" / "out")
