@@ -42,13 +42,22 @@ setup(
     long_description_content_type="text/x-rst",
     license="Apache-2.0",
     packages=find_packages(include=["gluonface", "gluonface.*"]),
-    package_data={"gluonface": ["recipes/*.yaml", "model_zoo/*.csv", "native/*.cc", "native/*.h"]},
+    package_data={
+        "gluonface": [
+            "recipes/*.yaml",
+            "model_zoo/*.csv",
+            "native/*.cc",
+            "native/*.h",
+            "evaluation/report/*.html",
+        ]
+    },
     python_requires=">=3.9,<3.13",
     install_requires=[
         "numpy>=1.22,<2",
         "gluoncv==0.10.5.post0",
         "scikit-learn",
         "matplotlib",
+        "jinja2>=3,<4",
         # GluonCV brings it. Where the graphics libraries of a desktop are missing, the scripts put
         # opencv-python-headless over it; the error of a failed import says how. 4.12 wants NumPy 2.
         "opencv-python<4.12",

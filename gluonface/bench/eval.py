@@ -132,7 +132,7 @@ def run(args):
 
 def table(rows, threads, repeats, scale=1.0):
     """Lay the rows out as text."""
-    from ..evaluation.results.verification_result import lay_out
+    from ..evaluation.results.verification_result import align_columns
 
     lines = [
         f"evaluation at {'full size' if scale == 1 else f'{scale:g} of full size'}, {threads} "
@@ -153,7 +153,7 @@ def table(rows, threads, repeats, scale=1.0):
         cells.append(
             [row.what, f"{row.cpu:.4f}", f"{row.seconds:.4f}", *public, same, ratio, peak, goal]
         )
-    lines.append(lay_out(cells))
+    lines.append(align_columns(cells))
     for row in rows:
         if row.check:
             source = f"; public: {row.source}" if row.public else ""
@@ -305,7 +305,7 @@ def _ijb(reference, repeats, seed, scale):
             ),
             1,
         )
-        mine = measured[0].tar("reference")
+        mine = measured[0].tar_by_far("reference")
         worst = max(abs(mine[far] - rate) for far, rate in rates.items())
         check = f"TAR differs by at most {worst * label.sum():.0f} of {label.sum()} same pairs"
     what = f"IJB-C 1:1, {n} pairs"
@@ -337,8 +337,8 @@ def _megaface(reference, repeats, seed, scale):
         seconds = _best(bare, repeats)[2]
         del out
     measured = _best(lambda: megaface.evaluate(queries, identity, distractors), repeats)
-    outcome = measured[0]
-    check = f"rank-1 {outcome.rank()[1]:.4f}"
+    result = measured[0]
+    check = f"rank-1 {result.rate_by_rank()[1]:.4f}"
     if reference:
         check += f", {measured[2] / seconds:.3f} times the bare product"
     return _row("megaface", f"MegaFace, {n} distractors", measured, seconds, check)

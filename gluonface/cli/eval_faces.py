@@ -19,7 +19,7 @@ class Faces:
     identity : sequence, of length n
     group : sequence, of length n, or None
     flip : str
-        How both views were combined.
+        The flip form.
     card : dict or None
         Of the model.
     inputs : dict of str to str
@@ -34,7 +34,7 @@ class Faces:
     flip: str
     card: object
     inputs: dict
-    entry: object
+    side: object
 
 
 def load(args, model, file, stored, what="images", group="no", unique=False):
@@ -59,7 +59,7 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
     """
     from ..errors import InputError
     from ..evaluation.files.feature_files import load_features
-    from ..evaluation.files.image_list import Pictures
+    from ..evaluation.files.image_list import ImageList
     from ..files import sha256
 
     if model is not None and not file:
@@ -72,24 +72,25 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
             _require_unique(file, labels["identity"])
         inputs[file] = sha256(file)
     if model is not None:
-        pictures = Pictures(args.images, names)
-        found = eval_common.embed(args, model, pictures, what)
+        images = ImageList(args.images, names)
+        found = eval_common.embed(args, model, images, what)
         if found is None:
             return None
         inputs[f"{what} (pixels)"] = found.sha256
-        card, e, f = {**model[0].card, "source": args.model}, found.e, found.f
-        entry = eval_common.entries_of(names, pictures)
+        e, f = found.e, found.f
+        side = eval_common.image_sides(names, images)
     else:
         held = load_features(stored)
         inputs[held.path.name] = held.sha256
         if names is not None:
-            held = held.arranged(names, file)
+            held = held.in_order_of(names, file)
         else:
             labels = _arrays(held, group)
-        card, e, f = None, held.e, held.f
-        entry = eval_common.entries_of(held.names, word=what.rstrip("s"))
-    features, flip = eval_common.combined(args, e, f)
-    return Faces(features, labels["identity"], labels.get("group"), flip, card, inputs, entry)
+        e, f = held.e, held.f
+        side = eval_common.image_sides(held.names, word=what.rstrip("s"))
+    card = eval_common.card_of(args, model)
+    features, flip = eval_common.merge_views(args, e, f)
+    return Faces(features, labels["identity"], labels.get("group"), flip, card, inputs, side)
 
 
 def one_flip(*sides):

@@ -9,14 +9,14 @@ import hashlib
 import json
 import logging
 import pathlib
-import zipfile
 
 import numpy as np
 
+from ...data.arrays import load_arrays
 from ...errors import DataError, InputError
 from ...files import atomic_write, write_json
 
-__all__ = ["PART", "Embedded", "embed_pictures"]
+__all__ = ["PART", "Embeddings", "embed_images"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ PART = 2048  # images a file: 8 MB for 512-d with mirrors
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Embedded:
+class Embeddings:
     """Outputs of a model for images and for their mirrors.
 
     Attributes
@@ -43,9 +43,9 @@ class Embedded:
     sha256: str
 
 
-def embed_pictures(
+def embed_images(
     embedder,
-    pictures,
+    images,
     folder=None,
     model_key="",
     batch_size=64,
@@ -60,7 +60,7 @@ def embed_pictures(
     ----------
     embedder : gluonface.deploy.Embedder
         Anything with its ``embed_views``.
-    pictures : pictures.Pictures
+    images : images.ImageList
         Anything with a length, ``read(number)`` and ``key()``.
     folder : str or pathlib.Path, optional
         The cache. Without one nothing is kept, and there can be one rank only.
@@ -78,7 +78,7 @@ def embed_pictures(
 
     Returns
     -------
-    Embedded
+    Embeddings
 
     Raises
     ------
@@ -87,22 +87,22 @@ def embed_pictures(
         broken, or another rank's part is not there.
     """
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
-    parts = -(-len(pictures) // PART)
+    parts = -(-len(images) // PART)
     place = None
     if folder is not None:
-        place = _open(folder, pictures, model_key)
+        place = _open(folder, images, model_key)
     elif size > 1:
         raise InputError(
             "several ranks share their embeddings through a cache folder: leave --no-cache out, "
             "and give a model from files; random weights are not cached"
         )
     held = {}
-    with _bar(len(pictures), progress and rank == 0, name) as bar:
+    with _bar(len(images), progress and rank == 0, name) as bar:
         for part in range(parts):
-            first, stop = part * PART, min((part + 1) * PART, len(pictures))
+            first, stop = part * PART, min((part + 1) * PART, len(images))
             file = None if place is None else place / f"part-{part:05d}.npz"
             if part % size == rank and not (file is not None and file.is_file()):
-                content = _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar)
+                content = _embed(embedder, images, first, stop, batch_size, allow_bad, bar)
                 if file is None:
                     held[part] = content
                 else:
@@ -117,7 +117,7 @@ def embed_pictures(
     if failed.sum() > allow_bad:
         raise DataError(f"{failed.sum()} images cannot be read; {allow_bad} are allowed")
     digest = hashlib.sha256("".join(str(content["sha256"]) for content in contents).encode())
-    return Embedded(
+    return Embeddings(
         e=np.concatenate([content["e"] for content in contents]),
         f=np.concatenate([content["f"] for content in contents]),
         failed=failed,
@@ -125,9 +125,9 @@ def embed_pictures(
     )
 
 
-def _open(folder, pictures, model_key):
+def _open(folder, images, model_key):
     """Return the folder of this model and these images, made if need be."""
-    facts = {"model": model_key, "images": pictures.key(), "count": len(pictures), "part": PART}
+    facts = {"model": model_key, "images": images.key(), "count": len(images), "part": PART}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     place = pathlib.Path(folder).expanduser() / key[:32]
     try:
@@ -140,7 +140,7 @@ def _open(folder, pictures, model_key):
     return place
 
 
-def _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar):
+def _embed(embedder, images, first, stop, batch_size, allow_bad, bar):
     """Return the arrays of one part."""
     failed, digest, views = np.zeros(stop - first, bool), hashlib.sha256(), []
     for start in range(first, stop, batch_size):
@@ -148,7 +148,7 @@ def _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar):
         numbers = range(start, min(start + batch_size, stop))
         for number in numbers:
             try:
-                image = pictures.read(number)
+                image = images.read(number)
             except DataError as error:
                 failed[number - first] = True
                 if failed.sum() > allow_bad:
@@ -166,7 +166,7 @@ def _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar):
             if not np.isfinite(view).all():
                 row = int(np.argmin(np.isfinite(view).all(axis=1)))
                 raise DataError(
-                    f"the model's output for {pictures.names[start + kept[row]]} is not finite"
+                    f"the model's output for {images.names[start + kept[row]]} is not finite"
                 )
         block = np.zeros((2, len(numbers), outputs[0].shape[1]), np.float32)
         block[0, kept], block[1, kept] = outputs
@@ -177,14 +177,14 @@ def _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar):
 
 
 def _load(file):
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("e", "f", "failed", "sha256")}
-    except FileNotFoundError:
+    if not file.is_file():
         raise DataError(
             f"there is no {file}; another rank was to write it. All ranks need the same disk"
-        ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        )
+    try:
+        arrays = load_arrays(file)
+        return {name: arrays[name] for name in ("e", "f", "failed", "sha256")}
+    except (DataError, KeyError, IndexError) as error:
         raise DataError(f"{file} is broken ({error}); delete it to have it made again") from error
 
 

@@ -9,7 +9,7 @@ from ...data.sources.photo_folder import SUFFIXES
 from ...errors import DataError, InputError
 from .text_tables import read_lines
 
-__all__ = ["Pictures", "align", "people_of", "read_list"]
+__all__ = ["ImageList", "align", "find_people", "read_list"]
 
 
 def align(image, points, size=112):
@@ -28,7 +28,7 @@ def align(image, points, size=112):
         raise DataError(f"its five points lie in one place or are no numbers: {error}") from error
 
 
-class Pictures:
+class ImageList:
     """Images below a folder, by name.
 
     Parameters
@@ -93,7 +93,7 @@ class Pictures:
         return digest.hexdigest()
 
 
-def people_of(folder):
+def find_people(folder):
     """Find the images of a directory of people.
 
     Returns

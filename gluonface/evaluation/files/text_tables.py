@@ -10,19 +10,19 @@ from ...data.text_files import read_text
 from ...errors import DataError, InputError
 
 __all__ = [
-    "existing",
     "line_of_row",
     "line_of_template",
     "read_integers",
     "read_json",
     "read_lines",
     "read_template_subjects",
+    "require_file",
 ]
 
 _BYTES = 1 << 24  # read at a time
 
 
-def existing(path, what):
+def require_file(path, what):
     """Return `path` as a Path if it is a file; else InputError saying that `what` was expected."""
     path = pathlib.Path(path)
     if not path.is_file():
@@ -32,7 +32,7 @@ def existing(path, what):
 
 def read_lines(path, what):
     """Return the non-blank lines of a text file as (line number, text)."""
-    text = read_text(existing(path, what))
+    text = read_text(require_file(path, what))
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     return [(number, line) for number, line in lines if line]
 
@@ -50,7 +50,7 @@ def line_of_row(path, row):
 def read_json(path, what):
     """Return the content of a JSON file."""
     try:
-        return json.loads(existing(path, what).read_text(encoding="utf-8-sig"))
+        return json.loads(require_file(path, what).read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path} is not JSON: {error}") from error
 
@@ -73,7 +73,7 @@ def read_integers(path, columns, what):
         The columns.
     """
     parts, rest, lines = [], b"", 0
-    with open(existing(path, f"a list of {what}"), "rb") as file:
+    with open(require_file(path, f"a list of {what}"), "rb") as file:
         while True:
             data = file.read(_BYTES)
             if not data:
@@ -156,7 +156,7 @@ def read_template_subjects(path):
     DataError
         A row without two numbers, or a template of two subjects; the line is named.
     """
-    path = existing(path, "a CSV list of template and subject ids")
+    path = require_file(path, "a CSV list of template and subject ids")
     found = {}
     for number, row in _rows(path):
         if number == 1 or not row:

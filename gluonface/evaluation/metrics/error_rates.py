@@ -15,17 +15,14 @@ from typing import Optional
 import numpy as np
 
 from ...errors import InputError
-from ..results.verification_result import lay_out
-from .operating_points import check_rate, finite, operating_points
+from .operating_points import check_rate, operating_points, without_infinities
 
 __all__ = [
     "ErrorRate",
     "by_group",
-    "error_rows",
-    "error_table",
+    "error_rate_of",
     "fnir_at_fpir",
     "fnmr_at_fmr",
-    "of_point",
 ]
 
 
@@ -69,7 +66,7 @@ class ErrorRate:
 
     def to_dict(self):
         """Return the fields, ready for JSON; those of a search by their own names."""
-        fields = finite(dataclasses.asdict(self))
+        fields = without_infinities(dataclasses.asdict(self))
         if self.depth is None:
             return fields
         names = {"fmr": "fpir", "fnmr": "fnir", "fmr_error": "fpir_error"}
@@ -77,7 +74,7 @@ class ErrorRate:
         return {names.get(name, name): value for name, value in fields.items()}
 
 
-def of_point(point, dtype=np.float32, group=None, depth=None):
+def error_rate_of(point, dtype=np.float32, group=None, depth=None):
     """Return what a strict `OperatingPoint` is in NIST's terms.
 
     Accepted is what lies above the strict threshold, so the smallest threshold for "at least" is
@@ -185,33 +182,6 @@ def fnir_at_fpir(best_mate, rank, best_other, targets, depth=1):
     counted = np.where(rank <= depth, best_mate, -np.inf)
     rates = fnmr_at_fmr(counted, best_other, targets)
     return [dataclasses.replace(rate, depth=int(depth)) for rate in rates]
-
-
-def error_rows(rates):
-    """Return the table of error rates as rows of text, the headings first."""
-    first = rates[0]
-    grouped = any(rate.group is not None for rate in rates)
-    interval = any(rate.low is not None for rate in rates)
-    one, other = ("FMR", "FNMR") if first.depth is None else ("FPIR", "FNIR")
-    wrong, missed = ("false matches", "misses") if first.depth is None else ("alarms", "misses")
-    head = [one, *(["group"] if grouped else []), f"realised {one}", "rel. error", other]
-    head += [*(["95 % interval"] if interval else []), "threshold"]
-    rows = [[*head, wrong, "of", missed, "of"]]
-    for r in rates:
-        row = [f"{r.target:g}", *([r.group or "all"] if grouped else []), f"{r.fmr:.3g}"]
-        row += ["-" if r.fmr_error is None else f"{r.fmr_error:.0%}", f"{r.fnmr:.6f}"]
-        if interval:
-            row.append("-" if r.low is None else f"{r.low:.4f}-{r.high:.4f}")
-        row += ["-" if not math.isfinite(r.threshold) else f"{r.threshold:.4f}"]
-        counts = (r.false_matches, r.nonmated, r.false_nonmatches, r.mated)
-        rows.append([*row, *(str(count) for count in counts)])
-    return rows
-
-
-def error_table(rates):
-    """Lay out error rates as aligned text."""
-    grouped = any(rate.group is not None for rate in rates)
-    return lay_out(error_rows(rates), words=2 if grouped else 1)
 
 
 def _scores(values, failed):

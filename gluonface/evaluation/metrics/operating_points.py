@@ -15,11 +15,12 @@ from .roc import runs
 
 __all__ = [
     "OperatingPoint",
-    "SearchRate",
     "allowed_accepts",
     "check_rate",
-    "finite",
     "operating_points",
+    "strict_points",
+    "with_intervals",
+    "without_infinities",
 ]
 
 _WINDOW = 4096  # points of the ROC looked at first on either side of a target
@@ -67,39 +68,11 @@ class OperatingPoint:
 
     def to_dict(self):
         """Return the fields by their names, ready for JSON: an infinite threshold is None."""
-        fields = finite(dataclasses.asdict(self))
+        fields = without_infinities(dataclasses.asdict(self))
         return {self.NAMES.get(name, name): value for name, value in fields.items()}
 
 
-class SearchRate(OperatingPoint):
-    """One true-positive identification rate at one false-positive identification rate.
-
-    An `OperatingPoint` of searches: `tpir` is the share of mated searches whose mate is first,
-    alone, and above the threshold (FNIR is 1 - TPIR), `fpir` that of non-mated searches with a
-    candidate above it.
-    """
-
-    NAMES: ClassVar[dict] = {
-        "tar": "tpir",
-        "far": "fpir",
-        "false_accepts": "false_positives",
-        "same": "mated",
-        "different": "nonmated",
-    }
-    TAR, FAR = "TPIR", "FPIR"
-
-    @property
-    def tpir(self):
-        """Share of mated searches found."""
-        return self.tar
-
-    @property
-    def fpir(self):
-        """Share of non-mated searches with a candidate above the threshold."""
-        return self.far
-
-
-def finite(row):
+def without_infinities(row):
     """Replace the infinite thresholds of "accept all" and "accept none" by None."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
@@ -150,6 +123,23 @@ def operating_points(genuine, impostor, different, targets, convention="strict")
         )
         for target, limit, (accepted, wrong, threshold) in zip(targets, allowed, rates)
     ]
+
+
+def strict_points(points):
+    """Return those of the operating `points` whose convention is "strict", as a list."""
+    return [point for point in points if point.convention == "strict"]
+
+
+def with_intervals(points, intervals):
+    """Return operating `points` as a tuple, the strict ones with their (low, high) in order."""
+    ends = iter(intervals)
+    found = []
+    for point in points:
+        if point.convention == "strict":
+            low, high = next(ends)
+            point = dataclasses.replace(point, low=low, high=high)
+        found.append(point)
+    return tuple(found)
 
 
 def allowed_accepts(target, different, name="false-accept rate"):

@@ -6,9 +6,9 @@ import numpy as np
 
 from ...errors import DataError
 from ..files.text_tables import read_lines
-from ..scores.all_pairs import compare_all
 from ..scores.feature_matrix import check_matrix, multiply
 from . import verification
+from .all_pairs import compare_all
 
 __all__ = ["DEFAULT_FARS", "evaluate", "evaluate_listed", "read_pairs"]
 
@@ -35,7 +35,7 @@ def evaluate(
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     """
     people = np.asarray(people)
     features = check_matrix(features, "features", len(people))
@@ -43,12 +43,10 @@ def evaluate(
         number = np.unique(people, return_counts=True)[1].astype(float)
         different = (len(people) ** 2 - (number**2).sum()) / 2
         fars = [far for far in DEFAULT_FARS if far * different >= 1] or DEFAULT_FARS[-1:]
-    outcome, _ = compare_all(
+    result, _ = compare_all(
         features, people, fars=fars, draws=draws, product=product, dtype=dtype, progress=progress
     )
-    return dataclasses.replace(
-        outcome, protocol="own folders", settings={"pairs": "all, unordered"}
-    )
+    return dataclasses.replace(result, protocol="own folders", settings={"pairs": "all, unordered"})
 
 
 def evaluate_listed(features, names, pairs, folds=10, **kwargs):

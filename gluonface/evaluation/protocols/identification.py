@@ -10,19 +10,21 @@ import numpy as np
 from ...errors import InputError
 from ..metrics import bootstrap
 from ..metrics.operating_points import check_rate
+from ..metrics.operating_points import with_intervals as points_with_intervals
 from ..metrics.roc import roc_corners
-from ..results.outcome import Hard, Outcome, count_scores
-from ..results.summary import few_accepts, with_spans
+from ..metrics.search_rates import DEFAULT_FPIRS, DEFAULT_RANKS, rank_rates, search_rates
+from ..results.evaluation_result import EvaluationResult, WorstError, score_histogram
+from ..results.pair_result import uncertainty_notes
 from ..scores.feature_matrix import COLLAPSED, check_matrix, is_collapsed, multiply, unit_matrix
-from ..scores.search import DEFAULT_FPIRS, DEFAULT_RANKS, rank_rates, search, search_rates
+from ..scores.search import search
 
 __all__ = [
     "DEFAULT_FPIRS",
     "DEFAULT_RANKS",
     "Replicates",
-    "assess",
     "evaluate",
     "pool_replicates",
+    "search_with_replicates",
     "with_intervals",
 ]
 
@@ -50,11 +52,11 @@ class Replicates:
 
 
 def evaluate(probes, gallery, probe_ids, gallery_ids, **kwargs):
-    """Search every probe in the gallery and sum up: the outcome of `assess`."""
-    return assess(probes, gallery, probe_ids, gallery_ids, **kwargs)[0]
+    """Search every probe in the gallery and sum up: the result of `search_with_replicates`."""
+    return search_with_replicates(probes, gallery, probe_ids, gallery_ids, **kwargs)[0]
 
 
-def assess(
+def search_with_replicates(
     probes,
     gallery,
     probe_ids,
@@ -97,7 +99,7 @@ def assess(
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     Replicates or None
         What its intervals are made of, where there were draws.
 
@@ -140,15 +142,17 @@ def assess(
     found.other[failed] = lost
     if not found.mated.any():
         raise InputError("no probe has its identity in the gallery: nothing can be found")
-    rates, searches = rank_rates(found, ranks), search_rates(found, fpirs, depth)
+    best, ahead = found.best[found.mated], found.ahead[found.mated]
+    rates = rank_rates(ahead, ranks)
+    searches = search_rates(best, ahead, found.other[~found.mated], fpirs, depth)
     replicates = None
     if draws:
         replicates = _replicates(found, numbers[0], ranks, fpirs, depth, draws)
         rates, searches = with_intervals(rates, searches, replicates)
     mated = int(np.count_nonzero(found.mated))
     if searches:
-        notes += few_accepts(searches, f"{searches[0].different} non-mated searches", "FPIR")
-    outcome = Outcome(
+        notes += uncertainty_notes(searches, f"{searches[0].different} non-mated searches", "FPIR")
+    result = EvaluationResult(
         protocol=protocol,
         name=name,
         ranks=tuple(rates),
@@ -163,10 +167,10 @@ def assess(
         },
         settings={"ties": "against the mate", **({"R": depth} if depth > 1 else {})},
         notes=tuple(notes),
-        hardest=_hardest(found),
+        worst_errors=_hardest(found),
         **_curves(found, len(gallery), depth),
     )
-    return outcome, replicates
+    return result, replicates
 
 
 def pool_replicates(several):
@@ -182,11 +186,9 @@ def with_intervals(rates, searches, replicates):
     """Return rank rates, and the strict of `searches`, with their 95 % intervals."""
     with np.errstate(invalid="ignore"):
         shares = replicates.hits / replicates.mated[:, None]
-    spans = bootstrap.intervals(shares)
-    rates = [dataclasses.replace(r, low=a, high=b) for r, (a, b) in zip(rates, spans)]
-    strict = [s for s in searches if s.convention == "strict"]
-    spans = dict(zip((s.target for s in strict), bootstrap.intervals(replicates.tpir)))
-    return rates, list(with_spans(searches, spans))
+    found = bootstrap.intervals(shares)
+    rates = [dataclasses.replace(r, low=a, high=b) for r, (a, b) in zip(rates, found)]
+    return rates, list(points_with_intervals(searches, bootstrap.intervals(replicates.tpir)))
 
 
 def _replicates(found, identity, ranks, fpirs, depth, draws):
@@ -223,13 +225,13 @@ def _curves(found, entries, depth):
     others = found.other[np.isfinite(found.other)]
     drawn = {
         "cmc": np.cumsum(within) / np.count_nonzero(mated),
-        "histogram": count_scores(found.best[mated], np.sort(others)[::-1]),
+        "histogram": score_histogram(found.best[mated], np.sort(others)[::-1]),
     }
     first = found.best[mated & (found.ahead < depth)]  # the others are found at no threshold
     if len(nonmated) and len(first):
         curve = roc_corners(first, nonmated, len(nonmated))
         share = len(first) / np.count_nonzero(mated)
-        drawn["roc"] = dataclasses.replace(curve, tpr=curve.tpr * share)
+        drawn["roc_curve"] = dataclasses.replace(curve, tpr=curve.tpr * share)
     return drawn
 
 
@@ -266,7 +268,7 @@ def _hardest(found, limit=10):
     lead = found.other[wrong] - found.best[wrong]
     chosen = wrong[np.argsort(-lead, kind="stable")[:limit]]
     return tuple(
-        Hard(
+        WorstError(
             "wrong identity first",
             int(i),
             int(found.other_entry[i]),

@@ -7,8 +7,8 @@ for same and different alike (the published numbers count the different ones twi
 import dataclasses
 
 from ...errors import InputError
-from ..metrics.operating_points import OperatingPoint
-from ..scores.all_pairs import compare_all, compare_cross
+from ..metrics.operating_points import OperatingPoint, strict_points
+from .all_pairs import compare_all, compare_cross
 
 __all__ = [
     "ALL_FAR",
@@ -39,7 +39,7 @@ def evaluate(features, identity, group, *, fars=DEFAULT_FARS, **options):
 
     Returns
     -------
-    Outcome
+    EvaluationResult
         Named "ALL"; ``parts`` are the groups.
     """
     whole, parts = compare_all(features, identity, group, fars=fars, **options)
@@ -48,19 +48,19 @@ def evaluate(features, identity, group, *, fars=DEFAULT_FARS, **options):
         protocol="IFRT",
         name="ALL",
         settings={"pairs": "unordered", "threshold": "one for each group, and the one of ALL"},
-        parts=tuple(_at_one_threshold(part) for part in parts.values()),
-        errors=(),
+        subsets=tuple(_at_one_threshold(part) for part in parts.values()),
+        error_rates=(),
     )
 
 
 def _at_one_threshold(part):
     """Return a group with its error rates at the threshold of ALL among its measures."""
     measures = {}
-    for error in part.errors:
+    for error in part.error_rates:
         measures[f"FMR at ALL's {error.target:g}"] = error.fmr
         measures[f"FNMR at ALL's {error.target:g}"] = error.fnmr
     return dataclasses.replace(
-        part, protocol="IFRT", measures={**part.measures, **measures}, errors=()
+        part, protocol="IFRT", measures={**part.measures, **measures}, error_rates=()
     )
 
 
@@ -79,12 +79,12 @@ def ranking_score(mask, everything):
 
 
 def with_ranking_score(mask, whole):
-    """Return the outcome of the mask test with the `ranking_score` among its measures.
+    """Return the result of the mask test with the `ranking_score` among its measures.
 
-    That needs the strict TAR of `whole` at 1e-6; without it the outcome stays as it is.
+    That needs the strict TAR of `whole` at 1e-6; without it the result stays as it is.
     """
-    strict = {p.target: p for p in whole.points if p.convention == "strict"}
-    own = {p.target: p for p in mask.points if p.convention == "strict"}
+    strict = {p.target: p for p in strict_points(whole.operating_points)}
+    own = {p.target: p for p in strict_points(mask.operating_points)}
     if ALL_FAR not in strict or MASK_FAR not in own:
         return mask
     score = ranking_score(own[MASK_FAR], strict[ALL_FAR])
@@ -103,20 +103,20 @@ def evaluate_mask(masked, masked_identity, plain, plain_identity, *, fars=(MASK_
 
     Returns
     -------
-    Outcome
+    EvaluationResult
         Named "Mask".
     """
-    outcome = compare_cross(masked, masked_identity, plain, plain_identity, fars=fars, **kwargs)
-    counts = dict(outcome.counts)
+    result = compare_cross(masked, masked_identity, plain, plain_identity, fars=fars, **kwargs)
+    counts = dict(result.counts)
     counts = {"masked": counts.pop("one"), "plain": counts.pop("other"), **counts}
     return dataclasses.replace(
-        outcome, protocol="IFRT", name="Mask", counts=counts, settings={"pairs": "masked x plain"}
+        result, protocol="IFRT", name="Mask", counts=counts, settings={"pairs": "masked x plain"}
     )
 
 
 def evaluate_children(features, identity, *, fars=(MASK_FAR,), **kwargs):
     """Verify all unordered pairs of the children's set; see `all_pairs.compare_all`."""
-    outcome, _ = compare_all(features, identity, fars=fars, **kwargs)
+    result, _ = compare_all(features, identity, fars=fars, **kwargs)
     return dataclasses.replace(
-        outcome, protocol="IFRT", name="Children", settings={"pairs": "unordered"}
+        result, protocol="IFRT", name="Children", settings={"pairs": "unordered"}
     )

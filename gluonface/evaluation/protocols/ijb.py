@@ -14,14 +14,15 @@ import math
 import numpy as np
 
 from ...errors import InputError
-from ..metrics import bootstrap
-from ..metrics.operating_points import SearchRate
-from ..results.outcome import Hard, Outcome, RankRate
-from ..results.summary import summarize, with_spans
+from ..metrics import bootstrap, operating_points
+from ..metrics.operating_points import strict_points
+from ..metrics.search_rates import RankRate, SearchRate
+from ..results.evaluation_result import EvaluationResult, WorstError
+from ..results.pair_result import pair_result
 from ..scores.feature_matrix import COLLAPSED, check_matrix, is_collapsed, multiply
 from ..scores.listed_pairs import places, score_pairs
-from ..scores.topk import Tail, keep_for
-from .identification import assess, pool_replicates, with_intervals
+from ..scores.topk import TopScores, scores_needed
+from .identification import pool_replicates, search_with_replicates, with_intervals
 
 __all__ = ["DEFAULT_FARS", "find_pairs", "identify", "identify_jointly", "verify"]
 
@@ -53,7 +54,7 @@ def verify(
 
     Returns
     -------
-    Outcome
+    EvaluationResult
 
     Raises
     ------
@@ -80,12 +81,12 @@ def verify(
     impostor = score[~pairs.same]
     impostor.sort()
     impostor = impostor[::-1]
-    outcome = summarize(genuine, impostor, len(impostor), fars, notes)
+    result = pair_result(genuine, impostor, len(impostor), fars, notes)
     if draws:
-        points = _intervals(outcome, first, second, pairs.same, score, genuine, impostor, draws)
-        outcome = dataclasses.replace(outcome, points=points)
+        points = _intervals(result, first, second, pairs.same, score, genuine, impostor, draws)
+        result = dataclasses.replace(result, operating_points=points)
     return dataclasses.replace(
-        outcome,
+        result,
         protocol="IJB 1:1",
         name=name,
         counts={
@@ -96,7 +97,7 @@ def verify(
         },
         settings=dict(settings or {}),
         inputs=dict(pairs.sha256),
-        hardest=_hardest(score, pairs, impostor, genuine),
+        worst_errors=_hardest(score, pairs, impostor, genuine),
     )
 
 
@@ -131,14 +132,14 @@ def identify(
 
     Returns
     -------
-    Outcome
+    EvaluationResult
         Ranks over all mated searches; TPIR averaged over the galleries; ``parts`` for each of them.
     """
     probe_at = places(ids, probes[0], "the probe list", "entry")
     parts, replicates = [], []
     for name, (templates, subjects) in galleries.items():
         at = places(ids, templates, name, "entry")
-        part, drawn = assess(
+        part, drawn = search_with_replicates(
             units[probe_at],
             units[at],
             probes[1],
@@ -161,14 +162,14 @@ def identify(
     searches = [_mean_search(rows) for rows in zip(*(part.searches for part in parts))]
     if draws:
         together, searches = with_intervals(together, searches, pool_replicates(replicates))
-    return Outcome(
+    return EvaluationResult(
         protocol="IJB 1:N",
         ranks=tuple(together),
         searches=tuple(searches),
         cmc=_mean_cmc(parts),
         counts={"probes": len(probe_at), "galleries": len(parts)},
         settings={"TPIR": "mean over the galleries"},
-        parts=tuple(parts),
+        subsets=tuple(parts),
     )
 
 
@@ -183,32 +184,32 @@ def identify_jointly(
 
     Returns
     -------
-    Outcome
+    EvaluationResult
         ``measures``: ``recall@f`` and ``threshold@f`` for each share.
     """
     probe_at = places(ids, probes[0], "the probe list", "entry")
     templates, subjects = (np.concatenate(lists) for lists in zip(*galleries.values()))
     at = places(ids, templates, "the galleries", "entry")
-    outcome, _ = assess(
+    result, _ = search_with_replicates(
         units[probe_at], units[at], probes[1], subjects, ranks=ranks, unique=True,
         product=product, dtype=units.dtype.type, protocol="IJB 1:N, galleries joined (ijb_1n.py)",
     )  # fmt: skip
     budget = [max(1, math.ceil(len(probe_at) * share)) for share in shares]
-    tail = Tail(max(budget), units.dtype)
+    top = TopScores(max(budget), units.dtype)
     mates = []
     for start in range(0, len(probe_at), 512):
         rows = probe_at[start : start + 512]
         tile = np.array(product(units[rows], units[at]))
         mate = probes[1][start : start + 512][:, None] == subjects
         mates.append(tile[mate])
-        tail.add(np.where(mate, -np.inf, tile), count=tile.size - np.count_nonzero(mate))
-    highest, mates = tail.scores(), np.concatenate(mates)
-    measures = dict(outcome.measures)
+        top.add(np.where(mate, -np.inf, tile), count=tile.size - np.count_nonzero(mate))
+    highest, mates = top.scores(), np.concatenate(mates)
+    measures = dict(result.measures)
     for share, number in zip(shares, budget):
         threshold = highest[min(number, len(highest)) - 1]
         measures[f"recall@{share:g}"] = float((mates > threshold).sum() / len(mates))
         measures[f"threshold@{share:g}"] = float(threshold)
-    return dataclasses.replace(outcome, measures=measures)
+    return dataclasses.replace(result, measures=measures)
 
 
 def _mean_search(rows):
@@ -233,10 +234,10 @@ def _mean_cmc(parts):
     return np.average([part.cmc[:last] for part in parts], axis=0, weights=mated)
 
 
-def _intervals(outcome, first, second, same, score, genuine, impostor, draws):
+def _intervals(result, first, second, same, score, genuine, impostor, draws):
     """Return the points with bootstrap intervals at the strict ones."""
-    targets = [p.target for p in outcome.points if p.convention == "strict"]
-    keep = keep_for(targets, len(impostor))
+    targets = [p.target for p in strict_points(result.operating_points)]
+    keep = scores_needed(targets, len(impostor))
     if not keep:
         raise InputError("a bootstrap needs different pairs")
     at = np.flatnonzero((score >= impostor[keep - 1]) & ~same)
@@ -252,14 +253,14 @@ def _intervals(outcome, first, second, same, score, genuine, impostor, draws):
             total += int(weight.sum() - weight[same[part]].sum())
         return total
 
-    spans = bootstrap.tar_intervals(
+    found = bootstrap.tar_intervals(
         (genuine, lambda drawn: drawn[own_first] * drawn[own_second]),
         (score[at], lambda drawn: drawn[top_first] * drawn[top_second], everything),
         int(max(first.max(), second.max())) + 1,
         targets,
         draws,
     )
-    return with_spans(outcome.points, dict(zip(targets, spans)))
+    return operating_points.with_intervals(result.operating_points, found)
 
 
 def _hardest(score, pairs, impostor, genuine, limit=10):
@@ -273,7 +274,7 @@ def _hardest(score, pairs, impostor, genuine, limit=10):
         order = np.argsort(score[chosen], kind="stable")
         order = order[::-1] if kind.startswith("highest") else order
         found += [
-            Hard(kind, int(pairs.first[i]), int(pairs.second[i]), float(score[i]))
+            WorstError(kind, int(pairs.first[i]), int(pairs.second[i]), float(score[i]))
             for i in chosen[order[:limit]]
         ]
     return tuple(found)

@@ -11,11 +11,12 @@ import numpy as np
 from ...errors import DataError, InputError
 from ..files.text_tables import read_lines
 from ..metrics import bootstrap
-from ..metrics.error_rates import by_group, error_table, fnir_at_fpir, fnmr_at_fmr, of_point
-from ..metrics.operating_points import OperatingPoint
-from ..results.summary import summarize, with_spans
-from ..scores.all_pairs import compare_all
+from ..metrics.error_rates import by_group, error_rate_of, fnir_at_fpir, fnmr_at_fmr
+from ..metrics.operating_points import OperatingPoint, strict_points, with_intervals
+from ..results.pair_result import pair_result
+from ..results.tables import error_table
 from . import identification
+from .all_pairs import compare_all
 
 __all__ = [
     "DEFAULT_FMRS",
@@ -57,7 +58,7 @@ def compare(
 
     Returns
     -------
-    Outcome
+    EvaluationResult
         ``errors``: of all, then of each group, at one threshold. ``parts``: each group at a
         threshold of its own.
     """
@@ -86,7 +87,7 @@ def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, d
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     """
     score, same = np.asarray(score), np.asarray(same)
     if score.ndim != 1 or score.shape != same.shape or score.dtype.kind not in "fiu":
@@ -109,7 +110,7 @@ def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, d
         limits = fnmr_at_fmr(score[setting & same], score[setting & ~same], fmrs)
         sides = {None: np.ones(len(score), bool), **{name: group == name for name in names}}
         errors = [
-            of_point(_at(score[own], same[own], limit, draws), dtype, name)
+            error_rate_of(_at(score[own], same[own], limit, draws), dtype, name)
             for limit in limits
             for name, own in sides.items()
             if same[own].any() and not same[own].all()
@@ -130,29 +131,29 @@ def search(probes, gallery, probe_ids, gallery_ids, *, fpirs=DEFAULT_FPIRS, dept
     Parameters
     ----------
     probes, gallery, probe_ids, gallery_ids, fpirs, **kwargs
-        As for `identification.assess`.
+        As for `identification.search_with_replicates`.
     depth : int, default 1
         "R": the mate has to be among so many first.
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     """
-    outcome = identification.evaluate(
+    result = identification.evaluate(
         probes, gallery, probe_ids, gallery_ids, fpirs=fpirs, depth=depth, lost=-np.inf, **kwargs
     )
-    if not outcome.searches:
+    if not result.searches:
         raise InputError(
             "all probes have their identity in the gallery: FPIR needs searches for people who "
             "are not enrolled"
         )
     dtype = np.dtype(kwargs.get("dtype", np.float32)).type
-    errors = [of_point(s, dtype, depth=depth) for s in outcome.searches if s.convention == "strict"]
+    errors = [error_rate_of(s, dtype, depth=depth) for s in strict_points(result.searches)]
     return dataclasses.replace(
-        outcome,
+        result,
         protocol="NIST 1:N",
-        errors=tuple(errors),
-        settings={**outcome.settings, "R": depth, "accepted": "at or above the threshold"},
+        error_rates=tuple(errors),
+        settings={**result.settings, "R": depth, "accepted": "at or above the threshold"},
     )
 
 
@@ -210,20 +211,20 @@ def _summary(score, same, fmrs, draws):
         raise InputError("a score is NaN or infinite; only minus infinity, a failure, may be")
     failed = int(np.count_nonzero(np.isneginf(score)))
     notes = [f"{failed} comparisons failed: they count as not matched"] if failed else []
-    outcome = summarize(genuine, impostor, len(impostor), fmrs, notes)
+    result = pair_result(genuine, impostor, len(impostor), fmrs, notes)
     if draws:
         order = np.argsort(-score[~same], kind="stable")
         mine, others = np.flatnonzero(same), np.flatnonzero(~same)[order]
-        spans = bootstrap.tar_intervals(
+        found = bootstrap.tar_intervals(
             (genuine, lambda drawn: drawn[mine]),
             (impostor, lambda drawn: drawn[others], lambda drawn: drawn[others].sum()),
             len(score),
             fmrs,
             draws,
         )
-        points = with_spans(outcome.points, dict(zip(fmrs, spans)))
-        outcome = dataclasses.replace(outcome, points=points)
-    return dataclasses.replace(outcome, counts={"same": len(genuine), "different": len(impostor)})
+        points = with_intervals(result.operating_points, found)
+        result = dataclasses.replace(result, operating_points=points)
+    return dataclasses.replace(result, counts={"same": len(genuine), "different": len(impostor)})
 
 
 def _at(score, same, limit, draws):
@@ -251,18 +252,19 @@ def _at(score, same, limit, draws):
     )
 
 
-def _own(outcome, dtype):
-    """Return the errors of an outcome at its own thresholds."""
-    return [of_point(p, np.dtype(dtype).type) for p in outcome.points if p.convention == "strict"]
+def _own(result, dtype):
+    """Return the errors of an result at its own thresholds."""
+    points = strict_points(result.operating_points)
+    return [error_rate_of(p, np.dtype(dtype).type) for p in points]
 
 
-def _in_order(outcomes, targets):
+def _in_order(results, targets):
     """Return the errors at one threshold, target by target, all groups of each together."""
     return [
         error
         for target in targets
-        for outcome in outcomes
-        for error in outcome.errors
+        for result in results
+        for error in result.error_rates
         if error.target == target
     ]
 
@@ -275,11 +277,11 @@ def _outcome(whole, errors, parts, reference, dtype):
     return dataclasses.replace(
         whole,
         protocol="NIST 1:1",
-        errors=tuple(errors),
+        error_rates=tuple(errors),
         settings=settings,
-        parts=tuple(
+        subsets=tuple(
             dataclasses.replace(
-                part, protocol="NIST 1:1", name=name, errors=tuple(_own(part, dtype))
+                part, protocol="NIST 1:1", name=name, error_rates=tuple(_own(part, dtype))
             )
             for name, part in parts.items()
         ),

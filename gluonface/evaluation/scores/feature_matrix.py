@@ -8,14 +8,14 @@ runs on a GPU.
 import numpy as np
 
 from ...errors import InputError
-from .pair_comparison import require_finite
 
 __all__ = [
     "COLLAPSED",
     "check_matrix",
     "is_collapsed",
     "multiply",
-    "row_norms",
+    "require_finite",
+    "row_lengths",
     "unit_block",
     "unit_matrix",
 ]
@@ -48,7 +48,7 @@ def check_matrix(array, name, rows=None):
     return array
 
 
-def row_norms(array, name, start=0):
+def row_lengths(array, name, start=0):
     """Return the lengths of the rows of `array` (n, D) as float64 (n,).
 
     Raises
@@ -91,7 +91,7 @@ def unit_block(array, name, start=0, out=None, dtype=np.float32):
         Of the result when `out` is not given.
     """
     exact = (dtype if out is None else out.dtype) == np.float64
-    norms = row_norms(array.astype(np.float64) if exact else array, name, start)
+    norms = row_lengths(array.astype(np.float64) if exact else array, name, start)
     if out is None:
         out = np.empty(array.shape, dtype)
     scale = 1 / np.where(norms > 0, norms, 1)
@@ -136,3 +136,17 @@ def is_collapsed(*units):
             elif block.any():
                 return False
     return True
+
+
+def require_finite(array, name, first_row=0, error=InputError):
+    """Raise `error` naming the first row of `array` (n, D) that holds a NaN or an infinity."""
+    if array.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(array).all(axis=1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        column = int(np.argmax(~np.isfinite(array[row])))
+        raise error(
+            f"{name} row {first_row + row} is not finite (value {array[row, column]} at column "
+            f"{column}); a NaN would silently count as 'different'. Check the model that made it"
+        )

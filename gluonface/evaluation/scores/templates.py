@@ -7,7 +7,7 @@ media of a template, and L2 once at the end.
 import numpy as np
 
 from ...errors import InputError
-from .feature_matrix import check_matrix, row_norms, unit_matrix
+from .feature_matrix import check_matrix, row_lengths, unit_matrix
 
 __all__ = ["pool"]
 
@@ -137,5 +137,5 @@ def _normalised(sums, features, mirrored):
     except InputError:
         for array, name in ((features, "features"), (mirrored, "mirrored features")):
             if array is not None:
-                row_norms(array, name)
+                row_lengths(array, name)
         raise  # each is finite, their sum is not

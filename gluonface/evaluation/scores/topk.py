@@ -1,30 +1,30 @@
 """The largest of very many scores, exactly, in little memory. Pure NumPy.
 
 A protocol may compare billions of pairs. What decides its rates is the upper end of the scores of
-different pairs; a `Tail` keeps just that while blocks of scores pass by.
+different pairs; a `TopScores` keeps just that while blocks of scores pass by.
 """
 
 import numpy as np
 
-__all__ = ["Sample", "Tail", "TopRows", "find", "keep_for"]
+from ..metrics.operating_points import allowed_accepts
+
+__all__ = ["HistogramSample", "TopScores", "TopScoresPerRow", "scores_needed", "true_places"]
 
 _SLICE = 1 << 20  # scores looked at together before a floor is known
 
 
-def keep_for(targets, different, spare=64):
+def scores_needed(targets, different, spare=64):
     """Return how many of the highest scores decide TAR at FAR `targets` in both conventions."""
-    from ..metrics.operating_points import allowed_accepts
-
     allowed = max((allowed_accepts(target, different) for target in targets), default=0)
     return min(2 * allowed + spare, different)
 
 
-def find(mask):
+def true_places(mask):
     """Return the rows and columns of the few True of `mask` (m, n); faster than ``nonzero``."""
     return np.divmod(np.flatnonzero(mask), mask.shape[1])
 
 
-class Tail:
+class TopScores:
     """Collects the `keep` largest scores of all that are added.
 
     Parameters
@@ -82,7 +82,7 @@ class Tail:
             if self._places is None:
                 self._append(part[above])
                 continue
-            row, col = find(above)
+            row, col = true_places(above)
             self._append(part[row, col], rows[chosen[row]], cols[col])
 
     def _append(self, scores, rows=None, cols=None):
@@ -134,14 +134,14 @@ class Tail:
         self._prune()
         return np.sort(self._scores[: self._size])[::-1]
 
-    def places(self):
+    def scores_and_places(self):
         """Return (scores descending, rows, columns) of the largest scores, when tracked."""
         self._prune()
         order = np.argsort(-self._scores[: self._size], kind="stable")
         return self._scores[order], self._places[0, order], self._places[1, order]
 
 
-class Sample:
+class HistogramSample:
     """Counts every 64th row of the blocks that pass by into bins: a histogram at little cost.
 
     Attributes
@@ -162,7 +162,7 @@ class Sample:
         self.counts += np.histogram(part, len(self.counts), (-1, 1))[0]
 
 
-class TopRows:
+class TopScoresPerRow:
     """Collects the `keep` largest scores of every row while blocks of columns pass by.
 
     Attributes
@@ -187,7 +187,7 @@ class TopRows:
             rows = hit[first : first + step]
             whole = rows[-1] - rows[0] + 1 == len(rows)
             part = tile[rows[0] : rows[-1] + 1] if whole else tile[rows]
-            row, col = find(part > self._floor[start + rows][:, None])
+            row, col = true_places(part > self._floor[start + rows][:, None])
             number = np.bincount(row, minlength=len(rows))
             width = number.max()
             if width > 8 * keep:  # at first, when everything is large
