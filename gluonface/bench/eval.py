@@ -12,6 +12,7 @@ import os
 import pathlib
 import sys
 import time
+import typing
 
 from ..errors import InputError
 from ..files import write_json
@@ -67,7 +68,7 @@ class Row:
     peak_mb: float
     public: float
     source: str
-    reference: float = None
+    reference: typing.Optional[float] = None
     check: str = ""
 
 
@@ -132,7 +133,7 @@ def run(args):
 
 def table(rows, threads, repeats, scale=1.0):
     """Lay the rows out as text."""
-    from ..evaluation.results.verification_result import align_columns
+    from ..evaluation.results.tables import align_columns
 
     lines = [
         f"evaluation at {'full size' if scale == 1 else f'{scale:g} of full size'}, {threads} "
@@ -283,7 +284,7 @@ def _ijb(reference, repeats, seed, scale):
     second = np.concatenate([probe, rng.integers(gallery, count, n - same)]).astype(np.int32)
     order = rng.permutation(n)
     label = owner[first[order]] == owner[second[order]]
-    pair_comparison = Pairs(
+    pairs = Pairs(
         (first[order] * 2 + 5).astype(np.int32),
         (second[order] * 2 + 5).astype(np.int32),
         label,
@@ -292,7 +293,7 @@ def _ijb(reference, repeats, seed, scale):
     )
     del first, second, order
 
-    measured = _best(lambda: ijb.verify(ids, units, pair_comparison), repeats)
+    measured = _best(lambda: ijb.verify(ids, units, pairs), repeats)
     seconds, check = None, ""
     if reference:
         from ._eval_reference import verify_templates
@@ -300,9 +301,7 @@ def _ijb(reference, repeats, seed, scale):
         wide = units.astype(np.float64)
         del units
         rates, _, seconds, _ = _best(
-            lambda: verify_templates(
-                ids, wide, pair_comparison.first, pair_comparison.second, label
-            ),
+            lambda: verify_templates(ids, wide, pairs.first, pairs.second, label),
             1,
         )
         mine = measured[0].tar_by_far("reference")
@@ -344,8 +343,8 @@ def _megaface(reference, repeats, seed, scale):
     return _row("megaface", f"MegaFace, {n} distractors", measured, seconds, check)
 
 
-class _Enough(Exception):
-    """The time of the measurement is over."""
+class _TimeIsUp(Exception):
+    """Raised when the time of the measurement is over."""
 
 
 def _ifrt(reference, repeats, seed, scale):
@@ -368,13 +367,13 @@ def _ifrt(reference, repeats, seed, scale):
     identity, group = identity[order], group[order]
     every, marks = n * (n - 1) // 2, [(0, 0.0)]
 
-    def progress(pair_comparison):
-        marks.append((marks[-1][0] + pair_comparison, time.process_time()))
+    def progress(done):
+        marks.append((marks[-1][0] + done, time.process_time()))
         if time.perf_counter() > limit:
-            raise _Enough
+            raise _TimeIsUp
 
     def ours():
-        with contextlib.suppress(_Enough):
+        with contextlib.suppress(_TimeIsUp):
             ifrt.evaluate(features, identity, group, progress=progress)
 
     limit = time.perf_counter() + SECONDS
@@ -384,11 +383,8 @@ def _ifrt(reference, repeats, seed, scale):
     half = next(mark for mark in marks[1:] if 2 * mark[0] >= done or mark == marks[-1])
     rest = (done - half[0], marks[-1][1] - half[1])
     rate = rest[0] / rest[1] if rest[0] else done / measured[2]
-    hours = [
-        (measured[2] + (pair_comparison - done) / rate) / 3600
-        for pair_comparison in (every, ALL_FACES**2 / 2)
-    ]
-    held = pair_scores.room(
+    hours = [(measured[2] + (pairs - done) / rate) / 3600 for pairs in (every, ALL_FACES**2 / 2)]
+    held = pair_scores.memory_bytes(
         [every, *np.bincount(group).astype(object) ** 2 // 2], ifrt.DEFAULT_FARS
     )
     check = (

@@ -1,4 +1,4 @@
-"""Stored features: packed arrays (.npy, .npz), and MegaFace's one small .bin file an image."""
+"""Stored features: packed arrays (.npy, .npz), and MegaFace's .bin files of one image each."""
 
 import dataclasses
 import hashlib
@@ -44,7 +44,7 @@ class StoredFeatures:
     sha256: str
 
     def in_order_of(self, names, what):
-        """Return this in the order of `names`, which the file must hold; `what` lists them."""
+        """Return these in the order of `names`, which the file must hold; `what` lists them."""
         if self.names is None:
             if len(self.e) != len(names):
                 raise InputError(
@@ -172,7 +172,7 @@ def write_bin(path, feature):
 class BinFolder:
     """Features that lie one a file below a folder, read a slice at a time.
 
-    A million files take long to read: their SHA-256 is made while a first pass reads them.
+    A million files take long to read: their SHA-256 is computed while a first pass reads them.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ class BinFolder:
 
     @property
     def sha256(self):
-        """SHA-256 of all features in order; reads those that no pass from the start has read."""
+        """SHA-256 of all features in order; reads those that have not been read yet."""
         while self._hashed < len(self):
             self[self._hashed : self._hashed + 4096]
         return self._digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The images of a protocol: where they lie, how they are aligned, and what identifies them."""
+"""The images of a protocol: their folder, their alignment, and a key of their content."""
 
 import hashlib
 import pathlib
@@ -18,7 +18,7 @@ def align(image, points, size=112):
     Raises
     ------
     DataError
-        The points, which come from a file, lie all in one place or are no numbers.
+        The points, which come from a file, lie all in one place or are not numbers.
     """
     from ...data.alignment import align_face
 
@@ -39,7 +39,7 @@ class ImageList:
     points : numpy.ndarray, shape (n, 5, 2), optional
         Align each image with them; else it must be a crop of `size` already.
     resize : bool, default False
-        Bring images of other sizes to `size`: the shorter edge, then the middle.
+        Scale images of other sizes so that the shorter edge is `size`, and cut out the middle.
     size : int, default 112
     """
 
@@ -79,10 +79,10 @@ class ImageList:
         return image
 
     def key(self):
-        """Return a SHA-256 of what would be read: names, sizes, times, points.
+        """Return a SHA-256 of names, sizes, times and points.
 
-        Contents are hashed when they are read (see `cache`); reading half a million files only
-        to find out that all are known would cost as much as it saves.
+        Contents are hashed when they are read (see `embedding_cache`). Reading half a million
+        files to find out that all are in the cache would cost as much as the cache saves.
         """
         digest = hashlib.sha256(f"{self.size} {self.resize}".encode())
         for name in self.names:

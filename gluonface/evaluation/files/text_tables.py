@@ -72,7 +72,7 @@ def read_integers(path, columns, what):
     list of numpy.ndarray, shape (n,), int32
         The columns.
     """
-    parts, rest, lines = [], b"", 0
+    blocks, rest, lines = [], b"", 0
     with open(require_file(path, f"a list of {what}"), "rb") as file:
         while True:
             data = file.read(_BYTES)
@@ -85,18 +85,18 @@ def read_integers(path, columns, what):
                 data = rest + data
                 cut = data.rfind(b"\n") + 1
                 data, rest = data[:cut], data[cut:]
-            part = _parse(np.frombuffer(data, np.uint8), columns)
-            if part is None:
-                part = _parse_slowly(data, columns, path, lines, what)
-            parts.append(part)
+            block = _parse(np.frombuffer(data, np.uint8), columns)
+            if block is None:
+                block = _parse_slowly(data, columns, path, lines, what)
+            blocks.append(block)
             lines += data.count(b"\n")
-    if not sum(map(len, parts)):
+    if not sum(map(len, blocks)):
         raise DataError(f"{path} is empty; expected lines of {what}")
-    return [np.concatenate([part[:, column] for part in parts]) for column in range(columns)]
+    return [np.concatenate([block[:, column] for block in blocks]) for column in range(columns)]
 
 
 def _parse(data, columns):
-    """Return int32 (n, columns), or None if anything is out of the ordinary."""
+    """Return int32 (n, columns), or None for anything but digits in lines of `columns`."""
     blank = data <= 32
     change = np.flatnonzero(blank[1:] != blank[:-1]) + 1
     if len(data) and not blank[0]:

@@ -7,15 +7,16 @@ of two people drawn p and q times counts p * q times.
 import numpy as np
 
 from ...errors import InputError
-from .operating_points import allowed_accepts
+from .operating_points import allowed_accepts, strict_points, with_intervals
 
 __all__ = [
     "LEVEL",
     "draw",
     "intervals",
+    "pair_intervals",
+    "points_with_intervals",
     "share_intervals",
     "share_replicates",
-    "tar_intervals",
     "tar_replicates",
 ]
 
@@ -68,7 +69,7 @@ def tar_replicates(genuine, impostor, units, targets, replicates, seed=_SEED):
         wrong = np.cumsum(weigh(drawn))
         everything = int(total(drawn))
         if not right[-1] or not everything:
-            continue  # nobody was drawn who has a pair
+            continue  # no drawn person has a pair
         for place, target in enumerate(targets):
             allowed = allowed_accepts(target, everything)
             if allowed >= everything:
@@ -80,9 +81,35 @@ def tar_replicates(genuine, impostor, units, targets, replicates, seed=_SEED):
     return found
 
 
-def tar_intervals(*args, **kwargs):
-    """Return (low, high) of the strict TAR at each FAR; arguments as for `tar_replicates`."""
-    return intervals(tar_replicates(*args, **kwargs))
+def points_with_intervals(points, genuine, impostor, units, replicates):
+    """Return operating `points`, the strict ones with their intervals.
+
+    The other arguments are those of `tar_replicates`.
+    """
+    targets = [point.target for point in strict_points(points)]
+    found = tar_replicates(genuine, impostor, units, targets, replicates)
+    return with_intervals(points, intervals(found))
+
+
+def pair_intervals(points, score, same, replicates):
+    """Return operating `points` with intervals from draws of pairs.
+
+    Parameters
+    ----------
+    points : sequence of OperatingPoint
+    score : numpy.ndarray, shape (n,)
+    same : numpy.ndarray of bool, shape (n,)
+    replicates : int
+    """
+    mine, others = np.flatnonzero(same), np.flatnonzero(~same)
+    others = others[np.argsort(-score[others], kind="stable")]
+    return points_with_intervals(
+        points,
+        (score[mine], lambda drawn: drawn[mine]),
+        (score[others], lambda drawn: drawn[others], lambda drawn: drawn[others].sum()),
+        len(score),
+        replicates,
+    )
 
 
 def share_replicates(hits, unit, units, replicates, seed=_SEED):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-__all__ = ["RocCurve", "curve_area", "curve_eer", "roc_corners", "runs", "thinned"]
+__all__ = ["RocCurve", "curve_area", "curve_eer", "distinct_values", "roc_corners", "thinned"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,22 +29,22 @@ class RocCurve:
 
 
 def roc_corners(genuine, impostor, different):
-    """Return the corners of the ROC: what straight lines between them draw is the whole of it.
+    """Return the corners of the ROC; straight lines between them are the whole curve.
 
-    Much smaller than `roc_curve` when different pairs are many; the area and the equal error
-    rate, which need all of them, are the same.
+    They are far fewer than the points of `roc_curve` when different pairs are many. The area and
+    the equal error rate are the same.
 
     Parameters
     ----------
     genuine, impostor, different
-        As for `operating.operating_points`. With the upper end of `impostor` alone the curve ends
-        there.
+        As for `operating_points.operating_points`. When `impostor` holds the highest scores only,
+        the curve ends there.
 
     Returns
     -------
     RocCurve
     """
-    own, counts = runs(np.sort(genuine)[::-1])
+    own, counts = distinct_values(np.sort(genuine)[::-1])
     if different > len(impostor):
         inside = own > impostor[-1] if len(impostor) else np.zeros(len(own), bool)
         own, counts = own[inside], counts[inside]
@@ -90,7 +90,7 @@ def curve_eer(curve):
 
 
 def thinned(curve, most=600):
-    """Return at most `most` points of a curve: the lowest all, the others evenly in log FAR."""
+    """Return at most `most` points of a curve: all of the lowest, the others evenly in log FAR."""
     if len(curve.fpr) <= most:
         return curve
     height = np.log10(np.maximum(curve.false_accepts, 0.5))
@@ -112,7 +112,7 @@ def thinned(curve, most=600):
     )
 
 
-def runs(descending):
+def distinct_values(descending):
     """Return the distinct values of a sorted array and how often each occurs."""
     if not len(descending):
         return descending, np.zeros(0, np.int64)

@@ -6,8 +6,8 @@ import numpy as np
 
 from ...errors import InputError
 from ..metrics import bootstrap
-from ..metrics.error_rates import error_rate_of
-from ..metrics.operating_points import OperatingPoint, strict_points
+from ..metrics.error_rates import error_rate_above, error_rate_of
+from ..metrics.operating_points import strict_points
 from ..results.pair_result import result_of_scores
 from ..scores.all_pairs import AllPairs, CrossPairs
 from ..scores.feature_matrix import multiply
@@ -116,21 +116,11 @@ def _error_rates_at(thresholds, name, scores, pairs, number, draws):
         hits, mate = genuine[:, None] > limits, pairs.owner[rows]
         intervals = bootstrap.share_intervals(hits, mate, int(pairs.owner.max()) + 1, draws)
     rates = []
-    for target, limit, count, (low, high) in zip(thresholds, limits, wrong, intervals):
-        point = OperatingPoint(
-            target=target,
-            tar=float(np.mean(genuine > limit)),
-            far=count / scores.different,
-            threshold=float(limit),
-            false_accepts=count,
-            allowed=0,
-            same=len(genuine),
-            different=scores.different,
-            convention="strict",
-            low=low,
-            high=high,
-        )
-        rates.append(error_rate_of(point, genuine.dtype.type, name))
+    for target, limit, count, interval in zip(thresholds, limits, wrong, intervals):
+        missed = len(genuine) - int(np.count_nonzero(genuine > limit))
+        counts = count, scores.different, missed, len(genuine)
+        limit = genuine.dtype.type(limit)
+        rates.append(error_rate_above(target, limit, counts, interval, group=name))
     return tuple(rates)
 
 

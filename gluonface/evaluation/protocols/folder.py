@@ -1,12 +1,19 @@
 """Your own faces: a directory with a folder a person, all pairs or listed ones. Pure NumPy."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import DataError
 from ..files.text_tables import read_lines
-from ..scores.feature_matrix import check_matrix, multiply
+from ..results.evaluation_result import EvaluationResult
+from ..results.verification_result import VerificationResult
+from ..scores.feature_matrix import check_matrix
 from . import verification
 from .all_pairs import compare_all
 
@@ -16,8 +23,12 @@ DEFAULT_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
 def evaluate(
-    features, people, *, fars=None, draws=0, product=multiply, dtype=np.float32, progress=None
-):
+    features: npt.ArrayLike,
+    people: npt.ArrayLike,
+    *,
+    fars: Sequence[float] | None = None,
+    **options: Any,
+) -> EvaluationResult:
     """Compare all unordered pairs of images.
 
     Parameters
@@ -28,28 +39,30 @@ def evaluate(
         Who each image shows.
     fars : sequence of float, optional
         Default: those of 1e-6 to 1e-1 that allow at least one of the different pairs.
-    draws : int, default 0
-        Bootstrap draws of people for 95 % intervals.
-    product, dtype, progress
-        As for `all_pairs.compare_all`.
+    **options
+        draws, product, dtype and progress, as for `all_pairs.compare_all`.
 
     Returns
     -------
     EvaluationResult
     """
-    people = np.asarray(people)
-    features = check_matrix(features, "features", len(people))
+    labels = np.asarray(people)
+    features = check_matrix(features, "features", len(labels))
     if fars is None:
-        number = np.unique(people, return_counts=True)[1].astype(float)
-        different = (len(people) ** 2 - (number**2).sum()) / 2
+        number = np.unique(labels, return_counts=True)[1].astype(float)
+        different = (len(labels) ** 2 - (number**2).sum()) / 2
         fars = [far for far in DEFAULT_FARS if far * different >= 1] or DEFAULT_FARS[-1:]
-    result, _ = compare_all(
-        features, people, fars=fars, draws=draws, product=product, dtype=dtype, progress=progress
-    )
+    result, _ = compare_all(features, labels, fars=fars, **options)
     return dataclasses.replace(result, protocol="own folders", settings={"pairs": "all, unordered"})
 
 
-def evaluate_listed(features, names, pairs, folds=10, **kwargs):
+def evaluate_listed(
+    features: npt.ArrayLike,
+    names: Sequence[str],
+    pairs: tuple[list[str], list[str], np.ndarray],
+    folds: int = 10,
+    **kwargs: Any,
+) -> VerificationResult:
     """Evaluate listed pairs as packs are: accuracy by folds, TAR at FAR.
 
     Parameters
@@ -69,8 +82,8 @@ def evaluate_listed(features, names, pairs, folds=10, **kwargs):
     """
     place = {name: row for row, name in enumerate(names)}
     rows = [np.array([place[name] for name in side]) for side in pairs[:2]]
-    features = np.asarray(features)
-    return verification.evaluate(features[rows[0]], features[rows[1]], pairs[2], folds, **kwargs)
+    matrix = np.asarray(features)
+    return verification.evaluate(matrix[rows[0]], matrix[rows[1]], pairs[2], folds, **kwargs)
 
 
 def read_pairs(path, names):

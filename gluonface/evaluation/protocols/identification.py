@@ -3,9 +3,13 @@
 IJB 1:N, TinyFace and "who of my folder is it" are this search with other lists.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import InputError
 from ..metrics import bootstrap
@@ -51,7 +55,13 @@ class Replicates:
     tpir: np.ndarray
 
 
-def evaluate(probes, gallery, probe_ids, gallery_ids, **kwargs):
+def evaluate(
+    probes: npt.ArrayLike,
+    gallery: npt.ArrayLike,
+    probe_ids: npt.ArrayLike,
+    gallery_ids: npt.ArrayLike,
+    **kwargs: Any,
+) -> EvaluationResult:
     """Search every probe in the gallery and sum up: the result of `search_with_replicates`."""
     return search_with_replicates(probes, gallery, probe_ids, gallery_ids, **kwargs)[0]
 
@@ -95,7 +105,7 @@ def search_with_replicates(
     draws : int, default 0
         Bootstrap draws of probe identities for 95 % intervals; 0 for none.
     product, dtype
-        See `features`; float64 gives reference digits.
+        See `feature_matrix`; float64 gives reference digits.
 
     Returns
     -------

@@ -4,10 +4,17 @@ Its images are not public; this is the protocol for sets of one's own. Unordered
 for same and different alike (the published numbers count the different ones twice).
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
 
 from ...errors import InputError
 from ..metrics.operating_points import OperatingPoint, strict_points
+from ..results.evaluation_result import EvaluationResult
 from .all_pairs import compare_all, compare_cross
 
 __all__ = [
@@ -26,7 +33,14 @@ ALL_FAR = 1e-6
 MASK_FAR = 1e-4  # also of the children's test
 
 
-def evaluate(features, identity, group, *, fars=DEFAULT_FARS, **options):
+def evaluate(
+    features: npt.ArrayLike,
+    identity: npt.ArrayLike,
+    group: npt.ArrayLike,
+    *,
+    fars: Sequence[float] = DEFAULT_FARS,
+    **options: Any,
+) -> EvaluationResult:
     """Verify all pairs within each group, and all pairs of the whole set.
 
     Two answers for each group: its TAR at a threshold of its own (as IFRT has it), and what the
@@ -64,7 +78,7 @@ def _at_one_threshold(part):
     )
 
 
-def ranking_score(mask, everything):
+def ranking_score(mask: OperatingPoint, everything: OperatingPoint) -> float:
     """Return IFRT's figure for ranking, 0.25 x Mask + 0.75 x ALL, from two strict TARs.
 
     Parameters
@@ -78,7 +92,7 @@ def ranking_score(mask, everything):
     return 0.25 * mask.tar + 0.75 * everything.tar
 
 
-def with_ranking_score(mask, whole):
+def with_ranking_score(mask: EvaluationResult, whole: EvaluationResult) -> EvaluationResult:
     """Return the result of the mask test with the `ranking_score` among its measures.
 
     That needs the strict TAR of `whole` at 1e-6; without it the result stays as it is.
@@ -91,7 +105,15 @@ def with_ranking_score(mask, whole):
     return dataclasses.replace(mask, measures={**mask.measures, "0.25 Mask + 0.75 ALL": score})
 
 
-def evaluate_mask(masked, masked_identity, plain, plain_identity, *, fars=(MASK_FAR,), **kwargs):
+def evaluate_mask(
+    masked: npt.ArrayLike,
+    masked_identity: npt.ArrayLike,
+    plain: npt.ArrayLike,
+    plain_identity: npt.ArrayLike,
+    *,
+    fars: Sequence[float] = (MASK_FAR,),
+    **kwargs: Any,
+) -> EvaluationResult:
     """Verify each masked face against each unmasked one.
 
     Parameters
@@ -114,7 +136,13 @@ def evaluate_mask(masked, masked_identity, plain, plain_identity, *, fars=(MASK_
     )
 
 
-def evaluate_children(features, identity, *, fars=(MASK_FAR,), **kwargs):
+def evaluate_children(
+    features: npt.ArrayLike,
+    identity: npt.ArrayLike,
+    *,
+    fars: Sequence[float] = (MASK_FAR,),
+    **kwargs: Any,
+) -> EvaluationResult:
     """Verify all unordered pairs of the children's set; see `all_pairs.compare_all`."""
     result, _ = compare_all(features, identity, fars=fars, **kwargs)
     return dataclasses.replace(

@@ -1,26 +1,31 @@
 """IJB-B and IJB-C: 1:1 verification of templates and 1:N search. Pure NumPy.
 
-Features of images are pooled by `templates.pool`, lists are read by `ijb_files`.
+Features of images are pooled by `templates.pool`, lists are read by `ijb_lists`.
 
 References
 ----------
 Whitelam et al., "IARPA Janus Benchmark-B Face Dataset", 2017; Maze et al., "IARPA Janus
-Benchmark - C", 2018. The published tables of TAR use the "reference" convention (see `metrics`).
+Benchmark - C", 2018. The published tables of TAR use the "reference" convention: see
+`metrics.rates`.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
-from ..metrics import bootstrap, operating_points
+from ..metrics import bootstrap
 from ..metrics.operating_points import strict_points
 from ..metrics.search_rates import RankRate, SearchRate
 from ..results.evaluation_result import EvaluationResult, WorstError
 from ..results.pair_result import pair_result
 from ..scores.feature_matrix import COLLAPSED, check_matrix, is_collapsed, multiply
-from ..scores.listed_pairs import places, score_pairs
+from ..scores.listed_pairs import positions, score_pairs
 from ..scores.topk import TopScores, scores_needed
 from .identification import pool_replicates, search_with_replicates, with_intervals
 
@@ -32,8 +37,16 @@ _CHUNK = 1 << 20
 
 
 def verify(
-    ids, units, pairs, *, name="", fars=DEFAULT_FARS, draws=0, product=multiply, settings=None
-):
+    ids: np.ndarray,
+    units: np.ndarray,
+    pairs: Any,
+    *,
+    name: str = "",
+    fars: Sequence[float] = DEFAULT_FARS,
+    draws: int = 0,
+    product: Callable[..., np.ndarray] = multiply,
+    settings: dict[str, Any] | None = None,
+) -> EvaluationResult:
     """Verify the listed pairs of templates (1:1).
 
     Parameters
@@ -42,13 +55,13 @@ def verify(
         Template ids, ascending; of `templates.pool`.
     units : numpy.ndarray, shape (m, D)
         Their features at unit length. float64 gives reference digits.
-    pairs : ijb_files.Pairs
+    pairs : ijb_lists.Pairs
     name : str
     fars : sequence of float
     draws : int, default 0
         Bootstrap draws of templates for 95 % intervals; 0 for none.
     product : function
-        See `features`.
+        See `feature_matrix`.
     settings : dict, optional
         How the features were pooled, for the result.
 
@@ -103,20 +116,22 @@ def verify(
 
 def find_pairs(ids, pairs):
     """Return the rows of both templates of each pair; DataError names a line of another one."""
-    return [places(ids, side, pairs.path, line=pairs.line) for side in (pairs.first, pairs.second)]
+    return [
+        positions(ids, side, pairs.path, line=pairs.line) for side in (pairs.first, pairs.second)
+    ]
 
 
 def identify(
-    ids,
-    units,
-    probes,
-    galleries,
+    ids: np.ndarray,
+    units: np.ndarray,
+    probes: tuple[np.ndarray, np.ndarray],
+    galleries: dict[str, tuple[np.ndarray, np.ndarray]],
     *,
-    ranks=(1, 5, 10),
-    fpirs=(1e-2, 1e-1),
-    draws=0,
-    product=multiply,
-):
+    ranks: Sequence[int] = (1, 5, 10),
+    fpirs: Sequence[float] = (1e-2, 1e-1),
+    draws: int = 0,
+    product: Callable[..., np.ndarray] = multiply,
+) -> EvaluationResult:
     """Search probes in each gallery (1:N), then average.
 
     Parameters
@@ -124,7 +139,7 @@ def identify(
     ids, units
         As for `verify`.
     probes : (templates, subjects)
-        As `ijb_files.read_template_subjects` returns them.
+        As `ijb_lists.read_template_subjects` returns them.
     galleries : dict of str to (templates, subjects)
         A subject may be enrolled once in each.
     ranks, fpirs, draws, product
@@ -135,10 +150,10 @@ def identify(
     EvaluationResult
         Ranks over all mated searches; TPIR averaged over the galleries; ``parts`` for each of them.
     """
-    probe_at = places(ids, probes[0], "the probe list", "entry")
+    probe_at = positions(ids, probes[0], "the probe list", "entry")
     parts, replicates = [], []
     for name, (templates, subjects) in galleries.items():
-        at = places(ids, templates, name, "entry")
+        at = positions(ids, templates, name, "entry")
         part, drawn = search_with_replicates(
             units[probe_at],
             units[at],
@@ -187,9 +202,9 @@ def identify_jointly(
     EvaluationResult
         ``measures``: ``recall@f`` and ``threshold@f`` for each share.
     """
-    probe_at = places(ids, probes[0], "the probe list", "entry")
+    probe_at = positions(ids, probes[0], "the probe list", "entry")
     templates, subjects = (np.concatenate(lists) for lists in zip(*galleries.values()))
-    at = places(ids, templates, "the galleries", "entry")
+    at = positions(ids, templates, "the galleries", "entry")
     result, _ = search_with_replicates(
         units[probe_at], units[at], probes[1], subjects, ranks=ranks, unique=True,
         product=product, dtype=units.dtype.type, protocol="IJB 1:N, galleries joined (ijb_1n.py)",
@@ -248,19 +263,18 @@ def _intervals(result, first, second, same, score, genuine, impostor, draws):
     def everything(drawn):
         total = 0
         for start in range(0, len(first), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            weight = drawn[first[part]] * drawn[second[part]]
-            total += int(weight.sum() - weight[same[part]].sum())
+            chunk = slice(start, start + _CHUNK)
+            weight = drawn[first[chunk]] * drawn[second[chunk]]
+            total += int(weight.sum() - weight[same[chunk]].sum())
         return total
 
-    found = bootstrap.tar_intervals(
+    return bootstrap.points_with_intervals(
+        result.operating_points,
         (genuine, lambda drawn: drawn[own_first] * drawn[own_second]),
         (score[at], lambda drawn: drawn[top_first] * drawn[top_second], everything),
         int(max(first.max(), second.max())) + 1,
-        targets,
         draws,
     )
-    return operating_points.with_intervals(result.operating_points, found)
 
 
 def _hardest(score, pairs, impostor, genuine, limit=10):

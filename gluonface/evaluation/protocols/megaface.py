@@ -10,15 +10,18 @@ Kemelmacher-Shlizerman et al., "The MegaFace Benchmark: 1 Million Faces for Reco
 2016. Noise lists: the refined set ("R") of Deng et al., "ArcFace", 2019.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
 from ..metrics import bootstrap
-from ..metrics.operating_points import strict_points, with_intervals
 from ..metrics.search_rates import rank_rates
-from ..results.evaluation_result import pair_errors
+from ..results.evaluation_result import EvaluationResult, pair_errors
 from ..results.pair_result import pair_result
 from ..scores.feature_matrix import (
     COLLAPSED,
@@ -41,22 +44,22 @@ _TILE = 1 << 22  # scores computed together: 16 MB stay in the last-level cache
 
 
 def evaluate(
-    probes,
-    identities,
-    distractors,
+    probes: Any,
+    identities: Any,
+    distractors: Any,
     *,
-    noisy_probes=None,
-    noisy_distractors=None,
-    removed="drop",
-    probe_pairs=False,
-    ranks=DEFAULT_RANKS,
-    fars=DEFAULT_FARS,
-    draws=0,
-    name="",
-    product=multiply,
-    dtype=np.float32,
-    progress=None,
-):
+    noisy_probes: np.ndarray | None = None,
+    noisy_distractors: np.ndarray | None = None,
+    removed: str = "drop",
+    probe_pairs: bool = False,
+    ranks: Sequence[int] = DEFAULT_RANKS,
+    fars: Sequence[float] = DEFAULT_FARS,
+    draws: int = 0,
+    name: str = "",
+    product: Callable[..., np.ndarray] = multiply,
+    dtype: Any = np.float32,
+    progress: Callable[[int], Any] | None = None,
+) -> EvaluationResult:
     """Identification and verification of probes among distractors.
 
     Parameters
@@ -82,7 +85,7 @@ def evaluate(
         Bootstrap draws of probe identities.
     name : str
     product, dtype
-        See `features`.
+        See `feature_matrix`.
     progress : function, optional
         Called with the number of distractors done since the last call.
 
@@ -275,11 +278,10 @@ def _intervals(result, rates, ahead, genuine, scores, owner, sides, counted, dra
         crossed = (int(weight.sum()) ** 2 - int((weight**2).sum())) // 2 if probe_pairs else 0
         return int(weight.sum()) * kept + crossed
 
-    found = bootstrap.tar_intervals(
+    return rates, bootstrap.points_with_intervals(
+        result.operating_points,
         (genuine, lambda drawn: drawn[owner]),
         (scores, weigh, everything),
         len(images),
-        [p.target for p in strict_points(result.operating_points)],
         draws,
     )
-    return rates, with_intervals(result.operating_points, found)

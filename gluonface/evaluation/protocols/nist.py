@@ -4,15 +4,27 @@ The comparisons are those of `all_pairs` and `identification`; what differs is h
 stated, that a failure to make a template is an error, and that one threshold serves all groups.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import DataError, InputError
 from ..files.text_tables import read_lines
 from ..metrics import bootstrap
-from ..metrics.error_rates import by_group, error_rate_of, fnir_at_fpir, fnmr_at_fmr
-from ..metrics.operating_points import OperatingPoint, strict_points, with_intervals
+from ..metrics.error_rates import (
+    by_group,
+    error_rate_above,
+    error_rate_of,
+    fnir_at_fpir,
+    fnmr_at_fmr,
+)
+from ..metrics.operating_points import strict_points
+from ..results.evaluation_result import EvaluationResult
 from ..results.pair_result import pair_result
 from ..results.tables import error_table
 from . import identification
@@ -38,15 +50,15 @@ _FAILURES = ("fail", "-inf", "na", "nan")  # how lists write a comparison withou
 
 
 def compare(
-    features,
-    identity,
-    group=None,
+    features: npt.ArrayLike,
+    identity: npt.ArrayLike,
+    group: npt.ArrayLike | None = None,
     *,
-    fmrs=DEFAULT_FMRS,
-    reference=None,
-    dtype=np.float32,
-    **options,
-):
+    fmrs: Sequence[float] = DEFAULT_FMRS,
+    reference: str | None = None,
+    dtype: Any = np.float32,
+    **options: Any,
+) -> EvaluationResult:
     """Return FNMR at FMR of all unordered pairs of images (1:1).
 
     Parameters
@@ -69,7 +81,15 @@ def compare(
     return _outcome(whole, errors, parts, reference, dtype)
 
 
-def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, draws=0):
+def from_scores(
+    score: Any,
+    same: Any,
+    group: Any = None,
+    *,
+    fmrs: Sequence[float] = DEFAULT_FMRS,
+    reference: str | None = None,
+    draws: int = 0,
+) -> EvaluationResult:
     """Return FNMR at FMR of given scores (1:1), of whatever made them.
 
     Parameters
@@ -110,7 +130,7 @@ def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, d
         limits = fnmr_at_fmr(score[setting & same], score[setting & ~same], fmrs)
         sides = {None: np.ones(len(score), bool), **{name: group == name for name in names}}
         errors = [
-            error_rate_of(_at(score[own], same[own], limit, draws), dtype, name)
+            _rate_at(score[own], same[own], limit, draws, name)
             for limit in limits
             for name, own in sides.items()
             if same[own].any() and not same[own].all()
@@ -125,7 +145,16 @@ def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, d
     return _outcome(whole, errors, parts, reference, dtype)
 
 
-def search(probes, gallery, probe_ids, gallery_ids, *, fpirs=DEFAULT_FPIRS, depth=1, **kwargs):
+def search(
+    probes: npt.ArrayLike,
+    gallery: npt.ArrayLike,
+    probe_ids: npt.ArrayLike,
+    gallery_ids: npt.ArrayLike,
+    *,
+    fpirs: Sequence[float] = DEFAULT_FPIRS,
+    depth: int = 1,
+    **kwargs: Any,
+) -> EvaluationResult:
     """Return FNIR at FPIR of probes in a gallery (1:N).
 
     Parameters
@@ -213,43 +242,21 @@ def _summary(score, same, fmrs, draws):
     notes = [f"{failed} comparisons failed: they count as not matched"] if failed else []
     result = pair_result(genuine, impostor, len(impostor), fmrs, notes)
     if draws:
-        order = np.argsort(-score[~same], kind="stable")
-        mine, others = np.flatnonzero(same), np.flatnonzero(~same)[order]
-        found = bootstrap.tar_intervals(
-            (genuine, lambda drawn: drawn[mine]),
-            (impostor, lambda drawn: drawn[others], lambda drawn: drawn[others].sum()),
-            len(score),
-            fmrs,
-            draws,
-        )
-        points = with_intervals(result.operating_points, found)
+        points = bootstrap.pair_intervals(result.operating_points, score, same, draws)
         result = dataclasses.replace(result, operating_points=points)
     return dataclasses.replace(result, counts={"same": len(genuine), "different": len(impostor)})
 
 
-def _at(score, same, limit, draws):
-    """Return the operating point of some comparisons at the threshold of an `ErrorRate`."""
+def _rate_at(score, same, limit, draws, group):
+    """Return the `ErrorRate` of some comparisons at the threshold of another one."""
     accepted = score >= limit.threshold
-    span = (None, None)
+    interval = (None, None)
     if draws:
         hits = accepted[same][:, None]
-        (span,) = bootstrap.share_intervals(hits, np.arange(len(hits)), len(hits), draws)
-    wrong = int(np.count_nonzero(accepted & ~same))
-    different = int(np.count_nonzero(~same))
+        (interval,) = bootstrap.share_intervals(hits, np.arange(len(hits)), len(hits), draws)
+    counts = [np.count_nonzero(mask) for mask in (accepted & ~same, ~same, same & ~accepted, same)]
     below = np.nextafter(score.dtype.type(limit.threshold), score.dtype.type(-np.inf))
-    return OperatingPoint(
-        target=limit.target,
-        tar=float(np.mean(accepted[same])),
-        far=wrong / different,
-        threshold=float(below),  # strict points accept above it
-        false_accepts=wrong,
-        allowed=0,
-        same=int(np.count_nonzero(same)),
-        different=different,
-        convention="strict",
-        low=span[0],
-        high=span[1],
-    )
+    return error_rate_above(limit.target, below, counts, interval, group=group)
 
 
 def _own(result, dtype):

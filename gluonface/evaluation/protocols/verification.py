@@ -21,7 +21,6 @@ from ...files import sha256
 from .. import metrics
 from ..metrics import bootstrap, roc
 from ..metrics import folds as fold_metrics
-from ..metrics.operating_points import strict_points, with_intervals
 from ..results.evaluation_result import score_histogram
 from ..results.pair_result import uncertainty_notes
 from ..results.verification_result import VerificationResult
@@ -85,35 +84,37 @@ def evaluate(
         Wrong shapes, fewer pairs than folds, or a value that is not finite (the row is named).
     """
     compared = pair_comparison.compare_pairs(emb_a, emb_b)
-    issame = metrics.check_issame(issame, len(compared.score))
-    accuracy = fold_metrics.kfold_accuracy(compared.distance, issame, folds)
-    same = int(np.count_nonzero(issame))
-    different = len(issame) - same
-    notes = _embedding_notes(compared, len(issame))
-    measures, points, curve = {}, (), None
-    genuine, impostor = compared.score[issame], np.sort(compared.score[~issame])[::-1]
+    labels = metrics.check_issame(issame, len(compared.score))
+    accuracy = fold_metrics.kfold_accuracy(compared.distance, labels, folds)
+    same = int(np.count_nonzero(labels))
+    different = len(labels) - same
+    notes = _embedding_notes(compared, len(labels))
+    measures: dict[str, float | None] = {}
+    points: tuple = ()
+    curve = None
+    genuine, impostor = compared.score[labels], np.sort(compared.score[~labels])[::-1]
     if same and different:
-        curve = metrics.roc_curve(compared.score, issame)
+        curve = metrics.roc_curve(compared.score, labels)
         measures = {"auc": roc.curve_area(curve), "eer": roc.curve_eer(curve)}
-        points, rate_notes = _operating_points(compared.score, issame, different, fars)
+        points, rate_notes = _operating_points(compared.score, labels, different, fars)
         if draws:
-            points = _with_intervals(points, compared.score, issame, draws)
+            points = bootstrap.pair_intervals(points, compared.score, labels, draws)
         notes += rate_notes
     else:
         kind, missing = ("same", "different") if same else ("different", "same")
         notes.append(
-            f"all {len(issame)} pairs are {kind} pairs: TAR, AUC, EER and val need {missing} pairs "
+            f"all {len(labels)} pairs are {kind} pairs: TAR, AUC, EER and val need {missing} pairs "
             "too, and the accuracy is only the share called right at a threshold tuned on such "
             "pairs alone"
         )
-    val, val_note = _val(compared, issame, far_target, folds)
+    val, val_note = _val(compared, labels, far_target, folds)
     if val_note and same and different:
         notes.append(val_note)
-    edges = fold_metrics.fold_edges(len(issame), folds)
+    edges = fold_metrics.fold_edges(len(labels), folds)
     interval: tuple = (None, None)
     if draws:
         accepted = compared.distance < np.repeat(accuracy.thresholds, np.diff(edges))
-        right = (accepted == issame)[:, None]
+        right = (accepted == labels)[:, None]
         (interval,) = bootstrap.share_intervals(right, np.arange(len(right)), len(right), draws)
     return VerificationResult(
         protocol="pair verification",
@@ -138,7 +139,7 @@ def evaluate(
         collapsed=compared.collapsed,
         distance=compared.distance,
         score=compared.score,
-        issame=issame,
+        issame=labels,
         fold_edges=tuple(edges.tolist()),
     )
 
@@ -379,24 +380,6 @@ def _operating_points(score, issame, different, fars):
         for point in metrics.tar_at_far(score, issame, fars, convention)
     ]
     return tuple(points), uncertainty_notes(points, f"{different} different pairs")
-
-
-def _with_intervals(points, score, issame, draws):
-    """Return operating points with the intervals of the strict ones, from draws of pairs."""
-    same, different = np.flatnonzero(issame), np.flatnonzero(~issame)
-    different = different[np.argsort(-score[different], kind="stable")]
-    found = bootstrap.tar_intervals(
-        (score[same], lambda drawn: drawn[same]),
-        (
-            score[different],
-            lambda drawn: drawn[different],
-            lambda drawn: drawn[different].sum(),
-        ),
-        len(score),
-        [p.target for p in strict_points(points)],
-        draws,
-    )
-    return with_intervals(points, found)
 
 
 def _val(compared, issame, target, folds):

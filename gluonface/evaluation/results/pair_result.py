@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from ..metrics import bootstrap, operating_points, roc
-from ..metrics.operating_points import strict_points, with_intervals
+from ..metrics.operating_points import strict_points
 from .evaluation_result import EvaluationResult, pair_errors, score_histogram
 
 __all__ = ["pair_result", "result_of_scores", "uncertainty_notes"]
@@ -79,14 +79,13 @@ def result_of_scores(scores, notes=(), owner=None, everything=None, draws=0):
     if draws:
         one, other = owner
         mate, first, second = one[rows], one[top_rows], other[top_cols]
-        found = bootstrap.tar_intervals(
+        points = bootstrap.points_with_intervals(
+            points,
             (genuine, lambda drawn: drawn[mate]),
             (highest, lambda drawn: drawn[first] * drawn[second], everything),
             int(max(one.max(), other.max())) + 1,
-            [p.target for p in strict_points(points)],
             draws,
         )
-        points = with_intervals(points, found)
     return dataclasses.replace(
         result,
         operating_points=points,

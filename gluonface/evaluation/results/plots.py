@@ -165,7 +165,7 @@ def histogram(scores, thresholds, title, names=("same person", "different people
         labels[1] += f" ({scores.share:.2g} of all, sampled)"
     inside = [(text, score) for text, score in thresholds if edges[0] < score < edges[-1]]
     with _axes(title, "Score", "Share of the class", 3) as axes:
-        top = heights.max() * 1.12
+        top = heights.max() * (1.1 + 0.07 * min(len(inside), 4))  # room for their names
         axes.set(xlim=(edges[0], edges[-1]), ylim=(0, top))
         for place, (shares, label) in enumerate(zip(heights, labels)):
             colour = _COLOURS[f"s{place}"]

@@ -5,6 +5,10 @@ returns ``a @ b.T``. `multiply` is the one of NumPy; `gluonface.deploy.device_ma
 runs on a GPU.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from ...errors import InputError
@@ -34,7 +38,7 @@ def multiply(a, b, out=None):
     return np.matmul(a, b.T, out=out)
 
 
-def check_matrix(array, name, rows=None):
+def check_matrix(array: Any, name: str, rows: int | None = None) -> Any:
     """Return `array` if it is (n, D) real numbers, n = `rows` where given; else InputError."""
     if not hasattr(array, "dtype"):
         array = np.asarray(array)

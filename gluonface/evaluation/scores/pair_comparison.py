@@ -39,9 +39,11 @@ class PairComparison:
     collapsed: bool
 
 
-def mean_norm(*arrays: np.ndarray) -> float:
+def mean_norm(*arrays: npt.ArrayLike) -> float:
     """Return the mean length of all rows of `arrays`, each (n, D), in float64 ("xnorm")."""
-    squares = [np.einsum("ij,ij->i", array, array, dtype=np.float64) for array in arrays]
+    squares = [
+        np.einsum("ij,ij->i", array, array, dtype=np.float64) for array in map(np.asarray, arrays)
+    ]
     return float(np.sqrt(np.concatenate(squares)).mean())
 
 
@@ -62,28 +64,27 @@ def compare_pairs(emb_a: npt.ArrayLike, emb_b: npt.ArrayLike) -> PairComparison:
     InputError
         Wrong shapes or dtypes, or a value that is not finite; the row is named.
     """
-    emb_a, emb_b = check_matrix(emb_a, "emb_a"), check_matrix(emb_b, "emb_b")
-    if emb_a.shape != emb_b.shape:
+    one, other = check_matrix(emb_a, "emb_a"), check_matrix(emb_b, "emb_b")
+    if one.shape != other.shape:
         raise InputError(
-            f"emb_a has shape {emb_a.shape} and emb_b {emb_b.shape}; row i of each is pair i, "
+            f"emb_a has shape {one.shape} and emb_b {other.shape}; row i of each is pair i, "
             "so both must have the same shape (pairs, embedding size)"
         )
-    pairs, size = emb_a.shape
+    pairs, size = one.shape
     distance, score = np.empty(pairs), np.empty(pairs)
     zero_rows = 0
     buffers = np.empty((2, min(_ROWS, pairs), size))
     for start in range(0, pairs, _ROWS):
         stop = min(start + _ROWS, pairs)
         a, b = buffers[:, : stop - start]
-        for array, name, unit in ((emb_a, "emb_a", a), (emb_b, "emb_b", b)):
+        for array, name, unit in ((one, "emb_a", a), (other, "emb_b", b)):
             zero_rows += unit_block(array[start:stop], name, start, unit)[1]
         np.einsum("ij,ij->i", a, b, out=score[start:stop])
         a -= b
         np.einsum("ij,ij->i", a, a, out=distance[start:stop])
     collapsed = zero_rows == 2 * pairs or (
         # the second look, at all against the first, is only taken when each pair is as one
-        bool(distance.max() < _SAME)
-        and bool((_units(emb_a) @ _units(emb_a[:1])[0] > 1 - _SAME).all())
+        bool(distance.max() < _SAME) and bool((_units(one) @ _units(one[:1])[0] > 1 - _SAME).all())
     )
     return PairComparison(distance, score, zero_rows, collapsed)
 

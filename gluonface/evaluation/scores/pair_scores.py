@@ -37,7 +37,8 @@ class PairScores:
         self.different = different
         self.fars = [far for far in fars if scores_needed([far], different) <= _MOST]
         self.left_out = [far for far in fars if far not in self.fars]
-        keep = scores_needed(self.fars, different) if different > KEEP_ALL else different
+        self._sampled = different > KEEP_ALL
+        keep = scores_needed(self.fars, different) if self._sampled else different
         self.top = TopScores(max(keep, least), dtype, track=True)
         self.sample = HistogramSample()
         self._same = []
@@ -58,7 +59,7 @@ class PairScores:
 
     def add_different(self, tile, row_max, rows, cols, count=None):
         """Add a block of scores of different pairs; see `TopScores.add`."""
-        if self.different > KEEP_ALL:
+        if self._sampled:
             self.sample.add(tile)
         self.top.add(tile, row_max, rows, cols, count)
 

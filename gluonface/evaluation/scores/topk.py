@@ -1,7 +1,7 @@
 """The largest of very many scores, exactly, in little memory. Pure NumPy.
 
-A protocol may compare billions of pairs. What decides its rates is the upper end of the scores of
-different pairs; a `TopScores` keeps just that while blocks of scores pass by.
+A protocol may compare billions of pairs. The highest scores of different pairs decide its rates;
+`TopScores` keeps those while blocks of scores are added.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from ..metrics.operating_points import allowed_accepts
 
 __all__ = ["HistogramSample", "TopScores", "TopScoresPerRow", "scores_needed", "true_places"]
 
-_SLICE = 1 << 20  # scores looked at together before a floor is known
+_SLICE = 1 << 20  # scores that are added together
 
 
 def scores_needed(targets, different, spare=64):
@@ -59,9 +59,9 @@ class TopScores:
         tile : numpy.ndarray, shape (m, n) or (n,)
             Minus infinity marks an entry that is not a score.
         row_max : numpy.ndarray, shape (m,), optional
-            ``tile.max(axis=1)`` if it is known: rows whose largest is too small are not looked at.
+            ``tile.max(axis=1)`` if it is known: rows whose largest is too small are skipped.
         rows, cols : numpy.ndarray of int, shape (m,) and (n,)
-            What the rows and columns stand for; needed to track.
+            Numbers of the rows and columns; needed to track.
         count : int, optional
             How many entries are scores; default: all.
         """
@@ -77,13 +77,13 @@ class TopScores:
         for start in range(0, len(hit), step):
             chosen = hit[start : start + step]
             whole = chosen[-1] - chosen[0] + 1 == len(chosen)
-            part = tile[chosen[0] : chosen[-1] + 1] if whole else tile[chosen]
-            above = part > self.floor
+            scores = tile[chosen[0] : chosen[-1] + 1] if whole else tile[chosen]
+            above = scores > self.floor
             if self._places is None:
-                self._append(part[above])
+                self._append(scores[above])
                 continue
             row, col = true_places(above)
-            self._append(part[row, col], rows[chosen[row]], cols[col])
+            self._append(scores[row, col], rows[chosen[row]], cols[col])
 
     def _append(self, scores, rows=None, cols=None):
         while len(scores):
@@ -121,12 +121,12 @@ class TopScores:
 
     @property
     def nbytes(self):
-        """How much memory the scores and their places may take."""
+        """Bytes that the scores and their places may take."""
         return self._scores.nbytes + (0 if self._places is None else self._places.nbytes)
 
     @property
     def complete(self):
-        """Whether every score that was added is still here."""
+        """Whether every score that was added is still held."""
         return self._size == self.count
 
     def scores(self):
@@ -142,7 +142,7 @@ class TopScores:
 
 
 class HistogramSample:
-    """Counts every 64th row of the blocks that pass by into bins: a histogram at little cost.
+    """A histogram of every 64th row of the blocks that are added.
 
     Attributes
     ----------
@@ -157,13 +157,13 @@ class HistogramSample:
 
     def add(self, tile):
         """Add a block; minus infinity marks an entry that is not a score."""
-        part = tile[:: self.STEP]
-        part = part[part > -2].clip(-1, 1)
-        self.counts += np.histogram(part, len(self.counts), (-1, 1))[0]
+        scores = tile[:: self.STEP]
+        scores = scores[scores > -2].clip(-1, 1)
+        self.counts += np.histogram(scores, len(self.counts), (-1, 1))[0]
 
 
 class TopScoresPerRow:
-    """Collects the `keep` largest scores of every row while blocks of columns pass by.
+    """Collects the `keep` largest scores of every row while blocks of columns are added.
 
     Attributes
     ----------
@@ -186,17 +186,17 @@ class TopScoresPerRow:
         for first in range(0, len(hit), step):
             rows = hit[first : first + step]
             whole = rows[-1] - rows[0] + 1 == len(rows)
-            part = tile[rows[0] : rows[-1] + 1] if whole else tile[rows]
-            row, col = true_places(part > self._floor[start + rows][:, None])
+            scores = tile[rows[0] : rows[-1] + 1] if whole else tile[rows]
+            row, col = true_places(scores > self._floor[start + rows][:, None])
             number = np.bincount(row, minlength=len(rows))
             width = number.max()
             if width > 8 * keep:  # at first, when everything is large
-                new = part if tile.shape[1] <= keep else np.partition(part, -keep, axis=1)
+                new = scores if tile.shape[1] <= keep else np.partition(scores, -keep, axis=1)
                 new = new[:, -keep:]
             else:
                 new = np.full((len(rows), width), -np.inf, tile.dtype)
                 place = np.arange(len(row)) - np.repeat(np.cumsum(number) - number, number)
-                new[row, place] = part[row, col]
+                new[row, place] = scores[row, col]
             both = np.concatenate([self.scores[start + rows], new], axis=1)
             both = np.partition(both, -keep, axis=1)[:, -keep:]
             self.scores[start + rows] = both

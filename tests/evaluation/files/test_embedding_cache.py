@@ -41,7 +41,7 @@ def faces(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
-    monkeypatch.setattr(embedding_cache, "PART", 3)
+    monkeypatch.setattr(embedding_cache, "CHUNK", 3)
 
 
 def same(one, other):
