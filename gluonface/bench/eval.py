@@ -1,8 +1,8 @@
-"""`gluonface bench eval`: the evaluation protocols at full size, against their public forms.
+"""`gluonface bench eval`: the evaluation protocols at full size, beside the public programs.
 
-Inputs are made, seeded, with the counts of the real sets; what the loops do does not depend on
-what the numbers mean. Beside the public programs' times, measured once elsewhere, each is timed
-against the same rule written the way those programs have it, in the same run.
+Inputs are random, seeded, with the counts of the real sets; the time of the loops does not depend
+on the values. Each protocol is compared with the public program's time, measured once elsewhere,
+and with the same rule written as in that program, timed in the same run.
 """
 
 import contextlib
@@ -55,10 +55,10 @@ class Row:
     public, source : float or None, str
         Seconds of the public program, and which it is.
     reference : float or None
-        CPU seconds of the same rule in the public program's form, in this run; for MegaFace of the
-        bare product, for IFRT of as many pairs.
+        CPU seconds of the same rule written as in the public program, in this run; for MegaFace
+        of the bare product, for IFRT of as many pairs.
     check : str
-        How both results agree, and what else there is to say.
+        How both results agree, and other remarks.
     """
 
     part: str
@@ -91,7 +91,7 @@ def add_arguments(parser):
 
 
 def measure(parts=PARTS, reference=True, repeats=3, seed=0, scale=1.0):
-    """Time the parts.
+    """Time the protocols.
 
     Returns
     -------
@@ -200,7 +200,7 @@ def _row(part, what, measured, reference, check):
 
 
 def _normal(rng, rows, size):
-    """Return (rows, size) float32 normal numbers, made piece by piece."""
+    """Return (rows, size) float32 normal numbers, drawn in blocks."""
     import numpy as np
 
     out = np.empty((rows, size), np.float32)
@@ -378,7 +378,8 @@ def _ifrt(reference, repeats, seed, scale):
 
     limit = time.perf_counter() + SECONDS
     measured, seconds = _best(ours, 1), None
-    # The highest scores are gathered at first and rarely change later: the second half tells.
+    # The highest scores are collected at first and rarely change later: the rate is that of the
+    # second half.
     done = marks[-1][0]
     half = next(mark for mark in marks[1:] if 2 * mark[0] >= done or mark == marks[-1])
     rest = (done - half[0], marks[-1][1] - half[1])

@@ -72,8 +72,8 @@ def add_fpirs(group, default):
 def add_arguments(parser, fars, bootstrap="people", rates=("--fars", "FAR", "false-accept rates")):
     """Add the options for rates and output.
 
-    `fars` says what the default of the rates is; None: the protocol has no such option. `rates`
-    is that option, its metavar and what it is.
+    `fars` is the default of the rates as text; None: the protocol has no such option. `rates` is
+    that option, its metavar and its explanation.
     """
     group = parser.add_argument_group("figures and output")
     group.add_argument(
@@ -129,7 +129,7 @@ def uses_stored_features(args, option, value):
 
     from ..errors import InputError
 
-    if args.json:  # an error before the long part
+    if args.json:  # an error now, not after the long computation
         make_parent(args.json)
     if args.report:
         make_parent(pathlib.Path(args.report) / "index.html")
@@ -267,16 +267,16 @@ def image_sides(names, images=None, word="image"):
 
 
 def search_sides(of_probes, of_gallery):
-    """Return what `finish` shows of an error of a search: probe, wrong entry and right one.
+    """Return the `sides` of `finish` for errors of a search: probe, wrong entry and right one.
 
     Both take a row and return a `report_outcomes.Entry`.
     """
 
-    def entries(_, error):
+    def sides(_, error):
         found = of_probes(error.a), of_gallery(error.b)
         return found if error.mate is None else (*found, of_gallery(error.mate))
 
-    return entries
+    return sides
 
 
 def make_parent(path):

@@ -24,7 +24,7 @@ class Faces:
         Of the model.
     inputs : dict of str to str
         SHA-256 of what was read.
-    entry : function
+    side : function
         From a row to the `report_outcomes.Entry` of its image.
     """
 

@@ -73,7 +73,7 @@ def run(args):
     if pair_file is None and probe_file is None:
         raise InputError(f"{args.meta} holds neither a list of pairs nor lists of 1:N")
     pairs = pair_file and ijb_lists.read_pairs(pair_file)
-    known = np.unique(images.template)  # a list that does not fit is named before the long part
+    known = np.unique(images.template)  # a list that does not fit is an error now
     if pairs is not None:
         ijb.find_pairs(known, pairs)
     lists = _lists(args.meta, probe_file, known)

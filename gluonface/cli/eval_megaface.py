@@ -167,7 +167,7 @@ def _title(args, file):
 
 
 def _features(args, model, stored, folder, names, what):
-    """Return features (None on a helping rank), the flip form, and what gives their SHA-256."""
+    """Return features (None on a helping rank), flip form, and a function for their SHA-256."""
     import pathlib
 
     from ..errors import InputError

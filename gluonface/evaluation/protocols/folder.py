@@ -1,4 +1,4 @@
-"""Your own faces: a directory with a folder a person, all pairs or listed ones. Pure NumPy."""
+"""Your own faces: a directory with a folder for each person. All pairs or listed ones."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def read_pairs(path, names):
     Raises
     ------
     DataError
-        A line of another form, or an image that is not there; the line is named.
+        A malformed line, or an image that is not there; the line is named.
     """
     known = set(names)
     a, b, same = [], [], []

@@ -1,6 +1,6 @@
 """Search in a gallery: rank-k, mean average precision, TPIR at FPIR. Pure NumPy.
 
-IJB 1:N, TinyFace and "who of my folder is it" are this search with other lists.
+IJB 1:N and TinyFace are this search with other lists.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Replicates:
     mated : numpy.ndarray, shape (draws,)
         Mated searches.
     tpir : numpy.ndarray, shape (draws, fpirs)
-        NaN where nobody was drawn who is, or is not, in the gallery.
+        NaN where no mated, or no non-mated, person was drawn.
     """
 
     hits: np.ndarray
@@ -77,7 +77,7 @@ def search_with_replicates(
     fpirs=DEFAULT_FPIRS,
     depth=1,
     unique=False,
-    lost=0.0,
+    failure_score=0.0,
     draws=0,
     product=multiply,
     dtype=np.float32,
@@ -88,7 +88,7 @@ def search_with_replicates(
     Parameters
     ----------
     probes : array_like, shape (n, D)
-        Any length; normalised here. A zero vector is a failure: it is found by nobody.
+        Any length; normalised here. A zero vector is a failure: it never matches.
     gallery : array_like, shape (m, D)
     probe_ids, gallery_ids : array_like, shape (n,) and (m,)
         Identities: numbers or text.
@@ -100,7 +100,7 @@ def search_with_replicates(
         For TPIR the mate has to be among so many best.
     unique : bool, default False
         Whether a gallery with two entries of one identity is an error, as it is for IJB.
-    lost : float, default 0
+    failure_score : float, default 0
         Best score of a non-mated probe that is a zero vector.
     draws : int, default 0
         Bootstrap draws of probe identities for 95 % intervals; 0 for none.
@@ -148,8 +148,8 @@ def search_with_replicates(
     numbers = _numbers(probe_ids, gallery_ids)
     found = search(probes, gallery, *numbers, product=product)
     failed = ~probes.any(axis=1)
-    found.ahead[failed], found.precision[failed] = _NEVER, 0  # a failure finds nobody
-    found.other[failed] = lost
+    found.ahead[failed], found.precision[failed] = _NEVER, 0  # a failure never matches
+    found.other[failed] = failure_score
     if not found.mated.any():
         raise InputError("no probe has its identity in the gallery: nothing can be found")
     best, ahead = found.best[found.mated], found.ahead[found.mated]
@@ -202,7 +202,7 @@ def with_intervals(rates, searches, replicates):
 
 
 def _replicates(found, identity, ranks, fpirs, depth, draws):
-    """Draw the probes' people again and again; `identity` (n,) says whose each probe is."""
+    """Return the `Replicates` of bootstrap draws; `identity` (n,) is that of each probe."""
     people, person = np.unique(identity, return_inverse=True)
     mated = found.mated
     hits = np.stack([found.ahead[mated] < rank for rank in ranks], axis=1)
@@ -227,7 +227,7 @@ def _replicates(found, identity, ranks, fpirs, depth, draws):
 
 
 def _curves(found, entries, depth):
-    """Return what is drawn: shares by rank, TPIR over FPIR, the mates' and the others' scores."""
+    """Return the curves: shares by rank, TPIR over FPIR, the mates' and the others' scores."""
     mated, nonmated = found.mated, np.sort(found.other[~found.mated])[::-1]
     # A failure is behind everybody; uncut, its rank makes NumPy's bincount write out of bounds.
     ahead = np.minimum(found.ahead[mated], entries)

@@ -44,7 +44,7 @@ def evaluate(
     """Verify all pairs within each group, and all pairs of the whole set.
 
     Two answers for each group: its TAR at a threshold of its own (as IFRT has it), and what the
-    threshold of the whole set does to it (as NIST has it), in ``measures`` of each part.
+    threshold of the whole set does to it (as NIST has it), in ``measures`` of each subset.
 
     Parameters
     ----------
@@ -54,27 +54,27 @@ def evaluate(
     Returns
     -------
     EvaluationResult
-        Named "ALL"; ``parts`` are the groups.
+        Named "ALL"; ``subsets`` are the groups.
     """
-    whole, parts = compare_all(features, identity, group, fars=fars, **options)
+    whole, groups = compare_all(features, identity, group, fars=fars, **options)
     return dataclasses.replace(
         whole,
         protocol="IFRT",
         name="ALL",
         settings={"pairs": "unordered", "threshold": "one for each group, and the one of ALL"},
-        subsets=tuple(_at_one_threshold(part) for part in parts.values()),
+        subsets=tuple(_at_one_threshold(own) for own in groups.values()),
         error_rates=(),
     )
 
 
-def _at_one_threshold(part):
+def _at_one_threshold(group):
     """Return a group with its error rates at the threshold of ALL among its measures."""
     measures = {}
-    for error in part.error_rates:
+    for error in group.error_rates:
         measures[f"FMR at ALL's {error.target:g}"] = error.fmr
         measures[f"FNMR at ALL's {error.target:g}"] = error.fnmr
     return dataclasses.replace(
-        part, protocol="IFRT", measures={**part.measures, **measures}, error_rates=()
+        group, protocol="IFRT", measures={**group.measures, **measures}, error_rates=()
     )
 
 

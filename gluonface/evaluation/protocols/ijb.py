@@ -148,13 +148,13 @@ def identify(
     Returns
     -------
     EvaluationResult
-        Ranks over all mated searches; TPIR averaged over the galleries; ``parts`` for each of them.
+        Ranks over all mated searches; TPIR averaged over the galleries, which are ``subsets``.
     """
     probe_at = positions(ids, probes[0], "the probe list", "entry")
-    parts, replicates = [], []
+    found, replicates = [], []
     for name, (templates, subjects) in galleries.items():
         at = positions(ids, templates, name, "entry")
-        part, drawn = search_with_replicates(
+        result, drawn = search_with_replicates(
             units[probe_at],
             units[at],
             probes[1],
@@ -168,23 +168,23 @@ def identify(
             dtype=units.dtype.type,
             protocol="IJB 1:N gallery",
         )
-        parts.append(part)
+        found.append(result)
         replicates.append(drawn)
     together = []
-    for rows in zip(*(part.ranks for part in parts)):
+    for rows in zip(*(one.ranks for one in found)):
         hits, count = sum(r.hits for r in rows), sum(r.probes for r in rows)
         together.append(RankRate(rows[0].rank, hits / count, hits, count))
-    searches = [_mean_search(rows) for rows in zip(*(part.searches for part in parts))]
+    searches = [_mean_search(rows) for rows in zip(*(one.searches for one in found))]
     if draws:
         together, searches = with_intervals(together, searches, pool_replicates(replicates))
     return EvaluationResult(
         protocol="IJB 1:N",
         ranks=tuple(together),
         searches=tuple(searches),
-        cmc=_mean_cmc(parts),
-        counts={"probes": len(probe_at), "galleries": len(parts)},
+        cmc=_mean_cmc(found),
+        counts={"probes": len(probe_at), "galleries": len(found)},
         settings={"TPIR": "mean over the galleries"},
-        subsets=tuple(parts),
+        subsets=tuple(found),
     )
 
 
@@ -242,11 +242,11 @@ def _mean_search(rows):
     )
 
 
-def _mean_cmc(parts):
+def _mean_cmc(found):
     """Return the curve of all mated searches together, as far as every gallery goes."""
-    last = min(len(part.cmc) for part in parts)
-    mated = [part.counts["mated"] for part in parts]
-    return np.average([part.cmc[:last] for part in parts], axis=0, weights=mated)
+    last = min(len(one.cmc) for one in found)
+    mated = [one.counts["mated"] for one in found]
+    return np.average([one.cmc[:last] for one in found], axis=0, weights=mated)
 
 
 def _intervals(result, first, second, same, score, genuine, impostor, draws):

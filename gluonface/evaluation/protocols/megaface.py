@@ -1,8 +1,8 @@
 """MegaFace challenge 1: find a face among up to a million distractors. Pure NumPy.
 
 Every ordered pair of images of one probe identity: the first is enrolled with the distractors, the
-second looks for it. Scores are computed block by block; what is kept are the best distractors of
-each probe and the highest scores of all.
+second is the query. Scores are computed block by block; the best distractors of each probe and the
+highest scores of all are kept.
 
 References
 ----------

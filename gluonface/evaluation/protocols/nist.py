@@ -1,7 +1,7 @@
 """NIST's figures of a set: FNMR at FMR of all pairs or of given scores, FNIR at FPIR of a search.
 
-The comparisons are those of `all_pairs` and `identification`; what differs is how errors are
-stated, that a failure to make a template is an error, and that one threshold serves all groups.
+The comparisons are those of `all_pairs` and `identification`. Three things differ: how errors are
+stated; a failure to make a template is an error; one threshold serves all groups.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ def compare(
     Returns
     -------
     EvaluationResult
-        ``errors``: of all, then of each group, at one threshold. ``parts``: each group at a
+        ``error_rates``: of all, then of each group, at one threshold. ``subsets``: each group at a
         threshold of its own.
     """
-    whole, parts = compare_all(
+    whole, groups = compare_all(
         features, identity, group, fars=fmrs, reference=reference, dtype=dtype, **options
     )
-    errors = _in_order([whole, *parts.values()], fmrs) if parts else _own(whole, dtype)
-    return _outcome(whole, errors, parts, reference, dtype)
+    errors = _in_order([whole, *groups.values()], fmrs) if groups else _own(whole, dtype)
+    return _result(whole, errors, groups, reference, dtype)
 
 
 def from_scores(
@@ -118,7 +118,7 @@ def from_scores(
     dtype = score.dtype.type if score.dtype.kind == "f" else np.float64
     score, same = score.astype(dtype), same.astype(bool)
     whole = _summary(score, same, fmrs, draws)
-    parts, errors = {}, _own(whole, dtype)
+    groups, errors = {}, _own(whole, dtype)
     if group is not None:
         group = np.asarray(group).astype(str)
         if group.shape != score.shape:
@@ -135,14 +135,14 @@ def from_scores(
             for name, own in sides.items()
             if same[own].any() and not same[own].all()
         ]
-        parts = {
+        groups = {
             name: _summary(score[own], same[own], fmrs, draws)
             for name, own in list(sides.items())[1:]
             if same[own].any() and not same[own].all()
         }
     elif reference is not None:
         raise InputError(f"group {reference!r} is unknown; the scores have no groups")
-    return _outcome(whole, errors, parts, reference, dtype)
+    return _result(whole, errors, groups, reference, dtype)
 
 
 def search(
@@ -169,7 +169,14 @@ def search(
     EvaluationResult
     """
     result = identification.evaluate(
-        probes, gallery, probe_ids, gallery_ids, fpirs=fpirs, depth=depth, lost=-np.inf, **kwargs
+        probes,
+        gallery,
+        probe_ids,
+        gallery_ids,
+        fpirs=fpirs,
+        depth=depth,
+        failure_score=-np.inf,
+        **kwargs,
     )
     if not result.searches:
         raise InputError(
@@ -203,7 +210,7 @@ def read_scores(path):
     Raises
     ------
     DataError
-        A line of another form; it is named.
+        A malformed line; it is named.
     """
     what = "score, 1 (mated) or 0, and maybe a group"
     score, same, group, columns = [], [], [], None
@@ -276,10 +283,10 @@ def _in_order(results, targets):
     ]
 
 
-def _outcome(whole, errors, parts, reference, dtype):
+def _result(whole, errors, groups, reference, dtype):
     setting = "of all together" if reference is None else f"of group {reference}"
     settings = {"accepted": "at or above the threshold"}
-    if parts:
+    if groups:
         settings["threshold"] = f"{setting}; below, each group's own"
     return dataclasses.replace(
         whole,
@@ -288,8 +295,8 @@ def _outcome(whole, errors, parts, reference, dtype):
         settings=settings,
         subsets=tuple(
             dataclasses.replace(
-                part, protocol="NIST 1:1", name=name, error_rates=tuple(_own(part, dtype))
+                own, protocol="NIST 1:1", name=name, error_rates=tuple(_own(own, dtype))
             )
-            for name, part in parts.items()
+            for name, own in groups.items()
         ),
     )

@@ -1,7 +1,7 @@
 """Pair verification as LFW, CFP, AgeDB, CALFW, CPLFW and VGG2-FP use it.
 
-Nothing here keeps state: each pack and flip form gets its own fresh result. (A metric that lives
-through several packs pools them, and published flip tables were wrong for that reason.)
+Nothing here keeps state: each pack and flip form has its own result. (A metric object that is
+used for several packs pools them; published flip tables were wrong for that reason.)
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def evaluate(
         What val@far aims at.
     draws : int, default 0
         Bootstrap draws of pairs for 95 % intervals of the accuracy, at the folds' thresholds, and
-        of the strict TARs. Pairs that share a person depend on each other, of which a pack says
-        nothing: the interval is too narrow then.
+        of the strict TARs. Pairs that share a person depend on each other, and a
+        pack does not tell which do: the interval is too narrow then.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def evaluate_pack(
         The model's output for an image of the pack is not finite.
     """
     variants = _check_variants(variants)
-    fold_metrics.fold_edges(len(pack), folds)  # too few pairs are an error before the long part
+    fold_metrics.fold_edges(len(pack), folds)  # too few pairs are an error now
     e, f = pack_outputs(embedder, pack, batch_size, progress, mirror=variants != ("none",))
     return evaluate_outputs(pack, e, f, variants, folds, **kwargs)
 

@@ -142,7 +142,7 @@ class EvaluationResult:
     histogram: ScoreHistogram | None = dataclasses.field(default=None, repr=False)
     worst_errors: tuple[WorstError, ...] = dataclasses.field(default=(), repr=False)
 
-    # What `document` says of the figures.
+    # What the figures mean, for `document`.
     CONVENTION: ClassVar[dict[str, str]] = {
         **CONVENTION,
         "rank": "a mate is at rank 1 when its score is above that of every other entry; ties "

@@ -295,7 +295,7 @@ def _rounded(match):
 def _axes(title, x_name, y_name, keys):
     """Yield the axes of a new figure, and give them ticks and a legend at the end.
 
-    `keys` says for how many entries the legend has room below the axes.
+    `keys` is the number of entries of the legend, which is below the axes.
     """
     import matplotlib
     from matplotlib.figure import Figure

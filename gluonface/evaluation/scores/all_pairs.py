@@ -1,6 +1,6 @@
 """Every image against every other, or one set against another, block by block. Pure NumPy.
 
-A million images make half a trillion pairs. Kept are all scores of same pairs, and the highest of
+A million images make half a trillion pairs. All scores of same pairs are kept, and the highest of
 different ones, for each group and for all together.
 """
 
@@ -262,7 +262,7 @@ def _prepare(features, order, dtype):
         return (lambda start, stop: ready[start:stop]), ~ready.any(axis=1), collapsed
     lengths = row_lengths(features, "features")
     sample = unit_block(features[: BLOCK * 2], "features", dtype=dtype)[0]
-    if is_collapsed(sample):  # rare: only then is it worth while to look at all of them
+    if is_collapsed(sample):  # rare: then all rows are checked
         blocks = (
             unit_block(features[start : start + BLOCK], "features", start, dtype=dtype)[0]
             for start in range(0, len(features), BLOCK)

@@ -29,7 +29,7 @@ COLLAPSED = (
     "every score counts as 0"
 )
 
-_ROWS = 4096  # rows looked at together: 8 MB of 512-d float32
+_ROWS = 4096  # rows read together: 8 MB of 512-d float32
 _SAME = 1e-6  # 1 - cosine of vectors that differ by float32 rounding only
 
 
@@ -111,22 +111,22 @@ def unit_block(array, name, start=0, out=None, dtype=np.float32):
 def unit_matrix(array, name, dtype=np.float32):
     """Return the rows of `array` (n, D) at unit length as a new array, and how many are zero.
 
-    A collapsed matrix (see `is_collapsed`) is not looked for here.
+    It does not check for a collapse (see `is_collapsed`).
     """
     array = check_matrix(array, name)
     out = np.empty(array.shape, dtype)
     zero = 0
     for start in range(0, len(array), _ROWS):
-        part = slice(start, start + _ROWS)
-        zero += unit_block(array[part], name, start, out[part])[1]
+        rows = slice(start, start + _ROWS)
+        zero += unit_block(array[rows], name, start, out[rows])[1]
     return out, zero
 
 
 def is_collapsed(*units):
     """Return whether all rows of all these unit matrices point the same way (to 1e-6), or are zero.
 
-    Rounding makes the scores of equal vectors differ, and a model that says the same of everybody
-    could win by it. The protocols take all such embeddings for zero vectors.
+    Rounding makes the scores of equal vectors differ, so a model with one output for everybody may
+    get good figures by chance. The protocols treat all such embeddings as zero vectors.
     """
     first = units[0][0].astype(np.float64)
     if len(units) == 1 and len(units[0]) == 1:

@@ -1,6 +1,6 @@
 """Scores of probes against a gallery: best mate, best other identity, ranks. Pure NumPy.
 
-Ties count against the mate, so that a model that says the same of everybody finds nobody.
+Ties count against the mate, so that a model with one output for everybody finds nobody.
 """
 
 import dataclasses
