@@ -109,22 +109,21 @@ def one_flip(*sides):
 def _read(file, group):
     """Return the names of a list and its labels by column."""
     from ..evaluation.files.image_list import read_list
-    from ..evaluation.files.text_tables import read_lines
+    from ..evaluation.files.text_tables import read_fields
 
     columns = 2 if group == "no" else 3
     if group == "may":  # its first line tells
-        lines = (line for _, line in read_lines(file, "a list of images") if line[0] != "#")
-        first = next(lines, "")
-        columns = min(max(len(first.split("\t" if "\t" in first else None)), 2), 3)
+        first = next((fields for *_, fields in read_fields(file, "a list of images")), "")
+        columns = min(max(len(first), 2), 3)
     names, *labels = read_list(file, columns, ", ".join(_COLUMNS[:columns]))
     return names, dict(zip(_COLUMNS[1:], labels))
 
 
 def _require_unique(file, identity):
     from ..errors import DataError
-    from ..evaluation.files.text_tables import read_lines
+    from ..evaluation.files.text_tables import read_fields
 
-    numbers = [n for n, line in read_lines(file, "a list of images") if line[0] != "#"]
+    numbers = [number for number, *_ in read_fields(file, "a list of images")]
     seen = {}
     for number, one in zip(numbers, identity):
         if one in seen:

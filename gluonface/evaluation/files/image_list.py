@@ -7,7 +7,7 @@ import numpy as np
 
 from ...data.sources.photo_folder import SUFFIXES
 from ...errors import DataError, InputError
-from .text_tables import read_lines
+from .text_tables import read_fields
 
 __all__ = ["ImageList", "align", "find_people", "read_list"]
 
@@ -125,11 +125,7 @@ def read_list(path, columns, what):
         The columns. A path is listed once.
     """
     rows, seen = [], {}
-    for number, line in read_lines(path, what):
-        if line.startswith("#"):
-            continue
-        fields = line.split("\t") if "\t" in line else line.rsplit(None, columns - 1)
-        fields = [field.strip() for field in fields]
+    for number, line, fields in read_fields(path, what, most=columns):
         if len(fields) != columns or not all(fields):
             raise DataError(f"{path}, line {number}: {line[:80]!r}; expected {what}")
         if fields[0] in seen:

@@ -12,6 +12,7 @@ from ...errors import DataError, InputError
 __all__ = [
     "line_of_row",
     "line_of_template",
+    "read_fields",
     "read_integers",
     "read_json",
     "read_lines",
@@ -35,6 +36,19 @@ def read_lines(path, what):
     text = read_text(require_file(path, what))
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     return [(number, line) for number, line in lines if line]
+
+
+def read_fields(path, what, separators="\t", most=-1):
+    """Yield (line number, text, fields) of the lines of a text file that are not comments.
+
+    Fields stand between the first of `separators` that a line has, else between blanks; `most` is
+    then the number of them, and blanks in the first belong to it.
+    """
+    for number, line in read_lines(path, what):
+        if not line.startswith("#"):
+            separator = next((mark for mark in separators if mark in line), None)
+            fields = line.split(separator) if separator else line.rsplit(None, most - (most > 0))
+            yield number, line, [field.strip() for field in fields]
 
 
 def line_of_row(path, row):

@@ -105,18 +105,24 @@ def error_rate_above(
     **fields
         group, depth.
     """
+    threshold = np.nextafter(limit, type(limit)(np.inf))
+    return _error_rate(target, threshold, counts, interval, **fields)
+
+
+def _error_rate(target, threshold, counts, interval=(None, None), **fields):
+    """Return the `ErrorRate` of comparisons that are accepted at or above a threshold."""
     wrong, nonmated, missed, mated = map(int, counts)
     low, high = interval
     return ErrorRate(
-        target=target,
+        target=float(target),
         fmr=wrong / nonmated,
         fnmr=missed / mated,
-        threshold=float(np.nextafter(limit, type(limit)(np.inf))),
+        threshold=float(threshold),
         false_matches=wrong,
         false_nonmatches=missed,
         nonmated=nonmated,
         mated=mated,
-        fmr_error=_relative_error(wrong),
+        fmr_error=1 / math.sqrt(wrong) if wrong else None,
         low=None if high is None else 1 - high,
         high=None if low is None else 1 - low,
         **fields,
@@ -247,20 +253,5 @@ def _just_above(threshold, scores):
 
 def _rate(mated, nonmated, threshold, target):
     check_rate(target)
-    wrong = int(np.count_nonzero(nonmated >= threshold))
-    missed = int(np.count_nonzero(~(mated >= threshold)))
-    return ErrorRate(
-        target=float(target),
-        fmr=wrong / len(nonmated),
-        fnmr=missed / len(mated),
-        threshold=float(threshold),
-        false_matches=wrong,
-        false_nonmatches=missed,
-        nonmated=len(nonmated),
-        mated=len(mated),
-        fmr_error=_relative_error(wrong),
-    )
-
-
-def _relative_error(count):
-    return 1 / math.sqrt(count) if count else None
+    wrong, missed = np.count_nonzero(nonmated >= threshold), np.count_nonzero(~(mated >= threshold))
+    return _error_rate(target, threshold, (wrong, len(nonmated), missed, len(mated)))

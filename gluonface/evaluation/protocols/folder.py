@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
-from ..files.text_tables import read_lines
+from ..files.text_tables import read_fields
 from ..results.evaluation_result import EvaluationResult
 from ..results.verification_result import VerificationResult
 from ..scores.feature_matrix import check_matrix
@@ -107,11 +107,7 @@ def read_pairs(path, names):
     """
     known = set(names)
     a, b, same = [], [], []
-    for number, line in read_lines(path, "a list of image, image, 1 or 0"):
-        if line.startswith("#"):
-            continue
-        fields = line.split("\t") if "\t" in line else line.split()
-        fields = [field.strip() for field in fields]
+    for number, line, fields in read_fields(path, "a list of image, image, 1 or 0"):
         if len(fields) != 3 or fields[2] not in ("0", "1"):
             raise DataError(f"{path}, line {number}: {line[:80]!r}; expected image, image, 1 or 0")
         for name in fields[:2]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError, InputError
-from ..files.text_tables import read_lines
+from ..files.text_tables import read_fields
 from ..metrics import bootstrap
 from ..metrics.error_rates import (
     by_group,
@@ -214,11 +214,7 @@ def read_scores(path):
     """
     what = "score, 1 (mated) or 0, and maybe a group"
     score, same, group, columns = [], [], [], None
-    for number, line in read_lines(path, f"a list of {what}"):
-        if line.startswith("#"):
-            continue
-        separator = next((mark for mark in "\t," if mark in line), None)
-        fields = [field.strip() for field in line.split(separator)]
+    for number, line, fields in read_fields(path, f"a list of {what}", "\t,"):
         columns = columns or len(fields)
         try:
             if len(fields) != columns or columns not in (2, 3) or fields[1] not in ("0", "1"):
