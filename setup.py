@@ -56,7 +56,7 @@ setup(
         "numpy>=1.22,<2",
         "gluoncv==0.10.5.post0",
         "scikit-learn",
-        "matplotlib",
+        "matplotlib>=3.7",
         "jinja2>=3,<4",
         # GluonCV brings it. Where the graphics libraries of a desktop are missing, the scripts put
         # opencv-python-headless over it; the error of a failed import says how. 4.12 wants NumPy 2.

@@ -269,7 +269,7 @@ def image_sides(names, images=None, word="image"):
 def search_sides(of_probes, of_gallery):
     """Return the `sides` of `finish` for errors of a search: probe, wrong entry and right one.
 
-    Both take a row and return a `report_outcomes.Entry`.
+    Both take a row and return a `worst_errors.ErrorSide`.
     """
 
     def sides(_, error):

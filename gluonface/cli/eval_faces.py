@@ -25,7 +25,7 @@ class Faces:
     inputs : dict of str to str
         SHA-256 of what was read.
     side : function
-        From a row to the `report_outcomes.Entry` of its image.
+        From a row to the `worst_errors.ErrorSide` of its image.
     """
 
     features: object
