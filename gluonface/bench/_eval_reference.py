@@ -5,14 +5,14 @@ images, every pair its own two rows of float64. Folds and the ROC are scikit-lea
 """
 
 import numpy as np
+from sklearn.metrics import roc_curve
+from sklearn.model_selection import KFold
 
 __all__ = ["pool", "ten_folds", "verify_templates"]
 
 
 def ten_folds(a, b, issame, folds=10):
     """Return accuracy and val@1e-3, one pass over the pairs for each fold and threshold."""
-    from sklearn.model_selection import KFold
-
     a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (a, b))
     distance = np.sum(np.square(a - b), axis=1)
     accuracies, vals = np.zeros(folds), np.zeros(folds)
@@ -67,8 +67,6 @@ def pool(features, template, media, quality):
 
 def verify_templates(ids, units, first, second, label):
     """Return the reference TAR by FAR: rows of each pair fetched, all scores sorted."""
-    from sklearn.metrics import roc_curve
-
     place = np.zeros(ids.max() + 1, int)
     place[ids] = np.arange(len(ids))
     score = np.zeros(len(first))

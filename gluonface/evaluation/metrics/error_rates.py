@@ -69,7 +69,7 @@ class ErrorRate:
     high: float | None = None
     depth: int | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON; those of a search by their own names."""
         fields = without_infinities(dataclasses.asdict(self))
         if self.depth is None:

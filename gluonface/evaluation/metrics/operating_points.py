@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class OperatingPoint:
     NAMES: ClassVar[dict] = {}
     TAR, FAR = "TAR", "FAR"
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields by their names, ready for JSON: an infinite threshold is None."""
         fields = without_infinities(dataclasses.asdict(self))
         return {self.NAMES.get(name, name): value for name, value in fields.items()}
@@ -133,12 +133,12 @@ def operating_points(
     ]
 
 
-def strict_points(points):
+def strict_points(points: Iterable[OperatingPoint]) -> list[Any]:
     """Return those of the operating `points` whose convention is "strict", as a list."""
     return [point for point in points if point.convention == "strict"]
 
 
-def with_intervals(points, intervals):
+def with_intervals(points: Iterable[Any], intervals: Iterable[tuple]) -> tuple[Any, ...]:
     """Return operating `points` as a tuple, the strict ones with their (low, high) in order."""
     ends = iter(intervals)
     found = []

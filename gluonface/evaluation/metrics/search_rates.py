@@ -57,12 +57,12 @@ class SearchRate(OperatingPoint):
     TAR, FAR = "TPIR", "FPIR"
 
     @property
-    def tpir(self):
+    def tpir(self) -> float:
         """Share of mated searches found."""
         return self.tar
 
     @property
-    def fpir(self):
+    def fpir(self) -> float:
         """Share of non-mated searches with a candidate above the threshold."""
         return self.far
 

@@ -1,6 +1,10 @@
 """The rates of all pairs of images: what the protocols `folder`, `ifrt` and `nist` share."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +12,7 @@ from ...errors import InputError
 from ..metrics import bootstrap
 from ..metrics.error_rates import error_rate_above, error_rate_of
 from ..metrics.operating_points import strict_points
+from ..results.evaluation_result import EvaluationResult
 from ..results.pair_result import result_of_scores
 from ..scores.all_pairs import AllPairs, CrossPairs
 from ..scores.feature_matrix import multiply
@@ -16,17 +21,17 @@ __all__ = ["compare_all", "compare_cross"]
 
 
 def compare_all(
-    features,
-    identity,
-    group=None,
+    features: Any,
+    identity: Any,
+    group: Any = None,
     *,
-    fars,
-    reference=None,
-    draws=0,
-    product=multiply,
-    dtype=np.float32,
-    progress=None,
-):
+    fars: Sequence[float],
+    reference: str | None = None,
+    draws: int = 0,
+    product: Callable[..., np.ndarray] = multiply,
+    dtype: Any = np.float32,
+    progress: Callable[[int], Any] | None = None,
+) -> tuple[EvaluationResult, dict[str, EvaluationResult]]:
     """Compare all unordered pairs of images.
 
     A zero vector is a failure to make a template, as NIST counts it: its same pairs do not match,
@@ -70,20 +75,23 @@ def compare_all(
         )
     whole, scores = pairs.compare(fars, progress)
     owners = pairs.owner, pairs.owner
-    found = {None: _result(whole, np.ones(len(pairs.owner), bool), pairs, owners, draws)}
+    result = _result(whole, np.ones(len(pairs.owner), bool), pairs, owners, draws)
+    found = {}
     for number, (name, own) in enumerate(zip(map(str, pairs.groups), scores)):
-        result = _result(own, pairs.group == number, pairs, owners, draws, ())
-        found[name] = dataclasses.replace(result, name=name)
-    if scores:
-        setting = strict_points(found[reference].operating_points)
-        limits = {p.target: p.threshold for p in setting}
-        for number, (name, own) in enumerate(zip(found, [whole, *scores]), -1):
-            if name is reference is None:  # the interval holds that the threshold is drawn too
-                rates = tuple(error_rate_of(p, dtype) for p in setting)
-            else:
-                rates = _error_rates_at(limits, name, own, pairs, number, draws)
-            found[name] = dataclasses.replace(found[name], error_rates=rates)
-    return found.pop(None), found
+        of_group = _result(own, pairs.group == number, pairs, owners, draws, ())
+        found[name] = dataclasses.replace(of_group, name=name)
+    if not scores:
+        return result, found
+    setting = strict_points((result if reference is None else found[reference]).operating_points)
+    limits = {p.target: p.threshold for p in setting}
+    for number, (name, own) in enumerate(zip(found, scores)):
+        rates = _error_rates_at(limits, name, own, pairs, number, draws)
+        found[name] = dataclasses.replace(found[name], error_rates=rates)
+    if reference is None:  # the interval then holds that the threshold is drawn too
+        rates = tuple(error_rate_of(p, dtype) for p in setting)
+    else:
+        rates = _error_rates_at(limits, None, whole, pairs, None, draws)
+    return dataclasses.replace(result, error_rates=rates), found
 
 
 def _result(scores, mask, pairs, owners, draws, notes=None):
@@ -110,7 +118,7 @@ def _error_rates_at(thresholds, name, scores, pairs, number, draws):
         highest = scores.top.scores()
         wrong = [int(np.count_nonzero(highest > limit)) for limit in limits]
     else:  # worse than what set the threshold: its scores have to be counted again
-        wrong = pairs.count_above(limits, None if name is None else number)
+        wrong = pairs.count_above(limits, number)
     intervals = [(None, None)] * len(limits)
     if draws:
         hits, mate = genuine[:, None] > limits, pairs.owner[rows]
@@ -125,17 +133,17 @@ def _error_rates_at(thresholds, name, scores, pairs, number, draws):
 
 
 def compare_cross(
-    one,
-    one_identity,
-    other,
-    other_identity,
+    one: Any,
+    one_identity: Any,
+    other: Any,
+    other_identity: Any,
     *,
-    fars,
-    draws=0,
-    product=multiply,
-    dtype=np.float32,
-    progress=None,
-):
+    fars: Sequence[float],
+    draws: int = 0,
+    product: Callable[..., np.ndarray] = multiply,
+    dtype: Any = np.float32,
+    progress: Callable[[int], Any] | None = None,
+) -> EvaluationResult:
     """Compare each image of one set with each of another, such as masked with unmasked faces.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,7 +87,9 @@ def evaluate_listed(
     return verification.evaluate(matrix[rows[0]], matrix[rows[1]], pairs[2], folds, **kwargs)
 
 
-def read_pairs(path, names):
+def read_pairs(
+    path: str | os.PathLike[str], names: Sequence[str]
+) -> tuple[list[str], list[str], np.ndarray]:
     """Read a list of pairs: two images and 1 (same) or 0 a line.
 
     Parameters

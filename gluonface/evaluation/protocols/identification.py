@@ -6,6 +6,7 @@ IJB 1:N and TinyFace are this search with other lists.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,22 +68,22 @@ def evaluate(
 
 
 def search_with_replicates(
-    probes,
-    gallery,
-    probe_ids,
-    gallery_ids,
+    probes: Any,
+    gallery: Any,
+    probe_ids: Any,
+    gallery_ids: Any,
     *,
-    name="",
-    ranks=DEFAULT_RANKS,
-    fpirs=DEFAULT_FPIRS,
-    depth=1,
-    unique=False,
-    failure_score=0.0,
-    draws=0,
-    product=multiply,
-    dtype=np.float32,
-    protocol="identification",
-):
+    name: str = "",
+    ranks: Sequence[int] = DEFAULT_RANKS,
+    fpirs: Sequence[float] = DEFAULT_FPIRS,
+    depth: int = 1,
+    unique: bool = False,
+    failure_score: float = 0.0,
+    draws: int = 0,
+    product: Callable[..., np.ndarray] = multiply,
+    dtype: Any = np.float32,
+    protocol: str = "identification",
+) -> tuple[EvaluationResult, Replicates | None]:
     """Search every probe in the gallery and sum up.
 
     Parameters
@@ -146,7 +147,7 @@ def search_with_replicates(
             "a correct match"
         )
     numbers = _numbers(probe_ids, gallery_ids)
-    found = search(probes, gallery, *numbers, product=product)
+    found = search(probes, gallery, numbers[0], numbers[1], product)
     failed = ~probes.any(axis=1)
     found.ahead[failed], found.precision[failed] = _NEVER, 0  # a failure never matches
     found.other[failed] = failure_score
@@ -183,12 +184,12 @@ def search_with_replicates(
     return result, replicates
 
 
-def pool_replicates(several):
+def pool_replicates(several: Sequence[Replicates]) -> Replicates:
     """Return the `Replicates` of searches in several galleries: hits added, TPIR averaged."""
     return Replicates(
-        hits=sum(one.hits for one in several),
-        mated=sum(one.mated for one in several),
-        tpir=sum(one.tpir for one in several) / len(several),
+        hits=np.sum([one.hits for one in several], axis=0),
+        mated=np.sum([one.mated for one in several], axis=0),
+        tpir=np.sum([one.tpir for one in several], axis=0) / len(several),
     )
 
 

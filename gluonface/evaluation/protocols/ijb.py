@@ -114,7 +114,7 @@ def verify(
     )
 
 
-def find_pairs(ids, pairs):
+def find_pairs(ids: np.ndarray, pairs: Any) -> list[np.ndarray]:
     """Return the rows of both templates of each pair; DataError names a line of another one."""
     return [
         positions(ids, side, pairs.path, line=pairs.line) for side in (pairs.first, pairs.second)
@@ -176,7 +176,9 @@ def identify(
         together.append(RankRate(rows[0].rank, hits / count, hits, count))
     searches = [_mean_search(rows) for rows in zip(*(one.searches for one in found))]
     if draws:
-        together, searches = with_intervals(together, searches, pool_replicates(replicates))
+        together, searches = with_intervals(
+            together, searches, pool_replicates(list(filter(None, replicates)))
+        )
     return EvaluationResult(
         protocol="IJB 1:N",
         ranks=tuple(together),
@@ -189,8 +191,15 @@ def identify(
 
 
 def identify_jointly(
-    ids, units, probes, galleries, *, ranks=(1, 5, 10), shares=(1e-2, 1e-1), product=multiply
-):
+    ids: np.ndarray,
+    units: np.ndarray,
+    probes: tuple[np.ndarray, np.ndarray],
+    galleries: dict[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    ranks: Sequence[int] = (1, 5, 10),
+    shares: Sequence[float] = (1e-2, 1e-1),
+    product: Callable[..., np.ndarray] = multiply,
+) -> EvaluationResult:
     """Search in all galleries together as InsightFace's older ``ijb_1n.py`` does.
 
     Its "FAR" is no rate of false accepts: for a share f the threshold is the ceil(probes x f) -th

@@ -178,7 +178,7 @@ def evaluate(
     )
 
 
-def repair_probes(probes, identities, noisy):
+def repair_probes(probes: np.ndarray, identities: Any, noisy: np.ndarray) -> np.ndarray:
     """Replace each noisy probe by the sum of its identity's clean ones, at unit length.
 
     InsightFace's program adds unseeded noise of 0.001 to that; here the result is the same

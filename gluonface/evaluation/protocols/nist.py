@@ -7,6 +7,7 @@ stated; a failure to make a template is an error; one threshold serves all group
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -193,7 +194,9 @@ def search(
     )
 
 
-def read_scores(path):
+def read_scores(
+    path: str | os.PathLike[str],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Read comparisons: score, 1 (mated) or 0, and maybe a group, a line.
 
     Parameters
