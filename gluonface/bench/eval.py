@@ -1,8 +1,8 @@
-"""`gluonface bench eval`: the evaluation protocols at full size, against their public forms.
+"""`gluonface bench eval`: the evaluation protocols at full size, beside the public programs.
 
-Inputs are made, seeded, with the counts of the real sets; what the loops do does not depend on
-what the numbers mean. Beside the public programs' times, measured once elsewhere, each is timed
-against the same rule written the way those programs have it, in the same run.
+Inputs are random, seeded, with the counts of the real sets; the time of the loops does not depend
+on the values. Each protocol is compared with the public program's time, measured once elsewhere,
+and with the same rule written as in that program, timed in the same run.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import os
 import pathlib
 import sys
 import time
+import typing
 
 from ..errors import InputError
 from ..files import write_json
@@ -54,10 +55,10 @@ class Row:
     public, source : float or None, str
         Seconds of the public program, and which it is.
     reference : float or None
-        CPU seconds of the same rule in the public program's form, in this run; for MegaFace of the
-        bare product, for IFRT of as many pairs.
+        CPU seconds of the same rule written as in the public program, in this run; for MegaFace
+        of the bare product, for IFRT of as many pairs.
     check : str
-        How both results agree, and what else there is to say.
+        How both results agree, and other remarks.
     """
 
     part: str
@@ -67,7 +68,7 @@ class Row:
     peak_mb: float
     public: float
     source: str
-    reference: float = None
+    reference: typing.Optional[float] = None
     check: str = ""
 
 
@@ -90,7 +91,7 @@ def add_arguments(parser):
 
 
 def measure(parts=PARTS, reference=True, repeats=3, seed=0, scale=1.0):
-    """Time the parts.
+    """Time the protocols.
 
     Returns
     -------
@@ -132,7 +133,7 @@ def run(args):
 
 def table(rows, threads, repeats, scale=1.0):
     """Lay the rows out as text."""
-    from ..evaluation.results.verification_result import lay_out
+    from ..evaluation.results.tables import align_columns
 
     lines = [
         f"evaluation at {'full size' if scale == 1 else f'{scale:g} of full size'}, {threads} "
@@ -153,7 +154,7 @@ def table(rows, threads, repeats, scale=1.0):
         cells.append(
             [row.what, f"{row.cpu:.4f}", f"{row.seconds:.4f}", *public, same, ratio, peak, goal]
         )
-    lines.append(lay_out(cells))
+    lines.append(align_columns(cells))
     for row in rows:
         if row.check:
             source = f"; public: {row.source}" if row.public else ""
@@ -199,7 +200,7 @@ def _row(part, what, measured, reference, check):
 
 
 def _normal(rng, rows, size):
-    """Return (rows, size) float32 normal numbers, made piece by piece."""
+    """Return (rows, size) float32 normal numbers, drawn in blocks."""
     import numpy as np
 
     out = np.empty((rows, size), np.float32)
@@ -283,7 +284,7 @@ def _ijb(reference, repeats, seed, scale):
     second = np.concatenate([probe, rng.integers(gallery, count, n - same)]).astype(np.int32)
     order = rng.permutation(n)
     label = owner[first[order]] == owner[second[order]]
-    pair_comparison = Pairs(
+    pairs = Pairs(
         (first[order] * 2 + 5).astype(np.int32),
         (second[order] * 2 + 5).astype(np.int32),
         label,
@@ -292,7 +293,7 @@ def _ijb(reference, repeats, seed, scale):
     )
     del first, second, order
 
-    measured = _best(lambda: ijb.verify(ids, units, pair_comparison), repeats)
+    measured = _best(lambda: ijb.verify(ids, units, pairs), repeats)
     seconds, check = None, ""
     if reference:
         from ._eval_reference import verify_templates
@@ -300,12 +301,10 @@ def _ijb(reference, repeats, seed, scale):
         wide = units.astype(np.float64)
         del units
         rates, _, seconds, _ = _best(
-            lambda: verify_templates(
-                ids, wide, pair_comparison.first, pair_comparison.second, label
-            ),
+            lambda: verify_templates(ids, wide, pairs.first, pairs.second, label),
             1,
         )
-        mine = measured[0].tar("reference")
+        mine = measured[0].tar_by_far("reference")
         worst = max(abs(mine[far] - rate) for far, rate in rates.items())
         check = f"TAR differs by at most {worst * label.sum():.0f} of {label.sum()} same pairs"
     what = f"IJB-C 1:1, {n} pairs"
@@ -337,15 +336,15 @@ def _megaface(reference, repeats, seed, scale):
         seconds = _best(bare, repeats)[2]
         del out
     measured = _best(lambda: megaface.evaluate(queries, identity, distractors), repeats)
-    outcome = measured[0]
-    check = f"rank-1 {outcome.rank()[1]:.4f}"
+    result = measured[0]
+    check = f"rank-1 {result.rate_by_rank()[1]:.4f}"
     if reference:
         check += f", {measured[2] / seconds:.3f} times the bare product"
     return _row("megaface", f"MegaFace, {n} distractors", measured, seconds, check)
 
 
-class _Enough(Exception):
-    """The time of the measurement is over."""
+class _TimeIsUp(Exception):
+    """Raised when the time of the measurement is over."""
 
 
 def _ifrt(reference, repeats, seed, scale):
@@ -368,27 +367,25 @@ def _ifrt(reference, repeats, seed, scale):
     identity, group = identity[order], group[order]
     every, marks = n * (n - 1) // 2, [(0, 0.0)]
 
-    def progress(pair_comparison):
-        marks.append((marks[-1][0] + pair_comparison, time.process_time()))
+    def progress(done):
+        marks.append((marks[-1][0] + done, time.process_time()))
         if time.perf_counter() > limit:
-            raise _Enough
+            raise _TimeIsUp
 
     def ours():
-        with contextlib.suppress(_Enough):
+        with contextlib.suppress(_TimeIsUp):
             ifrt.evaluate(features, identity, group, progress=progress)
 
     limit = time.perf_counter() + SECONDS
     measured, seconds = _best(ours, 1), None
-    # The highest scores are gathered at first and rarely change later: the second half tells.
+    # The highest scores are collected at first and rarely change later: the rate is that of the
+    # second half.
     done = marks[-1][0]
     half = next(mark for mark in marks[1:] if 2 * mark[0] >= done or mark == marks[-1])
     rest = (done - half[0], marks[-1][1] - half[1])
     rate = rest[0] / rest[1] if rest[0] else done / measured[2]
-    hours = [
-        (measured[2] + (pair_comparison - done) / rate) / 3600
-        for pair_comparison in (every, ALL_FACES**2 / 2)
-    ]
-    held = pair_scores.room(
+    hours = [(measured[2] + (pairs - done) / rate) / 3600 for pairs in (every, ALL_FACES**2 / 2)]
+    held = pair_scores.memory_bytes(
         [every, *np.bincount(group).astype(object) ** 2 // 2], ifrt.DEFAULT_FARS
     )
     check = (

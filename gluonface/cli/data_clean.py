@@ -195,7 +195,7 @@ def _embeddings(args, dataset):
 
 
 class _Images:
-    """The images of a set as `embedding_cache.embed_pictures` takes them."""
+    """The images of a set as `embedding_cache.embed_images` takes them."""
 
     def __init__(self, dataset):
         self.dataset = dataset

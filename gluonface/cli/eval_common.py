@@ -4,17 +4,21 @@ __all__ = [
     "add_arguments",
     "add_fpirs",
     "add_model_arguments",
-    "combined",
+    "card_of",
     "command",
+    "compare_options",
     "embed",
-    "entries_of",
     "finish",
-    "no_model",
+    "flip_of",
+    "image_sides",
+    "make_parent",
+    "merge_views",
     "open_model",
     "pair_bar",
-    "product_for",
-    "search_entries",
-    "writable",
+    "progress_bar",
+    "search_sides",
+    "unused_name",
+    "uses_stored_features",
 ]
 
 FLIPS = ("sum", "none")
@@ -68,8 +72,8 @@ def add_fpirs(group, default):
 def add_arguments(parser, fars, bootstrap="people", rates=("--fars", "FAR", "false-accept rates")):
     """Add the options for rates and output.
 
-    `fars` says what the default of the rates is; None: the protocol has no such option. `rates`
-    is that option, its metavar and what it is.
+    `fars` is the default of the rates as text; None: the protocol has no such option. `rates` is
+    that option, its metavar and its explanation.
     """
     group = parser.add_argument_group("figures and output")
     group.add_argument(
@@ -116,20 +120,19 @@ def add_arguments(parser, fars, bootstrap="people", rates=("--fars", "FAR", "fal
     )
 
 
-def no_model(args, stored):
-    """Return whether stored features are used; InputError unless it is one way or the other.
+def uses_stored_features(args, option, value):
+    """Return whether stored features, the `value` of an `option`, are used, rather than a model.
 
-    `stored` is the pair (option, value) of the stored features.
+    InputError when both or none are given, or when a file of results cannot be written.
     """
     import pathlib
 
     from ..errors import InputError
 
-    if args.json:  # what cannot be written is said before the long part
-        writable(args.json)
+    if args.json:  # an error now, not after the long computation
+        make_parent(args.json)
     if args.report:
-        writable(pathlib.Path(args.report) / "index.html")
-    option, value = stored
+        make_parent(pathlib.Path(args.report) / "index.html")
     if bool(value) == bool(args.model or args.images):
         raise InputError(f"give either --model and --images, or {option}")
     if not value and not (args.model and args.images):
@@ -160,99 +163,121 @@ def open_model(args):
     weights = open_weights(args.model)
     embedder = Embedder.load(weights, ctx=ctx)
     if not weights.sha256:
-        return embedder, None, comm  # random weights: there is nothing to know them again by
-    digest = hashlib.sha256("".join(weights.sha256.values()).encode())
+        return embedder, None, comm  # random weights cannot be recognised in a later run
+    digest = hashlib.sha256("".join(h for _, h in sorted(weights.sha256.items())).encode())
     digest.update(repr(embedder.card.get("preprocessing")).encode())
     return embedder, digest.hexdigest(), comm
 
 
-def embed(args, model, pictures, name="images"):
-    """Return the `cache.Embedded` of `pictures`, or None on a rank other than the first."""
-    from ..evaluation.files.embedding_cache import embed_pictures
+def embed(args, model, images, name="images"):
+    """Return the `cache.Embeddings` of `images`, or None on a rank other than the first."""
+    from ..evaluation.files.embedding_cache import embed_images
     from ..files import cache_folder
 
     embedder, key, comm = model
     folder = None
     if not args.no_cache and key is not None:
         folder = args.cache or cache_folder("embeddings")
-    found = embed_pictures(
-        embedder, pictures, folder, key or "", args.batch_size, comm, True, args.allow_bad, name
+    found = embed_images(
+        embedder, images, folder, key or "", args.batch_size, comm, True, args.allow_bad, name
     )
     return None if comm is not None and comm.rank else found
 
 
-def combined(args, e, f):
-    """Return (features, name of the flip form): the sum of both views, or the image alone."""
+def card_of(args, model):
+    """Return the facts of the model card, with the source; None for stored features."""
+    return None if model is None else {**model[0].card, "source": args.model}
+
+
+def flip_of(args, f):
+    """Return the flip form: --flip, or the sum where there are outputs `f` of mirrored images."""
+    from ..errors import InputError
+
+    if args.flip == "sum" and f is None:
+        raise InputError("--flip sum needs the outputs of mirrored images (f), which are missing")
+    return args.flip or ("none" if f is None else "sum")
+
+
+def merge_views(args, e, f):
+    """Return (features, flip form): the outputs of images and mirrors, merged."""
+    from ..evaluation.scores.flip import merge_outputs
+
+    flip = flip_of(args, f)
+    return merge_outputs(e, f, flip, args.precision), flip
+
+
+def compare_options(args):
+    """Return the options that every protocol takes: draws, dtype and product function.
+
+    Products are computed on the GPU when --ctx names one, else by NumPy.
+    """
     import numpy as np
 
     from ..errors import InputError
+    from ..evaluation.scores.feature_matrix import multiply
 
-    flip = args.flip or ("none" if f is None else "sum")
-    if flip == "none":
-        return e, flip
-    if f is None:
-        raise InputError("--flip sum needs the outputs of mirrored images (f), which are missing")
-    return np.add(e, f, dtype=np.float64 if args.precision == "float64" else np.float32), flip
+    product, ctx = multiply, args.ctx or "cpu"
+    if ctx.startswith("gpu"):
+        from ..deploy import embedder
+        from ..deploy.device_matmul import DeviceProduct
 
-
-def product_for(args):
-    """Return the product function: on the GPU when --ctx names one, else NumPy's."""
-    if not (args.ctx or "").startswith("gpu"):
-        if args.ctx and not args.ctx.startswith("cpu"):
-            from ..errors import InputError
-
-            raise InputError(f"--ctx is {args.ctx!r}; expected cpu, gpu0, gpu1, ...")
-        from ..evaluation.scores.feature_matrix import multiply
-
-        return multiply
-    from ..deploy import embedder
-    from ..deploy.device_matmul import DeviceProduct
-
-    return DeviceProduct(embedder.context_of(args.ctx))
+        product = DeviceProduct(embedder.context_of(ctx))
+    elif not ctx.startswith("cpu"):
+        raise InputError(f"--ctx is {ctx!r}; expected cpu, gpu0, gpu1, ...")
+    return {
+        "draws": args.bootstrap,
+        "product": product,
+        "dtype": np.dtype(args.precision).type,
+    }
 
 
 def pair_bar(images):
     """Return a progress bar over all unordered pairs of images."""
+    return progress_bar(images * (images - 1) // 2, "pair", "pairs")
+
+
+def progress_bar(total, unit, name):
+    """Return a progress bar on standard error, shown on a terminal."""
     import tqdm
 
-    pairs = images * (images - 1) // 2
-    return tqdm.tqdm(total=pairs, unit="pair", unit_scale=True, desc="pairs", disable=None)
+    scale = unit == "pair"
+    return tqdm.tqdm(total=total, unit=unit, unit_scale=scale, desc=name, disable=None)
 
 
-def entries_of(names, pictures=None, word="image"):
-    """Return a function from a row to the `report_outcomes.Entry` of its image.
+def image_sides(names, images=None, word="image"):
+    """Return a function from a row to the `worst_errors.ErrorSide` of its image.
 
     Parameters
     ----------
     names : sequence of str, optional
-    pictures : Pictures, optional
+    images : ImageList, optional
         Where the image can be read for the report.
     word : str
         What a row without name is called.
     """
-    from ..evaluation.report.protocol_report import Entry
+    from ..evaluation.report.worst_errors import ErrorSide
 
-    def entry(row):
+    def side(row):
         name = f"{word} {row}" if names is None else str(names[row])
-        return Entry(name, pictures and (lambda: [pictures.read(row)]))
+        return ErrorSide(name, images and (lambda: [images.read(row)]))
 
-    return entry
+    return side
 
 
-def search_entries(of_probes, of_gallery):
-    """Return what `finish` shows of an error of a search: probe, wrong entry and right one.
+def search_sides(of_probes, of_gallery):
+    """Return the `sides` of `finish` for errors of a search: probe, wrong entry and right one.
 
-    Both take a row and return a `report_outcomes.Entry`.
+    Both take a row and return a `worst_errors.ErrorSide`.
     """
 
-    def entries(_, hard):
-        found = of_probes(hard.a), of_gallery(hard.b)
-        return found if hard.mate is None else (*found, of_gallery(hard.mate))
+    def sides(_, error):
+        found = of_probes(error.a), of_gallery(error.b)
+        return found if error.mate is None else (*found, of_gallery(error.mate))
 
-    return entries
+    return sides
 
 
-def writable(path):
+def make_parent(path):
     """Return `path` with its folder made."""
     import pathlib
 
@@ -271,40 +296,48 @@ def command(args):
     return f"gluonface eval {args.run.__module__.rpartition('_')[2]}"
 
 
-def finish(args, outcomes, card=None, inputs=None, flip=None, entries=None):
-    """Say what was found: notes as warnings, tables, JSON, report. Returns the exit status.
+def unused_name(name, taken):
+    """Return `name`, numbered when it is among the names `taken`."""
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free
 
-    `entries` names and shows both sides of the worst errors; see `report_outcomes`.
+
+def finish(args, results, card=None, inputs=None, flip=None, sides=None):
+    """Log the notes, print the tables, write JSON and report. Returns the exit status.
+
+    `sides` names and shows both sides of the worst errors; see `worst_errors.name_errors`.
     """
     import dataclasses
     import logging
     import sys
 
-    from ..evaluation.report.protocol_report import name_errors, write_outcomes
-    from ..evaluation.results.outcome import outcome_document
+    from ..evaluation.report.report_folder import write_report
+    from ..evaluation.report.worst_errors import name_errors
+    from ..evaluation.results.evaluation_result import document
     from ..files import write_json
 
-    if entries is not None:
-        outcomes = [name_errors(outcome, entries) for outcome in outcomes]
-    outcomes = [
+    if sides is not None:
+        results = [name_errors(result, sides) for result in results]
+    results = [
         dataclasses.replace(
-            outcome,
-            name=outcome.name or args.name,
-            inputs={**outcome.inputs, **(inputs or {})},
-            flip=outcome.flip or flip,
+            result,
+            name=result.name or args.name,
+            inputs={**result.inputs, **(inputs or {})},
+            flip=result.flip or flip,
             model=card and card.get("source"),
             preprocessing=card and card.get("preprocessing"),
         )
-        for outcome in outcomes
+        for result in results
     ]
-    for outcome in outcomes:
-        for part in (outcome, *outcome.parts):
-            title = " ".join(filter(None, (part.protocol, part.name)))
-            for note in part.notes:
-                logging.getLogger(__name__).warning("%s: %s", title, note)
-    sys.stdout.write("\n\n".join(outcome.table() for outcome in outcomes) + "\n")
+    for result in results:
+        for one in (result, *result.subsets):
+            for note in one.notes:
+                logging.getLogger(__name__).warning("%s: %s", one.title, note)
+    sys.stdout.write("\n\n".join(result.table() for result in results) + "\n")
     if args.json:
-        write_json(writable(args.json), outcome_document(outcomes, card))
+        write_json(make_parent(args.json), document(results, card))
     if args.report:
-        write_outcomes(args.report, outcomes, card, entries, command(args))
+        write_report(args.report, results, card, sides, command(args))
     return 0

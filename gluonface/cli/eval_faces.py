@@ -19,13 +19,13 @@ class Faces:
     identity : sequence, of length n
     group : sequence, of length n, or None
     flip : str
-        How both views were combined.
+        The flip form.
     card : dict or None
         Of the model.
     inputs : dict of str to str
         SHA-256 of what was read.
-    entry : function
-        From a row to the `report_outcomes.Entry` of its image.
+    side : function
+        From a row to the `worst_errors.ErrorSide` of its image.
     """
 
     features: object
@@ -34,7 +34,7 @@ class Faces:
     flip: str
     card: object
     inputs: dict
-    entry: object
+    side: object
 
 
 def load(args, model, file, stored, what="images", group="no", unique=False):
@@ -59,7 +59,7 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
     """
     from ..errors import InputError
     from ..evaluation.files.feature_files import load_features
-    from ..evaluation.files.image_list import Pictures
+    from ..evaluation.files.image_list import ImageList
     from ..files import sha256
 
     if model is not None and not file:
@@ -72,24 +72,25 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
             _require_unique(file, labels["identity"])
         inputs[file] = sha256(file)
     if model is not None:
-        pictures = Pictures(args.images, names)
-        found = eval_common.embed(args, model, pictures, what)
+        images = ImageList(args.images, names)
+        found = eval_common.embed(args, model, images, what)
         if found is None:
             return None
         inputs[f"{what} (pixels)"] = found.sha256
-        card, e, f = {**model[0].card, "source": args.model}, found.e, found.f
-        entry = eval_common.entries_of(names, pictures)
+        e, f = found.e, found.f
+        side = eval_common.image_sides(names, images)
     else:
         held = load_features(stored)
         inputs[held.path.name] = held.sha256
         if names is not None:
-            held = held.arranged(names, file)
+            held = held.in_order_of(names, file)
         else:
             labels = _arrays(held, group)
-        card, e, f = None, held.e, held.f
-        entry = eval_common.entries_of(held.names, word=what.rstrip("s"))
-    features, flip = eval_common.combined(args, e, f)
-    return Faces(features, labels["identity"], labels.get("group"), flip, card, inputs, entry)
+        e, f = held.e, held.f
+        side = eval_common.image_sides(held.names, word=what.rstrip("s"))
+    card = eval_common.card_of(args, model)
+    features, flip = eval_common.merge_views(args, e, f)
+    return Faces(features, labels["identity"], labels.get("group"), flip, card, inputs, side)
 
 
 def one_flip(*sides):
@@ -108,22 +109,21 @@ def one_flip(*sides):
 def _read(file, group):
     """Return the names of a list and its labels by column."""
     from ..evaluation.files.image_list import read_list
-    from ..evaluation.files.text_tables import read_lines
+    from ..evaluation.files.text_tables import read_fields
 
     columns = 2 if group == "no" else 3
     if group == "may":  # its first line tells
-        lines = (line for _, line in read_lines(file, "a list of images") if line[0] != "#")
-        first = next(lines, "")
-        columns = min(max(len(first.split("\t" if "\t" in first else None)), 2), 3)
+        first = next((fields for *_, fields in read_fields(file, "a list of images")), "")
+        columns = min(max(len(first), 2), 3)
     names, *labels = read_list(file, columns, ", ".join(_COLUMNS[:columns]))
     return names, dict(zip(_COLUMNS[1:], labels))
 
 
 def _require_unique(file, identity):
     from ..errors import DataError
-    from ..evaluation.files.text_tables import read_lines
+    from ..evaluation.files.text_tables import read_fields
 
-    numbers = [n for n, line in read_lines(file, "a list of images") if line[0] != "#"]
+    numbers = [number for number, *_ in read_fields(file, "a list of images")]
     seen = {}
     for number, one in zip(numbers, identity):
         if one in seen:

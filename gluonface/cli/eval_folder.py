@@ -1,6 +1,6 @@
 """`gluonface eval folder`: evaluate a model on your own faces, a folder a person."""
 
-from . import eval_common
+from . import eval_common, eval_verification
 
 __all__ = ["add_arguments", "run"]
 
@@ -33,47 +33,35 @@ def add_arguments(parser):
 
 def run(args):
     """Compare, print, write; return the exit status."""
-    import dataclasses
-
-    import numpy as np
-
     from ..evaluation.protocols import folder
 
     held = _features(args)
     if held is None:
         return 0  # a rank that only helped
-    e, f, names, people, card, inputs, pictures, pairs = held
-    features, flip = eval_common.combined(args, e, f)
+    e, f, names, people, card, inputs, images, pairs = held
+    features, flip = eval_common.merge_views(args, e, f)
+    side = eval_common.image_sides(names, images)
     if pairs:
         result = folder.evaluate_listed(
             features, names, pairs, args.folds, fars=args.fars, draws=args.bootstrap
         )
-        result = dataclasses.replace(result, inputs=inputs, flip=flip)
-        return _listed(args, result, card, (pairs, names, pictures))
+        return _finish_listed(args, result, (pairs, names, images and side), card, inputs, flip)
     with eval_common.pair_bar(len(features)) as bar:
-        outcome = folder.evaluate(
-            features,
-            people,
-            fars=args.fars,
-            draws=args.bootstrap,
-            product=eval_common.product_for(args),
-            dtype=np.dtype(args.precision).type,
-            progress=bar.update,
-        )
-    entry = eval_common.entries_of(names, pictures)
+        options = eval_common.compare_options(args)
+        result = folder.evaluate(features, people, fars=args.fars, progress=bar.update, **options)
     return eval_common.finish(
-        args, [outcome], card, inputs, flip, lambda _, hard: (entry(hard.a), entry(hard.b))
+        args, [result], card, inputs, flip, lambda _, error: (side(error.a), side(error.b))
     )
 
 
 def _features(args):
-    """Return e, f, names, people, card, inputs, pictures and pairs, or None on a helping rank."""
+    """Return e, f, names, people, card, inputs, images and pairs, or None on a helping rank."""
     from ..errors import InputError
     from ..evaluation.files.feature_files import load_features
-    from ..evaluation.files.image_list import Pictures, people_of
+    from ..evaluation.files.image_list import ImageList, find_people
     from ..evaluation.protocols import folder
 
-    if eval_common.no_model(args, ("--embeddings", args.embeddings)):
+    if eval_common.uses_stored_features(args, "--embeddings", args.embeddings):
         held = load_features(args.embeddings)
         if held.names is None:
             raise InputError(f"{held.path} has no array path, which says who is on each image")
@@ -84,54 +72,37 @@ def _features(args):
         people = [name.split("/")[0] for name in names]
         pairs = args.pairs and folder.read_pairs(args.pairs, names)
         return held.e, held.f, names, people, None, {held.path.name: held.sha256}, None, pairs
-    names, people = people_of(args.images)
+    names, people = find_people(args.images)
     pairs = args.pairs and folder.read_pairs(args.pairs, names)  # a wrong line costs no time here
-    pictures = Pictures(args.images, names, resize=args.resize)
+    images = ImageList(args.images, names, resize=args.resize)
     model = eval_common.open_model(args)
-    found = eval_common.embed(args, model, pictures)
+    found = eval_common.embed(args, model, images)
     if found is None:
         return None
-    card = {**model[0].card, "source": args.model}
     inputs = {"images (pixels)": found.sha256}
-    return found.e, found.f, names, people, card, inputs, pictures, pairs
+    card = eval_common.card_of(args, model)
+    return found.e, found.f, names, people, card, inputs, images, pairs
 
 
-class _ListedPictures:
-    """The images of listed pairs, as `report.write_report` asks for them."""
-
-    def __init__(self, pairs, names, pictures):
-        self._pairs, self._pictures = pairs, pictures
-        self._row = {name: row for row, name in enumerate(names)}
-
-    def images(self, number):
-        """Return both images of a pair, uint8 (2, H, W, 3)."""
-        import numpy as np
-
-        return np.stack([self._pictures.read(self._row[side[number]]) for side in self._pairs[:2]])
-
-
-def _listed(args, result, card, listed):
+def _finish_listed(args, result, listed, card, inputs, flip):
     """Print and write the result of listed pairs, as `gluonface eval verification` does."""
     import dataclasses
-    import logging
     import pathlib
-    import sys
 
-    from ..evaluation.results.verification_result import document, table
-    from ..files import sha256, write_json
+    from ..files import sha256
 
-    name = args.name or pathlib.Path(args.pairs).stem
+    pairs, names, side = listed
+    row = {name: number for number, name in enumerate(names)}
     result = dataclasses.replace(
-        result, pack=name, pack_sha256=sha256(args.pairs), model=card and card["source"]
+        result,
+        name=args.name or pathlib.Path(args.pairs).stem,
+        pack_sha256=sha256(args.pairs),
+        model=card and card["source"],
+        inputs=inputs,
+        flip=flip,
     )
-    for note in result.notes:
-        logging.getLogger(__name__).warning("%s: %s", name, note)
-    sys.stdout.write(table([result]) + "\n")
-    if args.json:
-        write_json(eval_common.writable(args.json), document([result], card))
-    if args.report:
-        from ..evaluation.report.verification_report import write_report
 
-        packs = {name: _ListedPictures(*listed)} if listed[2] is not None else None
-        write_report(args.report, [result], packs, card)
-    return 0
+    def sides(_, call):
+        return tuple(side(row[names_of_side[call.index]]) for names_of_side in pairs[:2])
+
+    return eval_verification.finish(args, [result], card and [card], side and sides)

@@ -41,15 +41,13 @@ def add_arguments(parser):
 
 def run(args):
     """Search, print, write; return the exit status."""
-    import numpy as np
-
     from ..evaluation.protocols import identification
 
     held = load_sides(args)
     if held is None:
         return 0  # a rank that only helped
     gallery, probes = held
-    outcome = identification.evaluate(
+    result = identification.evaluate(
         probes.features,
         gallery.features,
         probes.identity,
@@ -57,18 +55,16 @@ def run(args):
         ranks=args.ranks,
         fpirs=args.fpirs,
         unique=args.unique_gallery,
-        draws=args.bootstrap,
-        product=eval_common.product_for(args),
-        dtype=np.dtype(args.precision).type,
+        **eval_common.compare_options(args),
     )
-    return finish(args, outcome, gallery, probes)
+    return finish(args, result, gallery, probes)
 
 
 def load_sides(args):
     """Return the `eval_faces.Faces` of gallery and probes, or None on a rank that only helps."""
     from ..errors import InputError
 
-    stored = eval_common.no_model(args, ("--gallery-embeddings", args.gallery_embeddings))
+    stored = eval_common.uses_stored_features(args, "--gallery-embeddings", args.gallery_embeddings)
     if stored and not args.probe_embeddings:
         raise InputError("--probe-embeddings is missing")
     if not stored and args.probe_embeddings:
@@ -87,13 +83,13 @@ def load_sides(args):
     return gallery, probes
 
 
-def finish(args, outcome, gallery, probes):
-    """Print and write the outcome of a search; return the exit status."""
+def finish(args, result, gallery, probes):
+    """Print and write the result of a search; return the exit status."""
     return eval_common.finish(
         args,
-        [outcome],
+        [result],
         gallery.card,
         {**gallery.inputs, **probes.inputs},
         probes.flip,
-        eval_common.search_entries(probes.entry, gallery.entry),
+        eval_common.search_sides(probes.side, gallery.side),
     )

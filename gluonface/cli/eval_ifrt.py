@@ -39,21 +39,15 @@ def add_arguments(parser):
 
 def run(args):
     """Compare all pairs, print, write; return the exit status."""
-    import numpy as np
-
     from ..evaluation.protocols import ifrt
 
-    stored = eval_common.no_model(args, ("--embeddings", args.embeddings))
+    stored = eval_common.uses_stored_features(args, "--embeddings", args.embeddings)
     model = None if stored else eval_common.open_model(args)
     sets = _load(args, model)
     if any(side is None for sides in sets.values() for side in sides):
         return 0  # a rank that only helped
     (faces,) = sets["ALL"]
-    options = {
-        "draws": args.bootstrap,
-        "dtype": np.dtype(args.precision).type,
-        "product": eval_common.product_for(args),
-    }
+    options = eval_common.compare_options(args)
     with eval_common.pair_bar(len(faces.features)) as bar:
         whole = ifrt.evaluate(
             faces.features,
@@ -63,26 +57,26 @@ def run(args):
             progress=bar.update,
             **options,
         )
-    outcomes = [whole]
+    results = [whole]
     if args.mask:
         masked, plain = sets["Mask"]
-        outcome = ifrt.evaluate_mask(
+        result = ifrt.evaluate_mask(
             masked.features, masked.identity, plain.features, plain.identity, **options
         )
-        outcomes.append(ifrt.with_ranking_score(outcome, whole))
+        results.append(ifrt.with_ranking_score(result, whole))
     if args.children:
         (children,) = sets["Children"]
-        outcomes.append(ifrt.evaluate_children(children.features, children.identity, **options))
+        results.append(ifrt.evaluate_children(children.features, children.identity, **options))
     inputs = {}
     for sides in sets.values():
         for side in sides:
             inputs.update(side.inputs)
 
-    def entries(outcome, hard):
-        sides = sets.get(outcome.name, sets["ALL"])
-        return sides[0].entry(hard.a), sides[-1].entry(hard.b)
+    def sides(result, error):
+        compared = sets.get(result.name, sets["ALL"])
+        return compared[0].side(error.a), compared[-1].side(error.b)
 
-    return eval_common.finish(args, outcomes, faces.card, inputs, faces.flip, entries)
+    return eval_common.finish(args, results, faces.card, inputs, faces.flip, sides)
 
 
 def _load(args, model):

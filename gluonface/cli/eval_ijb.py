@@ -61,7 +61,7 @@ def run(args):
     from ..evaluation.protocols import ijb
     from ..evaluation.scores import templates
 
-    stored = eval_common.no_model(args, ("--embeddings", args.embeddings))
+    stored = eval_common.uses_stored_features(args, "--embeddings", args.embeddings)
     points = ijb_lists.find(args.meta, "points", optional=stored and args.no_detector_weights)
     images = ijb_lists.read_images(ijb_lists.find(args.meta, "media"), points)
     optional = args.task == "all"
@@ -73,16 +73,15 @@ def run(args):
     if pair_file is None and probe_file is None:
         raise InputError(f"{args.meta} holds neither a list of pairs nor lists of 1:N")
     pairs = pair_file and ijb_lists.read_pairs(pair_file)
-    known = np.unique(images.template)  # a list that does not fit is named before the long part
+    known = np.unique(images.template)  # a list that does not fit is an error now
     if pairs is not None:
         ijb.find_pairs(known, pairs)
     lists = _lists(args.meta, probe_file, known)
-    e, f, card, inputs, pictures = _outputs(args, images, stored)
+    e, f, card, inputs, aligned = _outputs(args, images, stored)
     if e is None:
         return 0  # a rank that only helped
-    flip = args.flip or ("none" if f is None else "sum")
-    if flip == "sum" and f is None:
-        raise InputError("--flip sum needs the outputs of mirrored images (f), which are missing")
+    flip = eval_common.flip_of(args, f)
+    options = eval_common.compare_options(args)
     settings = {
         "normalize_images": args.normalize_images,
         "detector_weights": not args.no_detector_weights,
@@ -95,65 +94,62 @@ def run(args):
         f if flip == "sum" else None,
         None if args.no_detector_weights else images.quality,
         args.normalize_images,
-        np.dtype(args.precision).type,
+        options.pop("dtype"),
     )
     inputs = {**images.sha256, **inputs}
-    product = eval_common.product_for(args)
-    outcomes = []
+    results = []
     if pairs is not None:
-        outcomes.append(
+        results.append(
             ijb.verify(
                 ids,
                 units,
                 pairs,
                 fars=args.fars or ijb.DEFAULT_FARS,
-                draws=args.bootstrap,
-                product=product,
                 settings=settings,
+                **options,
             )
         )
     if probe_file is not None:
         probes, galleries, digests = lists
         inputs.update(digests)
-        options = {"product": product, "fpirs": args.fpirs, "draws": args.bootstrap}
-        outcomes.append(ijb.identify(ids, units, probes, galleries, **options))
+        results.append(ijb.identify(ids, units, probes, galleries, fpirs=args.fpirs, **options))
         if args.joint:
-            outcomes.append(ijb.identify_jointly(ids, units, probes, galleries, product=product))
-    outcomes = [
-        dataclasses.replace(outcome, settings={**settings, **outcome.settings})
-        for outcome in outcomes
+            product = options["product"]
+            results.append(ijb.identify_jointly(ids, units, probes, galleries, product=product))
+    results = [
+        dataclasses.replace(result, settings={**settings, **result.settings}) for result in results
     ]
-    entries = _entries(images, pictures, lists)
-    return eval_common.finish(args, outcomes, card, inputs, flip, entries)
+    sides = _sides(images, aligned, lists)
+    return eval_common.finish(args, results, card, inputs, flip, sides)
 
 
-def _entries(images, pictures, lists):
+def _sides(images, aligned, lists):
     """Return the function that names and shows the templates of the worst errors."""
     import numpy as np
 
-    from ..evaluation.report.protocol_report import Entry
+    from ..evaluation.report.worst_errors import ErrorSide
 
     if lists is not None:
         (probes, _), galleries, _ = lists
 
-    def entry(template):
+    def side(template):
         rows = np.flatnonzero(images.template == template)[:4]
-        read = pictures and (lambda: [pictures.read(int(row)) for row in rows])
-        return Entry(f"template {template}", read)
+        read = aligned and (lambda: [aligned.read(int(row)) for row in rows])
+        return ErrorSide(f"template {template}", read)
 
-    def entries(outcome, hard):
-        if outcome.protocol == "IJB 1:1":
-            return entry(hard.a), entry(hard.b)
-        if outcome.name in galleries:
-            gallery = galleries[outcome.name][0]
+    def sides(result, error):
+        if result.protocol == "IJB 1:1":
+            return side(error.a), side(error.b)
+        if result.name in galleries:
+            gallery = galleries[result.name][0]
         else:
             gallery = np.concatenate([templates for templates, _ in galleries.values()])
-        search = eval_common.search_entries(
-            lambda row: entry(probes[row]), lambda row: entry(gallery[row])
+        search = eval_common.search_sides(
+            lambda row: side(probes[row]), lambda row: side(gallery[row])
         )
-        return search(outcome, hard)
+        return search(result, error)
 
-    return entries
+    return sides
 
 
 def _lists(meta, probe_file, known):
@@ -181,17 +177,17 @@ def _lists(meta, probe_file, known):
 
 
 def _outputs(args, images, stored):
-    """Return e, f, model card, SHA-256 of inputs and pictures; e is None on a helping rank."""
+    """Return e, f, model card, SHA-256 of inputs, aligned images; e is None on a helping rank."""
     from ..evaluation.files.feature_files import load_features
-    from ..evaluation.files.image_list import Pictures
+    from ..evaluation.files.image_list import ImageList
 
     if stored:
-        held = load_features(args.embeddings).arranged(images.names, f"{args.meta}")
+        held = load_features(args.embeddings).in_order_of(images.names, f"{args.meta}")
         return held.e, held.f, None, {held.path.name: held.sha256}, None
-    pictures = Pictures(args.images, images.names, images.points)
+    aligned = ImageList(args.images, images.names, images.points)
     model = eval_common.open_model(args)
-    found = eval_common.embed(args, model, pictures)
+    found = eval_common.embed(args, model, aligned)
     if found is None:
         return None, None, None, None, None
-    card = {**model[0].card, "source": args.model}
-    return found.e, found.f, card, {"images (aligned pixels)": found.sha256}, pictures
+    card = eval_common.card_of(args, model)
+    return found.e, found.f, card, {"images (aligned pixels)": found.sha256}, aligned

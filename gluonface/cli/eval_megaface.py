@@ -4,7 +4,7 @@ from . import eval_common
 
 __all__ = ["add_arguments", "run"]
 
-STORED = "as stored"  # of .bin files nobody says how they were made
+STORED = "as stored"  # a .bin file does not say which flip form it holds
 
 
 def add_arguments(parser):
@@ -69,15 +69,13 @@ def add_arguments(parser):
 
 def run(args):
     """Compare, print, write; return the exit status."""
-    import numpy as np
-
     from ..errors import InputError
     from ..evaluation.files import megaface_lists
-    from ..evaluation.files.image_list import Pictures
+    from ..evaluation.files.image_list import ImageList
     from ..evaluation.protocols import megaface
     from ..files import sha256
 
-    stored = eval_common.no_model(args, ("--probe-features", args.probe_features))
+    stored = eval_common.uses_stored_features(args, "--probe-features", args.probe_features)
     if stored != bool(args.distractor_features) or stored == bool(args.distractor_images):
         raise InputError(
             "distractors are missing: --probe-features goes with --distractor-features, and "
@@ -98,7 +96,7 @@ def run(args):
     probes, flip, of_probes = _features(
         args, model, args.probe_features, args.images, paths, "probes"
     )
-    outcomes, card = [], None
+    results = []
     for file, names in lists.items():
         distractors, own_flip, of_distractors = _features(
             args, model, args.distractor_features, args.distractor_images, names, "distractors"
@@ -109,8 +107,8 @@ def run(args):
             raise InputError(
                 f"probes are of the flip form {flip} and distractors {own_flip}: give --flip none"
             )
-        with _bar(len(names), _name(file)) as bar:
-            outcomes.append(
+        with eval_common.progress_bar(len(names), "img", _name(file)) as bar:
+            results.append(
                 megaface.evaluate(
                     probes,
                     people,
@@ -123,24 +121,21 @@ def run(args):
                     probe_pairs=args.probe_pairs,
                     ranks=args.ranks,
                     fars=args.fars or megaface.DEFAULT_FARS,
-                    draws=args.bootstrap,
                     name=_title(args, file),
-                    product=eval_common.product_for(args),
-                    dtype=np.dtype(args.precision).type,
                     progress=bar.update,
+                    **eval_common.compare_options(args),
                 )
             )
         digests = {"probes": of_probes(), f"distractors of {_name(file)}": of_distractors()}
         inputs.update({_name(file): sha256(file), **digests})
-    if not outcomes:
+    if not results:
         return 0
-    if model is not None:
-        card = {**model[0].card, "source": args.model}
+    card = eval_common.card_of(args, model)
     shown = {
-        "probes": eval_common.entries_of(paths, args.images and Pictures(args.images, paths)),
+        "probes": eval_common.image_sides(paths, args.images and ImageList(args.images, paths)),
         **{
-            _title(args, file): eval_common.entries_of(
-                names, args.distractor_images and Pictures(args.distractor_images, names)
+            _title(args, file): eval_common.image_sides(
+                names, args.distractor_images and ImageList(args.distractor_images, names)
             )
             for file, names in lists.items()
         },
@@ -148,15 +143,15 @@ def run(args):
 
     sizes = {_title(args, file): len(names) for file, names in lists.items()}
 
-    def entries(outcome, hard):
-        of_probes, listed = shown["probes"], sizes[outcome.name]
-        if hard.kind == "lowest same":
-            return of_probes(hard.a), of_probes(hard.b)
-        if hard.b >= listed:  # a pair of probes
-            return of_probes(hard.a), of_probes(hard.b - listed)
-        return of_probes(hard.a), shown[outcome.name](hard.b)
+    def sides(result, error):
+        of_probes, listed = shown["probes"], sizes[result.name]
+        if error.kind == "lowest same":
+            return of_probes(error.a), of_probes(error.b)
+        if error.b >= listed:  # a pair of probes
+            return of_probes(error.a), of_probes(error.b - listed)
+        return of_probes(error.a), shown[result.name](error.b)
 
-    return eval_common.finish(args, outcomes, card, inputs, flip, entries)
+    return eval_common.finish(args, results, card, inputs, flip, sides)
 
 
 def _name(file):
@@ -171,29 +166,23 @@ def _title(args, file):
     return args.name if one and args.name else " ".join(filter(None, (args.name, _name(file))))
 
 
-def _bar(total, name):
-    import tqdm
-
-    return tqdm.tqdm(total=total, unit="img", desc=name, disable=None)
-
-
 def _features(args, model, stored, folder, names, what):
-    """Return features (None on a helping rank), the flip form, and what gives their SHA-256."""
+    """Return features (None on a helping rank), flip form, and a function for their SHA-256."""
     import pathlib
 
     from ..errors import InputError
     from ..evaluation.files.feature_files import BinFolder, load_features
-    from ..evaluation.files.image_list import Pictures
+    from ..evaluation.files.image_list import ImageList
 
     if model is not None:
-        found = eval_common.embed(args, model, Pictures(folder, names), what)
+        found = eval_common.embed(args, model, ImageList(folder, names), what)
         if found is None:
             return None, None, None
-        return (*eval_common.combined(args, found.e, found.f), lambda: found.sha256)
+        return (*eval_common.merge_views(args, found.e, found.f), lambda: found.sha256)
     if pathlib.Path(stored).is_dir():
         if args.flip:
             raise InputError(f"{stored}: a .bin holds one feature an image; leave out --flip")
         features = BinFolder(stored, names, args.suffix)
         return features, STORED, lambda: features.sha256  # read once, while they are compared
-    held = load_features(stored).arranged(names, what)
-    return (*eval_common.combined(args, held.e, held.f), lambda: held.sha256)
+    held = load_features(stored).in_order_of(names, what)
+    return (*eval_common.merge_views(args, held.e, held.f), lambda: held.sha256)

@@ -80,7 +80,7 @@ def _scores(args):
     if args.model or args.images:
         raise InputError("--scores come from anywhere: leave out --model and --images")
     score, same, group = nist.read_scores(args.scores)
-    outcome = nist.from_scores(
+    result = nist.from_scores(
         score,
         same,
         group,
@@ -88,59 +88,51 @@ def _scores(args):
         reference=args.reference_group,
         draws=args.bootstrap,
     )
-    return eval_common.finish(args, [outcome], None, {args.scores: sha256(args.scores)})
+    return eval_common.finish(args, [result], None, {args.scores: sha256(args.scores)})
 
 
 def _pairs(args):
-    import numpy as np
-
     from ..evaluation.protocols import nist
 
-    stored = eval_common.no_model(args, ("--embeddings", args.embeddings))
+    stored = eval_common.uses_stored_features(args, "--embeddings", args.embeddings)
     model = None if stored else eval_common.open_model(args)
     held = eval_faces.load(args, model, args.list, args.embeddings, group="may")
     if held is None:
         return 0  # a rank that only helped
     with eval_common.pair_bar(len(held.features)) as bar:
-        outcome = nist.compare(
+        result = nist.compare(
             held.features,
             held.identity,
             held.group,
             fmrs=args.fars or nist.DEFAULT_FMRS,
             reference=args.reference_group,
-            draws=args.bootstrap,
-            product=eval_common.product_for(args),
-            dtype=np.dtype(args.precision).type,
             progress=bar.update,
+            **eval_common.compare_options(args),
         )
     return eval_common.finish(
         args,
-        [outcome],
+        [result],
         held.card,
         held.inputs,
         held.flip,
-        lambda _, hard: (held.entry(hard.a), held.entry(hard.b)),
+        lambda _, error: (held.side(error.a), held.side(error.b)),
     )
 
 
 def _search(args):
-    import numpy as np
-
     from ..evaluation.protocols import nist
 
     held = eval_identification.load_sides(args)
     if held is None:
         return 0  # a rank that only helped
     gallery, probes = held
-    outcome = nist.search(
+    result = nist.search(
         probes.features,
         gallery.features,
         probes.identity,
         gallery.identity,
         fpirs=args.fpirs,
         depth=args.depth,
-        draws=args.bootstrap,
-        product=eval_common.product_for(args),
-        dtype=np.dtype(args.precision).type,
+        **eval_common.compare_options(args),
     )
-    return eval_identification.finish(args, outcome, gallery, probes)
+    return eval_identification.finish(args, result, gallery, probes)

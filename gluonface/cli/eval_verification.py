@@ -72,61 +72,70 @@ vectors, averaged over the folds. Each pack and form is evaluated on its own."""
     parser.add_argument(
         "--report",
         metavar="DIR",
-        help="write a page with ROC, histograms and the ten hardest errors, and its pictures",
+        help="write a page with ROC, histograms and the ten hardest errors, and its images",
     )
 
 
 def run(args):
     """Evaluate, print the table, write what was asked for; return the exit status."""
-    import logging
-    import sys
-
     from ..errors import InputError
-    from ..evaluation.results import verification_result as named
+    from ..evaluation.report.worst_errors import pack_sides
 
     if bool(args.embeddings) == bool(args.model or args.pack):
         raise InputError("give either --model and --pack, or --embeddings")
     if not args.embeddings and not (args.model and args.pack):
         raise InputError(f"--{'pack' if args.model else 'model'} is missing: both are needed")
     if args.embeddings:
-        results, packs, cards = _stored(args), {}, None
-    else:
-        results, packs, cards = _evaluate(args)
-    said = {}
-    for result in results:  # most notes are about the pack: say them once, not per row
-        for note in result.notes:
-            said.setdefault((result.pack, note), {})[result.flip] = True
-    for (pack, note), flips in said.items():
-        logging.getLogger(__name__).warning("%s, flip %s: %s", pack, ", ".join(flips), note)
-    sys.stdout.write(named.table(results) + "\n")
-    if args.json:
-        from ..files import write_json
+        return finish(args, _evaluate_stored(args))
+    results, packs, cards = _evaluate_models(args)
+    return finish(args, results, cards, pack_sides(packs))
 
-        one = cards[0] if cards and len(cards) == 1 else cards
-        write_json(eval_common.writable(args.json), named.document(results, one))
-    if args.report:
-        _report(args.report, results, packs, cards)
+
+def finish(args, results, cards=None, sides=None):
+    """Log the notes, print the table, write JSON and reports. Returns the exit status.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    results : list of VerificationResult
+    cards : list of dict, optional
+        Of the models. With several, each has its own folder below --report.
+    sides : function, optional
+        Shows both sides of a pair; see `worst_errors.pack_sides`.
+    """
+    import logging
+    import pathlib
+    import sys
+
+    from ..evaluation.report.report_folder import write_report
+    from ..evaluation.results.evaluation_result import document
+    from ..evaluation.results.verification_result import table
+    from ..files import write_json
+
+    flips = {}
+    for result in results:  # most notes are about the pack: one warning, not one per flip form
+        for note in result.notes:
+            flips.setdefault((result.pack, note), {})[result.flip] = True
+    for (pack, note), some in flips.items():
+        logging.getLogger(__name__).warning("%s, flip %s: %s", pack, ", ".join(some), note)
+    sys.stdout.write(table(results) + "\n")
+    card = cards[0] if cards and len(cards) == 1 else cards
+    if args.json:
+        write_json(eval_common.make_parent(args.json), document(results, card))
+    if args.report and (card is None or card is not cards):
+        write_report(args.report, results, card, sides, eval_common.command(args))
+    elif args.report:
+        folders = {}
+        for one in cards:
+            own = [result for result in results if result.model == one["source"]]
+            name = re.sub(r"[^\w.-]+", "_", pathlib.Path(one["source"]).name)
+            name = eval_common.unused_name(name, folders)
+            place = pathlib.Path(args.report) / name
+            folders[name] = write_report(place, own, one, sides, eval_common.command(args))
     return 0
 
 
-def _report(folder, results, packs, cards):
-    """Write the report: one page, or one folder a model when several were compared."""
-    import pathlib
-
-    from ..evaluation.report.verification_report import write_report
-
-    if not cards or len(cards) == 1:
-        write_report(folder, results, packs, cards and cards[0])
-        return
-    folders = {}
-    for card in cards:
-        own = [result for result in results if result.model == card["source"]]
-        name = re.sub(r"[^\w.-]+", "_", pathlib.Path(card["source"]).name)
-        name = _unused(name, folders)
-        folders[name] = write_report(pathlib.Path(folder) / name, own, packs, card)
-
-
-def _evaluate(args):
+def _evaluate_models(args):
     """Run the models over the packs; return (results, packs by name, model cards)."""
     import dataclasses
 
@@ -137,7 +146,7 @@ def _evaluate(args):
     packs = {}
     for path in args.pack:  # all of them before the first is evaluated: a wrong one costs no time
         pack = VerificationPack.load(path)
-        pack.name = _unused(pack.name, packs)
+        pack.name = eval_common.unused_name(pack.name, packs)
         packs[pack.name] = pack
     ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
     embedders = {source: Embedder.load(source, ctx=ctx) for source in args.model}
@@ -159,7 +168,7 @@ def _evaluate(args):
     return results, packs, cards
 
 
-def _stored(args):
+def _evaluate_stored(args):
     """Evaluate stored outputs."""
     import dataclasses
     import pathlib
@@ -169,7 +178,7 @@ def _stored(args):
     results, names = [], {}
     for path in args.embeddings:
         stored = verification.load_outputs(path)
-        name = _unused(stored["name"], names)
+        name = eval_common.unused_name(stored["name"], names)
         names[name] = path
         flip = args.flip or ("none" if stored["f"] is None else "both")
         found = verification.evaluate_variants(
@@ -181,21 +190,11 @@ def _stored(args):
             fars=args.fars,
             draws=args.bootstrap,
         )
+        inputs = {pathlib.Path(path).name: stored["file"]}
         results += [
             dataclasses.replace(
-                result,
-                pack=name,
-                pack_sha256=stored["sha256"],
-                inputs={pathlib.Path(path).name: stored["file"]},
+                result, name=name, pack_sha256=stored["sha256"], inputs=dict(inputs)
             )
             for result in found.values()
         ]
     return results
-
-
-def _unused(name, taken):
-    """Return `name`, numbered when two files share it."""
-    number, free = 2, name
-    while free in taken:
-        free, number = f"{name}-{number}", number + 1
-    return free

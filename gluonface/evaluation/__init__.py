@@ -1,7 +1,8 @@
 """Evaluation: metrics on arrays, scores, protocols, named results and their report.
 
-``metrics`` is pure NumPy. ``verification`` runs the pair protocol of LFW and its kin. Importing
-this package loads neither MXNet nor matplotlib; the names below are found at first use.
+``metrics`` is pure NumPy. ``verification`` runs the pair protocol of LFW and similar packs.
+Importing this package loads neither MXNet nor matplotlib; the names below are imported at first
+use.
 """
 
 import importlib

@@ -214,4 +214,4 @@ def test_wrong_numbers_are_refused(pack, capsys):
 def test_a_json_file_that_cannot_be_written(pack, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot be written"):
-        eval_common.writable(tmp_path / "file" / "x.json")
+        eval_common.make_parent(tmp_path / "file" / "x.json")

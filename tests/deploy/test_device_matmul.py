@@ -106,7 +106,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(search, "_TILE", 1)
     monkeypatch.setattr(listed_pairs, "_TILE", 200)
     monkeypatch.setattr(listed_pairs, "_DIRECT", 10**9)
-    monkeypatch.setattr(pair_scores, "WHOLE", 0)
+    monkeypatch.setattr(pair_scores, "KEEP_ALL", 0)
 
 
 @pytest.mark.parametrize("of", PROTOCOLS, ids=lambda of: of.__name__)
@@ -117,8 +117,8 @@ def test_equal_scores_give_equal_figures(of, blocks, request):
         request.getfixturevalue("small_blocks")
     features, person = exact_faces(1, 110, 12)
     product = Seen()
-    outcomes = zip(of(features, person, multiply), of(features, person, product))
-    for known, found in outcomes:
+    results = zip(of(features, person, multiply), of(features, person, product))
+    for known, found in results:
         assert found.to_dict() == known.to_dict()
         assert figures(found), "the case has rates"
     assert product.shapes
@@ -147,11 +147,11 @@ def test_rounding_moves_thresholds_and_no_count(of, small_blocks):
             )
 
 
-def figures(outcome):
-    """Return the rates of an outcome and of its parts as tuples."""
-    own = (*outcome.points, *outcome.searches, *outcome.ranks, *outcome.errors)
+def figures(result):
+    """Return the rates of an result and of its parts as tuples."""
+    own = (*result.operating_points, *result.searches, *result.ranks, *result.error_rates)
     return [dataclasses.astuple(one) for one in own] + [
-        row for part in outcome.parts for row in figures(part)
+        row for part in result.subsets for row in figures(part)
     ]
 
 

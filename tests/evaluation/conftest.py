@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gluonface.data import VerificationPack
+from gluonface.evaluation.protocols import verification
 
 
 def noisy_pairs(n, seed, noise=0.9, size=16, ties=False):
@@ -98,3 +99,12 @@ def make_pack():
         return VerificationPack(bins, issame.tolist(), name=name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def evaluated(make_pack, new_embedder):
+    """Return results with errors, in three flip forms, and their pack."""
+    pack = make_pack(pairs=60, noise=90)
+    results = verification.evaluate_pack(new_embedder(), pack, ("none", "sum", "concat"))
+    assert any(call.error for call in results["none"].calls())
+    return list(results.values()), pack

@@ -1,7 +1,7 @@
-"""Embeddings of many images, kept on disk part by part: interrupted work goes on, done work stays.
+"""A cache of embeddings on disk, in chunks: an interrupted run continues where it stopped.
 
-Each part is a file, written whole. Ranks of one job share the parts among them and find the
-others' on the disk they share.
+Each chunk is a file, written whole. The ranks of one job share the chunks among them and read the
+others' from the disk they share.
 """
 
 import dataclasses
@@ -9,22 +9,22 @@ import hashlib
 import json
 import logging
 import pathlib
-import zipfile
 
 import numpy as np
 
+from ...data.arrays import load_arrays
 from ...errors import DataError, InputError
 from ...files import atomic_write, write_json
 
-__all__ = ["PART", "Embedded", "embed_pictures"]
+__all__ = ["CHUNK", "Embeddings", "embed_images"]
 
 logger = logging.getLogger(__name__)
 
-PART = 2048  # images a file: 8 MB for 512-d with mirrors
+CHUNK = 2048  # images a file: 8 MB for 512-d with mirrors
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Embedded:
+class Embeddings:
     """Outputs of a model for images and for their mirrors.
 
     Attributes
@@ -43,9 +43,9 @@ class Embedded:
     sha256: str
 
 
-def embed_pictures(
+def embed_images(
     embedder,
-    pictures,
+    images,
     folder=None,
     model_key="",
     batch_size=64,
@@ -60,7 +60,7 @@ def embed_pictures(
     ----------
     embedder : gluonface.deploy.Embedder
         Anything with its ``embed_views``.
-    pictures : pictures.Pictures
+    images : image_list.ImageList
         Anything with a length, ``read(number)`` and ``key()``.
     folder : str or pathlib.Path, optional
         The cache. Without one nothing is kept, and there can be one rank only.
@@ -68,7 +68,7 @@ def embed_pictures(
         What identifies the model: a SHA-256 of its files.
     batch_size : int, default 64
     comm : gluonface.parallel communicator, optional
-        Rank r of k embeds every k-th part. All ranks must see the same `folder`.
+        Rank r of k embeds every k-th chunk. All ranks must see the same `folder`.
     progress : bool, default False
         Show a bar on standard error.
     allow_bad : int, default 0
@@ -78,33 +78,33 @@ def embed_pictures(
 
     Returns
     -------
-    Embedded
+    Embeddings
 
     Raises
     ------
     DataError
-        More images than allowed cannot be read (the first is named), a part of the cache is
-        broken, or another rank's part is not there.
+        More images than allowed cannot be read (the first is named), a chunk of the cache is
+        broken, or another rank's chunk is not there.
     """
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
-    parts = -(-len(pictures) // PART)
+    chunks = -(-len(images) // CHUNK)
     place = None
     if folder is not None:
-        place = _open(folder, pictures, model_key)
+        place = _open(folder, images, model_key)
     elif size > 1:
         raise InputError(
             "several ranks share their embeddings through a cache folder: leave --no-cache out, "
             "and give a model from files; random weights are not cached"
         )
     held = {}
-    with _bar(len(pictures), progress and rank == 0, name) as bar:
-        for part in range(parts):
-            first, stop = part * PART, min((part + 1) * PART, len(pictures))
-            file = None if place is None else place / f"part-{part:05d}.npz"
-            if part % size == rank and not (file is not None and file.is_file()):
-                content = _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar)
+    with _bar(len(images), progress and rank == 0, name) as bar:
+        for chunk in range(chunks):
+            first, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, len(images))
+            file = None if place is None else place / f"part-{chunk:05d}.npz"
+            if chunk % size == rank and not (file is not None and file.is_file()):
+                content = _embed(embedder, images, first, stop, batch_size, allow_bad, bar)
                 if file is None:
-                    held[part] = content
+                    held[chunk] = content
                 else:
                     with atomic_write(file) as out:
                         np.savez(out, **content)
@@ -112,12 +112,14 @@ def embed_pictures(
                 bar.update(stop - first)
     if size > 1:
         comm.barrier("evaluation.embeddings")
-    contents = [held.get(part) or _load(place / f"part-{part:05d}.npz") for part in range(parts)]
+    contents = [
+        held.get(chunk) or _load(place / f"part-{chunk:05d}.npz") for chunk in range(chunks)
+    ]
     failed = np.concatenate([content["failed"] for content in contents])
     if failed.sum() > allow_bad:
         raise DataError(f"{failed.sum()} images cannot be read; {allow_bad} are allowed")
     digest = hashlib.sha256("".join(str(content["sha256"]) for content in contents).encode())
-    return Embedded(
+    return Embeddings(
         e=np.concatenate([content["e"] for content in contents]),
         f=np.concatenate([content["f"] for content in contents]),
         failed=failed,
@@ -125,9 +127,9 @@ def embed_pictures(
     )
 
 
-def _open(folder, pictures, model_key):
+def _open(folder, images, model_key):
     """Return the folder of this model and these images, made if need be."""
-    facts = {"model": model_key, "images": pictures.key(), "count": len(pictures), "part": PART}
+    facts = {"model": model_key, "images": images.key(), "count": len(images), "part": CHUNK}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     place = pathlib.Path(folder).expanduser() / key[:32]
     try:
@@ -140,15 +142,15 @@ def _open(folder, pictures, model_key):
     return place
 
 
-def _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar):
-    """Return the arrays of one part."""
-    failed, digest, views = np.zeros(stop - first, bool), hashlib.sha256(), []
+def _embed(embedder, images, first, stop, batch_size, allow_bad, bar):
+    """Return the arrays of one chunk."""
+    failed, digest, blocks = np.zeros(stop - first, bool), hashlib.sha256(), []
     for start in range(first, stop, batch_size):
         batch, kept = [], []
         numbers = range(start, min(start + batch_size, stop))
         for number in numbers:
             try:
-                image = pictures.read(number)
+                image = images.read(number)
             except DataError as error:
                 failed[number - first] = True
                 if failed.sum() > allow_bad:
@@ -162,29 +164,29 @@ def _embed(embedder, pictures, first, stop, batch_size, allow_bad, bar):
             outputs = embedder.embed_views(np.stack(batch), batch_size)
         else:
             outputs = [np.zeros((0, embedder.embedding_size), np.float32)] * 2
-        for view in outputs:
-            if not np.isfinite(view).all():
-                row = int(np.argmin(np.isfinite(view).all(axis=1)))
+        for output in outputs:
+            if not np.isfinite(output).all():
+                row = int(np.argmin(np.isfinite(output).all(axis=1)))
                 raise DataError(
-                    f"the model's output for {pictures.names[start + kept[row]]} is not finite"
+                    f"the model's output for {images.names[start + kept[row]]} is not finite"
                 )
         block = np.zeros((2, len(numbers), outputs[0].shape[1]), np.float32)
         block[0, kept], block[1, kept] = outputs
-        views.append(block)
+        blocks.append(block)
         bar.update(len(numbers))
-    e, f = np.concatenate(views, axis=1)
+    e, f = np.concatenate(blocks, axis=1)
     return {"e": e, "f": f, "failed": failed, "sha256": np.array(digest.hexdigest())}
 
 
 def _load(file):
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("e", "f", "failed", "sha256")}
-    except FileNotFoundError:
+    if not file.is_file():
         raise DataError(
             f"there is no {file}; another rank was to write it. All ranks need the same disk"
-        ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        )
+    try:
+        arrays = load_arrays(file)
+        return {name: arrays[name] for name in ("e", "f", "failed", "sha256")}
+    except (DataError, KeyError, IndexError) as error:
         raise DataError(f"{file} is broken ({error}); delete it to have it made again") from error
 
 

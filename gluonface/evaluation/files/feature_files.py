@@ -1,4 +1,4 @@
-"""Stored features: packed arrays (.npy, .npz), and MegaFace's one small .bin file an image."""
+"""Stored features: packed arrays (.npy, .npz), and MegaFace's .bin files of one image each."""
 
 import dataclasses
 import hashlib
@@ -10,9 +10,9 @@ import numpy as np
 from ...data.arrays import load_arrays
 from ...errors import DataError, InputError
 from ...files import sha256
-from ..scores.feature_matrix import check_matrix, row_norms
+from ..scores.feature_matrix import check_matrix, row_lengths
 
-__all__ = ["BinFolder", "Stored", "load_features", "read_bin", "write_bin"]
+__all__ = ["BinFolder", "StoredFeatures", "load_features", "read_bin", "write_bin"]
 
 _HEADER = struct.Struct("<4i")
 _FLOAT = 5  # OpenCV's number for 32-bit floats
@@ -20,7 +20,7 @@ _NAMES = ("e", "embedding", "features", "emb")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Stored:
+class StoredFeatures:
     """Features out of a file.
 
     Attributes
@@ -43,8 +43,8 @@ class Stored:
     path: pathlib.Path
     sha256: str
 
-    def arranged(self, names, what):
-        """Return this in the order of `names`, which the file must hold; `what` lists them."""
+    def in_order_of(self, names, what):
+        """Return these in the order of `names`, which the file must hold; `what` lists them."""
         if self.names is None:
             if len(self.e) != len(names):
                 raise InputError(
@@ -78,7 +78,7 @@ def load_features(path):
 
     Returns
     -------
-    Stored
+    StoredFeatures
 
     Raises
     ------
@@ -106,15 +106,15 @@ def load_features(path):
         )
     try:
         e, f = check_matrix(arrays.pop(name), f"{path}: {name}"), arrays.pop("f", None)
-        row_norms(e, f"{path}: {name}")
+        row_lengths(e, f"{path}: {name}")
         if f is not None:
-            row_norms(check_matrix(f, f"{path}: f", len(e)), f"{path}: f")
+            row_lengths(check_matrix(f, f"{path}: f", len(e)), f"{path}: f")
     except InputError as error:
         raise DataError(str(error)) from error
     names = arrays.pop("path", None)
     if names is not None and (names.shape != (len(e),) or names.dtype.kind != "U"):
         raise DataError(f"{path}: path has shape {names.shape} for {len(e)} features")
-    return Stored(e, f, names, arrays, path, sha256(path))
+    return StoredFeatures(e, f, names, arrays, path, sha256(path))
 
 
 def read_bin(path, size=None):
@@ -172,7 +172,7 @@ def write_bin(path, feature):
 class BinFolder:
     """Features that lie one a file below a folder, read a slice at a time.
 
-    A million files take long to read: their SHA-256 is made while a first pass reads them.
+    A million files take long to read: their SHA-256 is computed while a first pass reads them.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ class BinFolder:
 
     @property
     def sha256(self):
-        """SHA-256 of all features in order; reads those that no pass from the start has read."""
+        """SHA-256 of all features in order; reads those that have not been read yet."""
         while self._hashed < len(self):
             self[self._hashed : self._hashed + 4096]
         return self._digest.hexdigest()

@@ -84,8 +84,8 @@ class Pairs:
 def find(folder, kind, optional=False):
     """Return the file of a `kind` ("media", "points", "pairs", "probes", "galleries") in a folder.
 
-    Its name begins with anything, as ``ijbb_`` or ``ijbc_``; a folder ``meta`` inside is looked
-    at as well. "galleries" gives a list.
+    Its name may have any prefix, such as ``ijbb_`` or ``ijbc_``; it may lie in a folder ``meta``
+    inside. "galleries" gives a list.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
@@ -116,7 +116,7 @@ def read_images(media, points=None):
     Raises
     ------
     DataError
-        A line of another form, or lists that differ in length or in a name; the line is named.
+        A malformed line, or lists that differ in length or in a name; the line is named.
     """
     names, ids = [], []
     for number, line in read_lines(media, "a list of image name, template id, media id"):

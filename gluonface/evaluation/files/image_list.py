@@ -1,4 +1,4 @@
-"""The images of a protocol: where they lie, how they are aligned, and what identifies them."""
+"""The images of a protocol: their folder, their alignment, and a key of their content."""
 
 import hashlib
 import pathlib
@@ -7,9 +7,9 @@ import numpy as np
 
 from ...data.sources.photo_folder import SUFFIXES
 from ...errors import DataError, InputError
-from .text_tables import read_lines
+from .text_tables import read_fields
 
-__all__ = ["Pictures", "align", "people_of", "read_list"]
+__all__ = ["ImageList", "align", "find_people", "read_list"]
 
 
 def align(image, points, size=112):
@@ -18,7 +18,7 @@ def align(image, points, size=112):
     Raises
     ------
     DataError
-        The points, which come from a file, lie all in one place or are no numbers.
+        The points, which come from a file, lie all in one place or are not numbers.
     """
     from ...data.alignment import align_face
 
@@ -28,7 +28,7 @@ def align(image, points, size=112):
         raise DataError(f"its five points lie in one place or are no numbers: {error}") from error
 
 
-class Pictures:
+class ImageList:
     """Images below a folder, by name.
 
     Parameters
@@ -39,7 +39,7 @@ class Pictures:
     points : numpy.ndarray, shape (n, 5, 2), optional
         Align each image with them; else it must be a crop of `size` already.
     resize : bool, default False
-        Bring images of other sizes to `size`: the shorter edge, then the middle.
+        Scale images of other sizes so that the shorter edge is `size`, and cut out the middle.
     size : int, default 112
     """
 
@@ -79,10 +79,10 @@ class Pictures:
         return image
 
     def key(self):
-        """Return a SHA-256 of what would be read: names, sizes, times, points.
+        """Return a SHA-256 of names, sizes, times and points.
 
-        Contents are hashed when they are read (see `cache`); reading half a million files only
-        to find out that all are known would cost as much as it saves.
+        Contents are hashed when they are read (see `embedding_cache`). Reading half a million
+        files to find out that all are in the cache would cost as much as the cache saves.
         """
         digest = hashlib.sha256(f"{self.size} {self.resize}".encode())
         for name in self.names:
@@ -93,7 +93,7 @@ class Pictures:
         return digest.hexdigest()
 
 
-def people_of(folder):
+def find_people(folder):
     """Find the images of a directory of people.
 
     Returns
@@ -125,11 +125,7 @@ def read_list(path, columns, what):
         The columns. A path is listed once.
     """
     rows, seen = [], {}
-    for number, line in read_lines(path, what):
-        if line.startswith("#"):
-            continue
-        fields = line.split("\t") if "\t" in line else line.rsplit(None, columns - 1)
-        fields = [field.strip() for field in fields]
+    for number, line, fields in read_fields(path, what, most=columns):
         if len(fields) != columns or not all(fields):
             raise DataError(f"{path}, line {number}: {line[:80]!r}; expected {what}")
         if fields[0] in seen:

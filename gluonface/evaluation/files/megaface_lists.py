@@ -1,4 +1,4 @@
-"""The lists of MegaFace challenge 1: probes, distractors, and what is noise among them."""
+"""The lists of MegaFace challenge 1: probes, distractors, and the noise among them."""
 
 import pathlib
 import re

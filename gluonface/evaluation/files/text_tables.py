@@ -10,19 +10,20 @@ from ...data.text_files import read_text
 from ...errors import DataError, InputError
 
 __all__ = [
-    "existing",
     "line_of_row",
     "line_of_template",
+    "read_fields",
     "read_integers",
     "read_json",
     "read_lines",
     "read_template_subjects",
+    "require_file",
 ]
 
 _BYTES = 1 << 24  # read at a time
 
 
-def existing(path, what):
+def require_file(path, what):
     """Return `path` as a Path if it is a file; else InputError saying that `what` was expected."""
     path = pathlib.Path(path)
     if not path.is_file():
@@ -32,9 +33,22 @@ def existing(path, what):
 
 def read_lines(path, what):
     """Return the non-blank lines of a text file as (line number, text)."""
-    text = read_text(existing(path, what))
+    text = read_text(require_file(path, what))
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     return [(number, line) for number, line in lines if line]
+
+
+def read_fields(path, what, separators="\t", most=-1):
+    """Yield (line number, text, fields) of the lines of a text file that are not comments.
+
+    Fields stand between the first of `separators` that a line has, else between blanks; `most` is
+    then the number of them, and blanks in the first belong to it.
+    """
+    for number, line in read_lines(path, what):
+        if not line.startswith("#"):
+            separator = next((mark for mark in separators if mark in line), None)
+            fields = line.split(separator) if separator else line.rsplit(None, most - (most > 0))
+            yield number, line, [field.strip() for field in fields]
 
 
 def line_of_row(path, row):
@@ -50,7 +64,7 @@ def line_of_row(path, row):
 def read_json(path, what):
     """Return the content of a JSON file."""
     try:
-        return json.loads(existing(path, what).read_text(encoding="utf-8-sig"))
+        return json.loads(require_file(path, what).read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path} is not JSON: {error}") from error
 
@@ -72,8 +86,8 @@ def read_integers(path, columns, what):
     list of numpy.ndarray, shape (n,), int32
         The columns.
     """
-    parts, rest, lines = [], b"", 0
-    with open(existing(path, f"a list of {what}"), "rb") as file:
+    blocks, rest, lines = [], b"", 0
+    with open(require_file(path, f"a list of {what}"), "rb") as file:
         while True:
             data = file.read(_BYTES)
             if not data:
@@ -85,18 +99,18 @@ def read_integers(path, columns, what):
                 data = rest + data
                 cut = data.rfind(b"\n") + 1
                 data, rest = data[:cut], data[cut:]
-            part = _parse(np.frombuffer(data, np.uint8), columns)
-            if part is None:
-                part = _parse_slowly(data, columns, path, lines, what)
-            parts.append(part)
+            block = _parse(np.frombuffer(data, np.uint8), columns)
+            if block is None:
+                block = _parse_slowly(data, columns, path, lines, what)
+            blocks.append(block)
             lines += data.count(b"\n")
-    if not sum(map(len, parts)):
+    if not sum(map(len, blocks)):
         raise DataError(f"{path} is empty; expected lines of {what}")
-    return [np.concatenate([part[:, column] for part in parts]) for column in range(columns)]
+    return [np.concatenate([block[:, column] for block in blocks]) for column in range(columns)]
 
 
 def _parse(data, columns):
-    """Return int32 (n, columns), or None if anything is out of the ordinary."""
+    """Return int32 (n, columns), or None for anything but digits in lines of `columns`."""
     blank = data <= 32
     change = np.flatnonzero(blank[1:] != blank[:-1]) + 1
     if len(data) and not blank[0]:
@@ -156,7 +170,7 @@ def read_template_subjects(path):
     DataError
         A row without two numbers, or a template of two subjects; the line is named.
     """
-    path = existing(path, "a CSV list of template and subject ids")
+    path = require_file(path, "a CSV list of template and subject ids")
     found = {}
     for number, row in _rows(path):
         if number == 1 or not row:

@@ -4,18 +4,23 @@ Pairs that share an image or a person are not independent, so people are drawn, 
 of two people drawn p and q times counts p * q times.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
 import numpy as np
 
 from ...errors import InputError
-from .operating_points import allowed_accepts
+from .operating_points import OperatingPoint, allowed_accepts, strict_points, with_intervals
 
 __all__ = [
     "LEVEL",
     "draw",
     "intervals",
+    "pair_intervals",
+    "points_with_intervals",
     "share_intervals",
     "share_replicates",
-    "tar_intervals",
     "tar_replicates",
 ]
 
@@ -23,7 +28,7 @@ LEVEL = 0.95
 _SEED = 20070710
 
 
-def draw(units, replicates, seed=_SEED):
+def draw(units: int, replicates: int, seed: int = _SEED) -> Iterator[np.ndarray]:
     """Yield `replicates` times how often each of `units` is drawn in as many draws, (units,)."""
     check_draws(replicates)
     rng = np.random.default_rng(seed)
@@ -31,13 +36,20 @@ def draw(units, replicates, seed=_SEED):
         yield np.bincount(rng.integers(0, units, units), minlength=units)
 
 
-def check_draws(replicates):
+def check_draws(replicates: int) -> None:
     """Raise InputError unless `replicates` is a number of draws."""
     if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 2:
         raise InputError(f"bootstrap is {replicates!r}; expected the number of draws, 2 or more")
 
 
-def tar_replicates(genuine, impostor, units, targets, replicates, seed=_SEED):
+def tar_replicates(
+    genuine: tuple,
+    impostor: tuple,
+    units: int,
+    targets: Sequence[float],
+    replicates: int,
+    seed: int = _SEED,
+) -> np.ndarray:
     """Return the strict TAR at each FAR in each draw.
 
     Parameters
@@ -68,7 +80,7 @@ def tar_replicates(genuine, impostor, units, targets, replicates, seed=_SEED):
         wrong = np.cumsum(weigh(drawn))
         everything = int(total(drawn))
         if not right[-1] or not everything:
-            continue  # nobody was drawn who has a pair
+            continue  # no drawn person has a pair
         for place, target in enumerate(targets):
             allowed = allowed_accepts(target, everything)
             if allowed >= everything:
@@ -80,12 +92,44 @@ def tar_replicates(genuine, impostor, units, targets, replicates, seed=_SEED):
     return found
 
 
-def tar_intervals(*args, **kwargs):
-    """Return (low, high) of the strict TAR at each FAR; arguments as for `tar_replicates`."""
-    return intervals(tar_replicates(*args, **kwargs))
+def points_with_intervals(
+    points: Iterable[OperatingPoint], genuine: tuple, impostor: tuple, units: int, replicates: int
+) -> tuple[OperatingPoint, ...]:
+    """Return operating `points`, the strict ones with their intervals.
+
+    The other arguments are those of `tar_replicates`.
+    """
+    targets = [point.target for point in strict_points(points)]
+    found = tar_replicates(genuine, impostor, units, targets, replicates)
+    return with_intervals(points, intervals(found))
 
 
-def share_replicates(hits, unit, units, replicates, seed=_SEED):
+def pair_intervals(
+    points: Iterable[OperatingPoint], score: np.ndarray, same: np.ndarray, replicates: int
+) -> tuple[OperatingPoint, ...]:
+    """Return operating `points` with intervals from draws of pairs.
+
+    Parameters
+    ----------
+    points : sequence of OperatingPoint
+    score : numpy.ndarray, shape (n,)
+    same : numpy.ndarray of bool, shape (n,)
+    replicates : int
+    """
+    mine, others = np.flatnonzero(same), np.flatnonzero(~same)
+    others = others[np.argsort(-score[others], kind="stable")]
+    return points_with_intervals(
+        points,
+        (score[mine], lambda drawn: drawn[mine]),
+        (score[others], lambda drawn: drawn[others], lambda drawn: drawn[others].sum()),
+        len(score),
+        replicates,
+    )
+
+
+def share_replicates(
+    hits: np.ndarray, unit: np.ndarray, units: int, replicates: int, seed: int = _SEED
+) -> tuple[np.ndarray, np.ndarray]:
     """Count the hits of each draw, for each column of `hits` (n, m) of bool.
 
     Parameters
@@ -110,14 +154,16 @@ def share_replicates(hits, unit, units, replicates, seed=_SEED):
     return sums, weights
 
 
-def share_intervals(hits, unit, units, replicates, seed=_SEED):
+def share_intervals(
+    hits: np.ndarray, unit: np.ndarray, units: int, replicates: int, seed: int = _SEED
+) -> list[tuple]:
     """Return (low, high) of the share of hits; arguments as for `share_replicates`."""
     sums, weights = share_replicates(hits, unit, units, replicates, seed)
     with np.errstate(invalid="ignore"):
         return intervals(sums / weights[:, None])
 
 
-def intervals(replicates):
+def intervals(replicates: np.ndarray) -> list[tuple]:
     """Return (low, high) of the middle 95 % of each column of `replicates` (draws, m).
 
     Draws with a NaN do not count; (None, None) where none is left.

@@ -8,24 +8,26 @@ References
 Grother, Ngan, Hanaoka, "Face Recognition Vendor Test", NIST Interagency Reports 8238 and 8280.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
-from typing import Optional
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import InputError
-from ..results.verification_result import lay_out
-from .operating_points import check_rate, finite, operating_points
+from .operating_points import OperatingPoint, check_rate, operating_points, without_infinities
 
 __all__ = [
     "ErrorRate",
     "by_group",
-    "error_rows",
-    "error_table",
+    "error_rate_above",
+    "error_rate_of",
     "fnir_at_fpir",
     "fnmr_at_fmr",
-    "of_point",
 ]
 
 
@@ -61,15 +63,15 @@ class ErrorRate:
     false_nonmatches: int
     nonmated: int
     mated: int
-    fmr_error: Optional[float] = None
-    group: Optional[str] = None
-    low: Optional[float] = None
-    high: Optional[float] = None
-    depth: Optional[int] = None
+    fmr_error: float | None = None
+    group: str | None = None
+    low: float | None = None
+    high: float | None = None
+    depth: int | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON; those of a search by their own names."""
-        fields = finite(dataclasses.asdict(self))
+        fields = without_infinities(dataclasses.asdict(self))
         if self.depth is None:
             return fields
         names = {"fmr": "fpir", "fnmr": "fnir", "fmr_error": "fpir_error"}
@@ -77,33 +79,63 @@ class ErrorRate:
         return {names.get(name, name): value for name, value in fields.items()}
 
 
-def of_point(point, dtype=np.float32, group=None, depth=None):
-    """Return what a strict `OperatingPoint` is in NIST's terms.
-
-    Accepted is what lies above the strict threshold, so the smallest threshold for "at least" is
-    the next number of the scores' `dtype`.
-    """
+def error_rate_of(point: OperatingPoint, dtype: Any = np.float32, **fields: Any) -> ErrorRate:
+    """Return what a strict `OperatingPoint` is in NIST's terms; `fields`: group, depth."""
     if point.convention != "strict":
         raise InputError(f"NIST's threshold is the strict one; got the {point.convention} point")
     missed = point.same - round(point.tar * point.same)
+    limit, ends = dtype(point.threshold), (point.low, point.high)
+    counts = point.false_accepts, point.different, missed, point.same
+    return error_rate_above(point.target, limit, counts, ends, **fields)
+
+
+def error_rate_above(
+    target: float, limit: np.floating, counts: tuple, interval: tuple = (None, None), **fields: Any
+) -> ErrorRate:
+    """Return the `ErrorRate` of comparisons that are accepted above a score.
+
+    Parameters
+    ----------
+    target : float
+    limit : numpy.floating
+        In the dtype of the scores: the smallest threshold for "at least" is the next number.
+    counts : (false matches, non-mated, false non-matches, mated)
+    interval : (float, float), optional
+        Of the share of mated comparisons that match.
+    **fields
+        group, depth.
+    """
+    threshold = np.nextafter(limit, type(limit)(np.inf))
+    return _error_rate(target, threshold, counts, interval, **fields)
+
+
+def _error_rate(target, threshold, counts, interval=(None, None), **fields):
+    """Return the `ErrorRate` of comparisons that are accepted at or above a threshold."""
+    wrong, nonmated, missed, mated = map(int, counts)
+    low, high = interval
     return ErrorRate(
-        target=point.target,
-        fmr=point.far,
-        fnmr=missed / point.same,
-        threshold=float(np.nextafter(dtype(point.threshold), dtype(np.inf))),
-        false_matches=point.false_accepts,
+        target=float(target),
+        fmr=wrong / nonmated,
+        fnmr=missed / mated,
+        threshold=float(threshold),
+        false_matches=wrong,
         false_nonmatches=missed,
-        nonmated=point.different,
-        mated=point.same,
-        fmr_error=_relative_error(point.false_accepts),
-        group=group,
-        low=None if point.high is None else 1 - point.high,
-        high=None if point.low is None else 1 - point.low,
-        depth=depth,
+        nonmated=nonmated,
+        mated=mated,
+        fmr_error=1 / math.sqrt(wrong) if wrong else None,
+        low=None if high is None else 1 - high,
+        high=None if low is None else 1 - low,
+        **fields,
     )
 
 
-def fnmr_at_fmr(mated, nonmated, targets, failed_mated=0, failed_nonmated=0):
+def fnmr_at_fmr(
+    mated: npt.ArrayLike,
+    nonmated: npt.ArrayLike,
+    targets: Sequence[float],
+    failed_mated: int = 0,
+    failed_nonmated: int = 0,
+) -> list[ErrorRate]:
     """False non-match rate at each false match rate.
 
     Parameters
@@ -118,12 +150,17 @@ def fnmr_at_fmr(mated, nonmated, targets, failed_mated=0, failed_nonmated=0):
     -------
     list of ErrorRate
     """
-    mated, nonmated = _scores(mated, failed_mated), _scores(nonmated, failed_nonmated)
-    points = operating_points(mated, np.sort(nonmated)[::-1], len(nonmated), targets)
-    return [_rate(mated, nonmated, _just_above(p.threshold, nonmated), p.target) for p in points]
+    own, others = _scores(mated, failed_mated), _scores(nonmated, failed_nonmated)
+    points = operating_points(own, np.sort(others)[::-1], len(others), targets)
+    return [_rate(own, others, _just_above(p.threshold, others), p.target) for p in points]
 
 
-def by_group(mated, nonmated, targets, reference=None):
+def by_group(
+    mated: Mapping[str, npt.ArrayLike],
+    nonmated: Mapping[str, npt.ArrayLike],
+    targets: Sequence[float],
+    reference: str | None = None,
+) -> list[ErrorRate]:
     """One threshold for all groups, and what it does to each.
 
     Published tables differ in this: NIST fixes the threshold on all groups together or on one of
@@ -147,19 +184,25 @@ def by_group(mated, nonmated, targets, reference=None):
     if reference is not None and reference not in mated:
         raise InputError(f"group {reference!r} is unknown; there are {', '.join(sorted(mated))}")
     names = list(mated) if reference is None else [reference]
-    pooled = [
+    own, others = (
         np.concatenate([_scores(side[name], 0) for name in names]) for side in (mated, nonmated)
-    ]
-    rows = []
-    for rate in fnmr_at_fmr(*pooled, targets):
+    )
+    rates = []
+    for pooled in fnmr_at_fmr(own, others, targets):
         for name in mated:
-            own = _scores(mated[name], 0), _scores(nonmated[name], 0)
-            row = _rate(*own, rate.threshold, rate.target)
-            rows.append(dataclasses.replace(row, group=name))
-    return rows
+            of_group = _scores(mated[name], 0), _scores(nonmated[name], 0)
+            rate = _rate(*of_group, pooled.threshold, pooled.target)
+            rates.append(dataclasses.replace(rate, group=name))
+    return rates
 
 
-def fnir_at_fpir(best_mate, rank, best_other, targets, depth=1):
+def fnir_at_fpir(
+    best_mate: npt.ArrayLike,
+    rank: npt.ArrayLike,
+    best_other: npt.ArrayLike,
+    targets: Sequence[float],
+    depth: int = 1,
+) -> list[ErrorRate]:
     """False negative identification rate at each false positive identification rate.
 
     Parameters
@@ -187,33 +230,6 @@ def fnir_at_fpir(best_mate, rank, best_other, targets, depth=1):
     return [dataclasses.replace(rate, depth=int(depth)) for rate in rates]
 
 
-def error_rows(rates):
-    """Return the table of error rates as rows of text, the headings first."""
-    first = rates[0]
-    grouped = any(rate.group is not None for rate in rates)
-    interval = any(rate.low is not None for rate in rates)
-    one, other = ("FMR", "FNMR") if first.depth is None else ("FPIR", "FNIR")
-    wrong, missed = ("false matches", "misses") if first.depth is None else ("alarms", "misses")
-    head = [one, *(["group"] if grouped else []), f"realised {one}", "rel. error", other]
-    head += [*(["95 % interval"] if interval else []), "threshold"]
-    rows = [[*head, wrong, "of", missed, "of"]]
-    for r in rates:
-        row = [f"{r.target:g}", *([r.group or "all"] if grouped else []), f"{r.fmr:.3g}"]
-        row += ["-" if r.fmr_error is None else f"{r.fmr_error:.0%}", f"{r.fnmr:.6f}"]
-        if interval:
-            row.append("-" if r.low is None else f"{r.low:.4f}-{r.high:.4f}")
-        row += ["-" if not math.isfinite(r.threshold) else f"{r.threshold:.4f}"]
-        counts = (r.false_matches, r.nonmated, r.false_nonmatches, r.mated)
-        rows.append([*row, *(str(count) for count in counts)])
-    return rows
-
-
-def error_table(rates):
-    """Lay out error rates as aligned text."""
-    grouped = any(rate.group is not None for rate in rates)
-    return lay_out(error_rows(rates), words=2 if grouped else 1)
-
-
 def _scores(values, failed):
     values = np.asarray(values)
     if values.ndim != 1 or not len(values) or values.dtype.kind not in "fiu":
@@ -237,20 +253,5 @@ def _just_above(threshold, scores):
 
 def _rate(mated, nonmated, threshold, target):
     check_rate(target)
-    wrong = int(np.count_nonzero(nonmated >= threshold))
-    missed = int(np.count_nonzero(~(mated >= threshold)))
-    return ErrorRate(
-        target=float(target),
-        fmr=wrong / len(nonmated),
-        fnmr=missed / len(mated),
-        threshold=float(threshold),
-        false_matches=wrong,
-        false_nonmatches=missed,
-        nonmated=len(nonmated),
-        mated=len(mated),
-        fmr_error=_relative_error(wrong),
-    )
-
-
-def _relative_error(count):
-    return 1 / math.sqrt(count) if count else None
+    wrong, missed = np.count_nonzero(nonmated >= threshold), np.count_nonzero(~(mated >= threshold))
+    return _error_rate(target, threshold, (wrong, len(nonmated), missed, len(mated)))

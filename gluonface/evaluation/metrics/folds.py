@@ -3,9 +3,12 @@
 Pure NumPy. All take a *distance*, small for the same person; a pair is accepted below a threshold.
 """
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import InputError
 from .operating_points import check_rate
@@ -46,8 +49,8 @@ class KFoldAccuracy:
     std: float
     accuracies: np.ndarray
     thresholds: np.ndarray
-    tpr: np.ndarray
-    fpr: np.ndarray
+    tpr: np.ndarray | None
+    fpr: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +76,7 @@ class ValAtFar:
     thresholds: np.ndarray
 
 
-def fold_edges(n, folds):
+def fold_edges(n: int, folds: int) -> np.ndarray:
     """Return the `folds` + 1 edges of contiguous folds; the first ``n % folds`` have one more.
 
     Parameters
@@ -98,7 +101,12 @@ def fold_edges(n, folds):
     return np.concatenate([[0], np.cumsum(sizes)])
 
 
-def kfold_accuracy(distance, issame, folds=10, thresholds=ACCURACY_THRESHOLDS):
+def kfold_accuracy(
+    distance: npt.ArrayLike,
+    issame: npt.ArrayLike,
+    folds: int = 10,
+    thresholds: npt.ArrayLike = ACCURACY_THRESHOLDS,
+) -> KFoldAccuracy:
     """Accuracy of each fold at the threshold that is best on the other folds.
 
     A pair is accepted as the same person when its distance is below the threshold. The lowest
@@ -142,7 +150,13 @@ def kfold_accuracy(distance, issame, folds=10, thresholds=ACCURACY_THRESHOLDS):
     )
 
 
-def val_at_far(distance, issame, target=1e-3, folds=10, thresholds=VAL_THRESHOLDS):
+def val_at_far(
+    distance: npt.ArrayLike,
+    issame: npt.ArrayLike,
+    target: float = 1e-3,
+    folds: int = 10,
+    thresholds: npt.ArrayLike = VAL_THRESHOLDS,
+) -> ValAtFar:
     """Validation rate at a false-accept rate, by folds ("val@far" of the LFW programs).
 
     On the training folds the false-accept rate is a non-decreasing function of the threshold. At

@@ -1,28 +1,32 @@
 """TAR at FAR from all same pairs and the highest of the different ones. Pure NumPy.
 
-Only the upper end of the different pairs' scores decides: billions of them need not be held.
-`metrics` explains the two conventions.
+Only the highest scores of different pairs decide: billions of others need not be held.
+`rates` explains the two conventions.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar, Optional
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...errors import InputError
-from .roc import runs
+from .roc import distinct_values
 
 __all__ = [
     "OperatingPoint",
-    "SearchRate",
     "allowed_accepts",
     "check_rate",
-    "finite",
     "operating_points",
+    "strict_points",
+    "with_intervals",
+    "without_infinities",
 ]
 
-_WINDOW = 4096  # points of the ROC looked at first on either side of a target
+_WINDOW = 4096  # points of the ROC that are searched first on either side of a target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,48 +62,20 @@ class OperatingPoint:
     same: int
     different: int
     convention: str
-    low: Optional[float] = None
-    high: Optional[float] = None
+    low: float | None = None
+    high: float | None = None
 
     # What the fields are called where they are shown.
     NAMES: ClassVar[dict] = {}
     TAR, FAR = "TAR", "FAR"
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields by their names, ready for JSON: an infinite threshold is None."""
-        fields = finite(dataclasses.asdict(self))
+        fields = without_infinities(dataclasses.asdict(self))
         return {self.NAMES.get(name, name): value for name, value in fields.items()}
 
 
-class SearchRate(OperatingPoint):
-    """One true-positive identification rate at one false-positive identification rate.
-
-    An `OperatingPoint` of searches: `tpir` is the share of mated searches whose mate is first,
-    alone, and above the threshold (FNIR is 1 - TPIR), `fpir` that of non-mated searches with a
-    candidate above it.
-    """
-
-    NAMES: ClassVar[dict] = {
-        "tar": "tpir",
-        "far": "fpir",
-        "false_accepts": "false_positives",
-        "same": "mated",
-        "different": "nonmated",
-    }
-    TAR, FAR = "TPIR", "FPIR"
-
-    @property
-    def tpir(self):
-        """Share of mated searches found."""
-        return self.tar
-
-    @property
-    def fpir(self):
-        """Share of non-mated searches with a candidate above the threshold."""
-        return self.far
-
-
-def finite(row):
+def without_infinities(row):
     """Replace the infinite thresholds of "accept all" and "accept none" by None."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
@@ -107,11 +83,16 @@ def finite(row):
     }
 
 
-def operating_points(genuine, impostor, different, targets, convention="strict"):
+def operating_points(
+    genuine: np.ndarray,
+    impostor: np.ndarray,
+    different: int,
+    targets: Sequence[float],
+    convention: str = "strict",
+) -> list[OperatingPoint]:
     """TAR at each FAR of `targets` from the same pairs and the highest of the different pairs.
 
-    Only the upper end of the different pairs' scores matters, so that billions of them need not
-    be held: ``2 * allowed + 2`` of them, for the largest target, decide both conventions.
+    ``2 * allowed + 2`` different pairs, for the largest target, decide both conventions.
 
     Parameters
     ----------
@@ -152,7 +133,24 @@ def operating_points(genuine, impostor, different, targets, convention="strict")
     ]
 
 
-def allowed_accepts(target, different, name="false-accept rate"):
+def strict_points(points: Iterable[OperatingPoint]) -> list[Any]:
+    """Return those of the operating `points` whose convention is "strict", as a list."""
+    return [point for point in points if point.convention == "strict"]
+
+
+def with_intervals(points: Iterable[Any], intervals: Iterable[tuple]) -> tuple[Any, ...]:
+    """Return operating `points` as a tuple, the strict ones with their (low, high) in order."""
+    ends = iter(intervals)
+    found = []
+    for point in points:
+        if point.convention == "strict":
+            low, high = next(ends)
+            point = dataclasses.replace(point, low=low, high=high)
+        found.append(point)
+    return tuple(found)
+
+
+def allowed_accepts(target: float, different: int, name: str = "false-accept rate") -> int:
     """Return how many of `different` pairs a false-accept rate of `target` (0..1) allows."""
     check_rate(target, name)
     # 1e-9 keeps a product such as 0.29 * 100 = 28.999999999999996 at the 29 that is meant
@@ -185,8 +183,8 @@ def _nearest(genuine, impostor, different, targets):
     """Yield (true accepts, false accepts, threshold) of the ROC point nearest to each target.
 
     Points are those that scikit-learn keeps: where the step to the next differs from the step to
-    this one. `genuine` ascends, `impostor` descends and may be the upper end alone. Of millions
-    of points a window around the target is looked at, and a larger one until it decides.
+    this one. `genuine` ascends, `impostor` descends and may hold the highest scores only. Of
+    millions of points a window around the target is searched, and a larger one until it decides.
     """
     for target in targets:
         aim, reach = target * different, _WINDOW
@@ -218,14 +216,14 @@ def _kept_points(genuine, impostor, low, high, different):
         All points with false accepts between these two are among them.
     """
     ends = low == 0, high == different
-    part = impostor[low:high]
-    top = math.inf if ends[0] or not len(part) else part[0]
-    floor = -math.inf if ends[1] or not len(part) else part[-1]
+    window = impostor[low:high]
+    top = math.inf if ends[0] or not len(window) else window[0]
+    floor = -math.inf if ends[1] or not len(window) else window[-1]
     stop = np.searchsorted(genuine, top, side="right")
     right_before = len(genuine) - int(stop)
     genuine = genuine[np.searchsorted(genuine, floor, side="left") : stop][::-1]
-    values, false_steps = runs(part)
-    own, true_counts = runs(genuine)
+    values, false_steps = distinct_values(window)
+    own, true_counts = distinct_values(genuine)
     # Merge the few same pairs into the many different ones: where a value is new, insert it.
     place = np.searchsorted(-values, -own, side="left")
     inside = place < len(values)

@@ -8,7 +8,12 @@ threshold whose false-accept rate does not exceed the target, as NIST reports it
 the ROC point nearest to the target, which may lie above it; published IJB tables use it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import InputError
 from .operating_points import OperatingPoint, allowed_accepts, operating_points
@@ -25,7 +30,9 @@ __all__ = [
 ]
 
 
-def roc_curve(score, issame, drop_intermediate=False):
+def roc_curve(
+    score: npt.ArrayLike, issame: npt.ArrayLike, drop_intermediate: bool = False
+) -> RocCurve:
     """Trace the ROC of scores: accept from the highest score down, equal scores together.
 
     Parameters
@@ -64,7 +71,12 @@ def roc_curve(score, issame, drop_intermediate=False):
     )
 
 
-def tar_at_far(score, issame, targets, convention="strict"):
+def tar_at_far(
+    score: npt.ArrayLike,
+    issame: npt.ArrayLike,
+    targets: Sequence[float],
+    convention: str = "strict",
+) -> list[OperatingPoint]:
     """True-accept rate at each false-accept rate of `targets`.
 
     Parameters
@@ -89,8 +101,8 @@ def tar_at_far(score, issame, targets, convention="strict"):
     return operating_points(genuine, np.sort(impostor)[::-1], len(impostor), targets, convention)
 
 
-def area_under_curve(score, issame):
-    """Area under the ROC: the chance that a same pair outscores a different one, ties half.
+def area_under_curve(score: npt.ArrayLike, issame: npt.ArrayLike) -> float:
+    """Area under the ROC: the chance that a same pair scores above a different one, ties half.
 
     Parameters
     ----------
@@ -100,13 +112,13 @@ def area_under_curve(score, issame):
     Returns
     -------
     float
-        0..1; 0.5 for scores that say nothing.
+        0..1; 0.5 for random scores.
     """
     return curve_area(roc_curve(score, issame))
 
 
-def equal_error_rate(score, issame):
-    """Error rate where as many different pairs are accepted as same pairs are rejected, as shares.
+def equal_error_rate(score: npt.ArrayLike, issame: npt.ArrayLike) -> float:
+    """Error rate at which the false-accept rate equals the false-reject rate.
 
     The ROC is joined by straight lines, so that ties and small samples give one answer, 0..1; 0
     when the two kinds are separated. Parameters as for `roc_curve`.
@@ -114,7 +126,9 @@ def equal_error_rate(score, issame):
     return curve_eer(roc_curve(score, issame))
 
 
-def check_pairs(values, issame, name):
+def check_pairs(
+    values: npt.ArrayLike, issame: npt.ArrayLike, name: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Return `values` as finite float64 (n,) and `issame` as bool (n,), or raise InputError."""
     values = np.asarray(values)
     if values.ndim != 1 or not len(values) or values.dtype.kind not in "fiu":
@@ -128,7 +142,7 @@ def check_pairs(values, issame, name):
     return values, check_issame(issame, len(values))
 
 
-def check_issame(issame, pairs):
+def check_issame(issame: npt.ArrayLike, pairs: int) -> np.ndarray:
     """Return `issame` as a bool array of shape (pairs,), or raise InputError."""
     array = np.asarray(issame)
     if array.shape != (pairs,):

@@ -1,10 +1,12 @@
 """The receiver operating characteristic as counts: corners, area, equal error. Pure NumPy."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
 
-__all__ = ["RocCurve", "curve_area", "curve_eer", "roc_corners", "runs", "thinned"]
+__all__ = ["RocCurve", "curve_area", "curve_eer", "distinct_values", "roc_corners", "thinned"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,23 +30,23 @@ class RocCurve:
     true_accepts: np.ndarray
 
 
-def roc_corners(genuine, impostor, different):
-    """Return the corners of the ROC: what straight lines between them draw is the whole of it.
+def roc_corners(genuine: np.ndarray, impostor: np.ndarray, different: int) -> RocCurve:
+    """Return the corners of the ROC; straight lines between them are the whole curve.
 
-    Much smaller than `roc_curve` when different pairs are many; the area and the equal error
-    rate, which need all of them, are the same.
+    They are far fewer than the points of `roc_curve` when different pairs are many. The area and
+    the equal error rate are the same.
 
     Parameters
     ----------
     genuine, impostor, different
-        As for `operating.operating_points`. With the upper end of `impostor` alone the curve ends
-        there.
+        As for `operating_points.operating_points`. When `impostor` holds the highest scores only,
+        the curve ends there.
 
     Returns
     -------
     RocCurve
     """
-    own, counts = runs(np.sort(genuine)[::-1])
+    own, counts = distinct_values(np.sort(genuine)[::-1])
     if different > len(impostor):
         inside = own > impostor[-1] if len(impostor) else np.zeros(len(own), bool)
         own, counts = own[inside], counts[inside]
@@ -71,7 +73,7 @@ def roc_corners(genuine, impostor, different):
     return RocCurve(wrong / different, right / len(genuine), thresholds, wrong, right)
 
 
-def curve_area(curve):
+def curve_area(curve: RocCurve) -> float:
     """Return the trapezoidal area under a `RocCurve`, from its counts: no rounding until the end.
 
     Up to 3e9 pairs of each kind the sum stays within int64.
@@ -81,7 +83,7 @@ def curve_area(curve):
     return doubled / (2 * int(fp[-1]) * int(tp[-1]))
 
 
-def curve_eer(curve):
+def curve_eer(curve: RocCurve) -> float:
     """Return the equal error rate on a `RocCurve`."""
     gap = 1 - curve.tpr - curve.fpr  # misses minus false accepts: falls from 1 to -1
     after = int(np.argmax(gap <= 0))
@@ -89,8 +91,8 @@ def curve_eer(curve):
     return float(curve.fpr[after - 1] + share * (curve.fpr[after] - curve.fpr[after - 1]))
 
 
-def thinned(curve, most=600):
-    """Return at most `most` points of a curve: the lowest all, the others evenly in log FAR."""
+def thinned(curve: RocCurve, most: int = 600) -> RocCurve:
+    """Return at most `most` points of a curve: all of the lowest, the others evenly in log FAR."""
     if len(curve.fpr) <= most:
         return curve
     height = np.log10(np.maximum(curve.false_accepts, 0.5))
@@ -112,7 +114,7 @@ def thinned(curve, most=600):
     )
 
 
-def runs(descending):
+def distinct_values(descending: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct values of a sorted array and how often each occurs."""
     if not len(descending):
         return descending, np.zeros(0, np.int64)

@@ -1,14 +1,22 @@
-"""Your own faces: a directory with a folder a person, all pairs or listed ones. Pure NumPy."""
+"""Your own faces: a directory with a folder for each person. All pairs or listed ones."""
+
+from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import DataError
-from ..files.text_tables import read_lines
-from ..scores.all_pairs import compare_all
-from ..scores.feature_matrix import check_matrix, multiply
+from ..files.text_tables import read_fields
+from ..results.evaluation_result import EvaluationResult
+from ..results.verification_result import VerificationResult
+from ..scores.feature_matrix import check_matrix
 from . import verification
+from .all_pairs import compare_all
 
 __all__ = ["DEFAULT_FARS", "evaluate", "evaluate_listed", "read_pairs"]
 
@@ -16,8 +24,12 @@ DEFAULT_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
 def evaluate(
-    features, people, *, fars=None, draws=0, product=multiply, dtype=np.float32, progress=None
-):
+    features: npt.ArrayLike,
+    people: npt.ArrayLike,
+    *,
+    fars: Sequence[float] | None = None,
+    **options: Any,
+) -> EvaluationResult:
     """Compare all unordered pairs of images.
 
     Parameters
@@ -28,30 +40,30 @@ def evaluate(
         Who each image shows.
     fars : sequence of float, optional
         Default: those of 1e-6 to 1e-1 that allow at least one of the different pairs.
-    draws : int, default 0
-        Bootstrap draws of people for 95 % intervals.
-    product, dtype, progress
-        As for `all_pairs.compare_all`.
+    **options
+        draws, product, dtype and progress, as for `all_pairs.compare_all`.
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     """
-    people = np.asarray(people)
-    features = check_matrix(features, "features", len(people))
+    labels = np.asarray(people)
+    features = check_matrix(features, "features", len(labels))
     if fars is None:
-        number = np.unique(people, return_counts=True)[1].astype(float)
-        different = (len(people) ** 2 - (number**2).sum()) / 2
+        number = np.unique(labels, return_counts=True)[1].astype(float)
+        different = (len(labels) ** 2 - (number**2).sum()) / 2
         fars = [far for far in DEFAULT_FARS if far * different >= 1] or DEFAULT_FARS[-1:]
-    outcome, _ = compare_all(
-        features, people, fars=fars, draws=draws, product=product, dtype=dtype, progress=progress
-    )
-    return dataclasses.replace(
-        outcome, protocol="own folders", settings={"pairs": "all, unordered"}
-    )
+    result, _ = compare_all(features, labels, fars=fars, **options)
+    return dataclasses.replace(result, protocol="own folders", settings={"pairs": "all, unordered"})
 
 
-def evaluate_listed(features, names, pairs, folds=10, **kwargs):
+def evaluate_listed(
+    features: npt.ArrayLike,
+    names: Sequence[str],
+    pairs: tuple[list[str], list[str], np.ndarray],
+    folds: int = 10,
+    **kwargs: Any,
+) -> VerificationResult:
     """Evaluate listed pairs as packs are: accuracy by folds, TAR at FAR.
 
     Parameters
@@ -71,11 +83,13 @@ def evaluate_listed(features, names, pairs, folds=10, **kwargs):
     """
     place = {name: row for row, name in enumerate(names)}
     rows = [np.array([place[name] for name in side]) for side in pairs[:2]]
-    features = np.asarray(features)
-    return verification.evaluate(features[rows[0]], features[rows[1]], pairs[2], folds, **kwargs)
+    matrix = np.asarray(features)
+    return verification.evaluate(matrix[rows[0]], matrix[rows[1]], pairs[2], folds, **kwargs)
 
 
-def read_pairs(path, names):
+def read_pairs(
+    path: str | os.PathLike[str], names: Sequence[str]
+) -> tuple[list[str], list[str], np.ndarray]:
     """Read a list of pairs: two images and 1 (same) or 0 a line.
 
     Parameters
@@ -92,15 +106,11 @@ def read_pairs(path, names):
     Raises
     ------
     DataError
-        A line of another form, or an image that is not there; the line is named.
+        A malformed line, or an image that is not there; the line is named.
     """
     known = set(names)
     a, b, same = [], [], []
-    for number, line in read_lines(path, "a list of image, image, 1 or 0"):
-        if line.startswith("#"):
-            continue
-        fields = line.split("\t") if "\t" in line else line.split()
-        fields = [field.strip() for field in fields]
+    for number, line, fields in read_fields(path, "a list of image, image, 1 or 0"):
         if len(fields) != 3 or fields[2] not in ("0", "1"):
             raise DataError(f"{path}, line {number}: {line[:80]!r}; expected image, image, 1 or 0")
         for name in fields[:2]:

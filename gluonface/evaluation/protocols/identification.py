@@ -1,28 +1,35 @@
 """Search in a gallery: rank-k, mean average precision, TPIR at FPIR. Pure NumPy.
 
-IJB 1:N, TinyFace and "who of my folder is it" are this search with other lists.
+IJB 1:N and TinyFace are this search with other lists.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import InputError
 from ..metrics import bootstrap
 from ..metrics.operating_points import check_rate
+from ..metrics.operating_points import with_intervals as points_with_intervals
 from ..metrics.roc import roc_corners
-from ..results.outcome import Hard, Outcome, count_scores
-from ..results.summary import few_accepts, with_spans
+from ..metrics.search_rates import DEFAULT_FPIRS, DEFAULT_RANKS, rank_rates, search_rates
+from ..results.evaluation_result import EvaluationResult, WorstError, score_histogram
+from ..results.pair_result import uncertainty_notes
 from ..scores.feature_matrix import COLLAPSED, check_matrix, is_collapsed, multiply, unit_matrix
-from ..scores.search import DEFAULT_FPIRS, DEFAULT_RANKS, rank_rates, search, search_rates
+from ..scores.search import search
 
 __all__ = [
     "DEFAULT_FPIRS",
     "DEFAULT_RANKS",
     "Replicates",
-    "assess",
     "evaluate",
     "pool_replicates",
+    "search_with_replicates",
     "with_intervals",
 ]
 
@@ -41,7 +48,7 @@ class Replicates:
     mated : numpy.ndarray, shape (draws,)
         Mated searches.
     tpir : numpy.ndarray, shape (draws, fpirs)
-        NaN where nobody was drawn who is, or is not, in the gallery.
+        NaN where no mated, or no non-mated, person was drawn.
     """
 
     hits: np.ndarray
@@ -49,34 +56,40 @@ class Replicates:
     tpir: np.ndarray
 
 
-def evaluate(probes, gallery, probe_ids, gallery_ids, **kwargs):
-    """Search every probe in the gallery and sum up: the outcome of `assess`."""
-    return assess(probes, gallery, probe_ids, gallery_ids, **kwargs)[0]
+def evaluate(
+    probes: npt.ArrayLike,
+    gallery: npt.ArrayLike,
+    probe_ids: npt.ArrayLike,
+    gallery_ids: npt.ArrayLike,
+    **kwargs: Any,
+) -> EvaluationResult:
+    """Search every probe in the gallery and sum up: the result of `search_with_replicates`."""
+    return search_with_replicates(probes, gallery, probe_ids, gallery_ids, **kwargs)[0]
 
 
-def assess(
-    probes,
-    gallery,
-    probe_ids,
-    gallery_ids,
+def search_with_replicates(
+    probes: Any,
+    gallery: Any,
+    probe_ids: Any,
+    gallery_ids: Any,
     *,
-    name="",
-    ranks=DEFAULT_RANKS,
-    fpirs=DEFAULT_FPIRS,
-    depth=1,
-    unique=False,
-    lost=0.0,
-    draws=0,
-    product=multiply,
-    dtype=np.float32,
-    protocol="identification",
-):
+    name: str = "",
+    ranks: Sequence[int] = DEFAULT_RANKS,
+    fpirs: Sequence[float] = DEFAULT_FPIRS,
+    depth: int = 1,
+    unique: bool = False,
+    failure_score: float = 0.0,
+    draws: int = 0,
+    product: Callable[..., np.ndarray] = multiply,
+    dtype: Any = np.float32,
+    protocol: str = "identification",
+) -> tuple[EvaluationResult, Replicates | None]:
     """Search every probe in the gallery and sum up.
 
     Parameters
     ----------
     probes : array_like, shape (n, D)
-        Any length; normalised here. A zero vector is a failure: it is found by nobody.
+        Any length; normalised here. A zero vector is a failure: it never matches.
     gallery : array_like, shape (m, D)
     probe_ids, gallery_ids : array_like, shape (n,) and (m,)
         Identities: numbers or text.
@@ -88,16 +101,16 @@ def assess(
         For TPIR the mate has to be among so many best.
     unique : bool, default False
         Whether a gallery with two entries of one identity is an error, as it is for IJB.
-    lost : float, default 0
+    failure_score : float, default 0
         Best score of a non-mated probe that is a zero vector.
     draws : int, default 0
         Bootstrap draws of probe identities for 95 % intervals; 0 for none.
     product, dtype
-        See `features`; float64 gives reference digits.
+        See `feature_matrix`; float64 gives reference digits.
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     Replicates or None
         What its intervals are made of, where there were draws.
 
@@ -134,21 +147,23 @@ def assess(
             "a correct match"
         )
     numbers = _numbers(probe_ids, gallery_ids)
-    found = search(probes, gallery, *numbers, product=product)
+    found = search(probes, gallery, numbers[0], numbers[1], product)
     failed = ~probes.any(axis=1)
-    found.ahead[failed], found.precision[failed] = _NEVER, 0  # a failure finds nobody
-    found.other[failed] = lost
+    found.ahead[failed], found.precision[failed] = _NEVER, 0  # a failure never matches
+    found.other[failed] = failure_score
     if not found.mated.any():
         raise InputError("no probe has its identity in the gallery: nothing can be found")
-    rates, searches = rank_rates(found, ranks), search_rates(found, fpirs, depth)
+    best, ahead = found.best[found.mated], found.ahead[found.mated]
+    rates = rank_rates(ahead, ranks)
+    searches = search_rates(best, ahead, found.other[~found.mated], fpirs, depth)
     replicates = None
     if draws:
         replicates = _replicates(found, numbers[0], ranks, fpirs, depth, draws)
         rates, searches = with_intervals(rates, searches, replicates)
     mated = int(np.count_nonzero(found.mated))
     if searches:
-        notes += few_accepts(searches, f"{searches[0].different} non-mated searches", "FPIR")
-    outcome = Outcome(
+        notes += uncertainty_notes(searches, f"{searches[0].different} non-mated searches", "FPIR")
+    result = EvaluationResult(
         protocol=protocol,
         name=name,
         ranks=tuple(rates),
@@ -163,18 +178,18 @@ def assess(
         },
         settings={"ties": "against the mate", **({"R": depth} if depth > 1 else {})},
         notes=tuple(notes),
-        hardest=_hardest(found),
+        worst_errors=_hardest(found),
         **_curves(found, len(gallery), depth),
     )
-    return outcome, replicates
+    return result, replicates
 
 
-def pool_replicates(several):
+def pool_replicates(several: Sequence[Replicates]) -> Replicates:
     """Return the `Replicates` of searches in several galleries: hits added, TPIR averaged."""
     return Replicates(
-        hits=sum(one.hits for one in several),
-        mated=sum(one.mated for one in several),
-        tpir=sum(one.tpir for one in several) / len(several),
+        hits=np.sum([one.hits for one in several], axis=0),
+        mated=np.sum([one.mated for one in several], axis=0),
+        tpir=np.sum([one.tpir for one in several], axis=0) / len(several),
     )
 
 
@@ -182,15 +197,13 @@ def with_intervals(rates, searches, replicates):
     """Return rank rates, and the strict of `searches`, with their 95 % intervals."""
     with np.errstate(invalid="ignore"):
         shares = replicates.hits / replicates.mated[:, None]
-    spans = bootstrap.intervals(shares)
-    rates = [dataclasses.replace(r, low=a, high=b) for r, (a, b) in zip(rates, spans)]
-    strict = [s for s in searches if s.convention == "strict"]
-    spans = dict(zip((s.target for s in strict), bootstrap.intervals(replicates.tpir)))
-    return rates, list(with_spans(searches, spans))
+    found = bootstrap.intervals(shares)
+    rates = [dataclasses.replace(r, low=a, high=b) for r, (a, b) in zip(rates, found)]
+    return rates, list(points_with_intervals(searches, bootstrap.intervals(replicates.tpir)))
 
 
 def _replicates(found, identity, ranks, fpirs, depth, draws):
-    """Draw the probes' people again and again; `identity` (n,) says whose each probe is."""
+    """Return the `Replicates` of bootstrap draws; `identity` (n,) is that of each probe."""
     people, person = np.unique(identity, return_inverse=True)
     mated = found.mated
     hits = np.stack([found.ahead[mated] < rank for rank in ranks], axis=1)
@@ -215,7 +228,7 @@ def _replicates(found, identity, ranks, fpirs, depth, draws):
 
 
 def _curves(found, entries, depth):
-    """Return what is drawn: shares by rank, TPIR over FPIR, the mates' and the others' scores."""
+    """Return the curves: shares by rank, TPIR over FPIR, the mates' and the others' scores."""
     mated, nonmated = found.mated, np.sort(found.other[~found.mated])[::-1]
     # A failure is behind everybody; uncut, its rank makes NumPy's bincount write out of bounds.
     ahead = np.minimum(found.ahead[mated], entries)
@@ -223,13 +236,13 @@ def _curves(found, entries, depth):
     others = found.other[np.isfinite(found.other)]
     drawn = {
         "cmc": np.cumsum(within) / np.count_nonzero(mated),
-        "histogram": count_scores(found.best[mated], np.sort(others)[::-1]),
+        "histogram": score_histogram(found.best[mated], np.sort(others)[::-1]),
     }
     first = found.best[mated & (found.ahead < depth)]  # the others are found at no threshold
     if len(nonmated) and len(first):
         curve = roc_corners(first, nonmated, len(nonmated))
         share = len(first) / np.count_nonzero(mated)
-        drawn["roc"] = dataclasses.replace(curve, tpr=curve.tpr * share)
+        drawn["roc_curve"] = dataclasses.replace(curve, tpr=curve.tpr * share)
     return drawn
 
 
@@ -266,7 +279,7 @@ def _hardest(found, limit=10):
     lead = found.other[wrong] - found.best[wrong]
     chosen = wrong[np.argsort(-lead, kind="stable")[:limit]]
     return tuple(
-        Hard(
+        WorstError(
             "wrong identity first",
             int(i),
             int(found.other_entry[i]),

@@ -4,11 +4,18 @@ Its images are not public; this is the protocol for sets of one's own. Unordered
 for same and different alike (the published numbers count the different ones twice).
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
 
 from ...errors import InputError
-from ..metrics.operating_points import OperatingPoint
-from ..scores.all_pairs import compare_all, compare_cross
+from ..metrics.operating_points import OperatingPoint, strict_points
+from ..results.evaluation_result import EvaluationResult
+from .all_pairs import compare_all, compare_cross
 
 __all__ = [
     "ALL_FAR",
@@ -26,11 +33,18 @@ ALL_FAR = 1e-6
 MASK_FAR = 1e-4  # also of the children's test
 
 
-def evaluate(features, identity, group, *, fars=DEFAULT_FARS, **options):
+def evaluate(
+    features: npt.ArrayLike,
+    identity: npt.ArrayLike,
+    group: npt.ArrayLike,
+    *,
+    fars: Sequence[float] = DEFAULT_FARS,
+    **options: Any,
+) -> EvaluationResult:
     """Verify all pairs within each group, and all pairs of the whole set.
 
     Two answers for each group: its TAR at a threshold of its own (as IFRT has it), and what the
-    threshold of the whole set does to it (as NIST has it), in ``measures`` of each part.
+    threshold of the whole set does to it (as NIST has it), in ``measures`` of each subset.
 
     Parameters
     ----------
@@ -39,32 +53,32 @@ def evaluate(features, identity, group, *, fars=DEFAULT_FARS, **options):
 
     Returns
     -------
-    Outcome
-        Named "ALL"; ``parts`` are the groups.
+    EvaluationResult
+        Named "ALL"; ``subsets`` are the groups.
     """
-    whole, parts = compare_all(features, identity, group, fars=fars, **options)
+    whole, groups = compare_all(features, identity, group, fars=fars, **options)
     return dataclasses.replace(
         whole,
         protocol="IFRT",
         name="ALL",
         settings={"pairs": "unordered", "threshold": "one for each group, and the one of ALL"},
-        parts=tuple(_at_one_threshold(part) for part in parts.values()),
-        errors=(),
+        subsets=tuple(_at_one_threshold(own) for own in groups.values()),
+        error_rates=(),
     )
 
 
-def _at_one_threshold(part):
+def _at_one_threshold(group):
     """Return a group with its error rates at the threshold of ALL among its measures."""
     measures = {}
-    for error in part.errors:
+    for error in group.error_rates:
         measures[f"FMR at ALL's {error.target:g}"] = error.fmr
         measures[f"FNMR at ALL's {error.target:g}"] = error.fnmr
     return dataclasses.replace(
-        part, protocol="IFRT", measures={**part.measures, **measures}, errors=()
+        group, protocol="IFRT", measures={**group.measures, **measures}, error_rates=()
     )
 
 
-def ranking_score(mask, everything):
+def ranking_score(mask: OperatingPoint, everything: OperatingPoint) -> float:
     """Return IFRT's figure for ranking, 0.25 x Mask + 0.75 x ALL, from two strict TARs.
 
     Parameters
@@ -78,20 +92,28 @@ def ranking_score(mask, everything):
     return 0.25 * mask.tar + 0.75 * everything.tar
 
 
-def with_ranking_score(mask, whole):
-    """Return the outcome of the mask test with the `ranking_score` among its measures.
+def with_ranking_score(mask: EvaluationResult, whole: EvaluationResult) -> EvaluationResult:
+    """Return the result of the mask test with the `ranking_score` among its measures.
 
-    That needs the strict TAR of `whole` at 1e-6; without it the outcome stays as it is.
+    That needs the strict TAR of `whole` at 1e-6; without it the result stays as it is.
     """
-    strict = {p.target: p for p in whole.points if p.convention == "strict"}
-    own = {p.target: p for p in mask.points if p.convention == "strict"}
+    strict = {p.target: p for p in strict_points(whole.operating_points)}
+    own = {p.target: p for p in strict_points(mask.operating_points)}
     if ALL_FAR not in strict or MASK_FAR not in own:
         return mask
     score = ranking_score(own[MASK_FAR], strict[ALL_FAR])
     return dataclasses.replace(mask, measures={**mask.measures, "0.25 Mask + 0.75 ALL": score})
 
 
-def evaluate_mask(masked, masked_identity, plain, plain_identity, *, fars=(MASK_FAR,), **kwargs):
+def evaluate_mask(
+    masked: npt.ArrayLike,
+    masked_identity: npt.ArrayLike,
+    plain: npt.ArrayLike,
+    plain_identity: npt.ArrayLike,
+    *,
+    fars: Sequence[float] = (MASK_FAR,),
+    **kwargs: Any,
+) -> EvaluationResult:
     """Verify each masked face against each unmasked one.
 
     Parameters
@@ -103,20 +125,26 @@ def evaluate_mask(masked, masked_identity, plain, plain_identity, *, fars=(MASK_
 
     Returns
     -------
-    Outcome
+    EvaluationResult
         Named "Mask".
     """
-    outcome = compare_cross(masked, masked_identity, plain, plain_identity, fars=fars, **kwargs)
-    counts = dict(outcome.counts)
+    result = compare_cross(masked, masked_identity, plain, plain_identity, fars=fars, **kwargs)
+    counts = dict(result.counts)
     counts = {"masked": counts.pop("one"), "plain": counts.pop("other"), **counts}
     return dataclasses.replace(
-        outcome, protocol="IFRT", name="Mask", counts=counts, settings={"pairs": "masked x plain"}
+        result, protocol="IFRT", name="Mask", counts=counts, settings={"pairs": "masked x plain"}
     )
 
 
-def evaluate_children(features, identity, *, fars=(MASK_FAR,), **kwargs):
+def evaluate_children(
+    features: npt.ArrayLike,
+    identity: npt.ArrayLike,
+    *,
+    fars: Sequence[float] = (MASK_FAR,),
+    **kwargs: Any,
+) -> EvaluationResult:
     """Verify all unordered pairs of the children's set; see `all_pairs.compare_all`."""
-    outcome, _ = compare_all(features, identity, fars=fars, **kwargs)
+    result, _ = compare_all(features, identity, fars=fars, **kwargs)
     return dataclasses.replace(
-        outcome, protocol="IFRT", name="Children", settings={"pairs": "unordered"}
+        result, protocol="IFRT", name="Children", settings={"pairs": "unordered"}
     )

@@ -1,27 +1,33 @@
 """IJB-B and IJB-C: 1:1 verification of templates and 1:N search. Pure NumPy.
 
-Features of images are pooled by `templates.pool`, lists are read by `ijb_files`.
+Features of images are pooled by `templates.pool`, lists are read by `ijb_lists`.
 
 References
 ----------
 Whitelam et al., "IARPA Janus Benchmark-B Face Dataset", 2017; Maze et al., "IARPA Janus
-Benchmark - C", 2018. The published tables of TAR use the "reference" convention (see `metrics`).
+Benchmark - C", 2018. The published tables of TAR use the "reference" convention: see
+`metrics.rates`.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
 from ..metrics import bootstrap
-from ..metrics.operating_points import SearchRate
-from ..results.outcome import Hard, Outcome, RankRate
-from ..results.summary import summarize, with_spans
+from ..metrics.operating_points import strict_points
+from ..metrics.search_rates import RankRate, SearchRate
+from ..results.evaluation_result import EvaluationResult, WorstError
+from ..results.pair_result import pair_result
 from ..scores.feature_matrix import COLLAPSED, check_matrix, is_collapsed, multiply
-from ..scores.listed_pairs import places, score_pairs
-from ..scores.topk import Tail, keep_for
-from .identification import assess, pool_replicates, with_intervals
+from ..scores.listed_pairs import positions, score_pairs
+from ..scores.topk import TopScores, scores_needed
+from .identification import pool_replicates, search_with_replicates, with_intervals
 
 __all__ = ["DEFAULT_FARS", "find_pairs", "identify", "identify_jointly", "verify"]
 
@@ -31,8 +37,16 @@ _CHUNK = 1 << 20
 
 
 def verify(
-    ids, units, pairs, *, name="", fars=DEFAULT_FARS, draws=0, product=multiply, settings=None
-):
+    ids: np.ndarray,
+    units: np.ndarray,
+    pairs: Any,
+    *,
+    name: str = "",
+    fars: Sequence[float] = DEFAULT_FARS,
+    draws: int = 0,
+    product: Callable[..., np.ndarray] = multiply,
+    settings: dict[str, Any] | None = None,
+) -> EvaluationResult:
     """Verify the listed pairs of templates (1:1).
 
     Parameters
@@ -41,19 +55,19 @@ def verify(
         Template ids, ascending; of `templates.pool`.
     units : numpy.ndarray, shape (m, D)
         Their features at unit length. float64 gives reference digits.
-    pairs : ijb_files.Pairs
+    pairs : ijb_lists.Pairs
     name : str
     fars : sequence of float
     draws : int, default 0
         Bootstrap draws of templates for 95 % intervals; 0 for none.
     product : function
-        See `features`.
+        See `feature_matrix`.
     settings : dict, optional
         How the features were pooled, for the result.
 
     Returns
     -------
-    Outcome
+    EvaluationResult
 
     Raises
     ------
@@ -80,12 +94,12 @@ def verify(
     impostor = score[~pairs.same]
     impostor.sort()
     impostor = impostor[::-1]
-    outcome = summarize(genuine, impostor, len(impostor), fars, notes)
+    result = pair_result(genuine, impostor, len(impostor), fars, notes)
     if draws:
-        points = _intervals(outcome, first, second, pairs.same, score, genuine, impostor, draws)
-        outcome = dataclasses.replace(outcome, points=points)
+        points = _intervals(result, first, second, pairs.same, score, genuine, impostor, draws)
+        result = dataclasses.replace(result, operating_points=points)
     return dataclasses.replace(
-        outcome,
+        result,
         protocol="IJB 1:1",
         name=name,
         counts={
@@ -96,26 +110,28 @@ def verify(
         },
         settings=dict(settings or {}),
         inputs=dict(pairs.sha256),
-        hardest=_hardest(score, pairs, impostor, genuine),
+        worst_errors=_hardest(score, pairs, impostor, genuine),
     )
 
 
-def find_pairs(ids, pairs):
+def find_pairs(ids: np.ndarray, pairs: Any) -> list[np.ndarray]:
     """Return the rows of both templates of each pair; DataError names a line of another one."""
-    return [places(ids, side, pairs.path, line=pairs.line) for side in (pairs.first, pairs.second)]
+    return [
+        positions(ids, side, pairs.path, line=pairs.line) for side in (pairs.first, pairs.second)
+    ]
 
 
 def identify(
-    ids,
-    units,
-    probes,
-    galleries,
+    ids: np.ndarray,
+    units: np.ndarray,
+    probes: tuple[np.ndarray, np.ndarray],
+    galleries: dict[str, tuple[np.ndarray, np.ndarray]],
     *,
-    ranks=(1, 5, 10),
-    fpirs=(1e-2, 1e-1),
-    draws=0,
-    product=multiply,
-):
+    ranks: Sequence[int] = (1, 5, 10),
+    fpirs: Sequence[float] = (1e-2, 1e-1),
+    draws: int = 0,
+    product: Callable[..., np.ndarray] = multiply,
+) -> EvaluationResult:
     """Search probes in each gallery (1:N), then average.
 
     Parameters
@@ -123,7 +139,7 @@ def identify(
     ids, units
         As for `verify`.
     probes : (templates, subjects)
-        As `ijb_files.read_template_subjects` returns them.
+        As `ijb_lists.read_template_subjects` returns them.
     galleries : dict of str to (templates, subjects)
         A subject may be enrolled once in each.
     ranks, fpirs, draws, product
@@ -131,14 +147,14 @@ def identify(
 
     Returns
     -------
-    Outcome
-        Ranks over all mated searches; TPIR averaged over the galleries; ``parts`` for each of them.
+    EvaluationResult
+        Ranks over all mated searches; TPIR averaged over the galleries, which are ``subsets``.
     """
-    probe_at = places(ids, probes[0], "the probe list", "entry")
-    parts, replicates = [], []
+    probe_at = positions(ids, probes[0], "the probe list", "entry")
+    found, replicates = [], []
     for name, (templates, subjects) in galleries.items():
-        at = places(ids, templates, name, "entry")
-        part, drawn = assess(
+        at = positions(ids, templates, name, "entry")
+        result, drawn = search_with_replicates(
             units[probe_at],
             units[at],
             probes[1],
@@ -152,29 +168,38 @@ def identify(
             dtype=units.dtype.type,
             protocol="IJB 1:N gallery",
         )
-        parts.append(part)
+        found.append(result)
         replicates.append(drawn)
     together = []
-    for rows in zip(*(part.ranks for part in parts)):
+    for rows in zip(*(one.ranks for one in found)):
         hits, count = sum(r.hits for r in rows), sum(r.probes for r in rows)
         together.append(RankRate(rows[0].rank, hits / count, hits, count))
-    searches = [_mean_search(rows) for rows in zip(*(part.searches for part in parts))]
+    searches = [_mean_search(rows) for rows in zip(*(one.searches for one in found))]
     if draws:
-        together, searches = with_intervals(together, searches, pool_replicates(replicates))
-    return Outcome(
+        together, searches = with_intervals(
+            together, searches, pool_replicates(list(filter(None, replicates)))
+        )
+    return EvaluationResult(
         protocol="IJB 1:N",
         ranks=tuple(together),
         searches=tuple(searches),
-        cmc=_mean_cmc(parts),
-        counts={"probes": len(probe_at), "galleries": len(parts)},
+        cmc=_mean_cmc(found),
+        counts={"probes": len(probe_at), "galleries": len(found)},
         settings={"TPIR": "mean over the galleries"},
-        parts=tuple(parts),
+        subsets=tuple(found),
     )
 
 
 def identify_jointly(
-    ids, units, probes, galleries, *, ranks=(1, 5, 10), shares=(1e-2, 1e-1), product=multiply
-):
+    ids: np.ndarray,
+    units: np.ndarray,
+    probes: tuple[np.ndarray, np.ndarray],
+    galleries: dict[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    ranks: Sequence[int] = (1, 5, 10),
+    shares: Sequence[float] = (1e-2, 1e-1),
+    product: Callable[..., np.ndarray] = multiply,
+) -> EvaluationResult:
     """Search in all galleries together as InsightFace's older ``ijb_1n.py`` does.
 
     Its "FAR" is no rate of false accepts: for a share f the threshold is the ceil(probes x f) -th
@@ -183,32 +208,32 @@ def identify_jointly(
 
     Returns
     -------
-    Outcome
+    EvaluationResult
         ``measures``: ``recall@f`` and ``threshold@f`` for each share.
     """
-    probe_at = places(ids, probes[0], "the probe list", "entry")
+    probe_at = positions(ids, probes[0], "the probe list", "entry")
     templates, subjects = (np.concatenate(lists) for lists in zip(*galleries.values()))
-    at = places(ids, templates, "the galleries", "entry")
-    outcome, _ = assess(
+    at = positions(ids, templates, "the galleries", "entry")
+    result, _ = search_with_replicates(
         units[probe_at], units[at], probes[1], subjects, ranks=ranks, unique=True,
         product=product, dtype=units.dtype.type, protocol="IJB 1:N, galleries joined (ijb_1n.py)",
     )  # fmt: skip
     budget = [max(1, math.ceil(len(probe_at) * share)) for share in shares]
-    tail = Tail(max(budget), units.dtype)
+    top = TopScores(max(budget), units.dtype)
     mates = []
     for start in range(0, len(probe_at), 512):
         rows = probe_at[start : start + 512]
         tile = np.array(product(units[rows], units[at]))
         mate = probes[1][start : start + 512][:, None] == subjects
         mates.append(tile[mate])
-        tail.add(np.where(mate, -np.inf, tile), count=tile.size - np.count_nonzero(mate))
-    highest, mates = tail.scores(), np.concatenate(mates)
-    measures = dict(outcome.measures)
+        top.add(np.where(mate, -np.inf, tile), count=tile.size - np.count_nonzero(mate))
+    highest, mates = top.scores(), np.concatenate(mates)
+    measures = dict(result.measures)
     for share, number in zip(shares, budget):
         threshold = highest[min(number, len(highest)) - 1]
         measures[f"recall@{share:g}"] = float((mates > threshold).sum() / len(mates))
         measures[f"threshold@{share:g}"] = float(threshold)
-    return dataclasses.replace(outcome, measures=measures)
+    return dataclasses.replace(result, measures=measures)
 
 
 def _mean_search(rows):
@@ -226,17 +251,17 @@ def _mean_search(rows):
     )
 
 
-def _mean_cmc(parts):
+def _mean_cmc(found):
     """Return the curve of all mated searches together, as far as every gallery goes."""
-    last = min(len(part.cmc) for part in parts)
-    mated = [part.counts["mated"] for part in parts]
-    return np.average([part.cmc[:last] for part in parts], axis=0, weights=mated)
+    last = min(len(one.cmc) for one in found)
+    mated = [one.counts["mated"] for one in found]
+    return np.average([one.cmc[:last] for one in found], axis=0, weights=mated)
 
 
-def _intervals(outcome, first, second, same, score, genuine, impostor, draws):
+def _intervals(result, first, second, same, score, genuine, impostor, draws):
     """Return the points with bootstrap intervals at the strict ones."""
-    targets = [p.target for p in outcome.points if p.convention == "strict"]
-    keep = keep_for(targets, len(impostor))
+    targets = [p.target for p in strict_points(result.operating_points)]
+    keep = scores_needed(targets, len(impostor))
     if not keep:
         raise InputError("a bootstrap needs different pairs")
     at = np.flatnonzero((score >= impostor[keep - 1]) & ~same)
@@ -247,19 +272,18 @@ def _intervals(outcome, first, second, same, score, genuine, impostor, draws):
     def everything(drawn):
         total = 0
         for start in range(0, len(first), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            weight = drawn[first[part]] * drawn[second[part]]
-            total += int(weight.sum() - weight[same[part]].sum())
+            chunk = slice(start, start + _CHUNK)
+            weight = drawn[first[chunk]] * drawn[second[chunk]]
+            total += int(weight.sum() - weight[same[chunk]].sum())
         return total
 
-    spans = bootstrap.tar_intervals(
+    return bootstrap.points_with_intervals(
+        result.operating_points,
         (genuine, lambda drawn: drawn[own_first] * drawn[own_second]),
         (score[at], lambda drawn: drawn[top_first] * drawn[top_second], everything),
         int(max(first.max(), second.max())) + 1,
-        targets,
         draws,
     )
-    return with_spans(outcome.points, dict(zip(targets, spans)))
 
 
 def _hardest(score, pairs, impostor, genuine, limit=10):
@@ -273,7 +297,7 @@ def _hardest(score, pairs, impostor, genuine, limit=10):
         order = np.argsort(score[chosen], kind="stable")
         order = order[::-1] if kind.startswith("highest") else order
         found += [
-            Hard(kind, int(pairs.first[i]), int(pairs.second[i]), float(score[i]))
+            WorstError(kind, int(pairs.first[i]), int(pairs.second[i]), float(score[i]))
             for i in chosen[order[:limit]]
         ]
     return tuple(found)

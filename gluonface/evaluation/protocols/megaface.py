@@ -1,8 +1,8 @@
 """MegaFace challenge 1: find a face among up to a million distractors. Pure NumPy.
 
 Every ordered pair of images of one probe identity: the first is enrolled with the distractors, the
-second looks for it. Scores are computed block by block; what is kept are the best distractors of
-each probe and the highest scores of all.
+second is the query. Scores are computed block by block; the best distractors of each probe and the
+highest scores of all are kept.
 
 References
 ----------
@@ -10,14 +10,19 @@ Kemelmacher-Shlizerman et al., "The MegaFace Benchmark: 1 Million Faces for Reco
 2016. Noise lists: the refined set ("R") of Deng et al., "ArcFace", 2019.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
 from ..metrics import bootstrap
-from ..results.outcome import Hard, RankRate
-from ..results.summary import summarize, with_spans
+from ..metrics.search_rates import rank_rates
+from ..results.evaluation_result import EvaluationResult, pair_errors
+from ..results.pair_result import pair_result
 from ..scores.feature_matrix import (
     COLLAPSED,
     check_matrix,
@@ -26,8 +31,8 @@ from ..scores.feature_matrix import (
     unit_block,
     unit_matrix,
 )
-from ..scores.pair_scores import WHOLE
-from ..scores.topk import Sample, Tail, TopRows, keep_for
+from ..scores.pair_scores import PairScores
+from ..scores.topk import TopScoresPerRow
 
 __all__ = ["DEFAULT_FARS", "DEFAULT_RANKS", "evaluate", "repair_probes"]
 
@@ -36,26 +41,25 @@ DEFAULT_RANKS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 
 _BLOCK = 4096  # distractors compared together
 _TILE = 1 << 22  # scores computed together: 16 MB stay in the last-level cache
-_KEEP = 20_000_000  # a target that needs more scores than this is left out
 
 
 def evaluate(
-    probes,
-    identities,
-    distractors,
+    probes: Any,
+    identities: Any,
+    distractors: Any,
     *,
-    noisy_probes=None,
-    noisy_distractors=None,
-    removed="drop",
-    probe_pairs=False,
-    ranks=DEFAULT_RANKS,
-    fars=DEFAULT_FARS,
-    draws=0,
-    name="",
-    product=multiply,
-    dtype=np.float32,
-    progress=None,
-):
+    noisy_probes: np.ndarray | None = None,
+    noisy_distractors: np.ndarray | None = None,
+    removed: str = "drop",
+    probe_pairs: bool = False,
+    ranks: Sequence[int] = DEFAULT_RANKS,
+    fars: Sequence[float] = DEFAULT_FARS,
+    draws: int = 0,
+    name: str = "",
+    product: Callable[..., np.ndarray] = multiply,
+    dtype: Any = np.float32,
+    progress: Callable[[int], Any] | None = None,
+) -> EvaluationResult:
     """Identification and verification of probes among distractors.
 
     Parameters
@@ -81,13 +85,13 @@ def evaluate(
         Bootstrap draws of probe identities.
     name : str
     product, dtype
-        See `features`.
+        See `feature_matrix`.
     progress : function, optional
         Called with the number of distractors done since the last call.
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     """
     identities = np.asarray(identities)
     probes = check_matrix(probes, "probes", len(identities))
@@ -116,55 +120,48 @@ def evaluate(
     images = np.bincount(person)
     crossed = (len(units) ** 2 - int((images**2).sum())) // 2 if probe_pairs else 0
     different = len(units) * kept + crossed
-    wanted = [far for far in fars if keep_for([far], different) <= _KEEP]
-    if len(wanted) < len(fars):
-        left = ", ".join(f"{far:g}" for far in fars if far not in wanted)
-        notes.append(f"FAR {left} is left out: too many of {different} different pairs decide it")
-    top = TopRows(len(units), max(ranks), dtype)
-    keep = different if different <= WHOLE else max(keep_for(wanted, different), 100)
-    tail, sample = Tail(keep, dtype, track=True), Sample()
+    pairs = PairScores(different, fars, dtype, least=100)
+    notes += pairs.left_out_note(f"too many of {different} different pairs decide it")
+    best = TopScoresPerRow(len(units), max(ranks), dtype)
     blocks = _blocks(distractors, noisy, removed, dtype)
     step = max(1, min(len(units), _TILE // _BLOCK))
     buffer = np.empty((step, _BLOCK), dtype)
     for numbers, block in blocks:
         for start in range(0, len(units), step):
-            part = units[start : start + step]
-            out = buffer.reshape(-1)[: len(part) * len(block)].reshape(len(part), len(block))
-            tile = product(part, block, out)
+            queries = units[start : start + step]
+            out = buffer.reshape(-1)[: len(queries) * len(block)].reshape(len(queries), len(block))
+            tile = product(queries, block, out)
             highest = tile.max(axis=1)
-            top.add(tile, start, highest)
-            sample.add(tile)
-            tail.add(tile, highest, np.arange(start, start + len(part)), numbers)
+            best.add(tile, start, highest)
+            rows = np.arange(start, start + len(queries))
+            pairs.add_different(tile, highest, rows, numbers)
         if progress is not None:
             progress(len(block))
     if probe_pairs:
-        _add_probe_pairs(tail, units, person, len(distractors), product)
-    ahead = (top.sorted()[query] >= genuine[:, None]).sum(axis=1)
+        _add_probe_pairs(pairs.top, units, person, len(distractors), product)
+    ahead = (best.sorted()[query] >= genuine[:, None]).sum(axis=1)
     failed = ~units.any(axis=1)
     lost = failed[enrolled] | failed[query]
     ahead[lost], genuine[lost] = max(ranks), -np.inf
     if failed.any() and not failed.all():
         notes.append(f"{np.count_nonzero(failed)} probes have a zero vector and match nobody")
-    scores, rows, columns = tail.places()
-    outcome = summarize(genuine, scores, different, wanted, notes, sample)
-    rates = [
-        RankRate(int(rank), float((ahead < rank).mean()), int((ahead < rank).sum()), len(ahead))
-        for rank in ranks
-    ]
-    points = outcome.points
+    scores, rows, columns = pairs.top.scores_and_places()
+    result = pair_result(genuine, scores, different, pairs.fars, notes, pairs.sample)
+    rates = rank_rates(ahead, ranks)
+    points = result.operating_points
     if draws:
         probe = columns - len(distractors)
         other = np.where(probe < 0, -1, person[np.maximum(probe, 0)])
         sides, counted = (person[rows], other), (images, kept, probe_pairs)
         rates, points = _intervals(
-            outcome, rates, ahead, genuine, scores, person[query], sides, counted, draws
+            result, rates, ahead, genuine, scores, person[query], sides, counted, draws
         )
     return dataclasses.replace(
-        outcome,
+        result,
         protocol="MegaFace (R)" if refined else "MegaFace",
         name=name,
         ranks=tuple(rates),
-        points=tuple(points),
+        operating_points=tuple(points),
         counts={
             "probes": len(units),
             "identities": int(person.max()) + 1,
@@ -177,19 +174,11 @@ def evaluate(
         },
         settings={"removed": removed if refined else "nothing", "ties": "against the mate"},
         cmc=np.array([(ahead < rank).mean() for rank in range(1, max(ranks) + 1)]),
-        hardest=tuple(
-            Hard("highest different", int(row), int(column), float(score))
-            for score, row, column in zip(scores[:10], rows, columns)
-        )
-        + tuple(
-            Hard("lowest same", int(enrolled[i]), int(query[i]), float(genuine[i]))
-            for i in np.argsort(genuine, kind="stable")[:10]
-            if genuine[i] > -np.inf
-        ),
+        worst_errors=pair_errors((scores, rows, columns), (genuine, enrolled, query)),
     )
 
 
-def repair_probes(probes, identities, noisy):
+def repair_probes(probes: np.ndarray, identities: Any, noisy: np.ndarray) -> np.ndarray:
     """Replace each noisy probe by the sum of its identity's clean ones, at unit length.
 
     InsightFace's program adds unseeded noise of 0.001 to that; here the result is the same
@@ -257,7 +246,7 @@ def _blocks(distractors, noisy, removed, dtype):
             yield numbers, units
 
 
-def _add_probe_pairs(tail, units, person, offset, product):
+def _add_probe_pairs(top, units, person, offset, product):
     """Add the scores of unordered pairs of probes of two people; columns count from `offset`."""
     step = max(1, _TILE // len(units))
     for start in range(0, len(units), step):
@@ -267,10 +256,10 @@ def _add_probe_pairs(tail, units, person, offset, product):
         left_out |= rows[:, None] >= np.arange(len(units))
         tile[left_out] = -np.inf
         count = tile.size - int(np.count_nonzero(left_out))
-        tail.add(tile, None, rows, offset + np.arange(len(units)), count)
+        top.add(tile, None, rows, offset + np.arange(len(units)), count)
 
 
-def _intervals(outcome, rates, ahead, genuine, scores, owner, sides, counted, draws):
+def _intervals(result, rates, ahead, genuine, scores, owner, sides, counted, draws):
     """Return rank rates and points with intervals, from draws of probe identities.
 
     `sides` are the people of the highest different pairs, -1 for a distractor; `counted` are the
@@ -278,9 +267,8 @@ def _intervals(outcome, rates, ahead, genuine, scores, owner, sides, counted, dr
     """
     (one, other), (images, kept, probe_pairs) = sides, counted
     hits = np.stack([ahead < r.rank for r in rates], axis=1)
-    spans = bootstrap.share_intervals(hits, owner, len(images), draws)
-    rates = [dataclasses.replace(r, low=low, high=high) for r, (low, high) in zip(rates, spans)]
-    targets = [p.target for p in outcome.points if p.convention == "strict"]
+    shares = bootstrap.share_intervals(hits, owner, len(images), draws)
+    rates = [dataclasses.replace(r, low=low, high=high) for r, (low, high) in zip(rates, shares)]
 
     def weigh(drawn):
         return drawn[one] * np.where(other < 0, 1, drawn[other])
@@ -290,11 +278,10 @@ def _intervals(outcome, rates, ahead, genuine, scores, owner, sides, counted, dr
         crossed = (int(weight.sum()) ** 2 - int((weight**2).sum())) // 2 if probe_pairs else 0
         return int(weight.sum()) * kept + crossed
 
-    spans = bootstrap.tar_intervals(
+    return rates, bootstrap.points_with_intervals(
+        result.operating_points,
         (genuine, lambda drawn: drawn[owner]),
         (scores, weigh, everything),
         len(images),
-        targets,
         draws,
     )
-    return rates, with_spans(outcome.points, dict(zip(targets, spans)))

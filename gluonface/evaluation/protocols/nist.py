@@ -1,21 +1,35 @@
 """NIST's figures of a set: FNMR at FMR of all pairs or of given scores, FNIR at FPIR of a search.
 
-The comparisons are those of `all_pairs` and `identification`; what differs is how errors are
-stated, that a failure to make a template is an error, and that one threshold serves all groups.
+The comparisons are those of `all_pairs` and `identification`. Three things differ: how errors are
+stated; a failure to make a template is an error; one threshold serves all groups.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import DataError, InputError
-from ..files.text_tables import read_lines
+from ..files.text_tables import read_fields
 from ..metrics import bootstrap
-from ..metrics.error_rates import by_group, error_table, fnir_at_fpir, fnmr_at_fmr, of_point
-from ..metrics.operating_points import OperatingPoint
-from ..results.summary import summarize, with_spans
-from ..scores.all_pairs import compare_all
+from ..metrics.error_rates import (
+    by_group,
+    error_rate_above,
+    error_rate_of,
+    fnir_at_fpir,
+    fnmr_at_fmr,
+)
+from ..metrics.operating_points import strict_points
+from ..results.evaluation_result import EvaluationResult
+from ..results.pair_result import pair_result
+from ..results.tables import error_table
 from . import identification
+from .all_pairs import compare_all
 
 __all__ = [
     "DEFAULT_FMRS",
@@ -37,15 +51,15 @@ _FAILURES = ("fail", "-inf", "na", "nan")  # how lists write a comparison withou
 
 
 def compare(
-    features,
-    identity,
-    group=None,
+    features: npt.ArrayLike,
+    identity: npt.ArrayLike,
+    group: npt.ArrayLike | None = None,
     *,
-    fmrs=DEFAULT_FMRS,
-    reference=None,
-    dtype=np.float32,
-    **options,
-):
+    fmrs: Sequence[float] = DEFAULT_FMRS,
+    reference: str | None = None,
+    dtype: Any = np.float32,
+    **options: Any,
+) -> EvaluationResult:
     """Return FNMR at FMR of all unordered pairs of images (1:1).
 
     Parameters
@@ -57,18 +71,26 @@ def compare(
 
     Returns
     -------
-    Outcome
-        ``errors``: of all, then of each group, at one threshold. ``parts``: each group at a
+    EvaluationResult
+        ``error_rates``: of all, then of each group, at one threshold. ``subsets``: each group at a
         threshold of its own.
     """
-    whole, parts = compare_all(
+    whole, groups = compare_all(
         features, identity, group, fars=fmrs, reference=reference, dtype=dtype, **options
     )
-    errors = _in_order([whole, *parts.values()], fmrs) if parts else _own(whole, dtype)
-    return _outcome(whole, errors, parts, reference, dtype)
+    errors = _in_order([whole, *groups.values()], fmrs) if groups else _own(whole, dtype)
+    return _result(whole, errors, groups, reference, dtype)
 
 
-def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, draws=0):
+def from_scores(
+    score: Any,
+    same: Any,
+    group: Any = None,
+    *,
+    fmrs: Sequence[float] = DEFAULT_FMRS,
+    reference: str | None = None,
+    draws: int = 0,
+) -> EvaluationResult:
     """Return FNMR at FMR of given scores (1:1), of whatever made them.
 
     Parameters
@@ -86,7 +108,7 @@ def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, d
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     """
     score, same = np.asarray(score), np.asarray(same)
     if score.ndim != 1 or score.shape != same.shape or score.dtype.kind not in "fiu":
@@ -97,7 +119,7 @@ def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, d
     dtype = score.dtype.type if score.dtype.kind == "f" else np.float64
     score, same = score.astype(dtype), same.astype(bool)
     whole = _summary(score, same, fmrs, draws)
-    parts, errors = {}, _own(whole, dtype)
+    groups, errors = {}, _own(whole, dtype)
     if group is not None:
         group = np.asarray(group).astype(str)
         if group.shape != score.shape:
@@ -109,54 +131,72 @@ def from_scores(score, same, group=None, *, fmrs=DEFAULT_FMRS, reference=None, d
         limits = fnmr_at_fmr(score[setting & same], score[setting & ~same], fmrs)
         sides = {None: np.ones(len(score), bool), **{name: group == name for name in names}}
         errors = [
-            of_point(_at(score[own], same[own], limit, draws), dtype, name)
+            _rate_at(score[own], same[own], limit, draws, name)
             for limit in limits
             for name, own in sides.items()
             if same[own].any() and not same[own].all()
         ]
-        parts = {
+        groups = {
             name: _summary(score[own], same[own], fmrs, draws)
             for name, own in list(sides.items())[1:]
             if same[own].any() and not same[own].all()
         }
     elif reference is not None:
         raise InputError(f"group {reference!r} is unknown; the scores have no groups")
-    return _outcome(whole, errors, parts, reference, dtype)
+    return _result(whole, errors, groups, reference, dtype)
 
 
-def search(probes, gallery, probe_ids, gallery_ids, *, fpirs=DEFAULT_FPIRS, depth=1, **kwargs):
+def search(
+    probes: npt.ArrayLike,
+    gallery: npt.ArrayLike,
+    probe_ids: npt.ArrayLike,
+    gallery_ids: npt.ArrayLike,
+    *,
+    fpirs: Sequence[float] = DEFAULT_FPIRS,
+    depth: int = 1,
+    **kwargs: Any,
+) -> EvaluationResult:
     """Return FNIR at FPIR of probes in a gallery (1:N).
 
     Parameters
     ----------
     probes, gallery, probe_ids, gallery_ids, fpirs, **kwargs
-        As for `identification.assess`.
+        As for `identification.search_with_replicates`.
     depth : int, default 1
         "R": the mate has to be among so many first.
 
     Returns
     -------
-    Outcome
+    EvaluationResult
     """
-    outcome = identification.evaluate(
-        probes, gallery, probe_ids, gallery_ids, fpirs=fpirs, depth=depth, lost=-np.inf, **kwargs
+    result = identification.evaluate(
+        probes,
+        gallery,
+        probe_ids,
+        gallery_ids,
+        fpirs=fpirs,
+        depth=depth,
+        failure_score=-np.inf,
+        **kwargs,
     )
-    if not outcome.searches:
+    if not result.searches:
         raise InputError(
             "all probes have their identity in the gallery: FPIR needs searches for people who "
             "are not enrolled"
         )
     dtype = np.dtype(kwargs.get("dtype", np.float32)).type
-    errors = [of_point(s, dtype, depth=depth) for s in outcome.searches if s.convention == "strict"]
+    errors = [error_rate_of(s, dtype, depth=depth) for s in strict_points(result.searches)]
     return dataclasses.replace(
-        outcome,
+        result,
         protocol="NIST 1:N",
-        errors=tuple(errors),
-        settings={**outcome.settings, "R": depth, "accepted": "at or above the threshold"},
+        error_rates=tuple(errors),
+        settings={**result.settings, "R": depth, "accepted": "at or above the threshold"},
     )
 
 
-def read_scores(path):
+def read_scores(
+    path: str | os.PathLike[str],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Read comparisons: score, 1 (mated) or 0, and maybe a group, a line.
 
     Parameters
@@ -173,15 +213,11 @@ def read_scores(path):
     Raises
     ------
     DataError
-        A line of another form; it is named.
+        A malformed line; it is named.
     """
     what = "score, 1 (mated) or 0, and maybe a group"
     score, same, group, columns = [], [], [], None
-    for number, line in read_lines(path, f"a list of {what}"):
-        if line.startswith("#"):
-            continue
-        separator = next((mark for mark in "\t," if mark in line), None)
-        fields = [field.strip() for field in line.split(separator)]
+    for number, line, fields in read_fields(path, f"a list of {what}", "\t,"):
         columns = columns or len(fields)
         try:
             if len(fields) != columns or columns not in (2, 3) or fields[1] not in ("0", "1"):
@@ -210,77 +246,56 @@ def _summary(score, same, fmrs, draws):
         raise InputError("a score is NaN or infinite; only minus infinity, a failure, may be")
     failed = int(np.count_nonzero(np.isneginf(score)))
     notes = [f"{failed} comparisons failed: they count as not matched"] if failed else []
-    outcome = summarize(genuine, impostor, len(impostor), fmrs, notes)
+    result = pair_result(genuine, impostor, len(impostor), fmrs, notes)
     if draws:
-        order = np.argsort(-score[~same], kind="stable")
-        mine, others = np.flatnonzero(same), np.flatnonzero(~same)[order]
-        spans = bootstrap.tar_intervals(
-            (genuine, lambda drawn: drawn[mine]),
-            (impostor, lambda drawn: drawn[others], lambda drawn: drawn[others].sum()),
-            len(score),
-            fmrs,
-            draws,
-        )
-        points = with_spans(outcome.points, dict(zip(fmrs, spans)))
-        outcome = dataclasses.replace(outcome, points=points)
-    return dataclasses.replace(outcome, counts={"same": len(genuine), "different": len(impostor)})
+        points = bootstrap.pair_intervals(result.operating_points, score, same, draws)
+        result = dataclasses.replace(result, operating_points=points)
+    return dataclasses.replace(result, counts={"same": len(genuine), "different": len(impostor)})
 
 
-def _at(score, same, limit, draws):
-    """Return the operating point of some comparisons at the threshold of an `ErrorRate`."""
+def _rate_at(score, same, limit, draws, group):
+    """Return the `ErrorRate` of some comparisons at the threshold of another one."""
     accepted = score >= limit.threshold
-    span = (None, None)
+    interval = (None, None)
     if draws:
         hits = accepted[same][:, None]
-        (span,) = bootstrap.share_intervals(hits, np.arange(len(hits)), len(hits), draws)
-    wrong = int(np.count_nonzero(accepted & ~same))
-    different = int(np.count_nonzero(~same))
+        (interval,) = bootstrap.share_intervals(hits, np.arange(len(hits)), len(hits), draws)
+    counts = [np.count_nonzero(mask) for mask in (accepted & ~same, ~same, same & ~accepted, same)]
     below = np.nextafter(score.dtype.type(limit.threshold), score.dtype.type(-np.inf))
-    return OperatingPoint(
-        target=limit.target,
-        tar=float(np.mean(accepted[same])),
-        far=wrong / different,
-        threshold=float(below),  # strict points accept above it
-        false_accepts=wrong,
-        allowed=0,
-        same=int(np.count_nonzero(same)),
-        different=different,
-        convention="strict",
-        low=span[0],
-        high=span[1],
-    )
+    return error_rate_above(limit.target, below, counts, interval, group=group)
 
 
-def _own(outcome, dtype):
-    """Return the errors of an outcome at its own thresholds."""
-    return [of_point(p, np.dtype(dtype).type) for p in outcome.points if p.convention == "strict"]
+def _own(result, dtype):
+    """Return the errors of an result at its own thresholds."""
+    points = strict_points(result.operating_points)
+    return [error_rate_of(p, np.dtype(dtype).type) for p in points]
 
 
-def _in_order(outcomes, targets):
+def _in_order(results, targets):
     """Return the errors at one threshold, target by target, all groups of each together."""
     return [
         error
         for target in targets
-        for outcome in outcomes
-        for error in outcome.errors
+        for result in results
+        for error in result.error_rates
         if error.target == target
     ]
 
 
-def _outcome(whole, errors, parts, reference, dtype):
+def _result(whole, errors, groups, reference, dtype):
     setting = "of all together" if reference is None else f"of group {reference}"
     settings = {"accepted": "at or above the threshold"}
-    if parts:
+    if groups:
         settings["threshold"] = f"{setting}; below, each group's own"
     return dataclasses.replace(
         whole,
         protocol="NIST 1:1",
-        errors=tuple(errors),
+        error_rates=tuple(errors),
         settings=settings,
-        parts=tuple(
+        subsets=tuple(
             dataclasses.replace(
-                part, protocol="NIST 1:1", name=name, errors=tuple(_own(part, dtype))
+                own, protocol="NIST 1:1", name=name, error_rates=tuple(_own(own, dtype))
             )
-            for name, part in parts.items()
+            for name, own in groups.items()
         ),
     )

@@ -1,24 +1,32 @@
 """Pair verification as LFW, CFP, AgeDB, CALFW, CPLFW and VGG2-FP use it.
 
-Nothing here keeps state: each pack and flip form gets its own fresh result. (A metric that lives
-through several packs pools them, and published flip tables were wrong for that reason.)
+Nothing here keeps state: each pack and flip form has its own result. (A metric object that is
+used for several packs pools them; published flip tables were wrong for that reason.)
 """
 
+from __future__ import annotations
+
 import dataclasses
-import logging
+import os
 import pathlib
-import zipfile
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from ...data.arrays import load_arrays
 from ...errors import DataError, InputError
 from ...files import sha256
 from .. import metrics
 from ..metrics import bootstrap, roc
 from ..metrics import folds as fold_metrics
-from ..results.summary import few_accepts, with_spans
+from ..results.evaluation_result import score_histogram
+from ..results.pair_result import uncertainty_notes
 from ..results.verification_result import VerificationResult
 from ..scores import pair_comparison
+from ..scores.feature_matrix import require_finite
+from ..scores.flip import FLIP_FORMS, merge_outputs
 
 __all__ = [
     "DEFAULT_FARS",
@@ -30,12 +38,19 @@ __all__ = [
     "pack_outputs",
 ]
 
-logger = logging.getLogger(__name__)
-
 DEFAULT_FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 
 
-def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3, draws=0):
+def evaluate(
+    emb_a: npt.ArrayLike,
+    emb_b: npt.ArrayLike,
+    issame: npt.ArrayLike,
+    folds: int = 10,
+    *,
+    fars: Sequence[float] | None = None,
+    far_target: float = 1e-3,
+    draws: int = 0,
+) -> VerificationResult:
     """Evaluate the embeddings of image pairs.
 
     Embeddings are L2-normalised here, in float64; a zero vector stays zero. The grids and rules
@@ -56,8 +71,8 @@ def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3, draw
         What val@far aims at.
     draws : int, default 0
         Bootstrap draws of pairs for 95 % intervals of the accuracy, at the folds' thresholds, and
-        of the strict TARs. Pairs that share a person depend on each other, of which a pack says
-        nothing: the interval is too narrow then.
+        of the strict TARs. Pairs that share a person depend on each other, and a
+        pack does not tell which do: the interval is too narrow then.
 
     Returns
     -------
@@ -69,66 +84,74 @@ def evaluate(emb_a, emb_b, issame, folds=10, *, fars=None, far_target=1e-3, draw
         Wrong shapes, fewer pairs than folds, or a value that is not finite (the row is named).
     """
     compared = pair_comparison.compare_pairs(emb_a, emb_b)
-    issame = metrics.check_issame(issame, len(compared.score))
-    accuracy = fold_metrics.kfold_accuracy(compared.distance, issame, folds)
-    same = int(np.count_nonzero(issame))
-    different = len(issame) - same
-    notes = _embedding_notes(compared, len(issame))
+    labels = metrics.check_issame(issame, len(compared.score))
+    accuracy = fold_metrics.kfold_accuracy(compared.distance, labels, folds)
+    same = int(np.count_nonzero(labels))
+    different = len(labels) - same
+    notes = _embedding_notes(compared, len(labels))
+    measures: dict[str, float | None] = {}
+    points: tuple = ()
+    curve = None
+    genuine, impostor = compared.score[labels], np.sort(compared.score[~labels])[::-1]
     if same and different:
-        curve = metrics.roc_curve(compared.score, issame)
-        auc, eer = roc.curve_area(curve), roc.curve_eer(curve)
-        points, rate_notes = _operating_points(compared.score, issame, different, fars)
+        curve = metrics.roc_curve(compared.score, labels)
+        measures = {"auc": roc.curve_area(curve), "eer": roc.curve_eer(curve)}
+        points, rate_notes = _operating_points(compared.score, labels, different, fars)
         if draws:
-            points = _with_intervals(points, compared.score, issame, draws)
+            points = bootstrap.pair_intervals(points, compared.score, labels, draws)
         notes += rate_notes
     else:
-        auc = eer = None
-        points = ()
         kind, missing = ("same", "different") if same else ("different", "same")
         notes.append(
-            f"all {len(issame)} pairs are {kind} pairs: TAR, AUC, EER and val need {missing} pairs "
+            f"all {len(labels)} pairs are {kind} pairs: TAR, AUC, EER and val need {missing} pairs "
             "too, and the accuracy is only the share called right at a threshold tuned on such "
             "pairs alone"
         )
-    val, val_note = _val(compared, issame, far_target, folds)
+    val, val_note = _val(compared, labels, far_target, folds)
     if val_note and same and different:
         notes.append(val_note)
-    edges = fold_metrics.fold_edges(len(issame), folds)
-    span = (None, None)
+    edges = fold_metrics.fold_edges(len(labels), folds)
+    interval: tuple = (None, None)
     if draws:
         accepted = compared.distance < np.repeat(accuracy.thresholds, np.diff(edges))
-        right = (accepted == issame)[:, None]
-        (span,) = bootstrap.share_intervals(right, np.arange(len(right)), len(right), draws)
+        right = (accepted == labels)[:, None]
+        (interval,) = bootstrap.share_intervals(right, np.arange(len(right)), len(right), draws)
     return VerificationResult(
+        protocol="pair verification",
+        operating_points=points,
+        measures=measures,
+        counts={"same": same, "different": different},
+        notes=tuple(notes),
+        roc_curve=curve,
+        histogram=score_histogram(genuine, impostor),
         accuracy=accuracy.accuracy,
         accuracy_std=accuracy.std,
-        accuracy_low=span[0],
-        accuracy_high=span[1],
+        accuracy_low=interval[0],
+        accuracy_high=interval[1],
         fold_accuracies=tuple(accuracy.accuracies.tolist()),
         thresholds=tuple(accuracy.thresholds.tolist()),
         val=val and val.val,
         val_std=val and val.std,
         far=val and val.far,
         far_target=far_target,
-        tar=_rates(points, "strict"),
-        tar_reference=_rates(points, "reference"),
-        operating_points=points,
-        auc=auc,
-        eer=eer,
-        n_same=same,
-        n_different=different,
         folds=folds,
         embedding_size=np.shape(emb_a)[1],
         collapsed=compared.collapsed,
-        notes=tuple(notes),
         distance=compared.distance,
         score=compared.score,
-        issame=issame,
+        issame=labels,
         fold_edges=tuple(edges.tolist()),
     )
 
 
-def evaluate_variants(e, f, issame, variants=("none", "sum", "concat"), folds=10, **kwargs):
+def evaluate_variants(
+    e: npt.ArrayLike,
+    f: npt.ArrayLike | None,
+    issame: npt.ArrayLike,
+    variants: str | Sequence[str] = ("none", "sum", "concat"),
+    folds: int = 10,
+    **kwargs: Any,
+) -> dict[str, VerificationResult]:
     """Evaluate flip forms from the outputs of images and of their mirrors, each on its own.
 
     Parameters
@@ -139,7 +162,7 @@ def evaluate_variants(e, f, issame, variants=("none", "sum", "concat"), folds=10
         The same of the mirrored images; None when only "none" is asked for.
     issame : array_like of bool, shape (n,)
     variants : sequence of str, default ("none", "sum", "concat")
-        Of `pair_comparison.VARIANTS`.
+        Of `scores.flip.FLIP_FORMS`.
     folds, **kwargs
         As for `evaluate`.
 
@@ -149,32 +172,38 @@ def evaluate_variants(e, f, issame, variants=("none", "sum", "concat"), folds=10
         In the order of `variants`.
     """
     variants = _check_variants(variants)
-    views = {"e": e} if f is None else {"e": e, "f": f}
-    for name, view in views.items():
-        view = views[name] = np.asarray(view)
-        if view.ndim != 2 or len(view) != 2 * np.size(issame):
+    outputs = {"e": e} if f is None else {"e": e, "f": f}
+    for name, output in outputs.items():
+        output = outputs[name] = np.asarray(output)
+        if output.ndim != 2 or len(output) != 2 * np.size(issame):
             raise InputError(
-                f"{name} has shape {view.shape} for {np.size(issame)} pairs; expected "
+                f"{name} has shape {output.shape} for {np.size(issame)} pairs; expected "
                 f"({2 * np.size(issame)}, embedding size), in the order a0, b0, a1, b1, ..."
             )
-        pair_comparison.require_finite(view, name)
-    xnorm = None if f is None else pair_comparison.mean_norm(*views.values())
+        require_finite(output, name)
+    xnorm = None if f is None else pair_comparison.mean_norm(*outputs.values())
     results = {}
     for variant in variants:
-        embeddings = pair_comparison.combine(views["e"], views.get("f"), variant)
+        embeddings = merge_outputs(outputs["e"], outputs.get("f"), variant, np.float64)
         result = evaluate(embeddings[0::2], embeddings[1::2], issame, folds, **kwargs)
         results[variant] = dataclasses.replace(result, flip=variant, xnorm=xnorm)
     return results
 
 
 def evaluate_pack(
-    embedder, pack, variants=("none", "sum"), batch_size=64, progress=False, folds=10, **kwargs
-):
+    embedder: Any,
+    pack: Any,
+    variants: str | Sequence[str] = ("none", "sum"),
+    batch_size: int = 64,
+    progress: bool = False,
+    folds: int = 10,
+    **kwargs: Any,
+) -> dict[str, VerificationResult]:
     """Run a model over a verification pack and evaluate flip forms.
 
-    Images are decoded and embedded batch by batch; both views come from one pass, so several
-    forms cost no more than one. "none" on its own costs half: the mirrors are not looked at, and
-    ``xnorm`` is None.
+    Images are decoded and embedded batch by batch; images and mirrors go through the network
+    in one pass, so several forms cost no more than one. "none" on its own costs half: the mirrors
+    are left out, and ``xnorm`` is None.
 
     Parameters
     ----------
@@ -198,12 +227,19 @@ def evaluate_pack(
         The model's output for an image of the pack is not finite.
     """
     variants = _check_variants(variants)
-    fold_metrics.fold_edges(len(pack), folds)  # say so before the long part
+    fold_metrics.fold_edges(len(pack), folds)  # too few pairs are an error now
     e, f = pack_outputs(embedder, pack, batch_size, progress, mirror=variants != ("none",))
     return evaluate_outputs(pack, e, f, variants, folds, **kwargs)
 
 
-def evaluate_outputs(pack, e, f, variants=("none", "sum"), folds=10, **kwargs):
+def evaluate_outputs(
+    pack: Any,
+    e: npt.ArrayLike,
+    f: npt.ArrayLike | None,
+    variants: str | Sequence[str] = ("none", "sum"),
+    folds: int = 10,
+    **kwargs: Any,
+) -> dict[str, VerificationResult]:
     """Evaluate flip forms of the outputs that `pack_outputs` gave for a pack.
 
     Parameters
@@ -220,12 +256,14 @@ def evaluate_outputs(pack, e, f, variants=("none", "sum"), folds=10, **kwargs):
     """
     results = evaluate_variants(e, f, pack.issame, variants, folds, **kwargs)
     return {
-        variant: dataclasses.replace(result, pack=pack.name, pack_sha256=pack.sha256)
+        variant: dataclasses.replace(result, name=pack.name, pack_sha256=pack.sha256)
         for variant, result in results.items()
     }
 
 
-def pack_outputs(embedder, pack, batch_size=64, progress=False, mirror=True):
+def pack_outputs(
+    embedder: Any, pack: Any, batch_size: int = 64, progress: bool = False, mirror: bool = True
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the outputs (e, f) of a model for all images of a pack.
 
     Parameters
@@ -233,7 +271,7 @@ def pack_outputs(embedder, pack, batch_size=64, progress=False, mirror=True):
     embedder, pack, batch_size, progress
         As for `evaluate_pack`.
     mirror : bool, default True
-        Whether to look at the mirrored images as well.
+        Whether to embed the mirrored images as well.
 
     Returns
     -------
@@ -262,15 +300,13 @@ def pack_outputs(embedder, pack, batch_size=64, progress=False, mirror=True):
                 e, f = embedder.embed(batches(), flip="none", batch_size=batch_size), None
         except DataError as error:
             raise DataError(f"pack {pack.name}: {error}") from error
-    for view, what in ((e, "output"), (f, "output for the mirror")):
-        if view is not None:
-            pair_comparison.require_finite(
-                view, f"pack {pack.name}: the model's {what}", error=DataError
-            )
+    for array, what in ((e, "output"), (f, "output for the mirror")):
+        if array is not None:
+            require_finite(array, f"pack {pack.name}: the model's {what}", error=DataError)
     return e, f
 
 
-def load_outputs(path):
+def load_outputs(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read stored outputs of a model: an `.npz` file.
 
     Its arrays: ``e`` (2n, D), the outputs of the images in the order a0, b0, a1, b1, ...; ``f``
@@ -297,13 +333,9 @@ def load_outputs(path):
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(f"there is no file {path}; stored embeddings (.npz) were expected")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise DataError(
-            f"{path} cannot be read as an .npz archive of plain arrays: {error}"
-        ) from error
+    found = load_arrays(path)
+    if isinstance(found, np.ndarray):
+        raise DataError(f"{path} holds one array; expected an .npz archive of arrays")
     missing = [name for name in ("e", "issame") if name not in found]
     if missing:
         raise DataError(
@@ -315,7 +347,7 @@ def load_outputs(path):
         if name in found:
             if found[name].ndim != 2:
                 raise DataError(f"{path}: {name} has shape {found[name].shape}; expected (2n, D)")
-            pair_comparison.require_finite(found[name], f"{path}: {name}", error=DataError)
+            require_finite(found[name], f"{path}: {name}", error=DataError)
     texts = {name: str(found[name]) if name in found else None for name in ("name", "sha256")}
     return {
         "file": sha256(path),
@@ -329,11 +361,10 @@ def load_outputs(path):
 
 def _check_variants(variants):
     variants = (variants,) if isinstance(variants, str) else tuple(variants)
-    unknown = [variant for variant in variants if variant not in pair_comparison.VARIANTS]
+    unknown = [variant for variant in variants if variant not in FLIP_FORMS]
     if unknown or not variants:
         raise InputError(
-            f"flip forms {unknown or 'none given'}: choose from "
-            f"{', '.join(pair_comparison.VARIANTS)}"
+            f"flip forms {unknown or 'none given'}: choose from {', '.join(FLIP_FORMS)}"
         )
     return tuple(dict.fromkeys(variants))
 
@@ -348,26 +379,7 @@ def _operating_points(score, issame, different, fars):
         for convention in ("strict", "reference")
         for point in metrics.tar_at_far(score, issame, fars, convention)
     ]
-    return tuple(points), few_accepts(points, f"{different} different pairs")
-
-
-def _with_intervals(points, score, issame, draws):
-    """Return operating points with the intervals of the strict ones, from draws of pairs."""
-    targets = [p.target for p in points if p.convention == "strict"]
-    same, different = np.flatnonzero(issame), np.flatnonzero(~issame)
-    different = different[np.argsort(-score[different], kind="stable")]
-    spans = bootstrap.tar_intervals(
-        (score[same], lambda drawn: drawn[same]),
-        (
-            score[different],
-            lambda drawn: drawn[different],
-            lambda drawn: drawn[different].sum(),
-        ),
-        len(score),
-        targets,
-        draws,
-    )
-    return with_spans(points, dict(zip(targets, spans)))
+    return tuple(points), uncertainty_notes(points, f"{different} different pairs")
 
 
 def _val(compared, issame, target, folds):
@@ -397,7 +409,3 @@ def _embedding_notes(compared, count):
             "as the same person in the accuracy, and a score of 0 everywhere else"
         )
     return notes
-
-
-def _rates(points, convention):
-    return {p.target: p.tar for p in points if p.convention == convention} or None

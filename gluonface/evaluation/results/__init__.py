@@ -1,1 +1,1 @@
-"""What an evaluation returns: named figures with their table and JSON."""
+"""What an evaluation returns: one type of result, its text tables, its JSON and its plots."""

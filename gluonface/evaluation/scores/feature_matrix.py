@@ -5,17 +5,21 @@ returns ``a @ b.T``. `multiply` is the one of NumPy; `gluonface.deploy.device_ma
 runs on a GPU.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from ...errors import InputError
-from .pair_comparison import require_finite
 
 __all__ = [
     "COLLAPSED",
     "check_matrix",
     "is_collapsed",
     "multiply",
-    "row_norms",
+    "require_finite",
+    "row_lengths",
     "unit_block",
     "unit_matrix",
 ]
@@ -25,7 +29,7 @@ COLLAPSED = (
     "every score counts as 0"
 )
 
-_ROWS = 4096  # rows looked at together: 8 MB of 512-d float32
+_ROWS = 4096  # rows read together: 8 MB of 512-d float32
 _SAME = 1e-6  # 1 - cosine of vectors that differ by float32 rounding only
 
 
@@ -34,7 +38,7 @@ def multiply(a, b, out=None):
     return np.matmul(a, b.T, out=out)
 
 
-def check_matrix(array, name, rows=None):
+def check_matrix(array: Any, name: str, rows: int | None = None) -> Any:
     """Return `array` if it is (n, D) real numbers, n = `rows` where given; else InputError."""
     if not hasattr(array, "dtype"):
         array = np.asarray(array)
@@ -48,7 +52,7 @@ def check_matrix(array, name, rows=None):
     return array
 
 
-def row_norms(array, name, start=0):
+def row_lengths(array, name, start=0):
     """Return the lengths of the rows of `array` (n, D) as float64 (n,).
 
     Raises
@@ -91,7 +95,7 @@ def unit_block(array, name, start=0, out=None, dtype=np.float32):
         Of the result when `out` is not given.
     """
     exact = (dtype if out is None else out.dtype) == np.float64
-    norms = row_norms(array.astype(np.float64) if exact else array, name, start)
+    norms = row_lengths(array.astype(np.float64) if exact else array, name, start)
     if out is None:
         out = np.empty(array.shape, dtype)
     scale = 1 / np.where(norms > 0, norms, 1)
@@ -107,22 +111,22 @@ def unit_block(array, name, start=0, out=None, dtype=np.float32):
 def unit_matrix(array, name, dtype=np.float32):
     """Return the rows of `array` (n, D) at unit length as a new array, and how many are zero.
 
-    A collapsed matrix (see `is_collapsed`) is not looked for here.
+    It does not check for a collapse (see `is_collapsed`).
     """
     array = check_matrix(array, name)
     out = np.empty(array.shape, dtype)
     zero = 0
     for start in range(0, len(array), _ROWS):
-        part = slice(start, start + _ROWS)
-        zero += unit_block(array[part], name, start, out[part])[1]
+        rows = slice(start, start + _ROWS)
+        zero += unit_block(array[rows], name, start, out[rows])[1]
     return out, zero
 
 
 def is_collapsed(*units):
     """Return whether all rows of all these unit matrices point the same way (to 1e-6), or are zero.
 
-    Rounding makes the scores of equal vectors differ, and a model that says the same of everybody
-    could win by it. The protocols take all such embeddings for zero vectors.
+    Rounding makes the scores of equal vectors differ, so a model with one output for everybody may
+    get good figures by chance. The protocols treat all such embeddings as zero vectors.
     """
     first = units[0][0].astype(np.float64)
     if len(units) == 1 and len(units[0]) == 1:
@@ -136,3 +140,17 @@ def is_collapsed(*units):
             elif block.any():
                 return False
     return True
+
+
+def require_finite(array, name, first_row=0, error=InputError):
+    """Raise `error` naming the first row of `array` (n, D) that holds a NaN or an infinity."""
+    if array.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(array).all(axis=1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        column = int(np.argmax(~np.isfinite(array[row])))
+        raise error(
+            f"{name} row {first_row + row} is not finite (value {array[row, column]} at column "
+            f"{column}); a NaN would silently count as 'different'. Check the model that made it"
+        )

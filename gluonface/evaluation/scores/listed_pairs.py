@@ -2,7 +2,7 @@
 
 A list such as IJB-C's names 15.7 million pairs of 23,124 templates: fetching both features for each
 pair moves 64 GB. Products of whole blocks, from which the listed entries are then read, move less
-than 2, and the processor does what it is best at.
+than 2 and run at the speed of a matrix product.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ import numpy as np
 from ...errors import DataError
 from .feature_matrix import multiply
 
-__all__ = ["places", "score_pairs"]
+__all__ = ["positions", "score_pairs"]
 
 _TILE = 1 << 23  # scores computed together
 _CHUNK = 1 << 20  # pairs looked up together
 _DIRECT = 40  # one pair on its own costs as much as this many entries of a product
 
 
-def places(ids, wanted, name, word="line", line=None):
+def positions(ids, wanted, name, word="line", line=None):
     """Return the position in `ids` (sorted, unique) of each of `wanted`, as small integers.
 
     Parameters
@@ -26,7 +26,7 @@ def places(ids, wanted, name, word="line", line=None):
     name : str
         Of the list of `wanted`.
     word : str
-        What its entries are called.
+        What an error calls its entries.
     line : function, optional
         From the place of an entry, from 0, to the number that an error names.
 
@@ -43,19 +43,19 @@ def places(ids, wanted, name, word="line", line=None):
         table = np.full(high - low + 1, -1, np.int32)
         table[ids - low] = np.arange(len(ids), dtype=np.int32)
     for start in range(0, len(wanted), _CHUNK):
-        part = wanted[start : start + _CHUNK]
+        chunk = wanted[start : start + _CHUNK]
         if table is None:
-            place = np.minimum(np.searchsorted(ids, part), len(ids) - 1)
-            place = np.where(ids[place] == part, place, -1)
+            place = np.minimum(np.searchsorted(ids, chunk), len(ids) - 1)
+            place = np.where(ids[place] == chunk, place, -1)
         else:
-            inside = (part >= low) & (part <= high)
-            place = np.where(inside, table[np.where(inside, part - low, 0)], -1)
+            inside = (chunk >= low) & (chunk <= high)
+            place = np.where(inside, table[np.where(inside, chunk - low, 0)], -1)
         found[start : start + _CHUNK] = place
         if place.min(initial=0) < 0:
             at = int(np.argmin(place))
             missing = len(np.setdiff1d(wanted, ids))
             raise DataError(
-                f"{name}, {word} {line(start + at)}: template {part[at]} has no image "
+                f"{name}, {word} {line(start + at)}: template {chunk[at]} has no image "
                 f"({missing} ids of this list have none)"
             )
     return found
@@ -70,7 +70,7 @@ def score_pairs(units, first, second, product=multiply):
     first, second : numpy.ndarray of int, shape (n,)
         Rows of `units`.
     product : function, default NumPy's
-        See `features`.
+        See `feature_matrix`.
 
     Returns
     -------
@@ -93,8 +93,8 @@ def score_pairs(units, first, second, product=multiply):
     in_block = np.empty(len(first), np.uint8 if blocks <= 256 else np.int32)
     block_of = (maps[0] // step).astype(in_block.dtype)
     for start in range(0, len(first), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        in_block[part] = block_of[first[part]]
+        chunk = slice(start, start + _CHUNK)
+        in_block[chunk] = block_of[first[chunk]]
     tile = np.empty((step, len(own[1])), units.dtype)
     for block in range(blocks):
         rows = own[0][block * step : (block + 1) * step]
@@ -121,6 +121,6 @@ def _directly(units, first, second, scores):
     """Multiply the rows of each pair: for short lists over many templates."""
     step = max(1, (1 << 21) // units.shape[1])
     for start in range(0, len(first), step):
-        part = slice(start, start + step)
-        np.einsum("ij,ij->i", units[first[part]], units[second[part]], out=scores[part])
+        chunk = slice(start, start + step)
+        np.einsum("ij,ij->i", units[first[chunk]], units[second[chunk]], out=scores[chunk])
     return scores

@@ -1,27 +1,22 @@
-"""Compare probes with a gallery, and the rates that follow from it. Pure NumPy.
+"""Scores of probes against a gallery: best mate, best other identity, ranks. Pure NumPy.
 
-Ties count against the mate, so that a model that says the same of everybody finds nobody.
+Ties count against the mate, so that a model with one output for everybody finds nobody.
 """
 
 import dataclasses
 
 import numpy as np
 
-from ..metrics.operating_points import SearchRate, allowed_accepts, operating_points
-from ..results.outcome import RankRate
 from .feature_matrix import multiply
 
-__all__ = ["DEFAULT_FPIRS", "DEFAULT_RANKS", "Found", "rank_rates", "search", "search_rates"]
-
-DEFAULT_RANKS = (1, 5, 10, 20)
-DEFAULT_FPIRS = (1e-3, 1e-2, 1e-1)
+__all__ = ["SearchScores", "search"]
 
 _TILE = 1 << 23  # scores computed together
 _MATES = 32  # with more mates than this, a row is sorted instead of counted through
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Found:
+class SearchScores:
     """What a search found for each of n probes.
 
     Attributes
@@ -65,14 +60,14 @@ def search(probes, gallery, probe_ids, gallery_ids, product=multiply):
 
     Returns
     -------
-    Found
+    SearchScores
     """
     order = np.argsort(gallery_ids, kind="stable")
     sorted_ids = gallery_ids[order]
     low = np.searchsorted(sorted_ids, probe_ids, side="left")
     mates = np.searchsorted(sorted_ids, probe_ids, side="right") - low
     n, m = len(probes), len(gallery)
-    found = Found(
+    found = SearchScores(
         mated=mates > 0,
         best=np.full(n, -np.inf, probes.dtype),
         mate=np.full(n, -1, np.int64),
@@ -118,55 +113,3 @@ def _count_ahead(tile, own):
     rising = np.sort(tile, axis=1)
     counts = [len(row) - np.searchsorted(row, mine, side="left") for row, mine in zip(rising, own)]
     return np.stack(counts)
-
-
-def search_rates(found, fpirs=DEFAULT_FPIRS, depth=1):
-    """Return TPIR at FPIR as a list of `SearchRate`, the strict ones first.
-
-    "strict" takes the threshold that no more than FPIR x non-mated searches exceed; "reference"
-    the one of InsightFace's ``ijb_evals.py``, the int(FPIR x searches) - 1 -th best of them. Empty
-    when all probes, or none, are mated.
-
-    Parameters
-    ----------
-    found : Found
-    fpirs : sequence of float
-        False-positive identification rates.
-    depth : int, default 1
-        The mate has to be among so many best ("R" of NIST's reports).
-    """
-    others = np.sort(found.other[~found.mated])[::-1]
-    best = np.where(found.ahead < depth, found.best, -np.inf)[found.mated]
-    if not len(best) or not len(others):
-        return []
-    rates = [
-        SearchRate(**dataclasses.asdict(point))
-        for point in operating_points(best, others, len(others), fpirs)
-    ]
-    for target in fpirs:
-        threshold = others[min(max(int(len(others) * target) - 1, 0), len(others) - 1)]
-        wrong = int(np.count_nonzero(others > threshold))
-        rates.append(
-            SearchRate(
-                target=float(target),
-                tar=int(np.count_nonzero(best > threshold)) / len(best),
-                far=wrong / len(others),
-                threshold=float(threshold),
-                false_accepts=wrong,
-                allowed=allowed_accepts(target, len(others)),
-                same=len(best),
-                different=len(others),
-                convention="reference",
-            )
-        )
-    return rates
-
-
-def rank_rates(found, ranks=DEFAULT_RANKS):
-    """Return the share of mated probes with a mate among the k best, for each k of `ranks`."""
-    ahead = found.ahead[found.mated]
-    rates = []
-    for rank in ranks:
-        hits = int(np.count_nonzero(ahead < rank))
-        rates.append(RankRate(int(rank), hits / max(len(ahead), 1), hits, len(ahead)))
-    return rates

@@ -7,7 +7,7 @@ media of a template, and L2 once at the end.
 import numpy as np
 
 from ...errors import InputError
-from .feature_matrix import check_matrix, row_norms, unit_matrix
+from .feature_matrix import check_matrix, row_lengths, unit_matrix
 
 __all__ = ["pool"]
 
@@ -74,13 +74,13 @@ def pool(
     order, starts, weight = _group(template, media, weight)
     edges = np.append(starts, len(features))
     sums = np.empty((len(starts), features.shape[1]), dtype)
-    views = (features,) if mirrored is None else (features, mirrored)
+    outputs = (features,) if mirrored is None else (features, mirrored)
     first = 0
     while first < len(starts):
         stop = int(np.searchsorted(edges, edges[first] + _ROWS, side="right")) - 1
         stop = min(max(stop, first + 1), len(starts))
         low, high = edges[first], edges[stop]
-        block = _block(views, order, low, high, dtype)
+        block = _block(outputs, order, low, high, dtype)
         scale = weight[low:high]
         if normalize_images:
             norms = np.sqrt(np.einsum("ij,ij->i", block, block))
@@ -89,11 +89,11 @@ def pool(
         matrix = np.zeros((stop - first, high - low), dtype)
         own = np.repeat(np.arange(stop - first), np.diff(edges[first : stop + 1]))
         matrix[own, np.arange(high - low)] = scale
-        with np.errstate(invalid="ignore", over="ignore"):  # `_normalised` names the image
+        with np.errstate(invalid="ignore", over="ignore"):  # `_unit_templates` names the image
             np.matmul(matrix, block, out=sums[first:stop])
         first = stop
     ids = template[order[starts]] if order is not None else template[starts]
-    return ids.astype(np.int64), _normalised(sums, features, mirrored)
+    return ids.astype(np.int64), _unit_templates(sums, features, mirrored)
 
 
 def _labels(values, name, rows):
@@ -123,19 +123,19 @@ def _group(template, media, weight):
     return order, starts, weight / np.repeat(size, size)
 
 
-def _block(views, order, low, high, dtype):
-    """Return the images `low`..`high` of the order, the views added, as `dtype`."""
+def _block(outputs, order, low, high, dtype):
+    """Return the images `low`..`high` of the order, outputs added, as `dtype`."""
     chosen = slice(low, high) if order is None else order[low:high]
-    block = views[0][chosen].astype(dtype, copy=False)
-    return block if len(views) == 1 else np.add(block, views[1][chosen], dtype=dtype)
+    block = outputs[0][chosen].astype(dtype, copy=False)
+    return block if len(outputs) == 1 else np.add(block, outputs[1][chosen], dtype=dtype)
 
 
-def _normalised(sums, features, mirrored):
+def _unit_templates(sums, features, mirrored):
     """Bring the templates to unit length, and name the image when a value is not finite."""
     try:
         return unit_matrix(sums, "template", sums.dtype)[0]
     except InputError:
         for array, name in ((features, "features"), (mirrored, "mirrored features")):
             if array is not None:
-                row_norms(array, name)
+                row_lengths(array, name)
         raise  # each is finite, their sum is not

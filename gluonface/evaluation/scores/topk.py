@@ -1,30 +1,30 @@
 """The largest of very many scores, exactly, in little memory. Pure NumPy.
 
-A protocol may compare billions of pairs. What decides its rates is the upper end of the scores of
-different pairs; a `Tail` keeps just that while blocks of scores pass by.
+A protocol may compare billions of pairs. The highest scores of different pairs decide its rates;
+`TopScores` keeps those while blocks of scores are added.
 """
 
 import numpy as np
 
-__all__ = ["Sample", "Tail", "TopRows", "find", "keep_for"]
+from ..metrics.operating_points import allowed_accepts
 
-_SLICE = 1 << 20  # scores looked at together before a floor is known
+__all__ = ["HistogramSample", "TopScores", "TopScoresPerRow", "scores_needed", "true_places"]
+
+_SLICE = 1 << 20  # scores that are added together
 
 
-def keep_for(targets, different, spare=64):
+def scores_needed(targets, different, spare=64):
     """Return how many of the highest scores decide TAR at FAR `targets` in both conventions."""
-    from ..metrics.operating_points import allowed_accepts
-
     allowed = max((allowed_accepts(target, different) for target in targets), default=0)
     return min(2 * allowed + spare, different)
 
 
-def find(mask):
+def true_places(mask):
     """Return the rows and columns of the few True of `mask` (m, n); faster than ``nonzero``."""
     return np.divmod(np.flatnonzero(mask), mask.shape[1])
 
 
-class Tail:
+class TopScores:
     """Collects the `keep` largest scores of all that are added.
 
     Parameters
@@ -59,9 +59,9 @@ class Tail:
         tile : numpy.ndarray, shape (m, n) or (n,)
             Minus infinity marks an entry that is not a score.
         row_max : numpy.ndarray, shape (m,), optional
-            ``tile.max(axis=1)`` if it is known: rows whose largest is too small are not looked at.
+            ``tile.max(axis=1)`` if it is known: rows whose largest is too small are skipped.
         rows, cols : numpy.ndarray of int, shape (m,) and (n,)
-            What the rows and columns stand for; needed to track.
+            Numbers of the rows and columns; needed to track.
         count : int, optional
             How many entries are scores; default: all.
         """
@@ -77,13 +77,13 @@ class Tail:
         for start in range(0, len(hit), step):
             chosen = hit[start : start + step]
             whole = chosen[-1] - chosen[0] + 1 == len(chosen)
-            part = tile[chosen[0] : chosen[-1] + 1] if whole else tile[chosen]
-            above = part > self.floor
+            scores = tile[chosen[0] : chosen[-1] + 1] if whole else tile[chosen]
+            above = scores > self.floor
             if self._places is None:
-                self._append(part[above])
+                self._append(scores[above])
                 continue
-            row, col = find(above)
-            self._append(part[row, col], rows[chosen[row]], cols[col])
+            row, col = true_places(above)
+            self._append(scores[row, col], rows[chosen[row]], cols[col])
 
     def _append(self, scores, rows=None, cols=None):
         while len(scores):
@@ -121,12 +121,12 @@ class Tail:
 
     @property
     def nbytes(self):
-        """How much memory the scores and their places may take."""
+        """Bytes that the scores and their places may take."""
         return self._scores.nbytes + (0 if self._places is None else self._places.nbytes)
 
     @property
     def complete(self):
-        """Whether every score that was added is still here."""
+        """Whether every score that was added is still held."""
         return self._size == self.count
 
     def scores(self):
@@ -134,15 +134,15 @@ class Tail:
         self._prune()
         return np.sort(self._scores[: self._size])[::-1]
 
-    def places(self):
+    def scores_and_places(self):
         """Return (scores descending, rows, columns) of the largest scores, when tracked."""
         self._prune()
         order = np.argsort(-self._scores[: self._size], kind="stable")
         return self._scores[order], self._places[0, order], self._places[1, order]
 
 
-class Sample:
-    """Counts every 64th row of the blocks that pass by into bins: a histogram at little cost.
+class HistogramSample:
+    """A histogram of every 64th row of the blocks that are added.
 
     Attributes
     ----------
@@ -157,13 +157,13 @@ class Sample:
 
     def add(self, tile):
         """Add a block; minus infinity marks an entry that is not a score."""
-        part = tile[:: self.STEP]
-        part = part[part > -2].clip(-1, 1)
-        self.counts += np.histogram(part, len(self.counts), (-1, 1))[0]
+        scores = tile[:: self.STEP]
+        scores = scores[scores > -2].clip(-1, 1)
+        self.counts += np.histogram(scores, len(self.counts), (-1, 1))[0]
 
 
-class TopRows:
-    """Collects the `keep` largest scores of every row while blocks of columns pass by.
+class TopScoresPerRow:
+    """Collects the `keep` largest scores of every row while blocks of columns are added.
 
     Attributes
     ----------
@@ -186,17 +186,17 @@ class TopRows:
         for first in range(0, len(hit), step):
             rows = hit[first : first + step]
             whole = rows[-1] - rows[0] + 1 == len(rows)
-            part = tile[rows[0] : rows[-1] + 1] if whole else tile[rows]
-            row, col = find(part > self._floor[start + rows][:, None])
+            scores = tile[rows[0] : rows[-1] + 1] if whole else tile[rows]
+            row, col = true_places(scores > self._floor[start + rows][:, None])
             number = np.bincount(row, minlength=len(rows))
             width = number.max()
             if width > 8 * keep:  # at first, when everything is large
-                new = part if tile.shape[1] <= keep else np.partition(part, -keep, axis=1)
+                new = scores if tile.shape[1] <= keep else np.partition(scores, -keep, axis=1)
                 new = new[:, -keep:]
             else:
                 new = np.full((len(rows), width), -np.inf, tile.dtype)
                 place = np.arange(len(row)) - np.repeat(np.cumsum(number) - number, number)
-                new[row, place] = part[row, col]
+                new[row, place] = scores[row, col]
             both = np.concatenate([self.scores[start + rows], new], axis=1)
             both = np.partition(both, -keep, axis=1)[:, -keep:]
             self.scores[start + rows] = both

@@ -4,6 +4,7 @@ import pytest
 from gluonface.errors import InputError
 from gluonface.evaluation import metrics
 from gluonface.evaluation.metrics import error_rates
+from gluonface.evaluation.results.tables import error_table
 
 
 def scores(seed=0, levels=None):
@@ -57,7 +58,7 @@ def test_one_threshold_for_all_groups():
     assert rates[0].false_matches + rates[1].false_matches == 10
     of_a = error_rates.by_group(mated, nonmated, [0.01], reference="a")
     assert of_a[0].fmr == 0.01
-    assert "group" in error_rates.error_table(rates)
+    assert "group" in error_table(rates)
     assert rates[0].to_dict()["group"] == "a"
     with pytest.raises(InputError, match="group 'c' is unknown"):
         error_rates.by_group(mated, nonmated, [0.01], reference="c")

@@ -26,29 +26,29 @@ def test_ranks_and_precision_equal_the_loops(seed, ties, many, monkeypatch):
     if many:
         monkeypatch.setattr(search, "_MATES", 1)
     p, g, probe_ids, gallery_ids = made(seed, ties=ties)
-    outcome = identification.evaluate(
+    result = identification.evaluate(
         p, g, probe_ids, gallery_ids, ranks=(1, 2, 3, 7), dtype=np.float64
     )
     rates, precision = twin.search(p, probe_ids, g, gallery_ids, (1, 2, 3, 7))
-    assert outcome.rank() == rates
-    assert outcome.measures["map"] == pytest.approx(precision, abs=1e-12)
-    assert outcome.counts["nonmated"] == (~np.isin(probe_ids, gallery_ids)).sum() > 0
+    assert result.rate_by_rank() == rates
+    assert result.measures["map"] == pytest.approx(precision, abs=1e-12)
+    assert result.counts["nonmated"] == (~np.isin(probe_ids, gallery_ids)).sum() > 0
 
 
 def test_the_right_mate_beside_the_wrong_hit_is_the_best_one():
     """Of several entries of an identity the one that scores highest is shown."""
     p, g, probe_ids, gallery_ids = made(7)
-    outcome = identification.evaluate(p, g, probe_ids, gallery_ids, dtype=np.float64)
+    result = identification.evaluate(p, g, probe_ids, gallery_ids, dtype=np.float64)
     units = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (p, g)]
-    assert len(outcome.hardest) > 3
-    for hard in outcome.hardest:
-        score = units[1] @ units[0][hard.a]
-        mates = gallery_ids == probe_ids[hard.a]
-        assert hard.mate == np.flatnonzero(mates)[np.argmax(score[mates])]
-        assert hard.mate_score == pytest.approx(score[mates].max(), abs=1e-12)
-        assert hard.b == np.flatnonzero(~mates)[np.argmax(score[~mates])]
-        assert hard.score == pytest.approx(score[~mates].max(), abs=1e-12)
-    assert any((gallery_ids == probe_ids[h.a]).sum() > 1 for h in outcome.hardest)
+    assert len(result.worst_errors) > 3
+    for error in result.worst_errors:
+        score = units[1] @ units[0][error.a]
+        mates = gallery_ids == probe_ids[error.a]
+        assert error.mate == np.flatnonzero(mates)[np.argmax(score[mates])]
+        assert error.mate_score == pytest.approx(score[mates].max(), abs=1e-12)
+        assert error.b == np.flatnonzero(~mates)[np.argmax(score[~mates])]
+        assert error.score == pytest.approx(score[~mates].max(), abs=1e-12)
+    assert any((gallery_ids == probe_ids[h.a]).sum() > 1 for h in result.worst_errors)
 
 
 def test_order_names_and_scale_change_nothing():
@@ -63,53 +63,35 @@ def test_order_names_and_scale_change_nothing():
             3 * p, g / 5, [f"n{i}" for i in probe_ids], [f"n{i}" for i in gallery_ids], dtype=float
         ),
     ):
-        assert found.rank() == known.rank()
-        assert found.tpir() == known.tpir()
+        assert found.rate_by_rank() == known.rate_by_rank()
+        assert found.tpir_by_fpir() == known.tpir_by_fpir()
         assert found.measures["map"] == pytest.approx(known.measures["map"], abs=1e-12)
-
-
-def test_rounding_does_not_cost_a_false_positive():
-    """int(100 * 0.29) is 28: strict allows the 29 that are meant."""
-    rng = np.random.default_rng(0)
-    found = search.Found(
-        mated=np.arange(150) < 50,
-        best=np.linspace(0, 1, 150),
-        mate=np.zeros(150, int),
-        ahead=np.zeros(150, int),
-        other=rng.random(150),
-        other_entry=np.zeros(150, int),
-        precision=np.zeros(150),
-    )
-    strict, reference = search.search_rates(found, (0.29,))
-    assert (strict.allowed, strict.false_accepts) == (29, 29)
-    assert reference.false_accepts == 27  # one too strict, and 28 for 29
-    assert strict.tpir >= reference.tpir
 
 
 def test_ties_and_collapse_count_against_the_mate():
     same = np.ones((6, 3))
     ids = np.array([0, 1, 2, 0, 1, 2])
-    outcome = identification.evaluate(same, same * 2, ids, ids)
-    assert set(outcome.rank().values()) == {0.0}
-    assert outcome.measures["map"] == 0
+    result = identification.evaluate(same, same * 2, ids, ids)
+    assert set(result.rate_by_rank().values()) == {0.0}
+    assert result.measures["map"] == 0
     two = np.array([[1.0, 0], [1, 0], [0, 1]])  # the mate ties with another
     found = identification.evaluate(two[:1], two, [7], [7, 8, 9], ranks=(1, 2))
-    assert found.rank() == {1: 0.0, 2: 1.0}
-    assert found.hardest[0].b == 1
+    assert found.rate_by_rank() == {1: 0.0, 2: 1.0}
+    assert found.worst_errors[0].b == 1
 
 
 def test_a_zero_probe_finds_nobody():
     p, g, probe_ids, gallery_ids = made(4)
     probe_ids[0], p[0] = gallery_ids[0], 0
-    outcome = identification.evaluate(p, g, probe_ids, gallery_ids, ranks=(1, 1000))
-    assert outcome.rank()[1000] == outcome.cmc[-1] == 1 - 1 / outcome.counts["mated"]
-    assert any("1 probes and 0 gallery" in note for note in outcome.notes)
+    result = identification.evaluate(p, g, probe_ids, gallery_ids, ranks=(1, 1000))
+    assert result.rate_by_rank()[1000] == result.cmc[-1] == 1 - 1 / result.counts["mated"]
+    assert any("1 probes and 0 gallery" in note for note in result.notes)
 
 
 def test_intervals():
     p, g, probe_ids, gallery_ids = made(5, probes=200, gallery=200, people=30)
-    outcome = identification.evaluate(p, g, probe_ids, gallery_ids, draws=60, fpirs=(0.1,))
-    for figure, rate in ((outcome.ranks[0], "rate"), (outcome.searches[0], "tpir")):
+    result = identification.evaluate(p, g, probe_ids, gallery_ids, draws=60, fpirs=(0.1,))
+    for figure, rate in ((result.ranks[0], "rate"), (result.searches[0], "tpir")):
         assert figure.low < figure.high
         assert figure.low - 0.05 <= getattr(figure, rate) <= figure.high + 0.05
 
@@ -133,3 +115,27 @@ def test_wrong_use_is_refused(change, said):
     given = {"probes": p, "gallery": g, "probe_ids": probe_ids, "gallery_ids": gallery_ids}
     with pytest.raises(InputError, match=said):
         identification.evaluate(**{**given, **change})
+
+
+def some_unknown(unknown=5):
+    random = np.random.RandomState(1)
+    centres = random.randn(20, 16)
+    ids = np.concatenate([np.repeat(np.arange(20), 2), np.arange(100, 100 + unknown)])
+    probes = np.concatenate([np.repeat(centres, 2, axis=0), random.randn(unknown, 16)])
+    probes = probes + random.randn(*probes.shape)
+    return identification.evaluate(probes, centres, ids, np.arange(20), fpirs=(0.2,), ranks=(1, 5))
+
+
+def test_the_curves_of_a_search_are_its_rates():
+    result = some_unknown()
+    assert result.cmc[0] == result.rate_by_rank()[1]
+    assert result.cmc[4] == result.rate_by_rank()[5]
+    assert result.cmc[-1] == 1
+    # at a FPIR of 0.2 of 5 searches: one false positive, the last corner before a second
+    strict = result.searches[0]
+    at = result.roc_curve.tpr[result.roc_curve.false_accepts <= strict.false_accepts].max()
+    assert at == pytest.approx(strict.tpir)
+    assert result.roc_curve.tpr[-1] == pytest.approx(result.rate_by_rank()[1]), (
+        "more is found at no threshold"
+    )
+    assert some_unknown(unknown=0).roc_curve is None

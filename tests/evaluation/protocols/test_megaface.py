@@ -1,13 +1,12 @@
-import hashlib
-import json
-
 import numpy as np
 import pytest
 from reference import megaface as twin
 
-from gluonface.errors import DataError, InputError
-from gluonface.evaluation.files import feature_files, megaface_lists
+from gluonface.errors import InputError
+from gluonface.evaluation.files import megaface_lists
+from gluonface.evaluation.metrics.operating_points import strict_points
 from gluonface.evaluation.protocols import megaface
+from gluonface.evaluation.scores import pair_scores
 from gluonface.evaluation.scores.feature_matrix import multiply
 
 FARS = (1e-6, 1e-5, 1e-4, 1e-3)
@@ -42,15 +41,15 @@ def test_known_answers_of_the_public_programs(scrub, expected, which, dtype):
     if which == "clean":
         probes = scrub["clean_probe"]
         extra = {"noisy_distractors": scrub["distractor_mask"], "removed": "zero"}
-    outcome = megaface.evaluate(
+    result = megaface.evaluate(
         probes, scrub["people"], scrub["distractor"], fars=FARS, dtype=dtype, **extra
     )
-    assert list(outcome.rank().values()) == known["cmc"]
-    assert list(outcome.tar().values()) == known["ver_strict"]
-    assert list(outcome.tar("reference").values()) == known["ver_nearest"]
-    assert outcome.counts["same"] == known["n_pairs"] == 1852
-    assert outcome.counts["different"] == 418000
-    assert outcome.protocol == ("MegaFace (R)" if which == "clean" else "MegaFace")
+    assert list(result.rate_by_rank().values()) == known["cmc"]
+    assert list(result.tar_by_far().values()) == known["ver_strict"]
+    assert list(result.tar_by_far("reference").values()) == known["ver_nearest"]
+    assert result.counts["same"] == known["n_pairs"] == 1852
+    assert result.counts["different"] == 418000
+    assert result.protocol == ("MegaFace (R)" if which == "clean" else "MegaFace")
 
 
 def refined(scrub, **change):
@@ -67,12 +66,14 @@ def refined(scrub, **change):
 
 def test_refined_by_mask_without_random_noise(scrub, expected):
     """The public program adds 0.001 of noise to nine probes: its rank-1 is ours here."""
-    outcome = refined(scrub)
-    assert outcome.rank()[1] == pytest.approx(expected["megaface"]["clean"]["cmc"][0], abs=1e-12)
-    assert outcome.counts["distractors"] == 1960
-    assert outcome.counts["noisy probes"] == 9
+    result = refined(scrub)
+    assert result.rate_by_rank()[1] == pytest.approx(
+        expected["megaface"]["clean"]["cmc"][0], abs=1e-12
+    )
+    assert result.counts["distractors"] == 1960
+    assert result.counts["noisy probes"] == 9
     again = refined(scrub)
-    assert (again.ranks, again.points) == (outcome.ranks, outcome.points)
+    assert (again.ranks, again.operating_points) == (result.ranks, result.operating_points)
 
 
 def rank1(probes, person, distractors):
@@ -96,12 +97,12 @@ def test_the_wrong_ways_of_removing_noise_give_other_figures(scrub, expected):
     assert rank1(probes, scrub["probe_id"], hundred) == pytest.approx(
         known["wrong_dot_on_all100"], abs=1e-12
     )
-    ours = refined(scrub, noisy_probes=None).rank()[1]
+    ours = refined(scrub, noisy_probes=None).rate_by_rank()[1]
     assert min(abs(ours - not_removed), abs(ours - known["wrong_dot_on_all100"])) > 0.2
-    outcome = megaface.evaluate(
+    result = megaface.evaluate(
         scrub["clean_probe"], scrub["people"], scrub["distractor"], noisy_distractors=mask
     )
-    assert outcome.rank()[1] == right
+    assert result.rate_by_rank()[1] == right
 
 
 def test_distractors_are_matched_by_their_whole_path(scrub):
@@ -135,13 +136,13 @@ def test_every_figure_equals_the_loops(seed, ties, removed, crossed, monkeypatch
     noisy = np.zeros(len(d), bool)
     noisy[[3, 20, 21, 22, 23, 24, 25, 26, 27]] = True  # one block of 7 is all noise
     ranks, fars = (1, 2, 3, 5, 8), (0.0, 0.01, 0.29, 1.0)
-    outcome = megaface.evaluate(
+    result = megaface.evaluate(
         p, person, d, noisy_distractors=noisy, removed=removed, ranks=ranks, fars=fars,
         dtype=np.float64, product=exact, probe_pairs=crossed,
     )  # fmt: skip
     rates, tar = twin.evaluate(p, person, d, ranks, fars, np.flatnonzero(noisy), removed, crossed)
-    assert outcome.rank() == rates
-    found = {p.target: (p.tar, p.false_accepts) for p in outcome.points if p.convention == "strict"}
+    assert result.rate_by_rank() == rates
+    found = {p.target: (p.tar, p.false_accepts) for p in strict_points(result.operating_points)}
     assert found == tar
 
 
@@ -157,9 +158,9 @@ def test_only_the_kept_tail_decides(monkeypatch):
     p, person, d = made(3, probes=30, distractors=4000)
     fars = (1e-4, 1e-3, 1e-2)
     whole = megaface.evaluate(p, person, d, fars=fars)
-    monkeypatch.setattr(megaface, "WHOLE", 0)
+    monkeypatch.setattr(pair_scores, "KEEP_ALL", 0)
     tail = megaface.evaluate(p, person, d, fars=fars)
-    assert (tail.points, tail.ranks) == (whole.points, whole.ranks)
+    assert (tail.operating_points, tail.ranks) == (whole.operating_points, whole.ranks)
     assert "auc" in whole.measures
     assert "auc" not in tail.measures
     assert 0 < tail.histogram.share < 0.2
@@ -171,41 +172,45 @@ def test_order_changes_nothing():
     one, other = rng.permutation(len(p)), rng.permutation(len(d))
     known = megaface.evaluate(p, person, d, fars=(0.01, 0.1), dtype=np.float64)
     found = megaface.evaluate(p[one], person[one], d[other], fars=(0.01, 0.1), dtype=np.float64)
-    assert found.rank() == known.rank()
-    assert found.tar() == known.tar()
+    assert found.rate_by_rank() == known.rate_by_rank()
+    assert found.tar_by_far() == known.tar_by_far()
     scaled = megaface.evaluate(7 * p, person, d / 3, fars=(0.01, 0.1), dtype=np.float64)
-    assert scaled.rank() == known.rank()
+    assert scaled.rate_by_rank() == known.rate_by_rank()
 
 
 def test_a_collapsed_model_finds_nobody():
     _, person, _ = made(0)
     ones = np.ones((len(person), 6)) * np.linspace(1, 5, len(person))[:, None]
-    outcome = megaface.evaluate(ones, person, np.ones((50, 6)), fars=(0.1,))
-    assert set(outcome.rank().values()) == {0.0}
-    assert outcome.tar()[0.1] == outcome.tar("reference")[0.1] == 0
-    assert any("COLLAPSED" in note for note in outcome.notes)
+    result = megaface.evaluate(ones, person, np.ones((50, 6)), fars=(0.1,))
+    assert set(result.rate_by_rank().values()) == {0.0}
+    assert result.tar_by_far()[0.1] == result.tar_by_far("reference")[0.1] == 0
+    assert any("COLLAPSED" in note for note in result.notes)
 
 
 def test_pairs_of_probes_are_named_and_drawn():
     p, person, d = made(5, probes=40)
     twin_of = int(np.flatnonzero(person != person[1])[-1])
     p[1] = p[twin_of]  # two people look the same
-    outcome = megaface.evaluate(p, person, d, fars=(0.01,), probe_pairs=True, draws=30)
-    assert outcome.counts["different"] == 40 * 60 + outcome.counts["probe pairs"]
-    worst = outcome.hardest[0]
+    result = megaface.evaluate(p, person, d, fars=(0.01,), probe_pairs=True, draws=30)
+    assert result.counts["different"] == 40 * 60 + result.counts["probe pairs"]
+    worst = result.worst_errors[0]
     assert worst.score == pytest.approx(1, abs=1e-6)
     assert (worst.a, worst.b - len(d)) == (1, twin_of)
-    assert outcome.points[0].low <= outcome.points[0].tar <= outcome.points[0].high
+    assert (
+        result.operating_points[0].low
+        <= result.operating_points[0].tar
+        <= result.operating_points[0].high
+    )
 
 
 def test_zero_vectors_match_nobody():
     p, person, d = made(0)
     p[0] = 0
     mates = (person == person[0]).sum() - 1
-    outcome = megaface.evaluate(p, person, 0.01 * d, ranks=(1, 60), fars=(1.0,))
-    lost = 2 * mates / outcome.counts["same"]
-    assert outcome.rank()[60] <= 1 - lost
-    assert outcome.tar()[1.0] == pytest.approx(1 - lost, abs=1e-12)
+    result = megaface.evaluate(p, person, 0.01 * d, ranks=(1, 60), fars=(1.0,))
+    lost = 2 * mates / result.counts["same"]
+    assert result.rate_by_rank()[60] <= 1 - lost
+    assert result.tar_by_far()[1.0] == pytest.approx(1 - lost, abs=1e-12)
 
 
 def test_noisy_probes_become_the_sum_of_clean_ones():
@@ -220,8 +225,8 @@ def test_noisy_probes_become_the_sum_of_clean_ones():
 
 def test_intervals(monkeypatch):
     p, person, d = made(6, probes=60, distractors=300)
-    outcome = megaface.evaluate(p, person, d, fars=(0.01,), draws=60)
-    for figure in (*outcome.ranks, outcome.points[0]):
+    result = megaface.evaluate(p, person, d, fars=(0.01,), draws=60)
+    for figure in (*result.ranks, result.operating_points[0]):
         rate = getattr(figure, "rate", None) or getattr(figure, "tar", 0)
         assert figure.low <= rate <= figure.high
         assert figure.high > figure.low
@@ -265,79 +270,3 @@ def test_the_product_function_is_used():
 
 
 # ------------------------------------------------------------------------------------ files
-
-
-def test_feature_files(shared, tmp_path):
-    folder = shared / "reference/eval"
-    assert len(feature_files.read_bin(folder / "sample_feature_512.bin")) == 512
-    noise = feature_files.read_bin(folder / "sample_feature_513_noise.bin")
-    assert len(noise) == 513
-    assert noise[-1] == 100
-    feature_files.write_bin(tmp_path / "x.bin", noise)
-    written, original = tmp_path / "x.bin", folder / "sample_feature_513_noise.bin"
-    assert written.read_bytes() == original.read_bytes()
-
-
-HEADER = (4).to_bytes(4, "little") + (1).to_bytes(4, "little") + (4).to_bytes(4, "little")
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"", "has 0 bytes; a feature file begins with 16"),
-        (HEADER + (5).to_bytes(4, "little") + b"\0" * 15, "has 31 bytes; 32 were expected"),
-        (HEADER + (5).to_bytes(4, "little") + b"\0" * 17, "has 33 bytes; 32"),
-        (HEADER + (6).to_bytes(4, "little") + b"\0" * 16, "element size 4, type 6; expected D x 1"),
-        (b"\0" * 32, "the header says 0 x 0"),
-        (
-            HEADER + (5).to_bytes(4, "little") + b"\0" * 12 + b"\0\0\xc0\x7f",
-            "value 3 is not finite",
-        ),
-    ],
-)
-def test_a_broken_feature_file_is_named(tmp_path, data, said):
-    (tmp_path / "x.bin").write_bytes(data)
-    with pytest.raises(DataError, match=f"x.bin.*{said}"):
-        feature_files.read_bin(tmp_path / "x.bin")
-
-
-def test_a_folder_of_feature_files(tmp_path):
-    p, person, d = made(0)
-    for number, row in enumerate(d):
-        feature_files.write_bin(tmp_path / f"d{number}.jpg_x.bin", row)
-    names = [f"d{number}.jpg" for number in range(len(d))]
-    source = feature_files.BinFolder(tmp_path, names, "_x.bin")
-    known = megaface.evaluate(p, person, d.astype(np.float32), fars=(0.01,))
-    assert megaface.evaluate(p, person, source, fars=(0.01,)).ranks == known.ranks
-    digest = hashlib.sha256(d.astype("<f4").tobytes()).hexdigest()
-    assert source._hashed == len(d), "hashed while it was compared"
-    assert source.sha256 == digest
-    other = feature_files.BinFolder(tmp_path, names, "_x.bin")
-    assert len(other[5:9]) == 4
-    assert other.sha256 == digest
-    feature_files.write_bin(tmp_path / "d9.jpg_x.bin", np.ones(5))
-    with pytest.raises(DataError, match=r"d9.jpg_x.bin holds 5 values; the others hold 6"):
-        megaface.evaluate(p, person, source)
-    (tmp_path / "d9.jpg_x.bin").unlink()
-    with pytest.raises(DataError, match=r"no feature file .*d9.jpg_x.bin"):
-        megaface.evaluate(p, person, source)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ({"path": ["a"], "id": ["x", "y"]}, "1 paths and 2 ids"),
-        ({"path": ["a", "a"], "id": ["x", "y"]}, "lists a twice"),
-        ({"path": ["a", 5], "id": ["x", "y"]}, r"path\[1\] is 5"),
-        ({"id": ["x"]}, "a list 'path'"),
-        ([1], "a list 'path'"),
-    ],
-)
-def test_wrong_probe_lists(tmp_path, content, said):
-    file = tmp_path / "list.json"
-    file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=said):
-        megaface_lists.read_probes(file)
-    file.write_text("{")
-    with pytest.raises(DataError, match="is not JSON"):
-        megaface_lists.read_probes(file)

@@ -5,7 +5,7 @@ from reference.ijb import dot, unit
 from gluonface.errors import DataError, InputError
 from gluonface.evaluation.metrics import error_rates
 from gluonface.evaluation.protocols import nist
-from gluonface.evaluation.results.outcome import outcome_document
+from gluonface.evaluation.results.evaluation_result import document
 
 
 def made(seed=0, images=60, people=12, size=8):
@@ -33,17 +33,17 @@ def test_all_pairs_by_group_equal_the_loops(reference):
     features, person, group = made()
     features[5] = 0
     targets = (0.01, 0.1)
-    outcome = nist.compare(
+    result = nist.compare(
         features, person, group, fmrs=targets, reference=reference, dtype=np.float64
     )
     everybody = np.arange(len(person))
     sides = {None: everybody, **{g: np.flatnonzero(group == g) for g in "xy"}}
     scores = {name: loops(features, person, rows) for name, rows in sides.items()}
     limits = error_rates.fnmr_at_fmr(*scores[reference], targets)
-    assert [(e.target, e.group) for e in outcome.errors] == [
+    assert [(e.target, e.group) for e in result.error_rates] == [
         (t, name) for t in targets for name in sides
     ]
-    for error in outcome.errors:
+    for error in result.error_rates:
         mated, nonmated = scores[error.group]
         limit = limits[targets.index(error.target)].threshold
         assert error.threshold == pytest.approx(limit, abs=1e-12)
@@ -52,17 +52,19 @@ def test_all_pairs_by_group_equal_the_loops(reference):
         assert (error.mated, error.nonmated) == (len(mated), len(nonmated))
         assert error.fnmr == error.false_nonmatches / len(mated)
         assert error.fmr == error.false_matches / len(nonmated)
-    for part in outcome.parts:
-        for error, own in zip(part.errors, error_rates.fnmr_at_fmr(*scores[part.name], targets)):
+    for part in result.subsets:
+        for error, own in zip(
+            part.error_rates, error_rates.fnmr_at_fmr(*scores[part.name], targets)
+        ):
             assert (error.fnmr, error.fmr) == (own.fnmr, own.fmr)
             assert error.threshold == pytest.approx(own.threshold, abs=1e-12)
 
 
 def test_errors_are_one_minus_the_strict_rates():
     features, person, _ = made(1)
-    outcome = nist.compare(features, person, fmrs=(0.01, 0.1), draws=30)
-    strict = [p for p in outcome.points if p.convention == "strict"]
-    for error, point in zip(outcome.errors, strict):
+    result = nist.compare(features, person, fmrs=(0.01, 0.1), draws=30)
+    strict = [p for p in result.operating_points if p.convention == "strict"]
+    for error, point in zip(result.error_rates, strict):
         assert error.fnmr == pytest.approx(1 - point.tar, abs=1e-12)
         assert error.threshold == np.nextafter(np.float32(point.threshold), np.float32(2))
         assert (error.low, error.high) == (1 - point.high, 1 - point.low)
@@ -71,11 +73,11 @@ def test_errors_are_one_minus_the_strict_rates():
 
 def test_groups_have_intervals_at_the_one_threshold():
     features, person, group = made(2, images=200, people=40)
-    outcome = nist.compare(features, person, group, fmrs=(0.01,), draws=40)
-    for error in outcome.errors:
+    result = nist.compare(features, person, group, fmrs=(0.01,), draws=40)
+    for error in result.error_rates:
         assert error.low < error.high
         assert error.low - 0.05 <= error.fnmr <= error.high + 0.05
-    assert outcome.table().count("95 % interval") == 3
+    assert result.table().count("95 % interval") == 3
 
 
 @pytest.mark.parametrize("levels", [None, 3])
@@ -86,15 +88,15 @@ def test_scores_by_group_equal_the_functions_on_scores(levels, reference):
     score = 100 * (rng.normal(size=800) + 2.5 * same + 0.3 * (group == "b"))
     score = np.round(score / 100 * levels) if levels else score
     score[:3] = -np.inf
-    outcome = nist.from_scores(score, same, group, fmrs=(0.01, 0.2), reference=reference)
+    result = nist.from_scores(score, same, group, fmrs=(0.01, 0.2), reference=reference)
     mated, nonmated = (
         {g: score[(group == g) & (same == kind)] for g in "ab"} for kind in (True, False)
     )
     known = error_rates.by_group(mated, nonmated, (0.01, 0.2), reference)
-    found = [e for e in outcome.errors if e.group]
+    found = [e for e in result.error_rates if e.group]
     assert [e.to_dict() for e in found] == [e.to_dict() for e in known]
-    assert any("3 comparisons failed" in note for note in outcome.notes)
-    histogram = outcome.histogram  # not of cosines: the range is that of the scores
+    assert any("3 comparisons failed" in note for note in result.notes)
+    histogram = result.histogram  # not of cosines: the range is that of the scores
     assert histogram.same.sum() + histogram.different.sum() == 797
     assert histogram.edges[0] == score[3:].min()
     assert histogram.edges[-1] == score.max()
@@ -108,7 +110,7 @@ def test_search_counts_failures_as_nist_does():
     probes = centres + 0.5 * rng.normal(size=centres.shape)
     probes[4] = 0  # a mated search that fails is a miss,
     probes[-1] = 0  # a non-mated one rightly finds nobody
-    outcome = nist.search(
+    result = nist.search(
         probes, gallery, ids, np.arange(20), fpirs=(0.1, 0.5), depth=3, dtype=np.float64
     )
     score = np.array([[dot(unit(p), unit(g)) for g in gallery.tolist()] for p in probes.tolist()])
@@ -116,10 +118,10 @@ def test_search_counts_failures_as_nist_does():
     mate = score[np.arange(40), ids[:40]]
     rank = 1 + (score[:40] > mate[:, None]).sum(axis=1)
     known = error_rates.fnir_at_fpir(mate, rank, score[40:].max(axis=1), (0.1, 0.5), depth=3)
-    for error, one in zip(outcome.errors, known):
+    for error, one in zip(result.error_rates, known):
         assert error.threshold == pytest.approx(one.threshold, abs=1e-12)
         assert (error.fnmr, error.fmr, error.depth) == (one.fnmr, one.fmr, 3)
-    fields = outcome_document([outcome])["results"][0]["error_rates"][0]
+    fields = document([result])["results"][0]["error_rates"][0]
     assert fields["fnir"] == known[0].fnmr
     assert {"fpir", "false_positives", "false_negatives", "nonmated", "depth"} <= set(fields)
     assert "fnmr" not in fields
@@ -130,12 +132,12 @@ def test_search_counts_failures_as_nist_does():
 def test_a_collapsed_model_errs_always():
     _, person, group = made()
     same = np.ones((len(person), 4))
-    outcome = nist.compare(same, person, group, fmrs=(0.01,))
-    assert {e.fnmr for e in outcome.errors} == {1.0}
-    assert any("COLLAPSED" in note for note in outcome.notes)
+    result = nist.compare(same, person, group, fmrs=(0.01,))
+    assert {e.fnmr for e in result.error_rates} == {1.0}
+    assert any("COLLAPSED" in note for note in result.notes)
     ids = np.arange(6)
     found = nist.search(same[:6], same[:3], ids, ids[:3], fpirs=(0.1,))
-    assert found.errors[0].fnmr == 1.0
+    assert found.error_rates[0].fnmr == 1.0
 
 
 @pytest.mark.parametrize(
