@@ -246,3 +246,20 @@ def test_training_symbols_are_cut_at_the_embedding(tmp_path, images):
     np.testing.assert_array_equal(
         Embedder.load(tmp_path / "t").embed(images), Embedder.load(tmp_path / "m").embed(images)
     )
+
+
+def test_numbers_in_a_file_beside(shared, tmp_path, counted, images):
+    """Engines get such a network in one piece, and its hashes name both files."""
+    pytest.importorskip("onnxruntime", reason="needs the extra gluonface[onnx]")
+    import onnx
+
+    path, source = tmp_path / "x.onnx", shared / "reference/weights/arcface_torch_mbf.onnx"
+    model = onnx.load(str(source))
+    onnx.save_model(model, str(path), save_as_external_data=True, location="x.data")
+    digests = {file.name: sha256(file) for file in (path, tmp_path / "x.data")}
+    counted[0].clear()
+    weights = open_weights(path)
+    actual = Embedder.load(weights, ctx="cpu").embed(images)
+    assert weights.sha256 == digests
+    once(counted, "x.onnx", "x.data")
+    np.testing.assert_array_equal(actual, Embedder.load(source, ctx="cpu").embed(images))
