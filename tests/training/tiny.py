@@ -66,7 +66,7 @@ def bomb(owner, name, number, point, signum=signal.SIGKILL):
 
 def poison(owner, number):
     """Make the `number`-th step's embeddings not finite."""
-    original, calls = owner._part, [0]
+    original, calls = owner._forward_backward, [0]
 
     def wrapped(self, batch, *args):
         calls[0] += 1
@@ -79,7 +79,7 @@ def poison(owner, number):
                 self._forward = forward
         return original(self, batch, *args)
 
-    owner._part = wrapped
+    owner._forward_backward = wrapped
 
 
 def freeze(owner):
