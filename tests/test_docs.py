@@ -336,7 +336,7 @@ def test_the_command_prints_the_table_of_the_zoo_page(capsys):
     name_ends = max(len(row[0]) for row in page)
     places = [(0, name_ends), *zip([name_ends, *ends], ends), tuple(starts)]
     printed = [[line[begin:end].strip() for begin, end in places] for line in lines]
-    assert len(printed) == 81
+    assert len(printed) >= 81  # other tests of the same process may register a backbone
     assert printed == page
 
 
