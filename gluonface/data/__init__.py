@@ -3,8 +3,9 @@
 Names are imported on first use; none of them needs MXNet.
 """
 
-import importlib
 import typing
+
+from ..lazy_names import lazy_names
 
 if typing.TYPE_CHECKING:
     from .loader import Batch, Loader
@@ -24,22 +25,15 @@ __all__ = [
     "synthesize",
 ]
 
-_MODULES = {
-    "Batch": "loader",
-    "Loader": "loader",
-    "RecordDataset": "recordio.dataset",
-    "RecordWriter": "recordio.writer",
-    "VerificationPack": "verification_pack",
-    "rebuild_index": "recordio.index",
-    "synthesize": "synthetic.face_set",
-}
-
-
-def __getattr__(name: str) -> typing.Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Batch": ".loader",
+        "Loader": ".loader",
+        "RecordDataset": ".recordio.dataset",
+        "RecordWriter": ".recordio.writer",
+        "VerificationPack": ".verification_pack",
+        "rebuild_index": ".recordio.index",
+        "synthesize": ".synthetic.face_set",
+    },
+)

@@ -5,27 +5,39 @@ Importing this package loads neither MXNet nor matplotlib; the names below are i
 use.
 """
 
-import importlib
+import typing
 
-PROTOCOLS = ("folder", "identification", "ifrt", "ijb", "megaface", "nist", "verification")
+from ..lazy_names import lazy_names
 
-__all__ = ["VerificationResult", "evaluate", "evaluate_pack", "evaluate_variants", *PROTOCOLS]
+if typing.TYPE_CHECKING:
+    from .protocols import folder, identification, ifrt, ijb, megaface, nist, verification
+    from .protocols.verification import evaluate, evaluate_pack, evaluate_variants
+    from .results.verification_result import VerificationResult
 
-_LAZY = {
-    "VerificationResult": "results.verification_result",
-    "evaluate": "protocols.verification",
-    "evaluate_pack": "protocols.verification",
-    "evaluate_variants": "protocols.verification",
-}
+__all__ = [
+    "VerificationResult",
+    "evaluate",
+    "evaluate_pack",
+    "evaluate_variants",
+    "folder",
+    "identification",
+    "ifrt",
+    "ijb",
+    "megaface",
+    "nist",
+    "verification",
+]
 
-
-def __getattr__(name):
-    if name in PROTOCOLS:
-        return importlib.import_module(f"{__name__}.protocols.{name}")
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "VerificationResult": ".results.verification_result",
+        "evaluate": ".protocols.verification",
+        "evaluate_pack": ".protocols.verification",
+        "evaluate_variants": ".protocols.verification",
+        **dict.fromkeys(
+            ("folder", "identification", "ifrt", "ijb", "megaface", "nist", "verification"),
+            ".protocols",
+        ),
+    },
+)

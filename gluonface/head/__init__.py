@@ -16,15 +16,14 @@ What these call does what its name says: `array_operations` are the few large ma
 Not in a step: `head_state` (centres and state in and out), `initial_centers`, `memory_estimate`.
 """
 
-import importlib
+import typing
 
-# Resolved on first use: naming the head must not import MXNet.
-_LAZY = {"PartialFC": "partial_fc"}
+from ..lazy_names import lazy_names
+
+if typing.TYPE_CHECKING:
+    from .partial_fc import PartialFC
 
 __all__ = ["PartialFC"]
 
-
-def __getattr__(name):
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# On first use: naming the head must not import MXNet.
+__getattr__, __dir__ = lazy_names(__name__, {"PartialFC": ".partial_fc"})

@@ -1,20 +1,20 @@
 """Training: configuration, the loop, its callbacks, schedules and checkpoints.
 
-Names are resolved on first use; `gluonface.training.config.config` does not need MXNet.
+Names are imported on first use; `gluonface.training.config` does not need MXNet.
 """
 
-import importlib
+import typing
 
-_LAZY = {
-    "Checkpoints": "checkpoint.checkpoints",
-    "Config": "config.config",
-    "Progress": "progress",
-    "Trainer": "trainer",
-    "OptimizerStep": "optimizer_step",
-    "list_recipes": "config.recipes",
-    "load_config": "config.recipes",
-    "train": "run",
-}
+from ..lazy_names import lazy_names
+
+if typing.TYPE_CHECKING:
+    from .checkpoint.checkpoints import Checkpoints
+    from .config.config import Config
+    from .config.recipes import list_recipes, load_config
+    from .optimizer_step import OptimizerStep
+    from .progress import Progress
+    from .run import train
+    from .trainer import Trainer
 
 __all__ = [
     "Checkpoints",
@@ -27,12 +27,16 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name):
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *_LAZY])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Checkpoints": ".checkpoint.checkpoints",
+        "Config": ".config.config",
+        "OptimizerStep": ".optimizer_step",
+        "Progress": ".progress",
+        "Trainer": ".trainer",
+        "list_recipes": ".config.recipes",
+        "load_config": ".config.recipes",
+        "train": ".run",
+    },
+)

@@ -81,10 +81,8 @@ def tar_at_far(
 
     Parameters
     ----------
-    score : array_like, shape (n,)
-        Larger is more alike.
-    issame : array_like of bool, shape (n,)
-        Both kinds must occur.
+    score, issame : array_like, shape (n,)
+        As of `roc_curve`.
     targets : sequence of float
         False-accept rates as fractions, 0..1.
     convention : {"strict", "reference"}, default "strict"

@@ -140,9 +140,9 @@ def compare_cross(
     *,
     fars: Sequence[float],
     draws: int = 0,
+    progress: Callable[[int], Any] | None = None,
     product: Callable[..., np.ndarray] = multiply,
     dtype: Any = np.float32,
-    progress: Callable[[int], Any] | None = None,
 ) -> EvaluationResult:
     """Compare each image of one set with each of another, such as masked with unmasked faces.
 
