@@ -216,7 +216,7 @@ def mutated(raw, seed):
         [[]],
     ]
     for _ in range(rng.randint(1, 3)):
-        if not raw.get("nodes") or not isinstance(raw["nodes"][0], dict):
+        if raw["nodes"] in odd:
             break
         target = rng.choice(raw["nodes"])
         what = rng.random()
