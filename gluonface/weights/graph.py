@@ -8,7 +8,6 @@ import json
 import typing
 
 from .._compat import mx
-from ..errors import DataError
 
 __all__ = ["Graph", "Node", "unused_name"]
 
@@ -101,48 +100,20 @@ class Graph:
     @classmethod
     def from_symbol(cls, symbol: typing.Any) -> Graph:
         """Return the graph of an `mx.sym.Symbol` with one output."""
-        return cls.from_json(symbol.tojson())[0]
+        return cls.from_json(json.loads(symbol.tojson()))
 
     @classmethod
-    def from_json(
-        cls, text: str, where: str = "the symbol", output: str | None = None
-    ) -> tuple[Graph, set[str]]:
-        """Read what `Symbol.save` and `HybridBlock.export` write, of any version of MXNet.
-
-        Parameters
-        ----------
-        text, where : str
-            The JSON, and the name of its file for messages.
-        output : str, optional
-            The node that is the output if there is one of that name, so that the classifier
-            after it in a training checkpoint is left out; else the only output is taken.
-
-        Returns
-        -------
-        Graph
-        set of str
-            Names of all inputs and parameters, of those after the output too.
-        """
+    def from_json(cls, raw: dict[str, typing.Any]) -> Graph:
+        """Return the graph of a symbol's JSON: MXNet's own, or what `read_symbol_json` gives."""
         nodes: list[Node] = []
-        try:
-            raw = json.loads(text)
-            for item in raw["nodes"]:
-                inputs = [(_earlier(nodes, i[0]), int(i[1])) for i in item["inputs"]]
-                attrs = item.get("attrs") or item.get("attr") or item.get("param")
-                subgraphs = item.get("subgraphs", ())
-                op = LEGACY.get(item["op"], item["op"])
-                nodes.append(Node(op, item["name"], attrs, inputs, subgraphs))
-            heads = [(_earlier(nodes, head[0]), int(head[1])) for head in raw["heads"]]
-            named = [(node, 0) for node in nodes if node.name == output and output is not None]
-            graph = cls(*(named or heads)[0])
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-            raise DataError(
-                f"{where} is not an MXNet symbol ({type(error).__name__}: {error}); "
-                "expected the JSON that Symbol.save or HybridBlock.export writes"
-            ) from None
-        if len(heads) != 1 and not named:
-            raise DataError(f"{where} has {len(heads)} outputs and none named {output!r}")
-        return graph, {node.name for node in nodes if node.is_variable}
+        for item in raw["nodes"]:
+            inputs = [(nodes[entry[0]], entry[1]) for entry in item["inputs"]]
+            op = LEGACY.get(item["op"], item["op"])
+            nodes.append(
+                Node(op, item["name"], item.get("attrs"), inputs, item.get("subgraphs", ()))
+            )
+        index, output = raw["heads"][0][:2]
+        return cls(nodes[index], output)
 
     def nodes(self) -> list[Node]:
         """Return the nodes that the head needs, inputs before their users."""
@@ -203,10 +174,3 @@ def unused_name(name: str, used: typing.Container[str], join: str = "_") -> str:
     """Return a name that is not in `used`: `name`, or with a number after it."""
     numbered = (f"{name}{join}{number}" for number in itertools.count(1))
     return next(n for n in itertools.chain([name], numbered) if n not in used)
-
-
-def _earlier(nodes, index):
-    """Return a node by its place in the file, where a node stands after its inputs."""
-    if not 0 <= index < len(nodes):
-        raise IndexError(f"a node refers to the node {index} of {len(nodes)} before it")
-    return nodes[index]

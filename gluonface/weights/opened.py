@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import logging
 import os
 import pathlib
@@ -23,6 +24,7 @@ from .names import TORCH_PIXELS
 from .onnx_file import has_external_data, parse_onnx, read_onnx
 from .safetensors import read_safetensors
 from .source import CHECKPOINT, ONNX, PARAMETERS, PYTORCH, SAFETENSORS, Source, find_source
+from .symbol_json import read_symbol_json
 from .torch_pickle import read_torch
 
 __all__ = ["AnySource", "Weights", "open_weights"]
@@ -118,22 +120,22 @@ class Weights:
     @functools.cached_property
     def symbol(self) -> typing.Any:
         """The graph of an MXNet checkpoint as an `mx.sym.Symbol`, cut at ``fc1_output``."""
+        try:
+            return mx.sym.load_json(json.dumps(self.symbol_json[0]))
+        except mx.MXNetError as error:
+            reason = (str(error).strip().splitlines() or ["unreadable"])[-1]
+            raise DataError(f"{self.source.symbol} is not an MXNet symbol: {reason}") from None
+
+    @functools.cached_property
+    def symbol_json(self) -> tuple[dict[str, typing.Any], set[str]]:
+        """What `read_symbol_json` makes of the symbol's file: nothing else of it reaches MXNet."""
         path = self.source.symbol
         if path is None:
             raise InputError(
                 f"{self.params} holds weights alone; say which model they are for: "
                 f"NAME:{self.params}, with a NAME of `gluonface models`"
             )
-        self.content  # noqa: B018  (checks the JSON: MXNet does not survive every file)
-        try:
-            symbol = mx.sym.load_json(self.read(path).decode())
-        except (mx.MXNetError, ValueError) as error:
-            reason = (str(error).strip().splitlines() or ["unreadable"])[-1]
-            raise DataError(f"{path} is not an MXNet symbol: {reason}") from None
-        cut, internals = f"{OUTPUT}_output", symbol.get_internals()
-        if symbol.list_outputs() == [cut] or cut not in internals.list_outputs():
-            return symbol
-        return internals[cut]
+        return read_symbol_json(self.read(path), str(path), OUTPUT)
 
     @functools.cached_property
     def onnx_model(self) -> typing.Any:
@@ -181,12 +183,8 @@ class Weights:
 
 
 def _read_checkpoint(weights):
-    path = weights.source.symbol
-    try:
-        text = weights.read(path).decode()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not an MXNet symbol: {error}") from None
-    graph, variables = Graph.from_json(text, str(path), OUTPUT)
+    raw, variables = weights.symbol_json
+    graph = Graph.from_json(raw)
     content = _read_arrays(read_params)(weights)
     bare = {name.split(":", 1)[-1] for name in content.arrays}
     return Content(content.arrays, graph, sorted(bare - variables))

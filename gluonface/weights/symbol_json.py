@@ -231,7 +231,9 @@ NOTE = re.compile(r"__?[A-Za-z_]{1,40}__?|(weight|bias)_(lr|wd)_mult|lr_mult|wd_
 STATISTICS = (3, 4)  # inputs of a BatchNorm that MXNet writes to
 
 
-def read_symbol_json(text: str | bytes, where: str, output: str = "fc1") -> dict[str, Any]:
+def read_symbol_json(
+    text: str | bytes, where: str, output: str = "fc1"
+) -> tuple[dict[str, Any], set[str]]:
     """Read a symbol's JSON and return a new one with what its embedding needs, and no more.
 
     Parameters
@@ -249,6 +251,8 @@ def read_symbol_json(text: str | bytes, where: str, output: str = "fc1") -> dict
     dict
         ``nodes``, ``arg_nodes``, ``node_row_ptr``, ``heads``, ``attrs``, as MXNet writes them.
         Nodes that the output does not need are left out, and so are notes on training.
+    set of str
+        Names of all inputs and parameters of the file, of those after the output too.
 
     Raises
     ------
@@ -279,13 +283,14 @@ def read_symbol_json(text: str | bytes, where: str, output: str = "fc1") -> dict
         made.append({**entry, "attrs": attrs} if attrs else entry)
     if made[-1]["op"] == "null":
         _fail(where, "its output is a variable; expected a network")
-    return {
+    made_symbol = {
         "nodes": made,
         "arg_nodes": [i for i, node in enumerate(made) if node["op"] == "null"],
         "node_row_ptr": list(range(len(made) + 1)),
         "heads": [[number[head[0]], head[1], 0]],
         "attrs": {"mxnet_version": ["int", _version(raw)]},
     }
+    return made_symbol, {node["name"] for node in nodes if node["op"] == "null"}
 
 
 def _fail(where: str, why: str) -> NoReturn:

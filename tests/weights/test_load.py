@@ -211,7 +211,7 @@ def test_wrong_tensors_are_named(foreign, tmp_path, change, message):
     ("old", "new", "message"),
     [
         ('"stride": "(2, 2)"', '"stride": "(1, 1)"', r"layer 1 .*stride \(1, 1\).*stem\.conv1"),
-        ('"act_type": "prelu"', '"act_type": "leaky"', "BatchNorm|Convolution"),
+        ('"act_type": "prelu"', '"act_type": "leaky"', "BatchNorm|Convolution|LeakyReLU"),
         ('"scalar": "127.5"', '"scalar": "128"', "mean=128"),
         ('"op": "elemwise_add"', '"op": "elemwise_mul"', r"is fed by elemwise_mul\("),
         ("{", "", "is not an MXNet symbol"),

@@ -28,7 +28,7 @@ def raw():
 
 
 def read(raw, **options):
-    return read_symbol_json(json.dumps(raw), "x-symbol.json", **options)
+    return read_symbol_json(json.dumps(raw), "x-symbol.json", **options)[0]
 
 
 def node(raw, name):
@@ -46,6 +46,24 @@ def test_what_is_read_is_the_same_network(raw):
     assert symbol.infer_shape(data=(2, 3, 8, 8)) == network().infer_shape(data=(2, 3, 8, 8))
 
 
+def test_the_names_of_all_variables(raw):
+    longer = json.loads(
+        mx.sym.SoftmaxOutput(network(), mx.sym.var("label"), name="softmax").tojson()
+    )
+    variables = read_symbol_json(json.dumps(longer), "x")[1]
+    assert variables == {*network().list_inputs(), "label"}
+
+
+def test_cut_at_a_named_node(raw):
+    longer = mx.sym.FullyConnected(network(), num_hidden=3, name="fc7").tojson()
+    made, variables = read_symbol_json(longer, "x", output="fc1")
+    assert made["nodes"][made["heads"][0][0]]["name"] == "fc1"
+    assert {"fc7_weight", "fc7_bias", "data"} <= variables  # of what is cut off too
+    assert not any(each["name"].startswith("fc7") for each in made["nodes"])
+    made, _ = read_symbol_json(longer, "x", output="other")
+    assert made["nodes"][made["heads"][0][0]]["name"] == "fc7"
+
+
 def test_of_a_training_symbol_the_embedding_alone_reaches_mxnet(raw):
     longer = json.loads(
         mx.sym.SoftmaxOutput(network(), mx.sym.var("label"), name="softmax").tojson()
@@ -56,6 +74,31 @@ def test_of_a_training_symbol_the_embedding_alone_reaches_mxnet(raw):
     ]
     with pytest.raises(DataError, match="SoftmaxOutput"):
         read(longer, output="")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nodes": 3}, "is not an MXNet symbol"),
+        ({"heads": []}, "is not an MXNet symbol"),
+        ({"heads": [[9, 0]]}, "no output of its 2 nodes"),
+        ({"heads": [[-1, 0]]}, "no output of its 2 nodes"),
+        ({"heads": [[0, 0], [1, 0]]}, "has the outputs .* and none named"),
+        (
+            {"nodes": [{"op": "relu", "name": "r", "inputs": [[0, 0]]}]},
+            "no output of a node before it",
+        ),
+    ],
+)
+def test_damaged_graphs(change, message):
+    nodes = [
+        {"op": "null", "name": "data", "inputs": []},
+        {"op": "relu", "name": "r", "inputs": [[0, 0, 0]]},
+    ]
+    whole = {"nodes": nodes, "heads": [[1, 0, 0]]}
+    assert read(whole)["nodes"][-1]["op"] == "relu"
+    with pytest.raises(DataError, match=message):
+        read({**whole, **change})
 
 
 @pytest.mark.parametrize("op", ["_Native", "_NDArray", "Custom", "_foreach", "_CachedOp", "_x"])
