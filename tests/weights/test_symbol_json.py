@@ -85,7 +85,7 @@ def test_of_a_training_symbol_the_embedding_alone_reaches_mxnet(raw):
         ({"heads": [[-1, 0]]}, "no output of its 2 nodes"),
         ({"heads": [[0, 0], [1, 0]]}, "has the outputs .* and none named"),
         (
-            {"nodes": [{"op": "relu", "name": "r", "inputs": [[0, 0]]}]},
+            {"nodes": [{"op": "relu", "name": "r", "inputs": [[0, 0]]}], "heads": [[0, 0]]},
             "no output of a node before it",
         ),
     ],
