@@ -145,7 +145,7 @@ class GluonCenters(ClassCenters):
     def __init__(self, margin, start, stop, width, ctx, seed, params, allreduce=None):
         super().__init__(margin, start, stop, width, ctx)
         self.allreduce, self.sampled = allreduce, self.size
-        self._untracked = (None, None)
+        self._untracked = {}
         if not self.size:
             return
 
@@ -183,10 +183,17 @@ class GluonCenters(ClassCenters):
             nd.clip(class_margin, 0.0, self.margin.max_margin, out=class_margin)
         if weight is None:
             return Selection(None, watched, lambda gradients, targets: None)
-        if self._untracked[0] is not weight:  # making it waits, so only once for each array
-            self._untracked = (weight, untracked(weight))
-        shard = Shard(self.start, self.stop, weight, self._untracked[1], bias, class_margin)
+        backward = tuple(map(self._for_backward, ("weight", "bias", "class_margin"), watched))
+        shard = Shard(self.start, self.stop, weight, bias, class_margin, backward)
         return Selection(shard, watched, self._collect)
+
+    def _for_backward(self, name, array):
+        """Return the memory of a parameter's array as a backward pass reads it, see `untracked`."""
+        if array is None:
+            return None
+        if self._untracked.get(name, (None,))[0] is not array:
+            self._untracked[name] = (array, untracked(array))  # it waits: once for each array
+        return self._untracked[name][1]
 
     def _collect(self, gradients, targets):
         """Write the gradients of the parameters; return that of the embeddings by this shard."""

@@ -67,9 +67,10 @@ class Shard:
     start: int  # global ids of the classes that the rank owns
     stop: int
     weight: Any  # NDArray (m, k D), the centres
-    backward_weight: Any  # the same memory for the backward pass, see `untracked`
     bias: Any = None  # NDArray (m,)
     class_margin: Any = None  # NDArray (m,)
+    # The same memory of these three for the backward pass, see `untracked`.
+    backward: tuple = (None, None, None)
     inverse: Any = None  # NDArray (m k,), 1 over the lengths of the centres, if they are known
     shift: Any = None  # NDArray (m,), added to the logits of sampled classes
     index: Any = None  # sorted ids of the classes, less `start`; None if all are in the step
@@ -140,8 +141,9 @@ class ClassChunk:
 
         self.classes = None if whole else classes
         self.weight = _one_center_a_row(cut(shard.weight), k)
-        self.backward_weight = _one_center_a_row(cut(shard.backward_weight), k)
         self.bias, self.class_margin = cut(shard.bias), cut(shard.class_margin)
+        weight, bias, class_margin = map(cut, shard.backward)
+        self._backward = _one_center_a_row(weight, k), bias, class_margin
         self.shift, self.inverse = cut(shard.shift), cut(shard.inverse, k)
         self.own = self.cosine = None
         if len(samples):  # MXNet has no arrays of size 0
@@ -154,6 +156,10 @@ class ClassChunk:
         """Drop the arrays of the size (N, n)."""
         self.scores = self.exponentials = self.nearest = None
         self.others_gradient = self.allowed = None
+
+    def use_backward_arrays(self):
+        """From now on read the centres, biases and margins as a backward pass must."""
+        self.weight, self.bias, self.class_margin = self._backward
 
     def compute(self, x):
         """Compute the scores of embeddings (N, D), and those of the samples' own classes.
@@ -328,9 +334,9 @@ class ClassChunk:
         x = nd.broadcast_mul(x, nd.expand_dims(grad, axis=1))
         # The centres are read before `written` is complete, and their update waits for that.
         rows = _one_center_a_row(written, k)
-        grad_x = dense_gradients(scores, x, self.backward_weight, rows)
+        grad_x = dense_gradients(scores, x, self.weight, rows)
         if radial and margin.unit_weight and weight is not None:
-            subtract_radial(rows, self.backward_weight, inverse)
+            subtract_radial(rows, self.weight, inverse)
         if add:
             write_gradient(weight, written)
         return grad_x

@@ -286,6 +286,7 @@ class ShardedSoftmax:
         """Write the gradients of the shard; return that of all embeddings from this shard."""
         total = None
         for chunk in self.chunks:
+            chunk.use_backward_arrays()
             if chunk.exponentials is None:  # in chunks: once more
                 chunk.compute(saved.x_all)
                 chunk.softmax(saved.target_cosine, saved.norms)

@@ -255,12 +255,14 @@ def _describe(trainer, config, rows):
 
 def _save_backbone(folder, trainer, config):
     """Write backbone.params, backbone.npz and config.yaml, which are the same on all ranks."""
-    from ..._compat import mx
+    from ...weights.mxnet_params import params_bytes
     from ..config.recipes import save_config
 
     parameters = trainer.net._collect_params_with_prefix()
     first = trainer.ctx[0]
-    mx.nd.save(str(folder / "backbone.params"), {k: p.data(first) for k, p in parameters.items()})
+    # Not by mx.nd.save: it does not report a full disk, and the cut file would become `last`.
+    content = params_bytes({k: p.data(first).asnumpy() for k, p in parameters.items()})
+    (folder / "backbone.params").write_bytes(content)
     arrays = {f"optimizer/{k}": v for k, v in trainer.optimizer_step.state("backbone").items()}
     for device, context in enumerate(trainer.ctx[1:], start=1):
         for name, parameter in parameters.items():

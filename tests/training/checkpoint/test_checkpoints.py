@@ -1,6 +1,7 @@
 """What a checkpoint says and keeps, what it refuses."""
 
 import json
+import resource
 
 import pytest
 from trainers import Watch, make
@@ -81,3 +82,21 @@ def test_the_last_n_are_kept(tiny, noise_set, tmp_path):
         found = sorted(path.name for path in checkpoints.root.glob("step-*"))
         assert found == [f"step-{step:08d}" for step in names]
         assert checkpoints.path("last").name == "step-00000008"
+
+
+@pytest.mark.parametrize("name", ["backbone.params", "backbone.npz"])
+def test_a_file_that_cannot_be_written_whole_is_no_checkpoint(saved, tmp_path, name):
+    """As on a full disk; MXNet's own `save` would not tell."""
+    trainer = saved[0]
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.write(3, lambda empty: save_state(empty, trainer))
+    sizes = {path.name: path.stat().st_size for path in checkpoints.path("last").iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[name] - 1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            checkpoints.write(4, lambda empty: save_state(empty, trainer))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert checkpoints.path("last").name == "step-00000003"
+    load_state(checkpoints.path("last"), trainer)
