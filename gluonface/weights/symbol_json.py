@@ -225,7 +225,7 @@ OPERATORS: dict[str, tuple[int, int, dict[str, Any]]] = {
     name: (fewest, most, checks) for names, fewest, most, checks in _TABLE for name in names.split()
 }
 
-SCALE_OUTPUTS = {"SliceChannel", "split"}  # their number of outputs is an attribute
+SPLITTING = {"SliceChannel", "split"}  # their number of outputs is an attribute
 # What may stand beside the attributes of an operator: notes for training, which MXNet keeps.
 NOTE = re.compile(r"__?[A-Za-z_]{1,40}__?|(weight|bias)_(lr|wd)_mult|lr_mult|wd_mult|ctx_group")
 STATISTICS = (3, 4)  # inputs of a BatchNorm that MXNet writes to
@@ -263,12 +263,12 @@ def read_symbol_json(
     raw = _parse(text, where)
     nodes = raw["nodes"]
     head = _head(raw, nodes, where, output)
-    order = _needed(nodes, head[0], where)
-    number = {old: new for new, old in enumerate(order)}
+    needed = _needed(nodes, head[0], where)
+    number = {old: new for new, old in enumerate(sorted(needed))}
     made, variables = [], set()
-    for old in order:
+    for old in number:
         node = nodes[old]
-        inputs = [[number[i], j, 0] for i, j in _inputs(nodes, old, where)]
+        inputs = [[number[i], j, 0] for i, j in needed[old]]
         if node["op"] == "null":
             if node["name"] in variables:
                 _fail(where, f"two variables are called {_shown(node['name'])}")
@@ -283,14 +283,14 @@ def read_symbol_json(
         made.append({**entry, "attrs": attrs} if attrs else entry)
     if made[-1]["op"] == "null":
         _fail(where, "its output is a variable; expected a network")
-    made_symbol = {
+    symbol = {
         "nodes": made,
         "arg_nodes": [i for i, node in enumerate(made) if node["op"] == "null"],
         "node_row_ptr": list(range(len(made) + 1)),
         "heads": [[number[head[0]], head[1], 0]],
         "attrs": {"mxnet_version": ["int", _version(raw)]},
     }
-    return made_symbol, {node["name"] for node in nodes if node["op"] == "null"}
+    return symbol, {node["name"] for node in nodes if node["op"] == "null"}
 
 
 def _fail(where: str, why: str) -> NoReturn:
@@ -347,7 +347,7 @@ def _pair(entry: Any) -> tuple[int, int] | None:
 
 def _outputs(node: dict[str, Any], where: str) -> int:
     """Return how many outputs of a node others may use."""
-    if node["op"] not in SCALE_OUTPUTS:
+    if node["op"] not in SPLITTING:
         return 1
     text = str(_raw_attributes(node, where).get("num_outputs"))
     if not _integer(1, 256)(text):
@@ -399,15 +399,15 @@ def _inputs(nodes: list, number: int, where: str) -> list[tuple[int, int]]:
     return found
 
 
-def _needed(nodes: list, head: int, where: str) -> list[int]:
-    """Return the nodes that the head needs, in the order of the file."""
-    found, waiting = {head}, [head]
+def _needed(nodes: list, head: int, where: str) -> dict[int, list[tuple[int, int]]]:
+    """Return the nodes that the head needs, each with its checked inputs."""
+    found, waiting = {}, [head]
     while waiting:
-        for before, _ in _inputs(nodes, waiting.pop(), where):
-            if before not in found:
-                found.add(before)
-                waiting.append(before)
-    return sorted(found)
+        number = waiting.pop()
+        if number not in found:
+            found[number] = _inputs(nodes, number, where)
+            waiting.extend(before for before, _ in found[number])
+    return found
 
 
 def _raw_attributes(node: dict[str, Any], where: str) -> dict[str, Any]:

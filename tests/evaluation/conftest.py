@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gluonface.data import VerificationPack
+from gluonface.evaluation.files import ijb_lists
 from gluonface.evaluation.protocols import verification
 
 
@@ -108,3 +109,19 @@ def evaluated(make_pack, new_embedder):
     results = verification.evaluate_pack(new_embedder(), pack, ("none", "sum", "concat"))
     assert any(call.error for call in results["none"].calls())
     return list(results.values()), pack
+
+
+@pytest.fixture(scope="module")
+def folder(shared):
+    return shared / "reference/eval"
+
+
+@pytest.fixture(scope="module")
+def janus(folder):
+    """Return images, pairs and outputs of the reference case."""
+    images = ijb_lists.read_images(
+        folder / "ijbc_face_tid_mid.txt", folder / "ijbc_name_5pts_score.txt"
+    )
+    pairs = ijb_lists.read_pairs(folder / "ijbc_template_pair_label.txt")
+    outputs = np.load(folder / "ijb_feats.npz")
+    return images, pairs, outputs

@@ -2,6 +2,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from evaluation_cases import made_probes
 
 from gluonface.errors import DataError, InputError
 from gluonface.evaluation.files import feature_files
@@ -86,19 +87,8 @@ def test_a_broken_feature_file_is_named(tmp_path, data, said):
         feature_files.read_bin(tmp_path / "x.bin")
 
 
-def made(seed, probes=17, distractors=60, ties=False, size=6):
-    rng = np.random.default_rng(seed)
-    person = rng.integers(0, 4, probes)
-    person[:2] = 0
-    p = rng.normal(size=(4, size))[person] + 0.8 * rng.normal(size=(probes, size))
-    d = rng.normal(size=(distractors, size))
-    if ties:
-        p, d = np.sign(p), np.sign(d)
-    return p, person, d
-
-
 def test_a_folder_of_feature_files(tmp_path):
-    p, person, d = made(0)
+    p, person, d = made_probes(0)
     for number, row in enumerate(d):
         feature_files.write_bin(tmp_path / f"d{number}.jpg_x.bin", row)
     names = [f"d{number}.jpg" for number in range(len(d))]

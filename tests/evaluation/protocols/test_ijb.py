@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from evaluation_cases import pooled
 from reference import ijb as twin
 from reference import verification as pairs_twin
 
@@ -7,39 +8,10 @@ from gluonface.errors import DataError, InputError
 from gluonface.evaluation.files import ijb_lists
 from gluonface.evaluation.metrics import bootstrap
 from gluonface.evaluation.protocols import identification, ijb
-from gluonface.evaluation.scores import listed_pairs, templates
+from gluonface.evaluation.scores import listed_pairs
 
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 MODES = ("N0D0F0", "N0D0F1", "N0D1F0", "N0D1F1", "N1D0F0", "N1D0F1", "N1D1F0", "N1D1F1")
-
-
-@pytest.fixture(scope="module")
-def folder(shared):
-    return shared / "reference/eval"
-
-
-@pytest.fixture(scope="module")
-def janus(folder):
-    """Return images, pairs and outputs of the reference case."""
-    images = ijb_lists.read_images(
-        folder / "ijbc_face_tid_mid.txt", folder / "ijbc_name_5pts_score.txt"
-    )
-    pairs = ijb_lists.read_pairs(folder / "ijbc_template_pair_label.txt")
-    outputs = np.load(folder / "ijb_feats.npz")
-    return images, pairs, outputs
-
-
-def pooled(janus, mode, dtype):
-    images, _, outputs = janus
-    return templates.pool(
-        outputs["emb"],
-        images.template,
-        images.media,
-        outputs["emb_flip"] if mode[5] == "1" else None,
-        images.quality if mode[3] == "1" else None,
-        mode[1] == "1",
-        dtype,
-    )
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from evaluation_cases import made_probes
 from reference import megaface as twin
 
 from gluonface.errors import InputError
@@ -115,24 +116,13 @@ def test_distractors_are_matched_by_their_whole_path(scrub):
 # ------------------------------------------------------------------ made sets, against the loops
 
 
-def made(seed, probes=17, distractors=60, ties=False, size=6):
-    rng = np.random.default_rng(seed)
-    person = rng.integers(0, 4, probes)
-    person[:2] = 0
-    p = rng.normal(size=(4, size))[person] + 0.8 * rng.normal(size=(probes, size))
-    d = rng.normal(size=(distractors, size))
-    if ties:
-        p, d = np.sign(p), np.sign(d)
-    return p, person, d
-
-
 @pytest.mark.parametrize(("seed", "ties"), [(0, False), (1, False), (2, True)])
 @pytest.mark.parametrize("removed", ["drop", "zero"])
 @pytest.mark.parametrize("crossed", [False, True])
 def test_every_figure_equals_the_loops(seed, ties, removed, crossed, monkeypatch):
     monkeypatch.setattr(megaface, "_BLOCK", 7)
     monkeypatch.setattr(megaface, "_TILE", 35)
-    p, person, d = made(seed, ties=ties)
+    p, person, d = made_probes(seed, ties=ties)
     noisy = np.zeros(len(d), bool)
     noisy[[3, 20, 21, 22, 23, 24, 25, 26, 27]] = True  # one block of 7 is all noise
     ranks, fars = (1, 2, 3, 5, 8), (0.0, 0.01, 0.29, 1.0)
@@ -155,7 +145,7 @@ def exact(a, b, out=None):
 
 def test_only_the_kept_tail_decides(monkeypatch):
     """With a million distractors not all scores are kept: the figures are the same."""
-    p, person, d = made(3, probes=30, distractors=4000)
+    p, person, d = made_probes(3, probes=30, distractors=4000)
     fars = (1e-4, 1e-3, 1e-2)
     whole = megaface.evaluate(p, person, d, fars=fars)
     monkeypatch.setattr(pair_scores, "KEEP_ALL", 0)
@@ -167,7 +157,7 @@ def test_only_the_kept_tail_decides(monkeypatch):
 
 
 def test_order_changes_nothing():
-    p, person, d = made(4)
+    p, person, d = made_probes(4)
     rng = np.random.default_rng(0)
     one, other = rng.permutation(len(p)), rng.permutation(len(d))
     known = megaface.evaluate(p, person, d, fars=(0.01, 0.1), dtype=np.float64)
@@ -179,7 +169,7 @@ def test_order_changes_nothing():
 
 
 def test_a_collapsed_model_finds_nobody():
-    _, person, _ = made(0)
+    _, person, _ = made_probes(0)
     ones = np.ones((len(person), 6)) * np.linspace(1, 5, len(person))[:, None]
     result = megaface.evaluate(ones, person, np.ones((50, 6)), fars=(0.1,))
     assert set(result.rate_by_rank().values()) == {0.0}
@@ -188,7 +178,7 @@ def test_a_collapsed_model_finds_nobody():
 
 
 def test_pairs_of_probes_are_named_and_drawn():
-    p, person, d = made(5, probes=40)
+    p, person, d = made_probes(5, probes=40)
     twin_of = int(np.flatnonzero(person != person[1])[-1])
     p[1] = p[twin_of]  # two people look the same
     result = megaface.evaluate(p, person, d, fars=(0.01,), probe_pairs=True, draws=30)
@@ -204,7 +194,7 @@ def test_pairs_of_probes_are_named_and_drawn():
 
 
 def test_zero_vectors_match_nobody():
-    p, person, d = made(0)
+    p, person, d = made_probes(0)
     p[0] = 0
     mates = (person == person[0]).sum() - 1
     result = megaface.evaluate(p, person, 0.01 * d, ranks=(1, 60), fars=(1.0,))
@@ -224,7 +214,7 @@ def test_noisy_probes_become_the_sum_of_clean_ones():
 
 
 def test_intervals(monkeypatch):
-    p, person, d = made(6, probes=60, distractors=300)
+    p, person, d = made_probes(6, probes=60, distractors=300)
     result = megaface.evaluate(p, person, d, fars=(0.01,), draws=60)
     for figure in (*result.ranks, result.operating_points[0]):
         rate = getattr(figure, "rate", None) or getattr(figure, "tar", 0)
@@ -243,7 +233,7 @@ def test_intervals(monkeypatch):
     ],
 )
 def test_wrong_use_is_refused(change, said):
-    p, person, d = made(0)
+    p, person, d = made_probes(0)
     given = {"probes": p, "identities": person, "distractors": d}
     with pytest.raises(InputError, match=said):
         megaface.evaluate(**{**given, **change})
@@ -251,14 +241,14 @@ def test_wrong_use_is_refused(change, said):
 
 def test_a_distractor_that_is_not_finite_is_named(monkeypatch):
     monkeypatch.setattr(megaface, "_BLOCK", 7)
-    p, person, d = made(0)
+    p, person, d = made_probes(0)
     d[33, 2] = np.nan
     with pytest.raises(InputError, match="distractors row 33 is not finite"):
         megaface.evaluate(p, person, d)
 
 
 def test_the_product_function_is_used():
-    p, person, d = made(0)
+    p, person, d = made_probes(0)
     seen = []
 
     def product(a, b, out=None):

@@ -1,39 +1,10 @@
 import numpy as np
 import pytest
+from evaluation_cases import pooled
 from reference import ijb as twin
 
 from gluonface.errors import InputError
-from gluonface.evaluation.files import ijb_lists
 from gluonface.evaluation.scores import templates
-
-
-@pytest.fixture(scope="module")
-def folder(shared):
-    return shared / "reference/eval"
-
-
-@pytest.fixture(scope="module")
-def janus(folder):
-    """Return images, pairs and outputs of the reference case."""
-    images = ijb_lists.read_images(
-        folder / "ijbc_face_tid_mid.txt", folder / "ijbc_name_5pts_score.txt"
-    )
-    pairs = ijb_lists.read_pairs(folder / "ijbc_template_pair_label.txt")
-    outputs = np.load(folder / "ijb_feats.npz")
-    return images, pairs, outputs
-
-
-def pooled(janus, mode, dtype):
-    images, _, outputs = janus
-    return templates.pool(
-        outputs["emb"],
-        images.template,
-        images.media,
-        outputs["emb_flip"] if mode[5] == "1" else None,
-        images.quality if mode[3] == "1" else None,
-        mode[1] == "1",
-        dtype,
-    )
 
 
 def made(seed, images=60, templates_=14, size=8):
