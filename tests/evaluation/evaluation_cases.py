@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gluonface.evaluation.protocols import identification
 from gluonface.evaluation.scores import templates
 
 
@@ -27,3 +28,12 @@ def made_probes(seed, probes=17, distractors=60, ties=False, size=6):
     if ties:
         p, d = np.sign(p), np.sign(d)
     return p, person, d
+
+
+def search_with_unknown(unknown=5):
+    random = np.random.RandomState(1)
+    centres = random.randn(20, 16)
+    ids = np.concatenate([np.repeat(np.arange(20), 2), np.arange(100, 100 + unknown)])
+    probes = np.concatenate([np.repeat(centres, 2, axis=0), random.randn(unknown, 16)])
+    probes = probes + random.randn(*probes.shape)
+    return identification.evaluate(probes, centres, ids, np.arange(20), fpirs=(0.2,), ranks=(1, 5))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from evaluation_cases import search_with_unknown
 from reference import identification as twin
 
 from gluonface.errors import InputError
@@ -117,17 +118,8 @@ def test_wrong_use_is_refused(change, said):
         identification.evaluate(**{**given, **change})
 
 
-def some_unknown(unknown=5):
-    random = np.random.RandomState(1)
-    centres = random.randn(20, 16)
-    ids = np.concatenate([np.repeat(np.arange(20), 2), np.arange(100, 100 + unknown)])
-    probes = np.concatenate([np.repeat(centres, 2, axis=0), random.randn(unknown, 16)])
-    probes = probes + random.randn(*probes.shape)
-    return identification.evaluate(probes, centres, ids, np.arange(20), fpirs=(0.2,), ranks=(1, 5))
-
-
 def test_the_curves_of_a_search_are_its_rates():
-    result = some_unknown()
+    result = search_with_unknown()
     assert result.cmc[0] == result.rate_by_rank()[1]
     assert result.cmc[4] == result.rate_by_rank()[5]
     assert result.cmc[-1] == 1
@@ -138,4 +130,4 @@ def test_the_curves_of_a_search_are_its_rates():
     assert result.roc_curve.tpr[-1] == pytest.approx(result.rate_by_rank()[1]), (
         "more is found at no threshold"
     )
-    assert some_unknown(unknown=0).roc_curve is None
+    assert search_with_unknown(unknown=0).roc_curve is None

@@ -6,6 +6,7 @@ import types
 
 import numpy as np
 import pytest
+from evaluation_cases import search_with_unknown
 
 from gluonface._compat import cv2
 from gluonface.cli import eval_common, main
@@ -54,17 +55,8 @@ def test_a_page_of_groups(tmp_path, written, groups):
     assert f"TAR {result.tar_by_far()[0.01]:.4f} at FAR 0.01" in page.plots[0]
 
 
-def search(unknown=5):
-    random = np.random.RandomState(1)
-    centres = random.randn(20, 16)
-    ids = np.concatenate([np.repeat(np.arange(20), 2), np.arange(100, 100 + unknown)])
-    probes = np.concatenate([np.repeat(centres, 2, axis=0), random.randn(unknown, 16)])
-    probes = probes + random.randn(*probes.shape)
-    return identification.evaluate(probes, centres, ids, np.arange(20), fpirs=(0.2,), ranks=(1, 5))
-
-
 def test_a_page_of_a_search(tmp_path, written):
-    result = search()
+    result = search_with_unknown()
     page = written(result)
     assert [said.split(".")[0] for said in page.plots] == [
         "TPIR over FPIR", "FNIR over FPIR", "CMC", "Scores"
