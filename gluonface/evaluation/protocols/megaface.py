@@ -139,7 +139,10 @@ def evaluate(
             progress(len(block))
     if probe_pairs:
         _add_probe_pairs(pairs.top, units, person, len(distractors), product)
-    ahead = (best.sorted()[query] >= genuine[:, None]).sum(axis=1)
+    # Scores that differ by rounding alone are ties: equal vectors in two places of a matrix
+    # product may get scores some units of the last place apart.
+    least = genuine[:, None] - 4 * np.finfo(dtype).eps
+    ahead = (best.sorted()[query] >= least).sum(axis=1)
     failed = ~units.any(axis=1)
     lost = failed[enrolled] | failed[query]
     ahead[lost], genuine[lost] = max(ranks), -np.inf

@@ -53,8 +53,9 @@ def evaluate(
 ) -> VerificationResult:
     """Evaluate the embeddings of image pairs.
 
-    Embeddings are L2-normalised here, in float64; a zero vector stays zero. The grids and rules
-    are those of InsightFace's program, to the last bit, in one pass over the pairs.
+    Embeddings are L2-normalised here, in float64; a zero vector stays zero. Distances, grids and
+    rules are those of InsightFace's program, to the last bit (see
+    `scores.pair_comparison.compare_pairs` for vectors next to zero), in one pass over the pairs.
 
     Parameters
     ----------

@@ -50,6 +50,11 @@ def mean_norm(*arrays: npt.ArrayLike) -> float:
 def compare_pairs(emb_a: npt.ArrayLike, emb_b: npt.ArrayLike) -> PairComparison:
     """Normalise two sets of embeddings and compare them row by row, in float64.
 
+    Distances are those of InsightFace's program to the last bit (scikit-learn's ``normalize``,
+    then ``np.sum(np.square(a - b), 1)``). That program leaves vectors shorter than 2e-15 as they
+    are; here they are brought to unit length too, and so are those whose squares leave the range
+    of float32.
+
     Parameters
     ----------
     emb_a, emb_b : array_like, shape (n, D)
@@ -80,8 +85,9 @@ def compare_pairs(emb_a: npt.ArrayLike, emb_b: npt.ArrayLike) -> PairComparison:
         for array, name, unit in ((one, "emb_a", a), (other, "emb_b", b)):
             zero_rows += unit_block(array[start:stop], name, start, unit)[1]
         np.einsum("ij,ij->i", a, b, out=score[start:stop])
-        a -= b
-        np.einsum("ij,ij->i", a, a, out=distance[start:stop])
+        # The sum in the order in which InsightFace's program adds: einsum adds in another, and a
+        # last bit decides on which side of a threshold of the grid a pair falls.
+        np.sum(np.square(np.subtract(a, b, out=a), out=a), axis=1, out=distance[start:stop])
     collapsed = zero_rows == 2 * pairs or (
         # the second look, at all against the first, is only taken when each pair is as one
         bool(distance.max() < _SAME) and bool((_units(one) @ _units(one[:1])[0] > 1 - _SAME).all())

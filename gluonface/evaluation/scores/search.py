@@ -1,6 +1,8 @@
 """Scores of probes against a gallery: best mate, best other identity, ranks. Pure NumPy.
 
-Ties count against the mate, so that a model with one output for everybody finds nobody.
+Ties count against the mate, so that a model with one output for everybody finds nobody. A matrix
+product rounds equal columns differently, so scores next to the mate's are computed again, each in
+the same order of terms: equal vectors then have equal scores.
 """
 
 import dataclasses
@@ -13,6 +15,8 @@ __all__ = ["SearchScores", "search"]
 
 _TILE = 1 << 23  # scores computed together
 _MATES = 32  # with more mates than this, a row is sorted instead of counted through
+_ROUNDING = 32  # scores that differ by fewer units of their type's precision are computed again
+_CLOSE = 4096  # so many at a time
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,16 +91,19 @@ def search(probes, gallery, probe_ids, gallery_ids, product=multiply):
         columns = order[low[start:stop][rows] + nth]
         own = np.full((stop - start, max(1, number.max())), -np.inf, probes.dtype)
         own[rows, nth] = tile[rows, columns]
+        entries = np.zeros(own.shape, np.int64)
+        entries[rows, nth] = columns
         tile[rows, columns] = -np.inf  # what is left are others
         known = number > 0
         first = own.argmax(axis=1)[known]
         found.mate[start:stop][known] = order[low[start:stop][known] + first]
-        own = np.sort(own, axis=1)[:, ::-1]
+        falling = np.argsort(own, axis=1, kind="stable")[:, ::-1]
+        own, entries = (np.take_along_axis(a, falling, axis=1) for a in (own, entries))
         entry = tile.argmax(axis=1)
         found.other_entry[start:stop] = entry
         found.other[start:stop] = tile[np.arange(stop - start), entry]
         found.best[start:stop] = own[:, 0]
-        ahead = _count_ahead(tile, own)
+        ahead = _count_ahead(tile, own, entries, probes[start:stop], gallery)
         found.ahead[start:stop] = ahead[:, 0]
         rank = np.arange(1, own.shape[1] + 1)
         valid = rank <= number[:, None]
@@ -105,11 +112,45 @@ def search(probes, gallery, probe_ids, gallery_ids, product=multiply):
     return found
 
 
-def _count_ahead(tile, own):
-    """Return for each of the mates' scores `own` (n, k) how many of a row are as high or higher."""
-    if own.shape[1] <= _MATES:
-        counts = [np.count_nonzero(tile >= column[:, None], axis=1) for column in own.T]
+def _count_ahead(tile, own, entries, probes, gallery):
+    """Return for each of the mates' scores how many of a row are as high or higher.
+
+    Parameters
+    ----------
+    tile : numpy.ndarray, shape (n, m)
+        The scores of others; minus infinity for mates.
+    own : numpy.ndarray, shape (n, k)
+        The mates' scores; minus infinity where there are fewer than k.
+    entries : numpy.ndarray of int, shape (n, k)
+        Which entries of the gallery the mates are.
+    probes, gallery : numpy.ndarray, shape (n, D) and (m, D)
+    """
+    rounding = _ROUNDING * np.finfo(tile.dtype).eps
+    ahead, near = _count_above(tile, own + rounding), _count_above(tile, own - rounding)
+    for row, place in np.argwhere((near > ahead) & (own > -np.inf)):
+        score, scores = own[row, place], tile[row]
+        ahead[row, place] = np.count_nonzero(scores >= score + rounding)
+        ahead[row, place] += np.count_nonzero(scores == score)
+        close = np.flatnonzero(
+            (scores > score - rounding) & (scores < score + rounding) & (scores != score)
+        )
+        mate = _in_order(gallery[entries[row, place]][None], probes[row])
+        for start in range(0, len(close), _CLOSE):
+            rows = gallery[close[start : start + _CLOSE]]
+            ahead[row, place] += np.count_nonzero(_in_order(rows, probes[row]) >= mate)
+    return ahead
+
+
+def _count_above(tile, bounds):
+    """Return for each of `bounds` (n, k) how many scores of its row of `tile` are as high."""
+    if bounds.shape[1] <= _MATES:
+        counts = [np.count_nonzero(tile >= column[:, None], axis=1) for column in bounds.T]
         return np.stack(counts, axis=1)
     rising = np.sort(tile, axis=1)
-    counts = [len(row) - np.searchsorted(row, mine, side="left") for row, mine in zip(rising, own)]
+    counts = [len(row) - np.searchsorted(row, mine, "left") for row, mine in zip(rising, bounds)]
     return np.stack(counts)
+
+
+def _in_order(rows, probe):
+    """Return the scores of `rows` (n, D) in float64, each the sum of its terms in one order."""
+    return np.einsum("ij,j->i", rows.astype(np.float64), probe.astype(np.float64))

@@ -260,3 +260,15 @@ def test_the_product_function_is_used():
 
 
 # ------------------------------------------------------------------------------------ files
+
+
+def test_a_distractor_equal_to_the_mate_is_a_tie():
+    rng = np.random.default_rng(0)
+    probes = rng.normal(size=(60, 131)).astype(np.float32)
+    people = np.repeat(np.arange(30), 2)
+    probes[1::2] = probes[0::2] + 0.1 * probes[1::2]
+    places = rng.permutation(200)[:60]
+    distractors = rng.normal(size=(200, 131)).astype(np.float32)
+    distractors[places] = probes
+    result = megaface.evaluate(probes, people, distractors, fars=(1e-2,), dtype=np.float32)
+    assert result.rate_by_rank()[1] == 0

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import sklearn.preprocessing
 from reference import verification as twin
 
 from gluonface.errors import InputError
@@ -17,6 +18,19 @@ def test_distances_and_scores_equal_the_loops():
     np.testing.assert_allclose(found.score, slow[:, 1], rtol=0, atol=2e-15)
     assert not found.collapsed
     assert found.zero_rows == 0
+
+
+@pytest.mark.parametrize("size", [1, 3, 16, 127, 128, 512])
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
+def test_distances_are_those_of_insightface_to_the_last_bit(size, dtype):
+    # Small whole numbers: many distances lie right on a threshold of the grid.
+    rows = np.random.default_rng(size).integers(-2, 3, (2 * 700, size)).astype(dtype)
+    rows = rows[rows.any(axis=1)]
+    rows = rows[: len(rows) // 2 * 2]
+    found = pair_comparison.compare_pairs(rows[0::2], rows[1::2])
+    units = sklearn.preprocessing.normalize(rows.astype(np.float64))
+    difference = np.subtract(units[0::2], units[1::2])
+    np.testing.assert_array_equal(found.distance, np.sum(np.square(difference), 1))
 
 
 def test_the_inputs_stay_as_they_are():
