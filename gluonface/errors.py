@@ -6,13 +6,38 @@ line on standard error and exits with the error's status.
 
 from __future__ import annotations
 
-__all__ = ["DataError", "GluonfaceError", "InputError", "MissingExtraError", "TrainingError"]
+import re
+
+__all__ = [
+    "DataError",
+    "GluonfaceError",
+    "InputError",
+    "MissingExtraError",
+    "TrainingError",
+    "printable",
+]
+
+# Control characters but the tab and the line feed: a terminal obeys them. Marks of writing
+# direction and line separators: they show a name as another one.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters as escapes such as ``\\x1b``.
+
+    Names and contents of files may hold sequences that clear a terminal, change its title or hide
+    a line; they are shown, not obeyed. Tabs and line feeds stay.
+    """
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class GluonfaceError(Exception):
     """Base of all errors of this package. The command line exits with ``exit_status``."""
 
     exit_status: int = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(GluonfaceError, ValueError):

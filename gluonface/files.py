@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -10,9 +11,19 @@ import pathlib
 import tempfile
 import typing
 
-from .errors import DataError
+from .errors import DataError, InputError
 
-__all__ = ["StrPath", "atomic_write", "cache_folder", "require_content", "sha256", "write_json"]
+__all__ = [
+    "StrPath",
+    "atomic_write",
+    "cache_folder",
+    "open_unlinked",
+    "place_inside",
+    "require_content",
+    "require_folder_inside",
+    "sha256",
+    "write_json",
+]
 
 StrPath = typing.Union[str, "os.PathLike[str]"]  # what functions take as a path
 
@@ -65,6 +76,66 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def open_unlinked(path: StrPath, mode: str = "wb", **kwargs: typing.Any) -> typing.Any:
+    """Open a file to write it in place, as `open` does, but not where a link points.
+
+    A folder that came from elsewhere may hold a link under the name that is to be written.
+
+    Raises
+    ------
+    InputError
+        When `path` is a link; it is named.
+    """
+
+    def opener(name, flags):
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+    try:
+        return open(path, mode, opener=opener, **kwargs)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(
+                f"{path} is a link; it is not followed. Remove it, or choose another folder"
+            ) from error
+        raise
+
+
+def place_inside(folder: StrPath, name: str) -> pathlib.Path | None:
+    """Return the path of `name` in `folder`, or None when that does not lie below `folder`.
+
+    For names out of files: they may not be absolute, hold ``..`` or a zero byte, or pass a link
+    that leads out of `folder`. The last component may be a link: it is for `os.unlink` and
+    `os.replace`, which follow none.
+    """
+    parts = pathlib.PurePosixPath(name).parts
+    if not parts or "\0" in name or ".." in parts or name.startswith("/"):
+        return None
+    path = pathlib.Path(folder, name)
+    try:
+        root, parent = pathlib.Path(folder).resolve(), path.parent.resolve()
+    except (OSError, RuntimeError):  # a link to itself
+        return None
+    return path if root == parent or root in parent.parents else None
+
+
+def require_folder_inside(folder: StrPath, name: str) -> pathlib.Path:
+    """Make the folder of `name` below `folder`; return the path of `name`.
+
+    Raises
+    ------
+    InputError
+        When a link on the way leads out of `folder`.
+    """
+    path = place_inside(folder, name)
+    if path is None:
+        raise InputError(
+            f"{pathlib.Path(folder, name)} does not lie in {folder}: a link on the way leads out "
+            "of it and is not followed. Remove the link, or choose another folder"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def cache_folder(name: str) -> pathlib.Path:

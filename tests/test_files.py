@@ -3,8 +3,16 @@ import stat
 
 import pytest
 
-from gluonface.errors import DataError
-from gluonface.files import atomic_write, require_content, sha256, write_json
+from gluonface.errors import DataError, InputError
+from gluonface.files import (
+    atomic_write,
+    open_unlinked,
+    place_inside,
+    require_content,
+    require_folder_inside,
+    sha256,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -67,3 +75,40 @@ def test_what_lies_in_the_place_of_a_download(tmp_path, content, message):
         require_content(path.read_bytes(), path)
     path.write_bytes(b"\x08\x08" + content)
     require_content(path.read_bytes(), path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "/etc/passwd", "../a", "a/../../b", "a/..", "..", "a\0b", "out/a", "loop/a", "up/a"],
+)
+def test_a_name_that_leaves_the_folder_has_no_place(tmp_path, name):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "out").symlink_to("/etc")
+    (folder / "up").symlink_to("..")
+    (folder / "loop").symlink_to("loop")
+    assert place_inside(folder, name) is None
+    with pytest.raises(InputError, match="does not lie in"):
+        require_folder_inside(folder, name)
+
+
+def test_a_name_inside_has_a_place_also_through_links(tmp_path):
+    (tmp_path / "in" / "real").mkdir(parents=True)
+    (tmp_path / "in" / "link").symlink_to("real")
+    (tmp_path / "folder").symlink_to("in")
+    for name in ("a", "x/y/..z", "link/a", "./a", "real//b", "last"):
+        assert place_inside(tmp_path / "folder", name) == tmp_path / "folder" / name
+    assert require_folder_inside(tmp_path / "folder", "x/y/z").parent.is_dir()
+
+
+@pytest.mark.parametrize("mode", ["wb", "a", "r+b"])
+def test_a_file_in_place_is_not_opened_through_a_link(tmp_path, mode):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "link").symlink_to("victim")
+    with pytest.raises(InputError, match="link is a link; it is not followed"):
+        open_unlinked(tmp_path / "link", mode)
+    assert (tmp_path / "victim").read_text() == "precious"
+    with open_unlinked(tmp_path / "victim", mode) as file:
+        assert file.writable()
+    with pytest.raises(OSError, match="No such file"):
+        open_unlinked(tmp_path / "none" / "a")

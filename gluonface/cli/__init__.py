@@ -14,6 +14,7 @@ import sys
 from .. import __version__
 from ..errors import GluonfaceError
 from ._commands import add_command
+from ._terminal import plain_streams
 
 __all__ = ["main"]
 
@@ -48,7 +49,11 @@ def _build_parser(command=None):
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong use."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    with plain_streams():
+        return _run(sys.argv[1:] if argv is None else list(argv))
+
+
+def _run(argv):
     command = next((word for word in argv if word in COMMANDS), None)
     parser = _build_parser(command)
     try:
@@ -58,8 +63,6 @@ def main(argv: list[str] | None = None) -> int:
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
-    if hasattr(sys.stdout, "reconfigure"):  # a file name may have bytes that are no text
-        sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(
         level=getattr(logging, args.log_level.upper()),
         format="%(asctime)s %(levelname)s %(message)s",

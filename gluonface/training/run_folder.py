@@ -14,14 +14,21 @@ import sys
 import time
 from typing import Any
 
-from ..errors import InputError, TrainingError
-from ..files import write_json
+from ..errors import InputError, TrainingError, printable
+from ..files import open_unlinked, write_json
 from .config.config import Config
 from .config.recipes import save_config
 
 __all__ = ["RunFolder"]
 
 PACKAGES = ("mxnet", "mxnet-cu112", "numpy", "gluoncv", "opencv-python-headless", "horovod", "onnx")
+
+
+class _LogLine(logging.Formatter):
+    """A line of the log, for a terminal that shows the file later."""
+
+    def format(self, record):
+        return printable(super().format(record))
 
 
 class RunFolder:
@@ -86,11 +93,11 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         save_config(config, self.config)
         now = datetime.datetime.now().isoformat(timespec="seconds")
-        with open(self.path / "command.txt", "a", encoding="utf-8") as file:
+        with open_unlinked(self.path / "command.txt", "a", encoding="utf-8") as file:
             file.write(f"# {now} in {os.getcwd()}\n{shlex.join(argv)}\n")
         write_json(self.path / "env.json", environment())
         self._handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
-        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self._handler.setFormatter(_LogLine("%(asctime)s %(levelname)s %(message)s"))
         package = logging.getLogger("gluonface")
         package.addHandler(self._handler)
         shown = package.getEffectiveLevel()

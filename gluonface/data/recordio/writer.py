@@ -8,7 +8,7 @@ import pathlib
 import typing
 
 from ...errors import DataError, InputError
-from ...files import StrPath
+from ...files import StrPath, open_unlinked
 from .. import images
 from .index import scan_records
 from .record import HEADER, add_checksum, frame, pack
@@ -83,9 +83,9 @@ class RecordWriter:
             ) from error
         self._temporary = self.path / f".{name}.rec.part"
         if resume is not None:
-            self._resume(**resume)
+            self._resume(*_checked_state(resume, self._temporary))
             return
-        self._file = open(self._temporary, "wb")  # noqa: SIM115  (open until close or discard)
+        self._file = open_unlinked(self._temporary)  # open until close or discard
         if not plain:
             self._put(pack((0, 0), 0))  # filled in at the end, when the numbers are known
 
@@ -104,7 +104,7 @@ class RecordWriter:
             if self._offsets or self.plain:
                 self._extend_range(int(HEADER.unpack_from(head)[1]), len(self._offsets))
             self._offsets.append(at)
-        self._file = open(self._temporary, "r+b")  # noqa: SIM115  (open until close or discard)
+        self._file = open_unlinked(self._temporary, "r+b")  # open until close or discard
         self._file.truncate(position)
         self._file.seek(position)
         self._position = position
@@ -230,7 +230,7 @@ class RecordWriter:
             self.path / ".property.part": f"{classes},{height},{width}\n",
         }
         for temporary, text in texts.items():
-            with open(temporary, "w", encoding="ascii") as file:
+            with open_unlinked(temporary, "w", encoding="ascii") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -245,3 +245,14 @@ class RecordWriter:
         self._file.close()
         with contextlib.suppress(FileNotFoundError):
             self._temporary.unlink()
+
+
+def _checked_state(state, temporary):
+    """Return the position and the image size of a `RecordWriter.state`, read from a file."""
+    state = state if isinstance(state, dict) else {}
+    position, size = state.get("position"), state.get("image_size")
+    whole = size is None or (isinstance(size, (list, tuple)) and len(size) == 2)
+    numbers = [position, *(size or ())] if whole else [None]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise DataError(f"the saved state of {temporary} is damaged; remove both and begin again")
+    return position, size

@@ -6,7 +6,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-import os
+import logging
 import pathlib
 import typing
 
@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
-from ...files import StrPath, atomic_write
+from ...files import StrPath, atomic_write, place_inside, require_folder_inside
 from .. import images
 from ..alignment import align_face
 from ..prefetch import map_ahead
@@ -25,6 +25,9 @@ from .resumable_writer import thread_count
 
 __all__ = ["align_photos"]
 
+logger = logging.getLogger(__name__)
+
+JOURNAL = ".align.jsonl"  # in OUT
 SEVERAL = ("largest", "skip", "all")
 COLUMNS = ("photo", "result", "faces", "confidence", "crops", "detail")
 RESULTS = (
@@ -117,7 +120,7 @@ def align_photos(
     aligner = _Aligner(photos, crops, points, detector, several, confidence, size, quality)
     rows = []
     with (
-        Journal(out / ".align.jsonl", settings) as journal,
+        Journal(out / JOURNAL, settings, crops.check_row) as journal,
         tqdm(total=len(names), unit="photo", disable=None if progress else True) as bar,
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
     ):
@@ -185,8 +188,7 @@ class _CropFiles:
             stem = self.stems[name]
             if number:  # "a_1.jpg" may be a photograph too
                 stem = self._free(f"{stem}_{number}")
-            target = self.out / f"{stem}{self.suffix}"
-            os.makedirs(target.parent, exist_ok=True)
+            target = require_folder_inside(self.out, f"{stem}{self.suffix}")
             with atomic_write(target) as file:
                 file.write(data)
             written.append(f"{stem}{self.suffix}")
@@ -196,10 +198,32 @@ class _CropFiles:
         """Remove the crops of `rows` that are none of `but`, and folders that are empty then."""
         kept = {crop for row in but for crop in row["crops"]}
         for crop in {crop for row in rows for crop in row["crops"]} - kept:
-            path = self.out / crop
-            with contextlib.suppress(OSError):
-                path.unlink()
-                path.parent.rmdir()
+            path = place_inside(self.out, crop)
+            if path is not None:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    path.parent.rmdir()
+
+    def check_row(self, row):
+        """Return whether a row of a journal can be one of ours: it is read from OUT."""
+        if not isinstance(row, dict) or set(row) != {*COLUMNS}:
+            return False
+        crops = row["crops"]
+        whole = (
+            isinstance(crops, list)
+            and all(isinstance(crop, str) for crop in crops)
+            and all(isinstance(row[name], str) for name in ("photo", "result", "detail"))
+            and row["result"] in RESULTS
+            and isinstance(row["faces"], int)
+            and isinstance(row["confidence"], (float, int, str))
+        )
+        outside = [crop for crop in crops if place_inside(self.out, crop) is None] if whole else []
+        if outside:
+            logger.warning(
+                "%s names %s, which is not in this folder; the line is ignored",
+                self.out / JOURNAL, outside[0],
+            )  # fmt: skip
+        return whole and not outside
 
 
 @dataclasses.dataclass

@@ -6,9 +6,10 @@ import collections
 import json
 import os
 import pathlib
+import typing
 import zlib
 
-from ...files import StrPath, atomic_write
+from ...files import StrPath, atomic_write, open_unlinked
 
 __all__ = ["Journal", "file_stamp", "read_checked_json", "write_checked_json"]
 
@@ -46,7 +47,7 @@ def _parse(line):
         return None
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -60,6 +61,8 @@ class Journal(collections.UserDict):
     settings : dict
         What the results depend on besides their key, as JSON can hold it. With other settings the
         journal is started anew.
+    check : callable, optional
+        Whether a result can be one of these: a journal may come from elsewhere. Others are ignored.
 
     Attributes
     ----------
@@ -79,14 +82,25 @@ class Journal(collections.UserDict):
     (2, 2)
     """
 
-    def __init__(self, path: StrPath, settings: dict):
+    def __init__(
+        self,
+        path: StrPath,
+        settings: dict,
+        check: typing.Callable[[typing.Any], bool] = lambda result: True,
+    ):
         self.path = pathlib.Path(path)
         first = {"settings": settings}
         lines = self._lines()
-        results = {line["key"]: line["result"] for line in lines[1:]}
+        results = {
+            line["key"]: line["result"]
+            for line in lines[1:]
+            if isinstance(line, dict)
+            and isinstance(line.get("key"), str)
+            and check(line.get("result"))
+        }
         same = bool(lines) and lines[0] == json.loads(json.dumps(first))
         self.replaced = [] if same else list(results.values())
-        self._file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115  (open until close)
+        self._file = open_unlinked(self.path, "w", encoding="utf-8")  # open until close
         self._file.write(_line(first))
         super().__init__(results if same else {})
         self.resumed = len(self)

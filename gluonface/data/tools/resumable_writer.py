@@ -110,7 +110,7 @@ def write_record_set(
     workers = thread_count(workers)
     settings = {"labels": digest(labels), "classes": num_classes, "plain": plain, **settings}
     settings = json.loads(json.dumps(settings))
-    writer, state = open_writer(out, state_file, settings, num_classes, plain)
+    writer, state = open_writer(out, state_file, settings, num_classes, plain, _is_state)
     rejected = [tuple(item) for item in (left_out if state is None else state["left_out"])]
     first = done = 0 if state is None else state["next"]
 
@@ -158,6 +158,20 @@ def write_record_set(
     writer.close()
     state_file.unlink(missing_ok=True)
     return {"images": images, "identities": identities, "left_out": rejected}
+
+
+def _is_state(state):
+    """Return whether a saved state has the form of those that `write_record_set` saves."""
+    count, rejected = state.get("next"), state.get("left_out")
+    return (
+        type(count) is int
+        and count >= 0
+        and isinstance(rejected, list)
+        and all(
+            isinstance(item, list) and len(item) == 2 and all(isinstance(x, str) for x in item)
+            for item in rejected
+        )
+    )
 
 
 def _try(load, number):
@@ -232,6 +246,7 @@ def open_writer(
     settings: dict,
     num_classes: int | None,
     plain: bool = False,
+    check: typing.Callable[[dict], bool] = lambda state: True,
 ) -> tuple[RecordWriter, dict | None]:
     """Return a writer of a set, and the saved state from which it continues, if there is one.
 
@@ -245,11 +260,14 @@ def open_writer(
         A state with other settings is not used.
     num_classes, plain
         As for `RecordWriter`.
+    check : callable, optional
+        Whether the rest of a state can be one of the caller's: the folder may come from elsewhere.
     """
     state = read_checked_json(state_file)
-    if state is not None and state["settings"] == settings:
+    if isinstance(state, dict) and state.get("settings") == settings and check(state):
         try:
-            return RecordWriter(folder, num_classes, plain=plain, resume=state["writer"]), state
+            resume = state.get("writer")
+            return RecordWriter(folder, num_classes, plain=plain, resume=resume), state
         except (DataError, InputError) as error:
             logger.warning("the work begins again: %s", error)
     return RecordWriter(folder, num_classes, plain=plain), None

@@ -11,6 +11,7 @@ import tempfile
 import typing
 
 from ...errors import InputError
+from ...files import open_unlinked
 
 __all__ = ["SUFFIX", "lock_folder", "staging_dir"]
 
@@ -43,6 +44,8 @@ def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterat
         home.mkdir(parents=True, exist_ok=True)
         staging = home / f".{out.resolve().name}{SUFFIX}"
         staging.mkdir(exist_ok=True)
+        if staging.is_symlink():
+            raise InputError(f"{staging} is a link; it is not followed. Remove it")
         lock: typing.Any = lock_folder(staging)
         if lock is None:  # another process draws the same set there
             staging = pathlib.Path(tempfile.mkdtemp(prefix=".", suffix=SUFFIX, dir=home))
@@ -72,7 +75,7 @@ def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterat
 
 def lock_folder(folder: pathlib.Path) -> typing.IO | None:
     """Return an open, locked file in `folder`, or None when another process has it."""
-    file = open(folder / LOCK, "w")  # noqa: SIM115  (open as long as the lock is held)
+    file = open_unlinked(folder / LOCK, "w")  # open as long as the lock is held
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

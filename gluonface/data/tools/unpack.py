@@ -7,7 +7,7 @@ import pathlib
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
-from ...files import StrPath
+from ...files import StrPath, atomic_write, require_folder_inside
 from ..recordio.dataset import RecordDataset
 from ..text_files import write_table
 from ..verification_pack import VerificationPack
@@ -44,7 +44,7 @@ def unpack_records(source: StrPath, out: StrPath, progress: bool = True) -> dict
             continue
         name = f"{label:0{width}d}"
         if label not in labels:
-            (folder / name).mkdir(exist_ok=True)
+            require_folder_inside(folder, f"{name}/image")
             labels.add(label)
         _write(folder / name / f"{dataset.key(i):0{digits}d}{_suffix(data)}", data)
     return {
@@ -89,8 +89,9 @@ def _suffix(data):
 
 
 def _write(path, data):
-    if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
+    """Write a file unless it is there; a link in its place is replaced, not followed."""
+    there = path.is_file() and not path.is_symlink()
+    if there and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with atomic_write(path) as file:
+        file.write(data)

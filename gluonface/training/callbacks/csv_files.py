@@ -6,7 +6,7 @@ import io
 import json
 import pathlib
 
-from ...files import atomic_write, write_json
+from ...files import atomic_write, open_unlinked, write_json
 
 __all__ = ["METRICS", "VERIFICATION", "CsvFiles", "read_rows"]
 
@@ -90,7 +90,7 @@ class CsvFiles:
 
     def _append(self, which, values):
         path, _ = self._files[which]
-        with open(path, "a", encoding="utf-8", newline="") as file:
+        with open_unlinked(path, "a", encoding="utf-8", newline="") as file:
             file.write(_line(values))  # one write: a killed process leaves whole lines
 
 

@@ -10,6 +10,7 @@ from gluonface.data import images
 from gluonface.data.alignment import TEMPLATE
 from gluonface.data.detectors import Face
 from gluonface.data.tools.align import align_photos
+from gluonface.data.tools.journal import Journal
 from gluonface.errors import InputError
 
 
@@ -211,3 +212,63 @@ def test_wrong_use(photos, tmp_path, change, message):
         arguments[name] = tmp_path / arguments[name]
     with pytest.raises(InputError, match=message):
         align_photos(**arguments, progress=False)
+
+
+@pytest.mark.parametrize(
+    "crop", ["../victim.png", "a/../../victim.png", "{root}/victim.png", "l/v"]
+)
+@pytest.mark.parametrize("same", [True, False])
+def test_a_journal_cannot_name_files_outside(photos, tmp_path, caplog, crop, same):
+    victim = tmp_path / "victim.png"
+    victim.write_text("precious")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "v").write_text("precious")
+    out = tmp_path / "out"
+    align_photos(photos, out, detector=Detector(), progress=False)
+    (out / "l").symlink_to(tmp_path / "elsewhere")
+    text = (out / ".align.jsonl").read_text()
+    settings = json.loads(text.split("\n")[0].split(" ", 1)[1])["settings"]
+    row = json.loads(text.split("\n")[1].split(" ", 1)[1])["result"]
+    with Journal(out / ".align.jsonl", settings) as journal:
+        journal["gone.jpg"] = {**row, "crops": [crop.format(root=tmp_path)]}
+    align_photos(
+        photos, out, detector=Detector(), progress=False, several="largest" if same else "all"
+    )
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "elsewhere" / "v").read_text() == "precious"
+    assert "which is not in this folder" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crops": None}, {"crops": [1]}, {"crops": "a"}, {"result": "nonsense"}, {"photo": 3},
+        {"faces": "many"}, {"confidence": []}, {"detail": None}, {"more": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_rows_of_a_journal_with_another_form_are_made_again(photos, tmp_path, change):
+    out, detector = tmp_path / "out", Detector()
+    align_photos(photos, out, detector=detector, progress=False)
+    before, report = detector.calls, (out / "report.csv").read_bytes()
+    lines = (out / ".align.jsonl").read_text().splitlines()
+    settings = json.loads(lines[0].split(" ", 1)[1])["settings"]
+    rest = [json.loads(line.split(" ", 1)[1]) for line in lines[1:]]
+    (out / ".align.jsonl").unlink()
+    with Journal(out / ".align.jsonl", settings) as journal:
+        journal.update({line["key"]: line["result"] for line in rest})
+        journal[rest[0]["key"]] = {**rest[0]["result"], **change}
+    text = (out / ".align.jsonl").read_text().splitlines(keepends=True)
+    (out / ".align.jsonl").write_text("".join([text[0], *text[2:]]))
+    align_photos(photos, out, detector=detector, progress=False)
+    assert detector.calls == before + 1
+    assert (out / "report.csv").read_bytes() == report
+
+
+def test_crops_are_not_written_through_a_link(photos, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "ann").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"ann/1\.png\.jpg does not lie in .*out: a link"):
+        align_photos(photos, tmp_path / "out", detector=Detector(), progress=False)
+    assert not list((tmp_path / "elsewhere").iterdir())
