@@ -23,7 +23,7 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 
 
 def printable(text: str) -> str:
-    """Return `text` with control characters as escapes such as ``\\x1b``.
+    r"""Return `text` with control characters as escapes such as ``\x1b``.
 
     Names and contents of files may hold sequences that clear a terminal, change its title or hide
     a line; they are shown, not obeyed. Tabs and line feeds stay.

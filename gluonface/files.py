@@ -18,10 +18,13 @@ __all__ = [
     "atomic_write",
     "cache_folder",
     "open_unlinked",
+    "parse_json",
     "place_inside",
     "require_content",
     "require_folder_inside",
+    "require_no_stand_in",
     "sha256",
+    "stand_in",
     "write_json",
 ]
 
@@ -160,7 +163,20 @@ STAND_INS = {
     "`git lfs pull` fetches that",
     b"<!doctype html": WEB_PAGE,
     b"<html": WEB_PAGE,
+    b"<?xml": "an XML document: the download gave a message instead",
 }
+
+
+def stand_in(content: bytes) -> str | None:
+    """Return what a failed download left in place of a file, or None.
+
+    Parameters
+    ----------
+    content : bytes
+        Of the file, or its beginning.
+    """
+    start = content[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return next((what for sign, what in STAND_INS.items() if start.startswith(sign)), None)
 
 
 def require_content(content: bytes, path: str | os.PathLike) -> None:
@@ -173,12 +189,36 @@ def require_content(content: bytes, path: str | os.PathLike) -> None:
     path : str or pathlib.Path
         For messages.
     """
-    start = content[:64].lstrip().lower()
-    if not start:
+    if not content[:64].strip():
         raise DataError(f"{path} is empty; fetch or write it again")
-    for sign, what in STAND_INS.items():
-        if start.startswith(sign):
-            raise DataError(f"{path} is {what}")
+    what = stand_in(content)
+    if what is not None:
+        raise DataError(f"{path} is {what}")
+
+
+def require_no_stand_in(path: StrPath) -> None:
+    """Raise DataError if a file is what a failed download left, see `stand_in`."""
+    with open(path, "rb") as file:
+        what = stand_in(file.read(256))
+    if what is not None:
+        raise DataError(f"{path} is {what}")
+
+
+def parse_json(text: str | bytes, path: StrPath) -> typing.Any:
+    """Return the value of a JSON text.
+
+    Raises
+    ------
+    DataError
+        When it is none, when it is nested too deep, or when a number has thousands of digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise DataError(f"{path} is not JSON that can be read: it is nested too deep") from None
+    except ValueError as error:  # also UnicodeDecodeError, and integers that Python refuses
+        what = stand_in(text if isinstance(text, bytes) else text[:256].encode())
+        raise DataError(f"{path} is {what or f'not JSON: {str(error)[:200]}'}") from error
 
 
 def write_json(path: str | os.PathLike, value: typing.Any) -> None:

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from ..errors import DataError, InputError
-from ..files import StrPath
+from ..files import StrPath, require_no_stand_in
 
 __all__ = ["load_arrays"]
 
@@ -37,7 +37,12 @@ def load_arrays(path: StrPath, mapped: bool = False) -> np.ndarray | dict[str, n
         if isinstance(found, np.ndarray):
             return found
         with found:
-            return {name: found[name] for name in found.files}
+            arrays = {name: found[name] for name in found.files}
+        for name, value in arrays.items():
+            if not isinstance(value, np.ndarray):  # NumPy gives a member of another kind as bytes
+                raise ValueError(f"its member {name[:60]!r} is no array")
+        return arrays
     except Exception as error:  # NumPy, zipfile and tokenize raise nearly anything here
+        require_no_stand_in(path)
         text = f"{type(error).__name__}: {str(error)[:120]}"
         raise DataError(f"{path} cannot be read as plain arrays of NumPy ({text})") from error

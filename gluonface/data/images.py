@@ -14,6 +14,7 @@ import numpy as np
 
 from .._compat import cv2
 from ..errors import DataError, InputError
+from ..files import stand_in
 
 __all__ = [
     "MAX_PIXELS",
@@ -106,6 +107,10 @@ def find_defect(data: bytes) -> str | None:
     """
     if not data:
         return "it is empty"
+    if data[:1] in b"v<\xef \r\n\t":
+        what = stand_in(data)
+        if what is not None:
+            return f"it is {what}"
     if data[:2] == b"\xff\xd8":
         if data[-2:] != b"\xff\xd9" and data.rfind(b"\xff\xd9") < 0:
             return "it is a JPEG that ends early"

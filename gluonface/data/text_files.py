@@ -7,9 +7,16 @@ import pathlib
 import typing
 
 from ..errors import DataError, InputError
-from ..files import StrPath, atomic_write
+from ..files import StrPath, atomic_write, stand_in
 
-__all__ = ["comma_fields", "numbered_lines", "read_text", "split_fields", "write_table"]
+__all__ = [
+    "comma_fields",
+    "numbered_lines",
+    "read_text",
+    "split_fields",
+    "whole_number",
+    "write_table",
+]
 
 
 def read_text(path: StrPath) -> str:
@@ -23,11 +30,17 @@ def read_text(path: StrPath) -> str:
         If it is not text.
     """
     try:
-        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error.reason})") from error
+        content = pathlib.Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    what = stand_in(content)
+    if what is not None:
+        raise DataError(f"{path} is {what}")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file ({error.reason})") from error
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"{path} is not a text file (line {line} holds a zero byte)")
@@ -41,6 +54,18 @@ def numbered_lines(path: StrPath) -> list[tuple[int, str]]:
         for number, line in enumerate(read_text(path).splitlines(), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
+
+
+def whole_number(text: str, limit: int = 1 << 63) -> int | None:
+    """Return the number that ASCII digits write, or None unless it is one from 0 to `limit` - 1.
+
+    ``str.isdigit`` is true of characters that `int` does not take, and `int` takes thousands of
+    digits, blanks and underscores.
+    """
+    if not (text.isascii() and text.isdigit()) or len(text.lstrip("0")) > len(str(limit)):
+        return None
+    value = int(text.lstrip("0") or "0")
+    return value if value < limit else None
 
 
 def comma_fields(line: str) -> list[str]:

@@ -15,7 +15,7 @@ import typing
 import numpy as np
 
 from ..errors import DataError, InputError
-from ..files import StrPath, atomic_write
+from ..files import StrPath, atomic_write, require_content
 from . import images, unpickle
 
 __all__ = ["VerificationPack"]
@@ -123,6 +123,7 @@ class VerificationPack:
             raise InputError(
                 f"{path} cannot be read ({error.strerror}); a verification pack (.bin) was expected"
             ) from error
+        require_content(data, path)
         try:
             bins, issame = unpickle.load_pair(data)
         except DataError as error:

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...files import StrPath, atomic_write
+from ...files import StrPath, atomic_write, require_no_stand_in
 from .record import FRAME, HEADER, LENGTH, MAGIC
 
 __all__ = ["how_to_rebuild", "read_index", "rebuild_index", "scan_records"]
@@ -128,6 +128,7 @@ def scan_records(
     DataError
         When the file is damaged; names the byte at which.
     """
+    require_no_stand_in(path)
     size = path.stat().st_size if size is None else size
     count = 0
     with open(path, "rb") as file:

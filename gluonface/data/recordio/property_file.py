@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 
 from ...errors import DataError
-from ...files import StrPath
+from ...files import StrPath, stand_in
 
 __all__ = ["read_property"]
 
@@ -25,11 +24,16 @@ def read_property(path: StrPath) -> tuple[int, ...] | None:
         When it holds anything but three whole numbers above 0.
     """
     try:
-        text = pathlib.Path(path).read_bytes()[:200].decode("utf-8-sig", "replace")
+        with open(path, "rb") as file:
+            content = file.read(200)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    what = stand_in(content)
+    if what is not None:
+        raise DataError(f"{path} is {what}")
+    text = content.decode("utf-8-sig", "replace")
     numbers = re.split(r"[\s,;]+", text.strip())
     if len(numbers) != 3 or not all(re.fullmatch("[0-9]{1,9}", n) and int(n) for n in numbers):
         raise DataError(

@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...files import StrPath
+from ...files import StrPath, require_no_stand_in
 from .index import how_to_rebuild, read_index
 from .record import FRAME, LENGTH, MAGIC, MAGIC_BYTES
 
@@ -81,6 +81,8 @@ class RecordFile:
                 f"{self.index} is missing; without it records cannot be found. "
                 + how_to_rebuild(self.path)
             )
+        for path in (self.path, self.index):
+            require_no_stand_in(path)
         self.keys, self.offsets = read_index(self.index)
         self._check_index()
         self._open()

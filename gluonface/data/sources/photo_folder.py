@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import re
@@ -10,7 +9,7 @@ import re
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...files import StrPath
+from ...files import StrPath, parse_json
 from ..text_files import numbered_lines, read_text, split_fields
 
 __all__ = ["SUFFIXES", "find_others", "find_photos", "read_landmarks"]
@@ -138,10 +137,7 @@ def _landmarks(line):
 
 
 def _from_json(text, path):
-    try:
-        tree = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}") from error
+    tree = parse_json(text, path)
     if not isinstance(tree, dict) or not tree:
         raise DataError(f"{path}: an object {{photograph: [[x, y], ...]}} was expected")
     result = {}

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import json
 import logging
 import multiprocessing
 import pathlib
@@ -30,7 +29,7 @@ import numpy as np
 
 from ..._compat import cv2, usable_cores
 from ...errors import DataError, GluonfaceError, InputError
-from ...files import StrPath, sha256, write_json
+from ...files import StrPath, parse_json, sha256, write_json
 from .. import images as codec
 from ..tools.journal import write_checked_json
 from ..tools.resumable_writer import SAVE_EVERY, open_writer
@@ -263,10 +262,11 @@ def _find(out, settings):
     if not out.exists() or all(path.name.endswith(SUFFIX) for path in out.iterdir()):
         return None
     try:
-        summary = json.loads((out / "synthetic.json").read_text(encoding="utf-8"))
-        there = summary["settings"]
-        hashes = {name: summary["files"][name] for name in FILES}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        summary = parse_json((out / "synthetic.json").read_bytes(), out)
+        there, hashes = summary["settings"], {name: summary["files"][name] for name in FILES}
+        if not isinstance(there, dict):
+            raise TypeError("its settings are no object")
+    except (OSError, DataError, KeyError, TypeError) as error:
         raise InputError(
             f"{out} is not empty and holds no synthetic set. Choose another folder, or let "
             "--overwrite write into this one"

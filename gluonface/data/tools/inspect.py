@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..._compat import usable_cores
 from ...errors import DataError, GluonfaceError
-from ...files import StrPath, atomic_write
+from ...files import StrPath, atomic_write, parse_json
 from ..arrays import load_arrays
 from ..catalog import recognise
 from ..recordio.dataset import RecordDataset
@@ -130,7 +130,7 @@ class _ResultCache:
             arrays = load_arrays(self._file(rows))
             for name, values in found.items():
                 values[rows] = arrays[name]
-            return [tuple(item) for item in json.loads(str(arrays["wrong"]))]
+            return [tuple(item) for item in parse_json(str(arrays["wrong"]), self._file(rows))]
         except (GluonfaceError, KeyError, ValueError):
             return None
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 import numpy as np
 
 from ...errors import DataError, InputError
-from ...files import StrPath
+from ...files import StrPath, parse_json
 from ..arrays import load_arrays
 
 __all__ = ["load_centers", "load_embeddings"]
@@ -96,9 +95,9 @@ def load_centers(path: StrPath) -> np.ndarray:
 def _join_blocks(folder, blocks):
     """Read the files of a head, named by the first class of each, into one array."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = parse_json((folder / "manifest.json").read_bytes(), "it")
         classes, size = int(manifest["classes"]), int(manifest["embedding_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, DataError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{folder} is not a whole checkpoint: manifest.json: {error}") from error
     parts, end = [], 0
     for path in blocks:

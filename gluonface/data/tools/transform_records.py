@@ -14,7 +14,7 @@ from ...errors import DataError, InputError
 from ...files import StrPath
 from ..recordio.dataset import RecordDataset
 from ..samplers import cumulative_count
-from ..text_files import comma_fields, numbered_lines
+from ..text_files import comma_fields, numbered_lines, whole_number
 from .resumable_writer import copy_images, digest, write_identities, write_record_set
 
 __all__ = ["merge", "read_identities", "read_identity_map", "shuffle", "subset"]
@@ -278,9 +278,10 @@ def read_identities(path: StrPath) -> np.ndarray:
         if number == 1 and line.lower().startswith(("identity", "record")):
             continue
         word = line.replace(",", " ").split()[0]
-        if not word.isdigit():
+        value = whole_number(word)
+        if value is None:
             raise DataError(f"{path}: line {number} is {line[:60]!r}; a whole number was expected")
-        numbers.append(int(word))
+        numbers.append(value)
     return np.array(numbers, np.int64)
 
 
@@ -309,11 +310,11 @@ def read_identity_map(path: StrPath) -> dict[tuple[int, int], tuple[int, int]]:
         if number == 1 and line.lower().startswith("set"):
             continue
         fields = [field.strip() for field in comma_fields(line)]
-        if len(fields) not in (4, 5) or not all(field.isdigit() for field in fields[:4]):
+        values = [whole_number(field) for field in fields[:4]]
+        if len(fields) not in (4, 5) or None in values:
             raise DataError(
                 f"{path}: line {number} is {line[:60]!r}; set,identity,set,identity was expected"
             )
-        values = [int(field) for field in fields[:4]]
         new, old = (values[0], values[1]), (values[2], values[3])
         if new in result:
             raise DataError(f"{path}: line {number} maps identity {new[1]} a second time")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...data.arrays import load_arrays
 from ...errors import DataError, InputError
-from ...files import sha256
+from ...files import sha256, stand_in
 from ..scores.feature_matrix import check_matrix, row_lengths
 
 __all__ = ["BinFolder", "StoredFeatures", "load_features", "read_bin", "write_bin"]
@@ -142,6 +142,9 @@ def read_bin(path, size=None):
         raise DataError(f"there is no feature file {path}") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
+    what = stand_in(data)
+    if what is not None:
+        raise DataError(f"{path} is {what}")
     if len(data) < _HEADER.size:
         raise DataError(f"{path} has {len(data)} bytes; a feature file begins with 16 of header")
     rows, columns, item, kind = _HEADER.unpack_from(data)

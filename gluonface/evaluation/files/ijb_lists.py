@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from ...data.text_files import whole_number
 from ...errors import DataError, InputError
 from ...files import sha256
 from .text_tables import (
@@ -121,12 +122,13 @@ def read_images(media, points=None):
     names, ids = [], []
     for number, line in read_lines(media, "a list of image name, template id, media id"):
         fields = line.split()
-        if len(fields) != 3 or not (fields[1].isdigit() and fields[2].isdigit()):
+        numbers = [whole_number(field) for field in fields[1:]]
+        if len(fields) != 3 or None in numbers:
             raise DataError(
                 f"{media}, line {number}: {line[:80]!r}; expected image name, template id, media id"
             )
         names.append(fields[0])
-        ids.append((int(fields[1]), int(fields[2])))
+        ids.append(numbers)
     if not names:
         raise DataError(f"{media} lists no image")
     ids = np.array(ids, np.int64)

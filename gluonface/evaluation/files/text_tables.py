@@ -1,13 +1,13 @@
 """Text files of the protocols: columns of whole numbers, lists of names. Errors name the line."""
 
 import csv
-import json
 import pathlib
 
 import numpy as np
 
-from ...data.text_files import read_text
+from ...data.text_files import read_text, whole_number
 from ...errors import DataError, InputError
+from ...files import parse_json, require_no_stand_in
 
 __all__ = [
     "line_of_row",
@@ -24,10 +24,14 @@ _BYTES = 1 << 24  # read at a time
 
 
 def require_file(path, what):
-    """Return `path` as a Path if it is a file; else InputError saying that `what` was expected."""
+    """Return `path` as a Path if it is a file; else InputError saying that `what` was expected.
+
+    DataError when a failed download left something else in its place.
+    """
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(f"there is no file {path}; {what} was expected")
+    require_no_stand_in(path)
     return path
 
 
@@ -63,10 +67,7 @@ def line_of_row(path, row):
 
 def read_json(path, what):
     """Return the content of a JSON file."""
-    try:
-        return json.loads(require_file(path, what).read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path} is not JSON: {error}") from error
+    return parse_json(require_file(path, what).read_bytes().removeprefix(b"\xef\xbb\xbf"), path)
 
 
 def read_integers(path, columns, what):
@@ -145,8 +146,8 @@ def _parse_slowly(data, columns, path, before, what):
         fields = line.split()
         if not fields:
             continue
-        numbers = [int(field) for field in fields if field.isdigit()]
-        if len(fields) != columns or len(numbers) != columns or max(numbers) >= 1 << 31:
+        numbers = [whole_number(field.decode("latin-1"), 1 << 31) for field in fields]
+        if len(fields) != columns or None in numbers:
             shown = line[:80].decode("utf-8", "replace").strip()
             raise DataError(
                 f"{path}, line {number}: {shown!r}; expected {columns} whole numbers: {what}"
@@ -175,13 +176,12 @@ def read_template_subjects(path):
     for number, row in _rows(path):
         if number == 1 or not row:
             continue
-        try:
-            template, subject = int(row[0]), int(row[1])
-        except (ValueError, IndexError):
+        template, subject = (whole_number(field.strip()) for field in (*row, "", "")[:2])
+        if template is None or subject is None:
             raise DataError(
                 f"{path}, line {number}: {','.join(row)[:80]!r}; expected template id, "
                 "subject id, and anything after them"
-            ) from None
+            )
         if found.setdefault(template, subject) != subject:
             raise DataError(
                 f"{path}, line {number}: template {template} belongs to subject {subject} here "
@@ -194,7 +194,8 @@ def read_template_subjects(path):
 
 def line_of_template(path, template):
     """Return the number of the first line about a template in such a list."""
-    return next(n for n, row in _rows(path) if n > 1 and row and int(row[0]) == template)
+    rows = ((number, row) for number, row in _rows(path) if number > 1 and row)
+    return next(number for number, row in rows if whole_number(row[0].strip()) == template)
 
 
 def _rows(path):

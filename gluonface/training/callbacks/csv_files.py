@@ -3,10 +3,11 @@
 import csv
 import dataclasses
 import io
-import json
 import pathlib
 
-from ...files import atomic_write, open_unlinked, write_json
+from ...data.text_files import whole_number
+from ...errors import DataError
+from ...files import atomic_write, open_unlinked, parse_json, write_json
 
 __all__ = ["METRICS", "VERIFICATION", "CsvFiles", "read_rows"]
 
@@ -61,8 +62,7 @@ class CsvFiles:
                 file.write(_line(columns))
                 file.writelines(_line([row.get(name) for name in columns]) for row in rows)
         if step and self._json.exists():
-            history = json.loads(self._json.read_text(encoding="utf-8"))["history"]
-            self._history = [entry for entry in history if entry["step"] <= step]
+            self._history = _history(self._json, step)
         self._write_json(trainer)
 
     def log(self, trainer):
@@ -94,18 +94,32 @@ class CsvFiles:
             file.write(_line(values))  # one write: a killed process leaves whole lines
 
 
+def _history(path, step):
+    """Return the entries of verification.json up to a step."""
+    found = parse_json(path.read_bytes(), path)
+    try:
+        return [entry for entry in found["history"] if entry["step"] <= step]
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is damaged ({type(error).__name__}: {error}); remove it to go on without it"
+        ) from error
+
+
 def read_rows(path, columns):
     """Return the whole rows of a file as dicts; none if it is absent or lacks a column."""
     path = pathlib.Path(path)
     if not path.exists():
         return []
-    with open(path, encoding="utf-8", newline="") as file:
-        text = file.read()
+    text = path.read_bytes().decode("utf-8", "replace")
     whole = text[: text.rfind("\n") + 1]  # a line without its end was cut by a kill
-    rows = list(csv.reader(io.StringIO(whole)))
+    try:
+        rows = list(csv.reader(io.StringIO(whole, newline="")))
+    except csv.Error as error:
+        raise DataError(f"{path} is damaged ({error}); remove it to go on without it") from error
     if not rows or not set(columns) <= set(rows[0]):
         return []
-    return [dict(zip(rows[0], row)) for row in rows[1:] if len(row) == len(rows[0])]
+    found = [dict(zip(rows[0], row)) for row in rows[1:] if len(row) == len(rows[0])]
+    return [row for row in found if whole_number(row["step"]) is not None]
 
 
 def _line(values):

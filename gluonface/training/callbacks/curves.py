@@ -49,8 +49,8 @@ def draw_curves(folder):
     from ...files import atomic_write
 
     folder = pathlib.Path(folder)
-    rows = read_rows(folder / "metrics.csv", METRICS)
-    checks = read_rows(folder / "verification.csv", VERIFICATION)
+    rows = _numeric(read_rows(folder / "metrics.csv", METRICS), METRICS)
+    checks = _numeric(read_rows(folder / "verification.csv", VERIFICATION), ("step", "accuracy"))
     if not rows:
         return None
     columns = {name: [float(row[name]) for row in rows] for name in METRICS}
@@ -99,6 +99,18 @@ def draw_curves(folder):
         with atomic_write(path) as file:
             figure.savefig(file, format="png", dpi=110)
     return path
+
+
+def _numeric(rows, columns):
+    """Return the rows that hold numbers in `columns`; a damaged file has others."""
+    found = []
+    for row in rows:
+        try:
+            if np.isfinite([float(row[name]) for name in columns]).all():
+                found.append(row)
+        except ValueError:
+            continue
+    return found
 
 
 def _smooth(values, share=0.02):
