@@ -33,7 +33,7 @@ StrPath = typing.Union[str, "os.PathLike[str]"]  # what functions take as a path
 
 @contextlib.contextmanager
 def atomic_write(
-    path: str | os.PathLike, mode: str = "wb", **kwargs: typing.Any
+    path: str | os.PathLike, mode: str = "wb", private: bool = False, **kwargs: typing.Any
 ) -> typing.Iterator[typing.Any]:
     """Open a temporary file beside `path`; on success sync it and rename it to `path`.
 
@@ -43,6 +43,8 @@ def atomic_write(
         The file to write. Its folder must exist.
     mode : str, default "wb"
         As for `open`; text modes take `encoding` in `kwargs`.
+    private : bool, default False
+        Let nobody else read the file (mode 0600).
 
     Yields
     ------
@@ -57,7 +59,8 @@ def atomic_write(
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files; these are ordinary ones
+        if not private:  # mkstemp makes private files
+            os.chmod(name, 0o666 & ~_umask())
         with _named(path):
             os.replace(name, path)
     except BaseException:

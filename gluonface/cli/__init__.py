@@ -29,6 +29,7 @@ COMMANDS = {
     "models": ("models", "list the backbones"),
     "losses": ("losses", "list the losses"),
     "data": ("data", "make, inspect and check training data"),
+    "cache": ("cache", "show what is cached on this machine, or clear it"),
     "bench": ("bench", "measure speed against a baseline in the same run"),
 }
 

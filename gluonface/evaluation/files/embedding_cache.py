@@ -1,9 +1,10 @@
 """A cache of embeddings on disk, in chunks: an interrupted run continues where it stopped.
 
 Each chunk is a file, written whole. The ranks of one job share the chunks among them and read the
-others' from the disk they share.
+others' from the disk they share. Embeddings are biometric data: nobody but the user may read them.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -106,7 +107,7 @@ def embed_images(
                 if file is None:
                     held[chunk] = content
                 else:
-                    with atomic_write(file) as out:
+                    with _explained(folder), atomic_write(file, private=True) as out:
                         np.savez(out, **content)
             else:
                 bar.update(stop - first)
@@ -132,14 +133,25 @@ def _open(folder, images, model_key):
     facts = {"model": model_key, "images": images.key(), "count": len(images), "part": CHUNK}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     place = pathlib.Path(folder).expanduser() / key[:32]
-    try:
-        place.mkdir(parents=True, exist_ok=True)
+    with _explained(folder):
+        # Embeddings tell people apart: they are for the user alone.
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (place / "key.json").is_file():
             write_json(place / "key.json", facts)
-    except OSError as error:
-        raise InputError(f"the cache {folder} cannot be written: {error}") from error
     logger.info("embeddings are kept in %s", place)
     return place
+
+
+@contextlib.contextmanager
+def _explained(folder):
+    """Within this context an OSError says what to do about the cache."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"the cache {folder} cannot be written ({error.strerror or error}). Choose another "
+            "folder with --cache DIR, or keep no embeddings with --no-cache"
+        ) from error
 
 
 def _embed(embedder, images, first, stop, batch_size, allow_bad, bar):
