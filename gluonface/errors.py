@@ -21,6 +21,8 @@ __all__ = [
 # direction and line separators: they show a name as another one.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
+_LONGEST = 2000  # characters of a message
+
 
 def printable(text: str) -> str:
     r"""Return `text` with control characters as escapes such as ``\x1b``.
@@ -37,7 +39,9 @@ class GluonfaceError(Exception):
     exit_status: int = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        text = printable(super().__str__())
+        # A file may hold a name of a megabyte; the end of a message says what to do.
+        return text if len(text) <= _LONGEST else f"{text[:1200]} ... {text[-700:]}"
 
 
 class InputError(GluonfaceError, ValueError):

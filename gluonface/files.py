@@ -19,6 +19,7 @@ __all__ = [
     "cache_folder",
     "open_unlinked",
     "parse_json",
+    "parse_yaml",
     "place_inside",
     "require_content",
     "require_folder_inside",
@@ -222,6 +223,42 @@ def parse_json(text: str | bytes, path: StrPath) -> typing.Any:
     except ValueError as error:  # also UnicodeDecodeError, and integers that Python refuses
         what = stand_in(text if isinstance(text, bytes) else text[:256].encode())
         raise DataError(f"{path} is {what or f'not JSON: {str(error)[:200]}'}") from error
+
+
+_YAML_BYTES = 1 << 20
+_YAML_ALIASES = 20  # aliases of aliases multiply: what is shown of a value grows without bound
+_YAML_DEPTH = 50  # PyYAML's time grows with the square of the depth
+
+
+def parse_yaml(text: str, name: StrPath) -> typing.Any:
+    """Return the value of a YAML text of plain types.
+
+    Raises
+    ------
+    InputError
+        When it is none, longer than a megabyte, nested more than 50 deep, or has more than 20
+        aliases.
+    """
+    import yaml
+
+    if len(text) > _YAML_BYTES:
+        raise InputError(f"{name} has {len(text)} characters; at most {_YAML_BYTES} are read")
+    try:
+        depth = aliases = 0
+        for event in yaml.parse(text):
+            aliases += isinstance(event, yaml.AliasEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _YAML_DEPTH or aliases > _YAML_ALIASES:
+                raise InputError(
+                    f"{name} is nested more than {_YAML_DEPTH} deep or has more than "
+                    f"{_YAML_ALIASES} aliases (*NAME); it is not read"
+                )
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # such as a day 31 of February
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} is not YAML: {error}") from error
 
 
 def write_json(path: str | os.PathLike, value: typing.Any) -> None:

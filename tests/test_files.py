@@ -7,6 +7,8 @@ from gluonface.errors import DataError, InputError
 from gluonface.files import (
     atomic_write,
     open_unlinked,
+    parse_json,
+    parse_yaml,
     place_inside,
     require_content,
     require_folder_inside,
@@ -112,3 +114,31 @@ def test_a_file_in_place_is_not_opened_through_a_link(tmp_path, mode):
         assert file.writable()
     with pytest.raises(OSError, match="No such file"):
         open_unlinked(tmp_path / "none" / "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 100_000, "nested more than 50 deep"),
+        ("a:\n" + "".join(f"{'  ' * n}- \n" for n in range(200)), "deep|is not YAML"),
+        ("a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*a, *a]\n" for n in range(11)), "20 aliases"),
+        ("a: 2001-02-31", "is not YAML: .*day"),
+        ("a: " + "9" * 5000, "is not YAML"),
+        ("a: [", "is not YAML"),
+        ("!!python/object/apply:os.system [x]", "is not YAML"),
+        ("a" * (1 << 21), "has 2097152 characters"),
+    ],
+)
+def test_yaml_that_is_refused(text, reason):
+    with pytest.raises(InputError, match=f"^x.yaml .*{reason}"):
+        parse_yaml(text, "x.yaml")
+
+
+def test_yaml_of_plain_types_with_some_aliases():
+    assert parse_yaml("a: &a [1, x]\nb: *a\n", "x.yaml") == {"a": [1, "x"], "b": [1, "x"]}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, "9" * 5000, "{", b"\xff", ""])
+def test_json_that_is_refused(text):
+    with pytest.raises(DataError, match=r"^x\.json is not JSON"):
+        parse_json(text, "x.json")

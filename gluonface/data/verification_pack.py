@@ -126,9 +126,9 @@ class VerificationPack:
         require_content(data, path)
         try:
             bins, issame = unpickle.load_pair(data)
+            pack = cls(bins, issame, name=path.stem, size=size)
         except DataError as error:
             raise DataError(f"{path} ({len(data)} bytes) is refused: {error}") from error
-        pack = cls(bins, issame, name=path.stem, size=size)
         pack.sha256 = hashlib.sha256(data).hexdigest()
         return pack
 

@@ -52,8 +52,8 @@ def _parse(text, number, path):
         if not fields:
             continue
         try:
-            key, offset = (int(field) for field in fields)
-            pairs.append((key, min(offset, 1 << 62)))
+            key, offset = (max(-(1 << 62), min(int(field), 1 << 62)) for field in fields)
+            pairs.append((key, offset))
         except ValueError as error:
             raise DataError(
                 f"{path}: line {number + at + 1} is {line[:60]!r}; a key and an offset, separated "

@@ -96,7 +96,8 @@ class Journal(collections.UserDict):
             for line in lines[1:]
             if isinstance(line, dict)
             and isinstance(line.get("key"), str)
-            and check(line.get("result"))
+            and "result" in line
+            and check(line["result"])
         }
         same = bool(lines) and lines[0] == json.loads(json.dumps(first))
         self.replaced = [] if same else list(results.values())

@@ -277,8 +277,7 @@ def read_identities(path: StrPath) -> np.ndarray:
         line = line.strip()
         if number == 1 and line.lower().startswith(("identity", "record")):
             continue
-        word = line.replace(",", " ").split()[0]
-        value = whole_number(word)
+        value = whole_number(next(iter(line.replace(",", " ").split()), ""))
         if value is None:
             raise DataError(f"{path}: line {number} is {line[:60]!r}; a whole number was expected")
         numbers.append(value)

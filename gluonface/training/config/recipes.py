@@ -5,6 +5,7 @@ recipe, or a path relative to the file), whose values it inherits. ``--set secti
 comes last.
 """
 
+import copy
 import difflib
 import pathlib
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from typing import Any, Optional, Union
 import yaml
 
 from ...errors import InputError
-from ...files import atomic_write
+from ...files import atomic_write, parse_yaml
 from .config import Config, config_from_dict, config_to_dict, with_loss_section
 from .options import number
 
@@ -60,9 +61,23 @@ def load_config(
         tree["recipe"] = str(recipe)
     if file is not None:
         _merge(tree, read_recipe(file))
+    written = copy.deepcopy(tree)
     for key, value in overrides:
         _assign(tree, key, value)
-    return config_from_dict(tree)
+    try:
+        return config_from_dict(tree)
+    except InputError:
+        if file is not None:
+            _name_file(written, file)
+        raise
+
+
+def _name_file(tree, file):
+    """Raise the error of a configuration with the name of its file."""
+    try:
+        config_from_dict(tree)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -70,10 +85,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {text!r} is not KEY=VALUE, for example optimizer.lr=0.1")
-    try:
-        return key.strip(), number(yaml.safe_load(value))
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {text!r}: the value is not YAML: {error}") from error
+    return key.strip(), number(parse_yaml(value, f"--set {text!r}: the value"))
 
 
 def save_config(config: Config, path: pathlib.Path) -> None:
@@ -99,8 +111,8 @@ def _read_chain(path, seen):
     if path.resolve() in seen:
         raise InputError(f"{path} extends itself, by way of {seen[-1]}")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        tree = parse_yaml(path.read_text(encoding="utf-8"), path)
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} is not YAML: {error}") from error
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
