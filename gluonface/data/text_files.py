@@ -96,8 +96,7 @@ def write_table(path: StrPath, head: tuple[str, ...] | None, rows: typing.Iterab
     rows : iterable of tuple
     """
     # Surrogates stand for the bytes of a file name that is not UTF-8; they are written as these.
-    text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-    with atomic_write(path, "w", **text) as file:
+    with atomic_write(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if head is not None:
             writer.writerow(head)

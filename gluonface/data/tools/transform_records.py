@@ -309,8 +309,8 @@ def read_identity_map(path: StrPath) -> dict[tuple[int, int], tuple[int, int]]:
         if number == 1 and line.lower().startswith("set"):
             continue
         fields = [field.strip() for field in comma_fields(line)]
-        values = [whole_number(field) for field in fields[:4]]
-        if len(fields) not in (4, 5) or None in values:
+        values = [value for f in fields[:4] if (value := whole_number(f)) is not None]
+        if len(fields) not in (4, 5) or len(values) < 4:
             raise DataError(
                 f"{path}: line {number} is {line[:60]!r}; set,identity,set,identity was expected"
             )
