@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -12,9 +13,127 @@ import typing
 
 from .errors import DataError
 
-__all__ = ["StrPath", "atomic_write", "cache_folder", "require_content", "sha256", "write_json"]
+__all__ = [
+    "StrPath",
+    "atomic_write",
+    "cache_folder",
+    "open_to_write",
+    "remove_unfinished",
+    "require_content",
+    "sha256",
+    "sync",
+    "sync_folder",
+    "write_json",
+    "write_npz",
+]
 
 StrPath = typing.Union[str, "os.PathLike[str]"]  # what functions take as a path
+
+
+class _NamedFile(io.RawIOBase):
+    """An open file whose errors name the path that is meant; after one it discards what it gets.
+
+    The system reports a full disk when it takes the bytes, which may be in a library's code, when
+    a buffer is emptied, or in the `close` that follows an error. So the first error is raised,
+    with the path, and kept for `sync`; further ones would hide it, or come from a destructor.
+    There is no `fileno`: NumPy would write past this class, and its error would name no reason.
+    """
+
+    def __init__(self, file: io.FileIO, path: str | os.PathLike):
+        super().__init__()
+        self._file, self._path = file, os.fspath(path)
+        self.error: OSError | None = None
+        self.name = os.fspath(path)
+
+    def _call(self, function, *args):
+        try:
+            return function(*args)
+        except OSError as error:
+            named = OSError(error.errno, error.strerror, self._path)
+            self.error = self.error or named
+            raise named from None
+
+    def write(self, data):
+        if self.error is not None:
+            return memoryview(data).nbytes
+        return self._call(self._file.write, data)
+
+    def truncate(self, size=None):
+        if self.error is not None:
+            return size
+        return self._call(self._file.truncate, size)
+
+    def sync(self):
+        """Have the disk hold what was written; raises the error of an earlier write too."""
+        if self.error is not None:
+            raise self.error
+        self._call(os.fsync, self._file.fileno())
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        return self._file.seek(offset, whence)
+
+    def tell(self):
+        return self._file.tell()
+
+    def readinto(self, buffer):
+        return self._file.readinto(buffer)
+
+    def readable(self):
+        return self._file.readable()
+
+    def writable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def close(self):
+        if not self.closed:
+            super().close()
+            try:
+                self._call(self._file.close)  # a network file system may report here
+            except OSError:
+                if self.error is None:
+                    raise
+
+
+def open_to_write(
+    path: str | os.PathLike, mode: str = "wb", name: str | os.PathLike | None = None, **kwargs
+) -> typing.Any:
+    """Open a file whose errors, those of a full disk above all, name the path.
+
+    Parameters
+    ----------
+    path : str, pathlib.Path or int
+        Or an open file descriptor.
+    mode : str, default "wb"
+        As for `open`, for writing; text modes take `encoding` and so on in `kwargs`.
+    name : str or pathlib.Path, optional
+        What errors name in place of `path`.
+    """
+    named = path if name is None else name
+    with _named(named):
+        raw = _NamedFile(io.FileIO(path, mode.replace("b", "").replace("t", "")), named)
+    buffered: typing.Any = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+    if "b" in mode:
+        return buffered
+    return io.TextIOWrapper(buffered, **kwargs)
+
+
+def sync(file: typing.Any) -> None:
+    """Have the disk hold all that was written to a file of `open_to_write`."""
+    file.flush()
+    getattr(file, "buffer", file).raw.sync()
+
+
+def sync_folder(path: str | os.PathLike) -> None:
+    """Have the disk hold which files a folder has, after one was made or renamed there."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with _named(path):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -34,15 +153,19 @@ def atomic_write(
     ------
     file object
         When the block raises, the temporary file is removed and `path` does not change.
+
+    Raises
+    ------
+    OSError
+        With `path` as its file name, whatever was written when the disk was full.
     """
     path = pathlib.Path(path)
     with _named(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=SUFFIX, dir=path.parent)
     try:
-        with os.fdopen(handle, mode, **kwargs) as file:
+        with open_to_write(handle, mode, name=path, **kwargs) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files; these are ordinary ones
         with _named(path):
             os.replace(name, path)
@@ -52,13 +175,27 @@ def atomic_write(
         raise
 
 
+SUFFIX = ".part"  # end of the name of a file that is being written
+
+
+def remove_unfinished(folder: str | os.PathLike) -> None:
+    """Remove what `atomic_write` left directly in a folder when its process was killed.
+
+    The caller holds a lock of its own that keeps living processes from writing there.
+    """
+    for path in pathlib.Path(folder).glob(f".*{SUFFIX}"):
+        if path.is_file() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 @contextlib.contextmanager
 def _named(path):
     """Within this context an OSError names `path`, not the temporary file."""
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def _umask():
@@ -115,3 +252,25 @@ def write_json(path: str | os.PathLike, value: typing.Any) -> None:
     with atomic_write(path, "w", encoding="utf-8") as file:
         json.dump(value, file, indent=2)
         file.write("\n")
+
+
+def write_npz(file: typing.Any, arrays: typing.Mapping[str, typing.Any]) -> None:
+    """Write arrays to an open file as `numpy.savez` does.
+
+    NumPy leaves its archive open when a write fails, which Python then reports a second time, from
+    the archive's destructor.
+
+    Parameters
+    ----------
+    file : file object
+        To which `write` is enough; it need not be able to seek.
+    arrays : dict of str to array
+    """
+    import zipfile
+
+    import numpy as np
+
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)

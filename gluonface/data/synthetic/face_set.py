@@ -30,7 +30,7 @@ import numpy as np
 
 from ..._compat import cv2, usable_cores
 from ...errors import DataError, GluonfaceError, InputError
-from ...files import StrPath, sha256, write_json
+from ...files import StrPath, atomic_write, sha256, write_json
 from .. import images as codec
 from ..tools.journal import write_checked_json
 from ..tools.resumable_writer import SAVE_EVERY, open_writer
@@ -337,7 +337,8 @@ def _make(folder, settings, workers, kfold_accuracy):
     pack = VerificationPack(bins, [one == other for one, _, other, _ in plan], name="test")
     pack.save(folder / "test.bin")
     sheet = contact_sheet(seed, min(people, 8), min(count, 8))
-    (folder / "contact.png").write_bytes(codec.encode(sheet, 101))
+    with atomic_write(folder / "contact.png") as file:
+        file.write(codec.encode(sheet, 101))
     summary = {
         "settings": settings,
         "counts": {

@@ -8,7 +8,7 @@ import os
 import pathlib
 import zlib
 
-from ...files import StrPath, atomic_write
+from ...files import StrPath, atomic_write, open_to_write
 
 __all__ = ["Journal", "file_stamp", "read_checked_json", "write_checked_json"]
 
@@ -86,7 +86,7 @@ class Journal(collections.UserDict):
         results = {line["key"]: line["result"] for line in lines[1:]}
         same = bool(lines) and lines[0] == json.loads(json.dumps(first))
         self.replaced = [] if same else list(results.values())
-        self._file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115  (open until close)
+        self._file = open_to_write(self.path, "w", encoding="utf-8")
         self._file.write(_line(first))
         super().__init__(results if same else {})
         self.resumed = len(self)
