@@ -69,6 +69,11 @@ class _NamedFile(io.RawIOBase):
             raise self.error
         self._call(os.fsync, self._file.fileno())
 
+    @property
+    def handle(self) -> int:
+        """The file descriptor."""
+        return self._file.fileno()
+
     def seek(self, offset, whence=os.SEEK_SET):
         return self._file.seek(offset, whence)
 

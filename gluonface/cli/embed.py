@@ -52,8 +52,6 @@ def run(args):
     import pathlib
     import sys
 
-    import numpy as np
-
     from ..deploy import Embedder, combine_views
     from ..errors import InputError
     from ..files import atomic_write, write_npz

@@ -6,9 +6,10 @@ import io
 import json
 import pathlib
 
-from ...files import atomic_write, write_json
+from ...errors import DataError
+from ...files import atomic_write, open_to_write, write_json
 
-__all__ = ["METRICS", "VERIFICATION", "CsvFiles", "read_rows"]
+__all__ = ["METRICS", "VERIFICATION", "CsvFiles", "read_history", "read_rows"]
 
 METRICS = (
     "step",
@@ -46,23 +47,19 @@ class CsvFiles:
         }
         self._json = folder / "verification.json"
         self._history = []
+        self._started = None
 
     def fit_start(self, trainer):
         """Drop the rows after the step that training resumes from."""
         step = trainer.progress.step
-        path, columns = self._files["metrics"]
+        path, _ = self._files["metrics"]
         extra = (f"auxiliary_{name}" for name in trainer.auxiliary_names)
         self._files["metrics"] = (path, (*METRICS, *extra))
-        for path, columns in self._files.values():
-            first = 0 if step and path.name == "verification.csv" else 1
-            rows = read_rows(path, METRICS if path.name == "metrics.csv" else columns)
-            rows = [row for row in rows if first <= int(row["step"]) <= step]
-            with atomic_write(path, "w", encoding="utf-8", newline="") as file:
-                file.write(_line(columns))
-                file.writelines(_line([row.get(name) for name in columns]) for row in rows)
-        if step and self._json.exists():
-            history = json.loads(self._json.read_text(encoding="utf-8"))["history"]
-            self._history = [entry for entry in history if entry["step"] <= step]
+        self._started = step
+        for which in self._files:
+            self._keep(which, 0 if step and which == "verification" else 1, step)
+        history = read_history(self._json.parent) if step else []
+        self._history = [entry for entry in history if entry["step"] <= step]
         self._write_json(trainer)
 
     def log(self, trainer):
@@ -74,6 +71,9 @@ class CsvFiles:
     def evaluation(self, trainer):
         """Append a row per pack to verification.csv, and write verification.json."""
         evaluation = trainer.last_evaluation
+        if evaluation["step"] == self._started:  # again, if a kill came in between
+            self._keep("verification", 0, self._started - 1)
+            self._history = [each for each in self._history if each["step"] < self._started]
         for name, pack in evaluation["packs"].items():
             row = {"step": evaluation["step"], "pack": name, **pack}
             self._append("verification", [row.get(column) for column in VERIFICATION])
@@ -88,10 +88,40 @@ class CsvFiles:
         elif self._json.exists():
             self._json.unlink()
 
+    def _keep(self, which, first, last):
+        """Drop the rows of other steps than `first` to `last`."""
+        path, columns = self._files[which]
+        rows = read_rows(path, METRICS if which == "metrics" else columns)
+        rows = [row for row in rows if first <= int(row["step"]) <= last]
+        with atomic_write(path, "w", encoding="utf-8", newline="") as file:
+            file.write(_line(columns))
+            file.writelines(_line([row.get(name) for name in columns]) for row in rows)
+
     def _append(self, which, values):
         path, _ = self._files[which]
-        with open(path, "a", encoding="utf-8", newline="") as file:
+        with open_to_write(path, "a", encoding="utf-8", newline="") as file:
             file.write(_line(values))  # one write: a killed process leaves whole lines
+
+
+def read_history(folder):
+    """Return the evaluations of a run folder, oldest first, as `Trainer.last_evaluation` is.
+
+    Raises
+    ------
+    DataError
+        If verification.json is damaged.
+    """
+    path = pathlib.Path(folder) / "verification.json"
+    try:
+        history = json.loads(path.read_text(encoding="utf-8"))["history"]
+        return [{**e, "step": int(e["step"]), "accuracy": float(e["accuracy"])} for e in history]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path} is damaged ({type(error).__name__}: {error}); move it away to go on without "
+            "the results of earlier verifications"
+        ) from error
 
 
 def read_rows(path, columns):
