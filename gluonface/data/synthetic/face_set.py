@@ -23,6 +23,7 @@ import logging
 import multiprocessing
 import pathlib
 import signal
+import threading
 import time
 import typing
 
@@ -117,6 +118,28 @@ def _start_worker():
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
 
 
+@contextlib.contextmanager
+def _without_interrupts():
+    """Delay SIGINT in this block, and block it for ever in processes that are started in it.
+
+    Otherwise Ctrl-C ends them with tracebacks while they start, or this process before it has told
+    them what to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, previous)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 def _results(tasks, workers):
     """Yield `_encode(task)` in order, computed by `workers` processes."""
     if workers == 1:
@@ -125,7 +148,9 @@ def _results(tasks, workers):
     context = multiprocessing.get_context("spawn")  # safe with threads of MXNet and OpenCV
     with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
         try:
-            yield from pool.map(_encode, tasks, chunksize=2)
+            with _without_interrupts():  # Python starts the processes here
+                results = pool.map(_encode, tasks, chunksize=2)
+            yield from results
         except concurrent.futures.process.BrokenProcessPool as error:
             raise GluonfaceError(
                 "a process that draws faces ended early (killed, out of memory, or the calling "
