@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import errno
 import hashlib
 import io
 import json
+import logging
 import os
 import pathlib
+import re
+import socket
 import tempfile
 import typing
 
 from .errors import DataError
 
 __all__ = [
+    "FileLock",
     "StrPath",
     "atomic_write",
     "cache_folder",
@@ -26,6 +32,8 @@ __all__ = [
     "write_json",
     "write_npz",
 ]
+
+logger = logging.getLogger(__name__)
 
 StrPath = typing.Union[str, "os.PathLike[str]"]  # what functions take as a path
 
@@ -181,6 +189,7 @@ def atomic_write(
 
 
 SUFFIX = ".part"  # end of the name of a file that is being written
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # as `tempfile.mkstemp` names them
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:
@@ -189,9 +198,76 @@ def remove_unfinished(folder: str | os.PathLike) -> None:
     The caller holds a lock of its own that keeps living processes from writing there.
     """
     for path in pathlib.Path(folder).glob(f".*{SUFFIX}"):
-        if path.is_file() and not path.is_symlink():
+        if _TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+# Errors of file systems that have no locks.
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+class FileLock:
+    """A lock that one living process holds, however others ended; its file says who that is.
+
+    Other machines see it where the file system passes locks on, as NFS does. Where there are no
+    locks there is a warning, and the work goes on.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file, which stays; in a folder that exists.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        self._file: typing.Any = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._file is not None
+
+    def acquire(self) -> str | None:
+        """Take the lock and return None, or return who holds it, in words."""
+        import fcntl
+
+        file = open_to_write(self.path, "a+b")
+        try:
+            # Of the open file: it ends with the process, and no child inherits it.
+            fcntl.flock(file.raw.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                file.close()
+                return self._holder()
+            logger.warning(
+                "%s cannot be locked (%s): no second process may write here at the same time",
+                self.path,
+                error.strerror,
+            )
+        now = datetime.datetime.now().isoformat(timespec="seconds")
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
+        with contextlib.suppress(OSError):  # on a full disk the lock counts without it
+            file.truncate(0)
+            file.write(json.dumps(holder).encode() + b"\n")
+            file.flush()
+        self._file = file
+        return None
+
+    def release(self) -> None:
+        """Give the lock up, if it is held."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.truncate(0)
+            self._file.close()
+            self._file = None
+
+    def _holder(self):
+        try:
+            holder = json.loads(self.path.read_text(encoding="utf-8"))
+            return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
 
 
 @contextlib.contextmanager

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
-import fcntl
 import hashlib
 import importlib.metadata
-import json
 import logging
 import os
 import pathlib
 import platform
 import shlex
-import socket
 import subprocess
 import sys
 import time
 from typing import Any
 
 from ..errors import DataError, InputError, TrainingError
-from ..files import atomic_write, open_to_write, remove_unfinished, write_json
+from ..files import FileLock, atomic_write, open_to_write, remove_unfinished, write_json
 from .config.config import Config
 from .config.recipes import config_text
 
@@ -32,8 +28,6 @@ logger = logging.getLogger(__name__)
 PACKAGES = ("mxnet", "mxnet-cu112", "numpy", "gluoncv", "opencv-python-headless", "horovod", "onnx")
 
 
-# Errors of file systems that have no locks: the run goes on without one.
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 CHECKSUM = "# sha256 of the lines below: "
 
 
@@ -50,7 +44,7 @@ class RunFolder:
 
     def __init__(self, path: str | pathlib.Path):
         self.path = pathlib.Path(path)
-        self._lock: Any = None
+        self._lock = FileLock(self.path / "run.lock")
         self._handler: Any = None
         self._level: int | None = None
         self._quiet: Any = None
@@ -89,9 +83,9 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"--run {self.path} is a file; a folder was expected")
         if self.exists():
-            if self._lock is None:
+            if not self._lock.held:
                 self._hold()  # says who trains here
-                self.release()
+                self._lock.release()
             raise InputError(
                 f"--run {self.path} already holds a run. Add --resume to go on with it, "
                 "or choose another folder"
@@ -105,41 +99,12 @@ class RunFolder:
         InputError
             If another process holds it, with its host and number.
         """
-        path = self.path / "run.lock"
-        file = open_to_write(path, "a+b")
-        try:
-            # A lock of the open file, which ends with the process, and which NFS passes on.
-            fcntl.flock(file.raw.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                logger.warning(
-                    "%s cannot be locked (%s): do not train in this folder twice at a time",
-                    path,
-                    error.strerror,
-                )
-            else:
-                file.close()
-                raise InputError(
-                    f"--run {self.path} is in use: {_holder(path)} trains there. Wait for it, stop "
-                    "it, or choose another folder"
-                ) from None
-        try:
-            file.truncate(0)
-            now = datetime.datetime.now().isoformat(timespec="seconds")
-            holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
-            file.write(json.dumps(holder).encode() + b"\n")
-            file.flush()
-        except OSError:  # the lock counts; a full disk is told by what is written next
-            pass
-        self._lock = file
-
-    def release(self) -> None:
-        """Give up the lock."""
-        if self._lock is not None:
-            with contextlib.suppress(OSError):
-                self._lock.truncate(0)
-            self._lock.close()
-            self._lock = None
+        holder = self._lock.acquire()
+        if holder is not None:
+            raise InputError(
+                f"--run {self.path} is in use: {holder}, trains there. Wait for it, stop it, or "
+                "choose another folder"
+            )
 
     def require_whole_config(self) -> None:
         """Raise DataError if config.yaml is not what `begin` wrote; without a checksum it passes.
@@ -177,7 +142,7 @@ class RunFolder:
             The command; appended to those of earlier starts of the run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if self._lock is None:
+        if not self._lock.held:
             self._hold()
             self.require_new()  # another process may have begun since the last look
         remove_unfinished(self.path)
@@ -209,7 +174,7 @@ class RunFolder:
 
     def end(self) -> None:
         """Stop logging to train.log, and give up the lock."""
-        self.release()
+        self._lock.release()
         if self._handler is None:
             return
         package = logging.getLogger("gluonface")
@@ -249,15 +214,6 @@ class LogFile(logging.StreamHandler):
         super().close()
         with contextlib.suppress(OSError):
             self.stream.close()
-
-
-def _holder(path):
-    """Return who wrote a lock's file, in words."""
-    try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {holder['pid']} on {holder['host']}, since {holder['since']},"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
 
 
 def environment():
