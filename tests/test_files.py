@@ -6,7 +6,6 @@ import pytest
 from gluonface.errors import DataError, InputError
 from gluonface.files import (
     atomic_write,
-    open_unlinked,
     parse_json,
     parse_yaml,
     place_inside,
@@ -108,12 +107,12 @@ def test_a_file_in_place_is_not_opened_through_a_link(tmp_path, mode):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "link").symlink_to("victim")
     with pytest.raises(InputError, match="link is a link; it is not followed"):
-        open_unlinked(tmp_path / "link", mode)
+        open_to_write(tmp_path / "link", mode)
     assert (tmp_path / "victim").read_text() == "precious"
-    with open_unlinked(tmp_path / "victim", mode) as file:
+    with open_to_write(tmp_path / "victim", mode) as file:
         assert file.writable()
     with pytest.raises(OSError, match="No such file"):
-        open_unlinked(tmp_path / "none" / "a")
+        open_to_write(tmp_path / "none" / "a")
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,25 @@
 """The `gluonface` command. One file per subcommand; this one finds and runs them.
 
 A subcommand's file defines ``add_arguments(parser)`` and ``run(args) -> int``. It imports heavy
-modules inside ``run``, so that ``--help`` answers at once. A group of commands
+modules inside ``run``, so that ``--help`` answers at once; it may define
+``after_interrupt(args) -> str or None``, how to go on after Ctrl-C, or ``RESUMES = True`` if the
+same command does. A group of commands
 (`gluonface data ...`) sets ``GROUP = True`` and calls `_commands.add_group` instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
+import signal
 import sys
 
 from .. import __version__
 from ..errors import GluonfaceError
 from ._commands import add_command
+from ._interrupt import Interrupt
 from ._terminal import plain_streams
 
 __all__ = ["main"]
@@ -49,16 +55,43 @@ def _build_parser(command=None):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong use."""
+    """Run the command line and return its exit status.
+
+    0: done, 1: failed, 2: wrong use, 130: interrupted by Ctrl-C.
+    """
     with plain_streams():
-        return _run(sys.argv[1:] if argv is None else list(argv))
+        if argv is None:
+            return _guarded(sys.argv[1:], alone=True)
+        return _guarded(list(argv), alone=False)
 
 
-def _run(argv):
-    command = next((word for word in argv if word in COMMANDS), None)
+def _guarded(words, alone):
+    """Run the command; turn errors into a line and a status. `alone`: no program has called it."""
+    called = argparse.Namespace(command=None)
+    interrupt = Interrupt()
+    try:
+        with interrupt:
+            status = _run(words, called)
+            sys.stdout.flush()  # an error of it comes here, not after the last line of this program
+            return status
+    except BaseException as error:
+        if interrupt.received or isinstance(error, KeyboardInterrupt):
+            if alone:  # what is left to do is to end
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            return _report_interrupt(called)
+        status = _report(error, called)
+        if status is None:
+            raise
+        return status
+
+
+def _run(words, called):
+    """Run the command; its arguments become attributes of `called`."""
+    command = next((word for word in words if word in COMMANDS), None)
+    called.command = command
     parser = _build_parser(command)
     try:
-        args = parser.parse_args(argv)
+        args = parser.parse_args(words, called)
     except SystemExit as stop:  # argparse has printed the reason
         return int(stop.code or 0)
     if args.command is None:
@@ -70,20 +103,54 @@ def _run(argv):
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    try:
-        return args.run(args) or 0
-    except GluonfaceError as error:
+    return args.run(args) or 0
+
+
+def _report_interrupt(called):
+    """Say in one line that Ctrl-C ended the command, and how to go on; return the status."""
+    how = ""
+    after = getattr(called, "after_interrupt", None)
+    if after is not None and (text := after(called)):
+        how = f"; {text}"
+    sys.stderr.write(f"{_name(called)}: interrupted{how}\n")
+    _drop_output()
+    return 130
+
+
+def _report(error, called):
+    """Tell an error in one line and return the status, or None if it is one of ours to find."""
+    if isinstance(error, GluonfaceError):
         logging.getLogger("gluonface").debug("details", exc_info=True)
-        sys.stderr.write(f"gluonface {args.command}: error: {error}\n")
+        sys.stderr.write(f"{_name(called)}: error: {error}\n")
         return error.exit_status
-    except BrokenPipeError:  # `gluonface models | head`
-        sys.stderr.close()
+    if isinstance(error, BrokenPipeError):  # `gluonface models | head`
+        _drop_output()
         return 1
-    except OSError as error:  # a full disk, a folder that may not be written
+    if isinstance(error, OSError):  # a full disk, a folder that may not be written
         logging.getLogger("gluonface").debug("details", exc_info=True)
-        where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"gluonface {args.command}: error: {where}{error.strerror or error}\n")
+        where = error.filename
+        if not where and not _drop_output():
+            where = "standard output"
+        reason = error.strerror or error
+        sys.stderr.write(f"{_name(called)}: error: {f'{where}: ' if where else ''}{reason}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(f"gluonface {args.command}: interrupted\n")
-        return 1
+    return None
+
+
+def _name(called):
+    return "gluonface" if called.command is None else f"gluonface {called.command}"
+
+
+def _drop_output():
+    """Write out standard output, or else drop it; return whether it was written.
+
+    Python would try again at its end, and report a second error.
+    """
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.stdout.flush()
+        return False
+    return True

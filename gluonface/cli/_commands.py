@@ -48,13 +48,21 @@ def add_command(
         handler = importlib.import_module(module)
         handler.add_arguments(parser)
         if not hasattr(handler, "GROUP"):
-            parser.set_defaults(run=handler.run)
+            after = _same_command if hasattr(handler, "RESUMES") else None
+            parser.set_defaults(
+                run=handler.run, after_interrupt=getattr(handler, "after_interrupt", after)
+            )
             parser.add_argument(
                 "--log-level",
                 default="info",
                 choices=("debug", "info", "warning", "error"),
                 help="how much to log to standard error",
             )
+
+
+def _same_command(args):
+    """Return how to go on with a command that `RESUMES`."""
+    return "the same command goes on where it stopped"
 
 
 def add_group(parser: argparse.ArgumentParser, table: dict[str, tuple[str, str]]) -> None:

@@ -2,6 +2,8 @@
 
 from ._data_common import check_outputs, keywords, print_rows
 
+RESUMES = True  # when the command is given again after an interruption
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""

@@ -4,6 +4,8 @@ import sys
 
 from ._data_common import add_writing_options, check_outputs, print_rows, writing_options
 
+RESUMES = True  # when the command is given again after an interruption
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""

@@ -2,6 +2,8 @@
 
 from ._data_common import add_writing_options, report, writing_options
 
+RESUMES = True  # when the command is given again after an interruption
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""

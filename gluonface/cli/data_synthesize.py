@@ -5,6 +5,8 @@ import sys
 
 from ._data_common import check_outputs, keywords
 
+RESUMES = True  # when the command is given again after an interruption
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""

@@ -4,6 +4,8 @@ import sys
 
 from ._data_common import print_rows
 
+RESUMES = True  # when the command is given again after an interruption
+
 
 def add_arguments(parser):
     """Add the options to `parser`."""

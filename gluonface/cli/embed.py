@@ -52,11 +52,9 @@ def run(args):
     import pathlib
     import sys
 
-    import numpy as np
-
     from ..deploy import Embedder, combine_views
     from ..errors import InputError
-    from ..files import atomic_write
+    from ..files import atomic_write, write_npz
 
     out = pathlib.Path(args.out)
     if out.suffix != ".npz":
@@ -75,7 +73,7 @@ def run(args):
     else:
         embedding = model.embed(batches, args.flip, args.batch_size)
     with atomic_write(out) as file:
-        np.savez(file, embedding=embedding, **arrays)
+        write_npz(file, {"embedding": embedding, **arrays})
     sys.stdout.write(f"{embedding.shape[0]} embeddings of {embedding.shape[1]} values: {out}\n")
     sys.stdout.write(f"engine: {model.engine}\n")
     return 0

@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+import shlex
 import sys
 
 from ..errors import InputError
@@ -51,6 +52,12 @@ def add_arguments(parser):
         help="class centres of the run that --init names: same | grow | a label map FILE | new",
     )
     add("--resume", action="store_true", help="go on from the last checkpoint of the run folder")
+    add(
+        "--resume-from",
+        metavar="STEP",
+        type=int,
+        help="go on from the checkpoint of this step, an older one than the last",
+    )
     add("--ctx", metavar="DEVICES", help="cpu | gpu | cpu0,cpu1 | gpu0,gpu1,...")
     add("--parallel", choices=("local", "horovod"), help="horovod: as a process of horovodrun")
     add("--dry-run", action="store_true", help="print the resolved settings and stop")
@@ -72,20 +79,34 @@ def run(args):
     from ..training.run import train
 
     argv = ["gluonface", *sys.argv[1:]]
-    trainer = train(config, args.folder, args.resume, argv, args.progress or None)
+    progress = args.progress or None
+    trainer = train(config, args.folder, args.resume, argv, progress, args.resume_from)
     if trainer.stop_reason is not None:
         logger.error(
-            "stopped by %s at step %d of %d; everything is saved. Go on with: gluonface train "
-            "--run %s --resume",
+            "stopped by %s at step %d of %d; everything is saved. Go on with: %s",
             trainer.stop_reason,
             trainer.progress.step,
             trainer.steps,
-            args.folder,
+            resume_command(args),
         )
-        return 1
+        return 130 if trainer.stop_reason == "SIGINT" else 1
     if trainer.comm.rank == 0:
         sys.stdout.write(f"{pathlib.Path(args.folder)}\n")
     return 0
+
+
+def resume_command(args):
+    """Return the command that goes on with a run."""
+    return f"gluonface train --run {shlex.quote(str(args.folder))} --resume"
+
+
+def after_interrupt(args):
+    """Return how to go on after Ctrl-C, or None if there is nothing to go on with."""
+    from ..training.run_folder import RunFolder
+
+    if args.folder is None or not RunFolder(args.folder).exists():
+        return None
+    return f"go on with: {resume_command(args)}"
 
 
 def resolve(args):
@@ -102,11 +123,13 @@ def resolve(args):
         if getattr(args, option) is not None
     ]
     overrides += [parse_override(text) for text in args.set]
+    args.resume = args.resume or args.resume_from is not None
     if args.resume:
         if args.folder is None:
             raise InputError("--resume needs --run DIR: the run to go on with")
         stored = RunFolder(args.folder).config
         if stored.is_file():
+            RunFolder(args.folder).require_whole_config()
             config = load_config(file=stored, overrides=overrides)
             if args.recipe is not None and args.recipe != config.recipe:
                 raise InputError(

@@ -100,6 +100,9 @@ class ClassCenters:
     def loaded(self, updates):
         """Take note that all rows come from a checkpoint after that many updates."""
 
+    def project(self):
+        """Clip the class margins to their range, where an update does not do it."""
+
     def discard(self):
         """Drop the gradients that the next update would use."""
 
@@ -179,13 +182,19 @@ class GluonCenters(ClassCenters):
         watched = weight, bias, class_margin = tuple(
             map(self._data, ("weight", "bias", "class_margin"))
         )
-        if class_margin is not None and training:  # the last update may have left the range
-            nd.clip(class_margin, 0.0, self.margin.max_margin, out=class_margin)
+        self.project()
         if weight is None:
             return Selection(None, watched, lambda gradients, targets: None)
         backward = tuple(map(self._for_backward, ("weight", "bias", "class_margin"), watched))
         shard = Shard(self.start, self.stop, weight, bias, class_margin, backward)
         return Selection(shard, watched, self._collect)
+
+    def project(self):
+        """As `ClassCenters.project`. An update by a `gluon.Trainer` may have left the range."""
+        class_margin = self._data("class_margin")
+        if class_margin is not None:
+            with mx.autograd.pause():
+                nd.clip(class_margin, 0.0, self.margin.max_margin, out=class_margin)
 
     def _for_backward(self, name, array):
         """Return the memory of a parameter's array as a backward pass reads it, see `untracked`."""
@@ -222,6 +231,7 @@ class GluonCenters(ClassCenters):
 
     def arrays(self):
         """Return {name: NumPy array with a row for each class}."""
+        self.project()
         found = {}
         for name, row in self.row_shapes().items():
             data = self._data(name)

@@ -77,9 +77,10 @@ class Sgd:
             g = v
         w += g
 
-    def step_matrix(self, lr):
+    def step_matrix(self, lr, decay=True):
         """Return M (2, 2) of a step without gradient."""
-        return np.array([[1.0 - lr * self.wd, self.momentum], [-lr * self.wd, self.momentum]])
+        wd = self.wd if decay else 0.0
+        return np.array([[1.0 - lr * wd, self.momentum], [-lr * wd, self.momentum]])
 
 
 class Nag(Sgd):
@@ -108,11 +109,11 @@ class Nag(Sgd):
         if wd:
             v -= w * (lr * wd)
 
-    def step_matrix(self, lr):
+    def step_matrix(self, lr, decay=True):
         """Return M (2, 2) of a step without gradient."""
         if not self.slots:
-            return super().step_matrix(lr)
-        mu, decay = self.momentum, lr * self.wd
+            return super().step_matrix(lr, decay)
+        mu, decay = self.momentum, lr * self.wd if decay else 0.0
         a, b = 1.0 - (mu + 1.0) * decay, mu * mu
         return np.array([[a, b], [-decay * a, mu - decay * b]])
 
@@ -181,9 +182,11 @@ class LazyUpdates:
         self._products = np.concatenate([matrix @ self._products, np.eye(2)[None]])
 
     def apply(self, last, w, slots, wrap=np.asarray):
-        """Bring rows `w` and their momentum, which are at the steps `last` (m,), up to date."""
+        """Bring rows `w` (m, width) or (m,) and their momentum, at the steps `last`, up to date."""
         table = self._products[np.asarray(last) - self.origin].astype(np.float32)
-        (a, b), (c, d) = [[wrap(table[:, i, j, None]) for j in range(2)] for i in range(2)]
+        if len(w.shape) > 1:
+            table = table[..., None]  # one number for each row
+        (a, b), (c, d) = [[wrap(table[:, i, j]) for j in range(2)] for i in range(2)]
         if not slots:
             w *= a
             return

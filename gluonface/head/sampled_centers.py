@@ -80,7 +80,7 @@ class SampledCenters(ClassCenters):
         self.sample_rate, self.seed = sample_rate, seed
         self.sampler, self.unbiased, self.momentum_mode = sampler, unbiased, momentum_mode
         check_mode(momentum_mode, None)
-        self.lazy_updates = self.last_step = self.count = None
+        self.lazy_updates = self.lazy_vectors = self.last_step = self.count = None
         self.pending = []  # gradients of the backward passes since the last update
         # Makes autograd call back even if neither the embedding nor anything else wants a gradient.
         self.trigger = nd.zeros((1,), ctx=ctx)
@@ -168,10 +168,7 @@ class SampledCenters(ClassCenters):
         return shift
 
     def _catch_up(self, index, rows):
-        """Do for some centres, in place and in the store, the updates that they missed.
-
-        Biases and class margins have no decay and their momentum stays frozen: they miss nothing.
-        """
+        """Do for some classes the updates that they missed: `rows` in place, all in the store."""
         if self.lazy_updates is None or self.updates == self.lazy_updates.origin:
             return
         last = self.last_step[index]
@@ -182,7 +179,33 @@ class SampledCenters(ClassCenters):
         self.store.write("weight", index, rows)
         for slot, values in zip(self.optimizer.slots, slots):
             self.store.write(slot, index, values)
+        for name in self.vectors:
+            values, slots = self._current(name, index)
+            self._store_vector(name, index, values, slots)
         self.last_step[index] = self.updates
+
+    def _current(self, name, index):
+        """Return the biases or margins of some classes and their momentum, up to date."""
+        values = self.store.read(name, index)
+        slots = [self.store.read(f"{name}.{slot}", index) for slot in self.optimizer.slots]
+        self.lazy_vectors.apply(self.last_step[index], values, slots, self.store.wrap)
+        return self._project(name, values), slots
+
+    def _project(self, name, values):
+        """Return the margins clipped to their range, or the biases as they are.
+
+        Momentum alone moves a margin in one direction, so clipping once is clipping each step.
+        """
+        if name != "class_margin":
+            return values
+        clip = np.clip if isinstance(values, np.ndarray) else nd.clip
+        return clip(values, 0.0, self.margin.max_margin)
+
+    def _store_vector(self, name, index, values, slots):
+        """Write the biases or margins of some classes, and their optimizer's state."""
+        self.store.write(name, index, values)
+        for slot, each in zip(self.optimizer.slots, slots):
+            self.store.write(f"{name}.{slot}", index, each)
 
     # Gradients, from the backward pass to the update
 
@@ -320,7 +343,8 @@ class SampledCenters(ClassCenters):
             self.count = np.zeros(self.size, np.int32)
         elif self.momentum_mode != "frozen":
             self.last_step = np.zeros(self.size, np.int32)
-            self.lazy_updates = LazyUpdates() if self.momentum_mode == "catchup" else None
+            if self.momentum_mode == "catchup":
+                self.lazy_updates, self.lazy_vectors = LazyUpdates(), LazyUpdates()
 
     def update(self, lr, scale):
         """As `ClassCenters.update`. Counts one update also without gradients."""
@@ -340,6 +364,7 @@ class SampledCenters(ClassCenters):
             self.last_step[each.index] = self.updates
         if self.lazy_updates is not None:
             self.lazy_updates.advance(self.optimizer.step_matrix(lr))
+            self.lazy_vectors.advance(self.optimizer.step_matrix(lr, decay=False))
             if each is not None and self.lazy_updates.full:
                 self._catch_up_all()
 
@@ -347,14 +372,18 @@ class SampledCenters(ClassCenters):
         store, optimizer, index = self.store, self.optimizer, each.index[block]
         w, g, radial = each.weight[block], each.grad[block], self._radial_factor(each, block)
         slots = [store.read(slot, index) for slot in optimizer.slots]
-        if self.momentum_mode == "reset" and self.last_step is not None:
-            fresh = (self.last_step[index] == self.updates).astype(np.float32)[:, None]
-            for slot in slots:
-                slot *= store.wrap(fresh)
+        self._reset(index, slots)
         optimizer.apply(w, g, slots, lr, scale, radial, True, self._rate(index, lr), store.sqrt)
         store.write("weight", index, w)
         for slot, values in zip(optimizer.slots, slots):
             store.write(slot, index, values)
+
+    def _reset(self, index, slots):
+        """With the mode ``reset``: set the momentum of classes that missed an update to 0."""
+        if self.momentum_mode == "reset" and self.last_step is not None:
+            fresh = (self.last_step[index] == self.updates).astype(np.float32)
+            for slot in slots:
+                slot *= self.store.wrap(fresh[:, None] if len(slot.shape) > 1 else fresh)
 
     def _rate(self, index, lr):
         """Return the learning rate of AdamW for each row, (m, 1), with this update counted."""
@@ -363,20 +392,16 @@ class SampledCenters(ClassCenters):
         return self.store.wrap(self.optimizer.rate(self.count[index] + 1, lr))
 
     def _update_vector(self, name, index, grad, lr, scale):
-        """Update the bias or the margins of some classes: never decayed, momentum frozen."""
+        """Update the bias or the margins of some classes, which are never decayed."""
         store, optimizer = self.store, self.optimizer
         w, g = store.read(name, index), store.from_step(grad)
         slots = [store.read(f"{name}.{slot}", index) for slot in optimizer.slots]
+        self._reset(index, slots)
         rate = self._rate(index, lr)
         if rate is not lr:
             rate = rate.reshape((-1,))
         optimizer.apply(w, g, slots, lr, scale, None, False, rate, store.sqrt)
-        if name == "class_margin":
-            low, high = 0.0, self.margin.max_margin
-            w = np.clip(w, low, high) if isinstance(w, np.ndarray) else nd.clip(w, low, high)
-        store.write(name, index, w)
-        for slot, values in zip(optimizer.slots, slots):
-            store.write(f"{name}.{slot}", index, values)
+        self._store_vector(name, index, self._project(name, w), slots)
 
     def _catch_up_all(self):
         """Do for all rows the updates that they missed."""
@@ -385,14 +410,26 @@ class SampledCenters(ClassCenters):
         for first in range(0, self.size, 4096):
             index = np.arange(first, min(self.size, first + 4096))
             self._catch_up(index, self.store.read("weight", index))
+        self._restart()
+
+    def _restart(self):
+        """Take note that all rows are up to date."""
         self.lazy_updates.restart(self.updates)
+        self.lazy_vectors.restart(self.updates)
         self.last_step[:] = self.updates
 
     # Rows in and out
 
     def class_margin_sum(self):
         """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
-        values = self.store.arrays["class_margin"].sum() if self.size else 0.0
+        if self.lazy_updates is not None and self.updates != self.lazy_updates.origin:
+            blocks = [
+                self._current("class_margin", np.arange(first, min(self.size, first + 65536)))[0]
+                for first in range(0, self.size, 65536)
+            ]
+            values = sum(block.sum() for block in blocks)
+        else:
+            values = self.store.arrays["class_margin"].sum() if self.size else 0.0
         if not isinstance(values, nd.NDArray):
             values = nd.array([values], ctx=self.ctx)
         return values.reshape((1,))
@@ -425,8 +462,7 @@ class SampledCenters(ClassCenters):
         self.updates = updates
         self._release()
         if self.lazy_updates is not None:
-            self.lazy_updates.restart(updates)
-            self.last_step[:] = updates
+            self._restart()
 
 
 def _square_sum(values):

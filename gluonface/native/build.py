@@ -8,14 +8,16 @@ import logging
 import os
 import pathlib
 import platform
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 
 from .._compat import mx
-from ..files import cache_folder
+from ..files import atomic_write, cache_folder, sha256, sync_folder
 
 __all__ = ["NativeError", "library"]
 
@@ -46,19 +48,35 @@ SAME_AS_MXNET = (
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", *SAME_AS_MXNET)
 
 COMPILE_SECONDS, CHECK_SECONDS = 600, 300
+DIGITS = 32  # of the SHA-256 of a library, in its name
+SCRATCH = ".compiling-"
+
+
+# What ends a compiler or the check from outside. g++ tells a killed part of it in words.
+ENDS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXFSZ}
+KILLED = re.compile(
+    r"(Killed|Terminated|Interrupt|Hangup) signal terminated|interrupt$|"
+    r"No space left on device|Disk quota exceeded|File too large|File size limit exceeded",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 class NativeError(Exception):
     """The reason why this process has no operators of ours; `ready` logs it."""
 
 
+class Interrupted(NativeError):
+    """Compiling was ended from outside, which says nothing of the next time."""
+
+
 def library() -> pathlib.Path:
     """Return the path of the compiled and checked library; compile it if it is not there.
 
-    It lies in ``gluonface/native`` in $XDG_CACHE_HOME or ~/.cache. Its name is a digest of the
-    sources, MXNet and the processor. Processes that want it at the same time wait for the one that
-    compiles it. A failure is written to a file beside it, and it is not tried again until that
-    file is deleted.
+    It lies in ``gluonface/native`` in $XDG_CACHE_HOME or ~/.cache. Its name has a digest of the
+    sources, MXNet and the processor, and one of its own content: a library that is damaged or cut
+    is compiled again, as loading it would end the process. Processes that want it at the same time
+    wait for the one that compiles it. A failure is written to a file beside it, and it is not tried
+    again until that file is deleted; a compiler that was killed, or had no room, is tried again.
 
     Raises
     ------
@@ -67,14 +85,31 @@ def library() -> pathlib.Path:
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise NativeError("they are for Linux on x86-64")
-    folder = _own_folder()
-    path = folder / f"operators-{_key()}.so"
-    if not path.exists():
-        with _one_at_a_time(folder):
-            if not path.exists():
-                _make(path)
-    _must_be_ours(path)
+    folder, key = _own_folder(), _key()
+    path = _find(folder, key)
+    if path is None:
+        try:
+            with _one_at_a_time(folder):
+                path = _find(folder, key) or _make(folder, key)
+        except OSError as error:
+            raise NativeError(f"they cannot be stored in {folder}: {error}") from None
     return path
+
+
+def _find(folder, key):
+    """Return the library that is as it was made, or None; others of this key are removed."""
+    for path in sorted(folder.glob(f"operators-{key}-*.so")):
+        _must_be_ours(path)
+        try:
+            if path.stem.endswith(f"-{sha256(path)[:DIGITS]}"):
+                return path
+            logger.warning("%s is damaged; it is compiled again", path)
+            path.unlink()
+        except FileNotFoundError:  # another process was faster
+            continue
+        except OSError as error:
+            raise NativeError(f"{path} cannot be read: {error.strerror}") from None
+    return None
 
 
 def _own_folder():
@@ -115,22 +150,24 @@ def _libmxnet():
 def _one_at_a_time(folder):
     import fcntl
 
-    with open(folder / "lock", "w") as file:
+    with open(folder / "lock", "a") as file:
         with contextlib.suppress(OSError):  # a file system without locks: two may do the same work
             fcntl.flock(file, fcntl.LOCK_EX)
+            for left in folder.glob(f"{SCRATCH}*"):  # of processes that were killed
+                shutil.rmtree(left, ignore_errors=True)
         yield
 
 
-def _make(path):
-    """Compile and check beside `path`, then rename. A failure is noted beside it."""
-    note = path.with_suffix(".failed")
+def _make(folder, key):
+    """Compile and check, then rename into `folder`; return the path. A failure is noted there."""
+    note = folder / f"operators-{key}.failed"
     if note.exists():
         raise NativeError(
             f"{_last_line(note.read_text())} (all of it in {note}; delete it to retry)"
         )
     compiler = _compiler()
     logger.info("compiling gluonface's operators for MXNet with %s (some 10 s, once)", compiler[0])
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
         made = pathlib.Path(scratch) / "operators.so"
         headers = pathlib.Path(_libmxnet()).parent / "include"
         include = ["-isystem", headers, "-isystem", headers / "mkldnn"]
@@ -147,11 +184,19 @@ def _make(path):
                 CHECK_SECONDS,
                 "they failed their check",
             )
+        except Interrupted:
+            raise
         except NativeError as error:
-            note.write_text(f"{error}\n")
+            with atomic_write(note, "w", encoding="utf-8", errors="replace") as file:
+                file.write(f"{error}\n")
             raise NativeError(f"{_last_line(str(error))} (all of it in {note})") from None
+        path = folder / f"operators-{key}-{sha256(made)[:DIGITS]}.so"
         os.chmod(made, 0o500)
+        with open(made, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(made, path)
+        sync_folder(folder)
+    return path
 
 
 def _compiler():
@@ -191,6 +236,8 @@ def _run(command, seconds, failure):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NativeError(f"{failure}: {error}") from None
     if result.returncode:
+        if -result.returncode in ENDS or KILLED.search(result.stdout):
+            raise Interrupted(f"{failure}: {command[0]} was killed, or had no room; it is retried")
         what = f"status {result.returncode}" if result.returncode > 0 else "a crash"
         raise NativeError(f"{result.stdout}\n{failure}: {what} of {command[0]}")
 

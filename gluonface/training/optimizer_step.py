@@ -58,6 +58,7 @@ class OptimizerStep:
         self._accumulate = accumulate
         self._groups: dict[str, Any] = {}
         self._head = head if getattr(head, "updates_itself", False) else None
+        self._centers = getattr(head, "class_centers", None)
         self._ctx = getattr(head, "ctx", None)
         self._replicated = getattr(head, "mode", "sharded") == "replicated"
         if self._head is not None:
@@ -131,6 +132,8 @@ class OptimizerStep:
             self._head.update(lr, scale=factor if plain else float(self._read(factor)))
         for _, trainer in self._groups.values():
             trainer.update(1)
+        if self._centers is not None:
+            self._centers.project()
         return True
 
     def _read(self, norm):

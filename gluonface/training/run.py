@@ -8,11 +8,12 @@ import pathlib
 import sys
 
 from .._compat import mx
-from ..errors import GluonfaceError, InputError, TrainingError
-from ..parallel.agreement import agree, raise_on_all_ranks
+from ..errors import DataError, GluonfaceError, InputError, TrainingError
+from ..parallel.agreement import agree, exchange, raise_on_all_ranks
 from ..parallel.liveness import PeerMonitor
 from . import callbacks
 from .build import build, without_init
+from .callbacks.csv_files import read_history
 from .checkpoint.checkpoints import Checkpoints, load_state
 from .config.config import Config
 from .devices import communicator
@@ -30,6 +31,7 @@ def train(
     resume: bool = False,
     argv: list[str] | None = None,
     progress: bool | None = None,
+    resume_from: int | None = None,
 ) -> Trainer:
     """Train as a configuration says and export the result.
 
@@ -44,36 +46,55 @@ def train(
         The command, for command.txt.
     progress : bool, optional
         Show a progress bar; default: when standard error is a terminal.
+    resume_from : int, optional
+        The step of the checkpoint to resume from; default: that of the last one.
 
     Returns
     -------
     Trainer
         `stop_reason` is None when the run is complete.
+
+    Raises
+    ------
+    InputError
+        If another process trains in the folder, or there is no checkpoint of that step.
+    DataError
+        If a file of the checkpoint is cut or altered; the message says which others are whole.
     """
     folder = RunFolder(run)
     comm = communicator(config.train.parallel)
-    if not resume:
-        raise_on_all_ranks(comm, lambda: comm.rank or folder.require_new(), "training.new")
+    resume = resume or resume_from is not None
+    try:
+        raise_on_all_ranks(comm, lambda: comm.rank or folder.enter(resume), "training.new")
+        return _train(config, folder, comm, resume, resume_from, argv, progress)
+    finally:
+        folder.end()
+
+
+def _train(config, folder, comm, resume, resume_from, argv, progress):
+    """Train in a folder that this process holds."""
     if comm.rank:
         logging.getLogger("gluonface").setLevel(logging.WARNING)  # rank 0 logs for all
     checkpoints = Checkpoints(folder.checkpoints, comm, config.checkpoint.keep)
-    last = checkpoints.path("last") if resume else None
+    start = raise_on_all_ranks(
+        comm, lambda: checkpoints.start(resume_from) if resume else None, "training.start"
+    )
     if comm.size > 1:  # the folder may not be shared
-        agree(comm, "training.resumed", {"checkpoint": last and last.name})
-    trainer = build(without_init(config) if last is not None else config, comm, folder.path)
+        agree(comm, "training.resumed", {"checkpoint": start and start.name})
+    trainer = build(without_init(config) if start is not None else config, comm, folder.path)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
     command = sys.argv if argv is None else argv
     raise_on_all_ranks(comm, lambda: comm.rank or folder.begin(config, command), "training.begun")
     raise_on_all_ranks(comm, lambda: comm.rank == 0 or folder.require_begun(), "training.seen")
     peers = PeerMonitor(comm)
     try:
-        if last is not None:
-            load_state(last, trainer)
+        if start is not None:
+            _load(checkpoints, start, trainer, folder.path)
             logger.info("resuming at step %d of %d", trainer.progress.step, trainer.steps)
         elif resume:
             logger.info("no checkpoint in %s yet; starting from step 0", folder.path)
         if comm.rank == 0:
-            checkpoints.tidy(trainer.progress.best_step)
+            checkpoints.tidy(trainer.progress.best_step, start if resume_from is not None else None)
         _log_setup(config, trainer)
         if config.export.onnx and not _has_onnx():
             logger.warning(
@@ -92,8 +113,27 @@ def train(
         raise
     finally:
         peers.close()
-        folder.end()
     return trainer
+
+
+def _load(checkpoints, start, trainer, folder):
+    """Load a checkpoint, and the result of its verification if the run got that far."""
+    comm = trainer.comm
+    try:
+        load_state(start, trainer)
+    except DataError as error:
+        if comm.rank:
+            raise
+        raise DataError(f"{error}. {checkpoints.remedy(start)}") from error
+    # A checkpoint is written before its verification, whose result is in verification.json.
+    progress = trainer.progress
+    mine = raise_on_all_ranks(
+        comm, lambda: [] if comm.rank else read_history(folder), "training.verified"
+    )
+    known = next((entry for entry in mine if entry["step"] == progress.step), None)
+    accuracy = exchange(comm, known and known["accuracy"], "training.best")[0]
+    if accuracy is not None:
+        trainer.set_evaluation(accuracy, known["packs"] if known else {})
 
 
 def _error_of_ended_rank(error, peers, comm, step):
@@ -141,24 +181,28 @@ def export(config, run, trainer, checkpoints):
 
 
 def _callbacks(config, run, checkpoints, comm, progress):
-    """Return the callbacks of a run, in this order: checks, logs, verification, saving."""
+    """Return the callbacks of a run, in this order: checks, logs, saving, verification, plots."""
     first = comm.rank == 0
-    found = [callbacks.NanGuard(), callbacks.StopSignals(config.log.every)]
+    found = [callbacks.NanGuard(), callbacks.StopSignals()]
     if first:
         found += [callbacks.ProgressBar(progress), callbacks.ConsoleLog(), callbacks.CsvFiles(run)]
         if config.log.tensorboard:
             found.append(callbacks.TensorBoard(run))
-        if config.log.curves:
-            found.append(callbacks.Curves(run))
+    verification = None
     if config.eval.packs:
         packs = raise_on_all_ranks(comm, lambda: _packs(config), "training.packs")
         if comm.size > 1:
             agree(comm, "eval.packs", {pack.name: pack.sha256 for pack in packs})
         e = config.eval
-        found.append(
-            callbacks.Verification(packs, e.every, e.flip, e.folds, e.batch_size, e.at_start)
+        verification = callbacks.Verification(
+            packs, e.every, e.flip, e.folds, e.batch_size, e.at_start
         )
-    found.append(callbacks.SaveCheckpoints(checkpoints, config.checkpoint.every, config))
+    every = config.checkpoint.every
+    found.append(callbacks.SaveCheckpoints(checkpoints, every, config, verification))
+    if verification is not None:
+        found.append(verification)
+    if first and config.log.curves:
+        found.append(callbacks.Curves(run))
     return found
 
 

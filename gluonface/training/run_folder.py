@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import importlib.metadata
 import logging
 import os
@@ -14,12 +16,14 @@ import sys
 import time
 from typing import Any
 
-from ..errors import InputError, TrainingError, printable
-from ..files import open_unlinked, write_json
+from ..errors import DataError, InputError, TrainingError, printable
+from ..files import FileLock, atomic_write, open_to_write, remove_unfinished, write_json
 from .config.config import Config
-from .config.recipes import save_config
+from .config.recipes import config_text
 
 __all__ = ["RunFolder"]
+
+logger = logging.getLogger(__name__)
 
 PACKAGES = ("mxnet", "mxnet-cu112", "numpy", "gluoncv", "opencv-python-headless", "horovod", "onnx")
 
@@ -31,8 +35,14 @@ class _LogLine(logging.Formatter):
         return printable(super().format(record))
 
 
+CHECKSUM = "# sha256 of the lines below: "
+
+
 class RunFolder:
-    """A folder of one run.
+    """A folder of one run, which one process at a time holds to write.
+
+    The file run.lock is locked as long as that process lives, however it ends; its content says
+    who that is. Readers need no lock.
 
     Parameters
     ----------
@@ -41,6 +51,7 @@ class RunFolder:
 
     def __init__(self, path: str | pathlib.Path):
         self.path = pathlib.Path(path)
+        self._lock = FileLock(self.path / "run.lock")
         self._handler: Any = None
         self._level: int | None = None
         self._quiet: Any = None
@@ -60,14 +71,61 @@ class RunFolder:
         """Return whether a run has begun here."""
         return self.config.is_file() or self.checkpoints.is_dir()
 
+    def enter(self, resume: bool) -> None:
+        """Take the lock of a run to resume, or check that there is none yet.
+
+        Raises
+        ------
+        InputError
+            If another process holds the folder, or it holds a run that is not to be resumed.
+        """
+        if resume:
+            if self.path.is_dir():
+                self._hold()
+        else:
+            self.require_new()
+
     def require_new(self):
         """Raise InputError if a run has begun here, or the path is a file."""
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"--run {self.path} is a file; a folder was expected")
         if self.exists():
+            if not self._lock.held:
+                self._hold()  # says who trains here
+                self._lock.release()
             raise InputError(
                 f"--run {self.path} already holds a run. Add --resume to go on with it, "
                 "or choose another folder"
+            )
+
+    def _hold(self):
+        """Lock run.lock and write into it who holds it.
+
+        Raises
+        ------
+        InputError
+            If another process holds it, with its host and number.
+        """
+        holder = self._lock.acquire()
+        if holder is not None:
+            raise InputError(
+                f"--run {self.path} is in use: {holder}, trains there. Wait for it, stop it, or "
+                "choose another folder"
+            )
+
+    def require_whole_config(self) -> None:
+        """Raise DataError if config.yaml is not what `begin` wrote; without a checksum it passes.
+
+        A file that is cut between two lines would be read, with defaults for what is missing.
+        """
+        first, _, rest = self.config.read_bytes().partition(b"\n")
+        if not first.startswith(CHECKSUM.encode()):
+            return
+        if first[len(CHECKSUM) :].decode(errors="replace") != hashlib.sha256(rest).hexdigest():
+            raise DataError(
+                f"{self.config} is damaged, or was edited: its lines are not those of its "
+                "checksum. Take the copy in checkpoints/last/config.yaml (or that of an older "
+                "checkpoint); settings are changed with --set"
             )
 
     def require_begun(self, wait: float = 5.0):
@@ -91,12 +149,18 @@ class RunFolder:
             The command; appended to those of earlier starts of the run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        save_config(config, self.config)
+        if not self._lock.held:
+            self._hold()
+            self.require_new()  # another process may have begun since the last look
+        remove_unfinished(self.path)
+        text = config_text(config)
+        with atomic_write(self.config, "w", encoding="utf-8") as file:
+            file.write(f"{CHECKSUM}{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
         now = datetime.datetime.now().isoformat(timespec="seconds")
-        with open_unlinked(self.path / "command.txt", "a", encoding="utf-8") as file:
+        with open_to_write(self.path / "command.txt", "a", encoding="utf-8") as file:
             file.write(f"# {now} in {os.getcwd()}\n{shlex.join(argv)}\n")
         write_json(self.path / "env.json", environment())
-        self._handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
+        self._handler = LogFile(self.path / "train.log")
         self._handler.setFormatter(_LogLine("%(asctime)s %(levelname)s %(message)s"))
         package = logging.getLogger("gluonface")
         package.addHandler(self._handler)
@@ -116,7 +180,8 @@ class RunFolder:
             self._handler.handle(record)
 
     def end(self) -> None:
-        """Stop logging to train.log."""
+        """Stop logging to train.log, and give up the lock."""
+        self._lock.release()
         if self._handler is None:
             return
         package = logging.getLogger("gluonface")
@@ -128,6 +193,34 @@ class RunFolder:
             self._level = None
         for handler in self._quieted:
             handler.removeFilter(self._quiet)
+
+
+class LogFile(logging.StreamHandler):
+    """Appends log lines to a file; when that fails it says so once, and training goes on.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    """
+
+    def __init__(self, path: str | pathlib.Path):
+        super().__init__(open_to_write(path, "a", encoding="utf-8", errors="backslashreplace"))
+        self._failed = False
+
+    def handleError(self, record):
+        """Say once that the log is not written, not with a traceback for every line."""
+        error = sys.exc_info()[1]
+        if not self._failed and isinstance(error, OSError):
+            self._failed = True
+            logger.warning("%s is not written any more: %s", error.filename, error.strerror)
+        elif not self._failed:
+            super().handleError(record)
+
+    def close(self):
+        """Close the file."""
+        super().close()
+        with contextlib.suppress(OSError):
+            self.stream.close()
 
 
 def environment():

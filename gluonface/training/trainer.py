@@ -54,7 +54,7 @@ class Trainer:
                 result      the numbers of a step: of the previous one, or of this one when a
                             log line or a checkpoint needs them now
                 log         every `log_every` steps
-                step_end    verification and checkpoints happen here
+                step_end    checkpoints and then verification happen here
                             (evaluation, when a verification is done)
             epoch_end
         fit_end             also after `request_stop`, not after an error
@@ -125,6 +125,7 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.progress = Progress()
         self.stop_reason: str | None = None
+        self.stop_wish: str | None = None  # why this process wants all to stop, such as a signal
         self.last_result: StepResult | None = None
         self.last_log: LogRecord | None = None
         self.last_evaluation: dict | None = None
@@ -239,14 +240,18 @@ class Trainer:
         return loss
 
     def _share_loss(self, loss):
-        """Return the mean loss of all ranks and, with several, a flag per rank: 1 if not finite."""
+        """Return the mean loss of all ranks and, with several, flags.
+
+        These are one for each rank, 1 if its loss is not finite, and how many wish to stop.
+        """
         comm = self.comm
         if comm.size == 1:
             return loss
         loss = loss.detach().reshape((1,))
         bad = 1.0 - mx.nd.contrib.isfinite(loss)
         mine = mx.nd.one_hot(mx.nd.array([comm.rank], ctx=loss.context), comm.size) * bad
-        packed = mx.nd.concat(loss / comm.size, mine.reshape((-1,)), dim=0)
+        stop = mx.nd.array([float(self.stop_wish is not None)], ctx=loss.context)
+        packed = mx.nd.concat(loss / comm.size, mine.reshape((-1,)), stop, dim=0)
         return comm.allreduce(packed, op="sum", name="training.loss")
 
     @property
@@ -270,6 +275,8 @@ class Trainer:
         with self.comm.waiting(f"for the numbers of step {step}"):
             stats, extra = average_figures([*figures, self._figures()])
             loss, *flags = (float(value) for value in loss.asnumpy().reshape(-1))
+        if flags and flags.pop():  # the same step on all ranks
+            self.request_stop(self.stop_wish or "a signal to another process")
         bad = tuple(rank for rank, flag in enumerate(flags) if flag)
         self.last_result = StepResult(step, lr, loss, stats, extra, skipped, bad)
         if not skipped:  # else its figures may be NaN; they are left out of the means
@@ -290,11 +297,15 @@ class Trainer:
         packs : dict of str to dict
             Results by pack name.
         """
+        self.set_evaluation(accuracy, packs)
+        self._emit("evaluation")
+
+    def set_evaluation(self, accuracy: float, packs: dict) -> None:
+        """Store the result of a verification of this state; arguments as of `evaluated`."""
         progress = self.progress
         if progress.best is None or accuracy > progress.best:
             progress.best, progress.best_step = accuracy, progress.step
         self.last_evaluation = {"step": progress.step, "accuracy": accuracy, "packs": packs}
-        self._emit("evaluation")
 
     def require_finite_weights(self) -> None:
         """Raise TrainingError if a weight is NaN or infinite."""

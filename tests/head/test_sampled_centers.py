@@ -66,6 +66,48 @@ def test_updates_of_sampled_rows_against_the_twin(rule, mode, store, monkeypatch
         np.testing.assert_array_equal(np.asarray(rows["weight"])[untouched], weight[untouched])
 
 
+@pytest.mark.parametrize("name", ["softmax", "adam_softmax"])
+@pytest.mark.parametrize("rule", ["sgd", "nag"])
+@pytest.mark.parametrize("mode", ["catchup", "reset"])
+def test_missed_updates_of_biases_and_margins_against_the_twin(
+    name, rule, mode, store, monkeypatch
+):
+    """Float64, by the formulas of the optimizers, on gradients that are given."""
+    monkeypatch.setattr(row_optimizers.LazyUpdates, "LENGTH", 4)
+    head = head_of(name, momentum_mode=mode, **store)
+    head.set_optimizer(rule, momentum=0.9, wd=0.01)
+    key = "bias" if name == "softmax" else "class_margin"
+    w = np.asarray(head.row_arrays()[key], np.float64).copy()
+    v, last = np.zeros_like(w), np.zeros(CLASSES, int)
+    rng = np.random.default_rng(3)
+    for t in range(9):
+        x, labels = batch(seed=t)
+        rest = np.setdiff1d(np.arange(CLASSES), labels)
+        index = np.sort(np.concatenate([np.unique(labels), rng.choice(rest, 5, replace=False)]))
+        backward(head, x, labels, index=index)
+        (pending,) = head.class_centers.pending
+        g, lr = np.zeros(CLASSES), 0.1 / (1 + t)
+        g[index] = rng.normal(size=len(index)) * 0.5
+        pending.vectors[key] = nd.array(g[index])
+        head.update(lr)
+        if mode == "reset":
+            v[index[last[index] != t]] = 0
+        moved = np.arange(CLASSES) if mode == "catchup" else index
+        old = v[moved]
+        new = 0.9 * old - lr * g[moved]
+        w[moved] += new if rule == "sgd" else 0.9 * 0.9 * old - 1.9 * lr * g[moved]
+        v[moved] = new
+        if key == "class_margin":
+            w = np.clip(w, 0.0, head.margin.max_margin)
+        last[index] = t + 1
+        if key == "class_margin":
+            close(head.class_centers.class_margin_sum().asscalar(), w.sum(), 1e-5)
+    rows = head.row_arrays()
+    close(rows[key], w, 1e-5)
+    close(rows[f"{key}.momentum"], v, 1e-5)
+    assert np.count_nonzero(v) > CLASSES // 2
+
+
 @pytest.mark.parametrize("name", LOSSES.list())
 def test_hash_samples_train_alike_on_any_number_of_ranks(name):
     want, _ = by_ranks((8,), name)

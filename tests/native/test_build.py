@@ -194,6 +194,65 @@ def test_processes_at_the_same_time_make_one(folder, compiler, monkeypatch):
     assert len(compiler.read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("damage", ["cut", "altered", "empty", "longer"])
+def test_a_damaged_library_is_compiled_again(folder, compiler, monkeypatch, damage, caplog):
+    """Loading a cut one would end the process: SIGBUS."""
+    pass_check(monkeypatch)
+    path = library()
+    content = path.read_bytes()
+    path.chmod(0o700)
+    path.write_bytes(
+        {"cut": content[:4], "altered": b"C" + content[1:], "empty": b"", "longer": content + b"x"}[
+            damage
+        ]
+    )
+    assert library().read_bytes() == content
+    assert "is damaged; it is compiled again" in caplog.text
+    assert len(list(folder.glob("*.so"))) == 1
+    assert len(compiler.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "kill -KILL $$",
+        "kill -TERM $$",
+        "echo 'c++: fatal error: Killed signal terminated program cc1plus' >&2; exit 1",
+        "echo '/tmp/x.s: No space left on device' >&2; exit 1",
+    ],
+)
+def test_a_compiler_that_was_killed_is_tried_again(folder, compiler, monkeypatch, tmp_path, end):
+    pass_check(monkeypatch)
+    good = os.environ["CXX"]
+    killed = tmp_path / "killed"
+    killed.write_text(f"#!/bin/sh\n{end}\n")
+    killed.chmod(0o755)
+    monkeypatch.setenv("CXX", str(killed))
+    with pytest.raises(NativeError, match="was killed, or had no room; it is retried"):
+        library()
+    assert [path.name for path in folder.iterdir()] == ["lock"]
+    monkeypatch.setenv("CXX", good)
+    assert library().read_text() == "compiled\n"
+
+
+def test_a_process_that_was_killed_while_compiling_leaves_nothing(folder, compiler, monkeypatch):
+    """Its scratch folder is removed by the next one, which compiles again."""
+    slow = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"
+    code = (
+        "import sys\n"
+        "from gluonface.native import build\n"
+        f"build._compiler = lambda: [sys.executable, '-c', {slow!r}]\n"
+        "build.library()\n"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder.parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert done.returncode == -9, done.stderr
+    assert any(path.is_dir() for path in folder.iterdir())
+    pass_check(monkeypatch)
+    path = library()
+    assert sorted(p.name for p in folder.iterdir()) == ["lock", path.name]
+
+
 def test_the_check_finds_a_wrong_number(our_operators, monkeypatch):
     from gluonface.native import check
 

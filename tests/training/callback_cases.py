@@ -16,6 +16,7 @@ def record(step, loss=1.5):
 def trainer_at(step, **more):
     comm = types.SimpleNamespace(rank=0, size=1)
     values = {"progress": Progress(step=step), "steps": 10, "comm": comm, "auxiliary_names": ()}
+    values.update(last_evaluation=None, stop_reason=None, stop_wish=None)
     return types.SimpleNamespace(**{**values, **more})
 
 

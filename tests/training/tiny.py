@@ -102,8 +102,6 @@ def freeze(owner):
 
 
 def arm(point, number):
-    import numpy as np
-
     from gluonface.training import optimizer_step, trainer
     from gluonface.training.callbacks import csv_files
     from gluonface.training.checkpoint import checkpoints, class_rows
@@ -124,7 +122,7 @@ def arm(point, number):
         bomb(class_rows, "write_rows", number, point)
         checkpoints.write_rows = class_rows.write_rows
     elif point == "write":  # a checkpoint half written
-        bomb(np, "savez", number, point)
+        bomb(checkpoints, "write_npz", number, point)
     elif point == "manifest":  # all but what says that it is whole
         bomb(checkpoints, "_describe", number, point)
     elif point == "rename":  # written, not yet in place

@@ -8,7 +8,7 @@ import pathlib
 import typing
 
 from ...errors import DataError, InputError
-from ...files import StrPath, open_unlinked
+from ...files import StrPath, open_to_write, sync
 from .. import images
 from .index import scan_records
 from .record import HEADER, add_checksum, frame, pack
@@ -81,11 +81,12 @@ class RecordWriter:
             raise InputError(
                 f"{self.path} is a file; a folder for the records was expected"
             ) from error
+        self._target = self.path / f"{name}.rec"
         self._temporary = self.path / f".{name}.rec.part"
         if resume is not None:
             self._resume(*_checked_state(resume, self._temporary))
             return
-        self._file = open_unlinked(self._temporary)  # open until close or discard
+        self._file = open_to_write(self._temporary, "wb", name=self._target)
         if not plain:
             self._put(pack((0, 0), 0))  # filled in at the end, when the numbers are known
 
@@ -104,7 +105,7 @@ class RecordWriter:
             if self._offsets or self.plain:
                 self._extend_range(int(HEADER.unpack_from(head)[1]), len(self._offsets))
             self._offsets.append(at)
-        self._file = open_unlinked(self._temporary, "r+b")  # open until close or discard
+        self._file = open_to_write(self._temporary, "r+b", name=self._target)
         self._file.truncate(position)
         self._file.seek(position)
         self._position = position
@@ -120,8 +121,7 @@ class RecordWriter:
         self._file.close()
 
     def _sync(self):
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file)
 
     def __len__(self):
         return len(self._offsets) if self.plain else max(0, len(self._offsets) - 1)
@@ -230,10 +230,9 @@ class RecordWriter:
             self.path / ".property.part": f"{classes},{height},{width}\n",
         }
         for temporary, text in texts.items():
-            with open_unlinked(temporary, "w", encoding="ascii") as file:
+            with open_to_write(temporary, "w", encoding="ascii") as file:
                 file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+                sync(file)
         with contextlib.suppress(FileNotFoundError):
             index.unlink()
         os.replace(self._temporary, self.path / f"{self.name}.rec")

@@ -22,6 +22,7 @@ import logging
 import multiprocessing
 import pathlib
 import signal
+import threading
 import time
 import typing
 
@@ -29,7 +30,7 @@ import numpy as np
 
 from ..._compat import cv2, usable_cores
 from ...errors import DataError, GluonfaceError, InputError
-from ...files import StrPath, parse_json, sha256, write_json
+from ...files import StrPath, atomic_write, parse_json, sha256, write_json
 from .. import images as codec
 from ..tools.journal import write_checked_json
 from ..tools.resumable_writer import SAVE_EVERY, open_writer
@@ -116,6 +117,28 @@ def _start_worker():
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
 
 
+@contextlib.contextmanager
+def _without_interrupts():
+    """Delay SIGINT in this block, and block it for ever in processes that are started in it.
+
+    Otherwise Ctrl-C ends them with tracebacks while they start, or this process before it has told
+    them what to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, previous)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 def _results(tasks, workers):
     """Yield `_encode(task)` in order, computed by `workers` processes."""
     if workers == 1:
@@ -124,7 +147,9 @@ def _results(tasks, workers):
     context = multiprocessing.get_context("spawn")  # safe with threads of MXNet and OpenCV
     with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
         try:
-            yield from pool.map(_encode, tasks, chunksize=2)
+            with _without_interrupts():  # Python starts the processes here
+                results = pool.map(_encode, tasks, chunksize=2)
+            yield from results
         except concurrent.futures.process.BrokenProcessPool as error:
             raise GluonfaceError(
                 "a process that draws faces ended early (killed, out of memory, or the calling "
@@ -337,7 +362,8 @@ def _make(folder, settings, workers, kfold_accuracy):
     pack = VerificationPack(bins, [one == other for one, _, other, _ in plan], name="test")
     pack.save(folder / "test.bin")
     sheet = contact_sheet(seed, min(people, 8), min(count, 8))
-    (folder / "contact.png").write_bytes(codec.encode(sheet, 101))
+    with atomic_write(folder / "contact.png") as file:
+        file.write(codec.encode(sheet, 101))
     summary = {
         "settings": settings,
         "counts": {

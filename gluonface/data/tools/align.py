@@ -14,7 +14,14 @@ import numpy as np
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
-from ...files import StrPath, atomic_write, place_inside, require_folder_inside
+from ...files import (
+    FileLock,
+    StrPath,
+    atomic_write,
+    place_inside,
+    remove_unfinished,
+    require_folder_inside,
+)
 from .. import images
 from ..alignment import align_face
 from ..prefetch import map_ahead
@@ -116,6 +123,27 @@ def align_photos(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; a folder for the crops was expected")
     out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".align.lock")
+    holder = lock.acquire()
+    if holder is not None:
+        raise InputError(f"{out} is in use: {holder}, writes crops there; choose another folder")
+    try:
+        return _align(
+            photos, out, names, settings, points, detector, several, confidence, size, quality,
+            workers, progress,
+        )  # fmt: skip
+    finally:
+        lock.release()
+
+
+def _align(
+    photos, out, names, settings, points, detector, several, confidence, size, quality, workers,
+    progress,
+):  # fmt: skip
+    """Align all photographs into a folder that this process holds; see `align_photos`."""
+    for folder in {out, *((out / name).parent for name in names)}:  # of runs that were killed
+        if out.resolve() in (folder.resolve(), *folder.resolve().parents):  # no link leads out
+            remove_unfinished(folder)
     crops = _CropFiles(out, names, quality)
     aligner = _Aligner(photos, crops, points, detector, several, confidence, size, quality)
     rows = []

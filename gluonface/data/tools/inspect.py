@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..._compat import usable_cores
 from ...errors import DataError, GluonfaceError
-from ...files import StrPath, atomic_write, parse_json
+from ...files import StrPath, atomic_write, parse_json, write_npz
 from ..arrays import load_arrays
 from ..catalog import recognise
 from ..recordio.dataset import RecordDataset
@@ -140,7 +140,7 @@ class _ResultCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_write(self._file(rows)) as file:
-                np.savez(file, **arrays, wrong=np.array(json.dumps(wrong)))
+                write_npz(file, {**arrays, "wrong": np.array(json.dumps(wrong))})
         except OSError as error:
             logger.info("results are not stored: %s", error)
 

@@ -9,7 +9,7 @@ import pathlib
 import typing
 import zlib
 
-from ...files import StrPath, atomic_write, open_unlinked
+from ...files import StrPath, atomic_write, open_to_write
 
 __all__ = ["Journal", "file_stamp", "read_checked_json", "write_checked_json"]
 
@@ -101,7 +101,7 @@ class Journal(collections.UserDict):
         }
         same = bool(lines) and lines[0] == json.loads(json.dumps(first))
         self.replaced = [] if same else list(results.values())
-        self._file = open_unlinked(self.path, "w", encoding="utf-8")  # open until close
+        self._file = open_to_write(self.path, "w", encoding="utf-8")
         self._file.write(_line(first))
         super().__init__(results if same else {})
         self.resumed = len(self)

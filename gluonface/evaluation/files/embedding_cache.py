@@ -15,7 +15,7 @@ import numpy as np
 
 from ...data.arrays import load_arrays
 from ...errors import DataError, InputError
-from ...files import atomic_write, write_json
+from ...files import atomic_write, write_json, write_npz
 
 __all__ = ["CHUNK", "Embeddings", "embed_images"]
 
@@ -108,7 +108,7 @@ def embed_images(
                     held[chunk] = content
                 else:
                     with _explained(folder), atomic_write(file, private=True) as out:
-                        np.savez(out, **content)
+                        write_npz(out, content)
             else:
                 bar.update(stop - first)
     if size > 1:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...data.arrays import load_arrays
 from ...errors import DataError, InputError
-from ...files import sha256, stand_in
+from ...files import atomic_write, sha256, stand_in
 from ..scores.feature_matrix import check_matrix, row_lengths
 
 __all__ = ["BinFolder", "StoredFeatures", "load_features", "read_bin", "write_bin"]
@@ -169,7 +169,8 @@ def read_bin(path, size=None):
 def write_bin(path, feature):
     """Write one feature (D,) in MegaFace's format."""
     feature = np.asarray(feature, "<f4")
-    pathlib.Path(path).write_bytes(_HEADER.pack(len(feature), 1, 4, _FLOAT) + feature.tobytes())
+    with atomic_write(path) as file:
+        file.write(_HEADER.pack(len(feature), 1, 4, _FLOAT) + feature.tobytes())
 
 
 class BinFolder:

@@ -7,6 +7,7 @@ Only the highest scores of different pairs decide: billions of others need not b
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
@@ -26,6 +27,11 @@ __all__ = [
     "without_infinities",
 ]
 
+logger = logging.getLogger(__name__)
+
+# With fewer accepts that a target allows, bootstrap intervals are too narrow: resampled data have
+# few different thresholds there.
+FEW_ACCEPTS = 20
 _WINDOW = 4096  # points of the ROC that are searched first on either side of a target
 
 
@@ -51,6 +57,8 @@ class OperatingPoint:
         "strict" or "reference".
     low, high : float or None
         Bootstrap confidence interval of `tar`, where one was asked for.
+    too_narrow : bool
+        Whether that interval rests on so few false accepts that it is too narrow.
     """
 
     target: float
@@ -69,9 +77,19 @@ class OperatingPoint:
     NAMES: ClassVar[dict] = {}
     TAR, FAR = "TAR", "FAR"
 
+    @property
+    def too_narrow(self) -> bool:
+        """Whether the interval is of a target that allows fewer than 20 false accepts."""
+        return self.low is not None and self.allowed < FEW_ACCEPTS
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by their names, ready for JSON: an infinite threshold is None."""
+        """Return the fields by their names, ready for JSON: an infinite threshold is None.
+
+        ``interval_too_narrow`` is there where it is true.
+        """
         fields = without_infinities(dataclasses.asdict(self))
+        if self.too_narrow:
+            fields["interval_too_narrow"] = True
         return {self.NAMES.get(name, name): value for name, value in fields.items()}
 
 
@@ -139,7 +157,10 @@ def strict_points(points: Iterable[OperatingPoint]) -> list[Any]:
 
 
 def with_intervals(points: Iterable[Any], intervals: Iterable[tuple]) -> tuple[Any, ...]:
-    """Return operating `points` as a tuple, the strict ones with their (low, high) in order."""
+    """Return operating `points` as a tuple, the strict ones with their (low, high) in order.
+
+    A warning names the targets whose intervals are too narrow.
+    """
     ends = iter(intervals)
     found = []
     for point in points:
@@ -147,6 +168,14 @@ def with_intervals(points: Iterable[Any], intervals: Iterable[tuple]) -> tuple[A
             low, high = next(ends)
             point = dataclasses.replace(point, low=low, high=high)
         found.append(point)
+    narrow = [point for point in found if point.too_narrow]
+    if narrow:
+        logger.warning(
+            "fewer than %d false accepts are allowed at %s: the bootstrap intervals there are "
+            "narrower than 95 %%",
+            FEW_ACCEPTS,
+            ", ".join(f"{point.target:g} ({point.allowed})" for point in narrow),
+        )
     return tuple(found)
 
 

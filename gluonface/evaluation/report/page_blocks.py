@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..metrics.operating_points import strict_points
+from ..metrics.operating_points import FEW_ACCEPTS, strict_points
 from ..results import plots
 from ..results.tables import error_rate_rows, interval, rank_rows, rate_text
 
@@ -119,6 +119,8 @@ def convention_table(points, caption=None):
             row += [*([f"{p.allowed:,}"] if strict else []), _threshold(p.threshold)]
     caption = caption or f"{one.TAR} at {one.FAR}, by both conventions"
     caption += f" ({one.same:,} {same} and {one.different:,} {different})"
+    if any(p.too_narrow for p in points):
+        caption += f". Intervals are too narrow where fewer than {FEW_ACCEPTS} are allowed"
     return table([head, *rows], 1, caption, groups)
 
 

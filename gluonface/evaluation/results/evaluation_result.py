@@ -150,7 +150,8 @@ class EvaluationResult:
         "tpir": "strict: the threshold is the highest non-mated score that no more than "
         "FPIR x non-mated searches exceed; the mate must be first and above it. reference: "
         "the int(FPIR x searches) - 1 -th, as the public IJB script has it",
-        "interval": "middle 95 % of bootstrap draws of people (IJB 1:1: of templates)",
+        "interval": "middle 95 % of bootstrap draws of people (IJB 1:1: of templates); too "
+        "narrow where fewer than 20 false accepts are allowed (interval_too_narrow)",
     }
 
     @property

@@ -7,9 +7,9 @@ import pathlib
 
 from ...data.text_files import whole_number
 from ...errors import DataError
-from ...files import atomic_write, open_unlinked, parse_json, write_json
+from ...files import atomic_write, open_to_write, parse_json, write_json
 
-__all__ = ["METRICS", "VERIFICATION", "CsvFiles", "read_rows"]
+__all__ = ["METRICS", "VERIFICATION", "CsvFiles", "read_history", "read_rows"]
 
 METRICS = (
     "step",
@@ -47,22 +47,19 @@ class CsvFiles:
         }
         self._json = folder / "verification.json"
         self._history = []
+        self._started = None
 
     def fit_start(self, trainer):
         """Drop the rows after the step that training resumes from."""
         step = trainer.progress.step
-        path, columns = self._files["metrics"]
+        path, _ = self._files["metrics"]
         extra = (f"auxiliary_{name}" for name in trainer.auxiliary_names)
         self._files["metrics"] = (path, (*METRICS, *extra))
-        for path, columns in self._files.values():
-            first = 0 if step and path.name == "verification.csv" else 1
-            rows = read_rows(path, METRICS if path.name == "metrics.csv" else columns)
-            rows = [row for row in rows if first <= int(row["step"]) <= step]
-            with atomic_write(path, "w", encoding="utf-8", newline="") as file:
-                file.write(_line(columns))
-                file.writelines(_line([row.get(name) for name in columns]) for row in rows)
-        if step and self._json.exists():
-            self._history = _history(self._json, step)
+        self._started = step
+        for which in self._files:
+            self._keep(which, 0 if step and which == "verification" else 1, step)
+        history = read_history(self._json.parent) if step else []
+        self._history = [entry for entry in history if entry["step"] <= step]
         self._write_json(trainer)
 
     def log(self, trainer):
@@ -74,6 +71,9 @@ class CsvFiles:
     def evaluation(self, trainer):
         """Append a row per pack to verification.csv, and write verification.json."""
         evaluation = trainer.last_evaluation
+        if evaluation["step"] == self._started:  # again, if a kill came in between
+            self._keep("verification", 0, self._started - 1)
+            self._history = [each for each in self._history if each["step"] < self._started]
         for name, pack in evaluation["packs"].items():
             row = {"step": evaluation["step"], "pack": name, **pack}
             self._append("verification", [row.get(column) for column in VERIFICATION])
@@ -88,20 +88,41 @@ class CsvFiles:
         elif self._json.exists():
             self._json.unlink()
 
+    def _keep(self, which, first, last):
+        """Drop the rows of other steps than `first` to `last`."""
+        path, columns = self._files[which]
+        rows = read_rows(path, METRICS if which == "metrics" else columns)
+        rows = [row for row in rows if first <= int(row["step"]) <= last]
+        with atomic_write(path, "w", encoding="utf-8", newline="") as file:
+            file.write(_line(columns))
+            file.writelines(_line([row.get(name) for name in columns]) for row in rows)
+
     def _append(self, which, values):
         path, _ = self._files[which]
-        with open_unlinked(path, "a", encoding="utf-8", newline="") as file:
+        with open_to_write(path, "a", encoding="utf-8", newline="") as file:
             file.write(_line(values))  # one write: a killed process leaves whole lines
 
 
-def _history(path, step):
-    """Return the entries of verification.json up to a step."""
-    found = parse_json(path.read_bytes(), path)
+def read_history(folder):
+    """Return the evaluations of a run folder, oldest first, as `Trainer.last_evaluation` is.
+
+    Raises
+    ------
+    DataError
+        If verification.json is damaged.
+    """
+    path = pathlib.Path(folder) / "verification.json"
     try:
-        return [entry for entry in found["history"] if entry["step"] <= step]
-    except (KeyError, TypeError) as error:
+        history = parse_json(path.read_bytes(), path)["history"]
+        return [{**e, "step": int(e["step"]), "accuracy": float(e["accuracy"])} for e in history]
+    except FileNotFoundError:
+        return []
+    except DataError:
+        raise
+    except (ValueError, OverflowError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} is damaged ({type(error).__name__}: {error}); remove it to go on without it"
+            f"{path} is damaged ({type(error).__name__}: {error}); move it away to go on without "
+            "the results of earlier verifications"
         ) from error
 
 

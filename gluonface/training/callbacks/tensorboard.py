@@ -1,10 +1,17 @@
 """TensorBoard events."""
 
+import contextlib
+import pathlib
+import time
+
 __all__ = ["TensorBoard"]
 
 
 class TensorBoard:
     """Write scalars for TensorBoard.
+
+    Each is written at once: tensorboardX's `SummaryWriter` writes in a thread, which ends when the
+    disk is full, and then waits for it without end.
 
     Parameters
     ----------
@@ -13,15 +20,20 @@ class TensorBoard:
     """
 
     def __init__(self, folder):
-        self._folder = str(folder)
-        self._writer = None
+        self._folder = pathlib.Path(folder)
+        self._events = None
 
     def fit_start(self, trainer):
         """Open a new event file; a resumed run discards the events after its checkpoint."""
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
 
         step = trainer.progress.step
-        self._writer = SummaryWriter(self._folder, purge_step=step + 1 if step else None)
+        with self._named():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._events = EventsWriter(str(self._folder / "events"))
+        if step:  # events from this step on are of another session
+            self._write(step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def log(self, trainer):
         """Write the record."""
@@ -36,7 +48,7 @@ class TensorBoard:
             ("speed/data_wait", record.data_wait),
             *((f"train/auxiliary/{name}", value) for name, value in record.auxiliary.items()),
         ):
-            self._writer.add_scalar(tag, value, record.step)
+            self._scalar(tag, value, record.step)
 
     def evaluation(self, trainer):
         """Write the verification results."""
@@ -44,11 +56,32 @@ class TensorBoard:
         for name, pack in evaluation["packs"].items():
             for metric in ("accuracy", "auc", "eer"):
                 if pack.get(metric) is not None:
-                    self._writer.add_scalar(
-                        f"verification/{name}/{metric}", pack[metric], evaluation["step"]
-                    )
+                    self._scalar(f"verification/{name}/{metric}", pack[metric], evaluation["step"])
 
     def close(self):
         """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
+        if self._events is not None:
+            with self._named():
+                self._events.close()
+
+    def _scalar(self, tag, value, step):
+        from tensorboardX.summary import scalar
+
+        self._write(step, summary=scalar(tag, value))
+
+    def _write(self, step, **content):
+        from tensorboardX.proto.event_pb2 import Event
+
+        with self._named():
+            self._events.write_event(Event(step=step, wall_time=time.time(), **content))
+            self._events.flush()
+
+    @contextlib.contextmanager
+    def _named(self):
+        """Name the file in an error of the system, after which nothing more is written."""
+        try:
+            yield
+        except OSError as error:
+            self._events = None
+            path = self._folder / "events.out.tfevents"
+            raise OSError(error.errno, error.strerror, str(path)) from None

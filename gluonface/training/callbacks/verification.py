@@ -1,11 +1,15 @@
 """Verification while training."""
 
+import logging
+
 import numpy as np
 
 from ..._compat import mx
 from ...parallel.agreement import raise_on_all_ranks
 
 __all__ = ["LiveEngine", "Share", "Verification"]
+
+logger = logging.getLogger(__name__)
 
 
 class LiveEngine:
@@ -67,6 +71,8 @@ class Share:
 class Verification:
     """Evaluate the network on packs every `every` steps and after the last one. A collective.
 
+    It is left out when a stop was requested; a resumed run makes up for it before its first step.
+
     All ranks embed a share of each pack with the running statistics of rank 0, which a checkpoint
     holds too. No rank waits for long, and the result is that of one process.
 
@@ -90,15 +96,23 @@ class Verification:
         self._batch_size = batch_size
         self._at_start = at_start
 
+    def is_due(self, trainer):
+        """Return whether the state of the trainer is one to evaluate."""
+        step = trainer.progress.step
+        if step == 0:
+            return self._at_start
+        return step % self._every == 0 or step == trainer.steps
+
     def fit_start(self, trainer):
-        """Evaluate the untrained network if asked to."""
-        if self._at_start and trainer.progress.step == 0:
+        """Evaluate the untrained network if asked to, or a checkpoint that was not evaluated."""
+        last = trainer.last_evaluation
+        done = last is not None and last["step"] == trainer.progress.step
+        if self.is_due(trainer) and not done:
             self._evaluate(trainer)
 
     def step_end(self, trainer):
-        """Evaluate if a verification is due."""
-        step = trainer.progress.step
-        if step % self._every == 0 or step == trainer.steps:
+        """Evaluate if a verification is due and the run goes on."""
+        if self.is_due(trainer) and trainer.stop_reason is None:
             self._evaluate(trainer)
 
     def _evaluate(self, trainer):
@@ -121,6 +135,9 @@ class Verification:
         from ...evaluation.protocols import verification
 
         net, comm = trainer.net, trainer.comm
+        logger.info(
+            "verification at step %d: %s, %d pairs ...", trainer.progress.step, pack.name, len(pack)
+        )
         card = {
             "name": net.cfg.name,
             "input_size": tuple(net.cfg.input_size),

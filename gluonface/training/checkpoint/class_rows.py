@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 import numpy as np
 
-from ...errors import DataError, InputError, TrainingError
-from ...files import atomic_write, sha256
+from ...errors import InputError, TrainingError
+from ...files import atomic_write
 from . import sharded_npy
+from .integrity import MANIFEST, read_manifest
 
 __all__ = [
-    "FORMAT",
     "PREFIX",
     "create_rows",
     "export_centers",
     "head_rows",
     "head_state",
     "load_head",
-    "read_manifest",
     "write_rows",
 ]
 
-FORMAT = 2
 PREFIX = "head-"  # of the files with rows
 CENTERS = ("weight", "bias", "class_margin")  # what a fine-tuned run takes; not the momentum
 
@@ -43,42 +40,30 @@ def head_state(head, rows):
 
 
 def create_rows(folder, rows, classes):
-    """Make the files of the rows of all ranks, and return their entries in the manifest."""
-    entries = {}
+    """Make the files of the rows of all ranks.
+
+    Returns
+    -------
+    entries : dict
+        Of the arrays, for the manifest.
+    headers : dict
+        File name -> as `sharded_npy.create`.
+    """
+    entries, headers = {}, {}
     for name, array in rows.items():
         row_shape, dtype = tuple(array.shape[1:]), np.dtype(array.dtype)
-        sharded_npy.create(folder, PREFIX + name, classes, row_shape, dtype)
+        headers.update(sharded_npy.create(folder, PREFIX + name, classes, row_shape, dtype))
         entries[name] = {"tail": list(row_shape), "dtype": dtype.name}
-    return entries
+    return entries, headers
 
 
 def write_rows(folder, rows, classes, start):
-    """Write this rank's rows."""
+    """Write this rank's rows; return {file name: as of `sharded_npy.write`}."""
+    written = {}
     for name, array in rows.items():
         if array.shape[0]:
-            sharded_npy.write(folder, PREFIX + name, classes, start, array)
-
-
-def read_manifest(folder: str | pathlib.Path) -> dict:
-    """Return the manifest of a checkpoint of this format.
-
-    Raises
-    ------
-    DataError
-        If the folder is no such checkpoint.
-    """
-    path = pathlib.Path(folder) / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is not a checkpoint: {path.name}: {error}") from error
-    if version != FORMAT:
-        raise DataError(
-            f"{folder} is a checkpoint of format {version}, this version reads format "
-            f"{FORMAT}; use the gluonface version that env.json of the run names"
-        )
-    return manifest
+            written.update(sharded_npy.write(folder, PREFIX + name, classes, start, array))
+    return written
 
 
 def load_head(folder, manifest, trainer):
@@ -98,9 +83,7 @@ def load_head(folder, manifest, trainer):
     head.load_state_dict({**head.state_dict(), **stored["state"]})
     optimizer = {}
     for name in manifest["rows"]:
-        slices = sharded_npy.read(
-            folder, PREFIX + name, manifest["classes"], head.start, head.stop, manifest["files"]
-        )
+        slices = sharded_npy.read(folder, PREFIX + name, manifest["classes"], head.start, head.stop)
         if name in own:
             for start, rows in slices:
                 head.load_rows(name, start, rows)
@@ -164,14 +147,6 @@ def find_checkpoint(source: str | pathlib.Path) -> pathlib.Path:
     """Return the folder of a checkpoint: `source` itself, or the best or last of a run folder."""
     source = pathlib.Path(source).expanduser()
     for folder in (source, source / "checkpoints/best", source / "checkpoints/last"):
-        if (folder / "manifest.json").is_file():
+        if (folder / MANIFEST).is_file():
             return folder.resolve()
     raise InputError(f"{source} is neither a run folder with a checkpoint nor a checkpoint")
-
-
-def file_entries(folder, names):
-    """Return {file name: bytes and checksum} of files of a checkpoint."""
-    return {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
-        for name in names
-    }

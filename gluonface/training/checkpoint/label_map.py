@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
-from .class_rows import CENTERS, PREFIX, find_checkpoint, read_manifest
+from .class_rows import CENTERS, PREFIX, find_checkpoint
+from .integrity import read_manifest
 from .sharded_npy import RowReader
 
 if TYPE_CHECKING:

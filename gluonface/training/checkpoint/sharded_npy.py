@@ -5,13 +5,13 @@
 files and read the rows that they need, in slices of bounded size.
 """
 
+import hashlib
 import io
-import os
 
 import numpy as np
 
 from ...errors import DataError, TrainingError
-from ...files import sha256
+from ...files import open_to_write, sha256, sync
 
 __all__ = ["BLOCK", "RowReader", "create", "file_names", "read", "write"]
 
@@ -38,12 +38,21 @@ def create(folder, name, classes, row_shape, dtype):
         C, over all ranks.
     row_shape : tuple of int
     dtype : numpy.dtype
+
+    Returns
+    -------
+    dict of str to tuple
+        File name -> (0, bytes, SHA-256) of its header.
     """
+    made = {}
     for file, start, stop in file_names(name, classes):
         header = _header((stop - start, *row_shape), dtype)
-        with open(folder / file, "wb") as stream:
+        with open_to_write(folder / file) as stream:
             stream.write(header)
             stream.truncate(len(header) + (stop - start) * _row_bytes(row_shape, dtype))
+            sync(stream)
+        made[file] = (0, len(header), hashlib.sha256(header).hexdigest())
+    return made
 
 
 def write(folder, name, classes, start, rows):
@@ -58,20 +67,29 @@ def write(folder, name, classes, start, rows):
     rows : array-like (n, ...)
         NumPy array, memory-mapped or not, or NDArray.
 
+    Returns
+    -------
+    dict of str to tuple
+        File name -> (first byte, bytes, SHA-256) of what this rank meant to write. Of a file
+        whose rows are all of this rank, the header is part of it.
+
     Raises
     ------
     TrainingError
         If a number is not finite.
     """
     row_shape, dtype = tuple(rows.shape[1:]), np.dtype(rows.dtype)
-    size = _row_bytes(row_shape, dtype)
+    size, written = _row_bytes(row_shape, dtype), {}
     for file, first, last in file_names(name, classes):
         low, high = max(first, start), min(last, start + rows.shape[0])
         if low >= high:
             continue
         header = _header((last - first, *row_shape), dtype)
-        with open(folder / file, "r+b") as stream:
-            stream.seek(len(header) + (low - first) * size)
+        begins, digest = len(header) + (low - first) * size, hashlib.sha256()
+        if (low, high) == (first, last):
+            digest.update(header)
+        with open_to_write(folder / file, "r+b") as stream:
+            stream.seek(begins)
             for begin, end in _slices(low, high, size):
                 some = rows[begin - start : end - start]
                 some = some.asnumpy() if hasattr(some, "asnumpy") else np.asarray(some)
@@ -82,9 +100,14 @@ def write(folder, name, classes, start, rows):
                         "schedule.warmup_steps or set optimizer.clip_norm. The last checkpoint is "
                         "untouched."
                     )
-                stream.write(np.ascontiguousarray(some).data)
-            stream.flush()
-            os.fsync(stream.fileno())
+                some = np.ascontiguousarray(some)
+                digest.update(some.data)
+                stream.write(some.data)
+            sync(stream)
+        begins = 0 if (low, high) == (first, last) else begins
+        end = len(header) + (high - first) * size
+        written[file] = (begins, end - begins, digest.hexdigest())
+    return written
 
 
 def read(folder, name, classes, start, stop, files=None):

@@ -18,7 +18,14 @@ from ...files import atomic_write, parse_yaml
 from .config import Config, config_from_dict, config_to_dict, with_loss_section
 from .options import number
 
-__all__ = ["list_recipes", "load_config", "parse_override", "read_recipe", "save_config"]
+__all__ = [
+    "config_text",
+    "list_recipes",
+    "load_config",
+    "parse_override",
+    "read_recipe",
+    "save_config",
+]
 
 RECIPES = pathlib.Path(__file__).resolve().parents[2] / "recipes"
 
@@ -88,10 +95,15 @@ def parse_override(text: str) -> tuple[str, Any]:
     return key.strip(), number(parse_yaml(value, f"--set {text!r}: the value"))
 
 
+def config_text(config: Config) -> str:
+    """Return a `Config` as YAML."""
+    return yaml.safe_dump(config_to_dict(config), sort_keys=False, default_flow_style=False)
+
+
 def save_config(config: Config, path: pathlib.Path) -> None:
     """Write a `Config` as YAML, whole or not at all."""
     with atomic_write(path, "w", encoding="utf-8") as file:
-        yaml.safe_dump(config_to_dict(config), file, sort_keys=False, default_flow_style=False)
+        file.write(config_text(config))
 
 
 def _find(source, folder):

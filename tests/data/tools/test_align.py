@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from gluonface.data.detectors import Face
 from gluonface.data.tools.align import align_photos
 from gluonface.data.tools.journal import Journal
 from gluonface.errors import InputError
+from gluonface.files import FileLock
 
 
 def photo(path, faces=1, seed=0):
@@ -272,3 +274,23 @@ def test_crops_are_not_written_through_a_link(photos, tmp_path):
     with pytest.raises(InputError, match=r"ann/1\.png\.jpg does not lie in .*out: a link"):
         align_photos(photos, tmp_path / "out", detector=Detector(), progress=False)
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_what_a_killed_run_left_is_removed_and_a_living_one_is_named(photos, tmp_path):
+    out = tmp_path / "out"
+    (out / "ann").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (out / "bob").symlink_to(tmp_path / "other")
+    left = (out / ".report.csv.abcd_123.part", out / "ann" / ".1.png.jpg.0a1b2c3d.part")
+    kept = (out / "ann" / ".notes.part", tmp_path / "other" / ".2.png.jpg.0a1b2c3d.part")
+    for path in (*left, *kept):
+        path.touch()
+    living = FileLock(out / ".align.lock")
+    assert living.acquire() is None
+    with pytest.raises(InputError, match=f"is in use: process {os.getpid()} on "):
+        align_photos(photos, out, detector=Detector(), progress=False)
+    assert all(path.exists() for path in left)
+    living.release()
+    align_photos(photos, out, detector=Detector(), progress=False)
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)

@@ -35,7 +35,7 @@ def nets(tiny):
 def evaluate(comm, nets, pack, flip, batch_size):
     told = []
     trainer = types.SimpleNamespace(
-        net=nets[comm.rank], ctx=[mx.cpu()], comm=comm, steps=1,
+        net=nets[comm.rank], ctx=[mx.cpu()], comm=comm, steps=1, stop_reason=None,
         progress=types.SimpleNamespace(step=1), evaluated=lambda *each: told.append(each),
     )  # fmt: skip
     Verification([pack], 1, flip, folds=5, batch_size=batch_size).step_end(trainer)
