@@ -117,7 +117,7 @@ class _NamedFile(io.RawIOBase):
 
 
 def open_to_write(
-    path: str | os.PathLike, mode: str = "wb", name: str | os.PathLike | None = None, **kwargs
+    path: StrPath | int, mode: str = "wb", name: StrPath | None = None, **kwargs: typing.Any
 ) -> typing.Any:
     """Open a file whose errors, those of a full disk above all, name the path.
 
@@ -137,16 +137,15 @@ def open_to_write(
     InputError
         When `path` is a link.
     """
-    named = path if name is None else name
+    named = str(path if name is None else os.fspath(name))
     try:
         file = io.FileIO(path, mode.replace("b", "").replace("t", ""), opener=_open_no_link)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise InputError(
-                f"{os.fspath(path)} is a link; it is not followed. Remove it, or choose another "
-                "folder"
+                f"{named} is a link; it is not followed. Remove it, or choose another folder"
             ) from error
-        raise OSError(error.errno, error.strerror, os.fspath(named)) from None
+        raise OSError(error.errno, error.strerror, named) from None
     raw = _NamedFile(file, named)
     buffered: typing.Any = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
     if "b" in mode:
@@ -205,8 +204,7 @@ def atomic_write(
     try:
         with open_to_write(handle, mode, name=path, **kwargs) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         if not private:  # mkstemp makes private files
             os.chmod(name, 0o666 & ~_umask())
         with _named(path):

@@ -6,6 +6,7 @@ import pytest
 from gluonface.errors import DataError, InputError
 from gluonface.files import (
     atomic_write,
+    open_to_write,
     parse_json,
     parse_yaml,
     place_inside,

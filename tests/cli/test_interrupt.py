@@ -2,12 +2,8 @@
 
 import os
 import pathlib
-import signal
 import subprocess
 import sys
-import time
-
-import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

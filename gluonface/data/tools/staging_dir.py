@@ -11,7 +11,6 @@ import tempfile
 import typing
 
 from ...errors import InputError
-from ...files import open_to_write
 
 __all__ = ["SUFFIX", "lock_folder", "staging_dir"]
 
@@ -75,7 +74,8 @@ def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterat
 
 def lock_folder(folder: pathlib.Path) -> typing.IO | None:
     """Return an open, locked file in `folder`, or None when another process has it."""
-    file = open_to_write(folder / LOCK, "w")  # open as long as the lock is held
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.fdopen(os.open(folder / LOCK, flags, 0o666), "w")  # open as long as it is locked
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -280,7 +280,7 @@ def test_what_a_killed_run_left_is_removed_and_a_living_one_is_named(photos, tmp
     out = tmp_path / "out"
     (out / "ann").mkdir(parents=True)
     (tmp_path / "other").mkdir()
-    (out / "bob").symlink_to(tmp_path / "other")
+    (out / "link").symlink_to(tmp_path / "other")
     left = (out / ".report.csv.abcd_123.part", out / "ann" / ".1.png.jpg.0a1b2c3d.part")
     kept = (out / "ann" / ".notes.part", tmp_path / "other" / ".2.png.jpg.0a1b2c3d.part")
     for path in (*left, *kept):
