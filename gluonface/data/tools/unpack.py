@@ -7,7 +7,7 @@ import pathlib
 from tqdm import tqdm
 
 from ...errors import DataError, InputError
-from ...files import StrPath
+from ...files import StrPath, atomic_write
 from ..recordio.dataset import RecordDataset
 from ..text_files import write_table
 from ..verification_pack import VerificationPack
@@ -91,6 +91,5 @@ def _suffix(data):
 def _write(path, data):
     if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with atomic_write(path) as file:
+        file.write(data)
