@@ -1,8 +1,17 @@
+import contextlib
+import csv
+import gc
 import json
+import pathlib
+import re
+import resource
 import stat
+import sys
 
+import numpy as np
 import pytest
 
+import gluonface
 from gluonface.errors import DataError, InputError
 from gluonface.files import (
     atomic_write,
@@ -13,7 +22,9 @@ from gluonface.files import (
     require_content,
     require_folder_inside,
     sha256,
+    sync,
     write_json,
+    write_npz,
 )
 
 
@@ -142,3 +153,122 @@ def test_yaml_of_plain_types_with_some_aliases():
 def test_json_that_is_refused(text):
     with pytest.raises(DataError, match=r"^x\.json is not JSON"):
         parse_json(text, "x.json")
+
+
+WRITERS = {
+    "bytes": ("wb", lambda file: [file.write(bytes(999)) for _ in range(99)]),
+    "one block": ("wb", lambda file: file.write(bytes(99999))),
+    "array": ("wb", lambda file: np.save(file, np.zeros(99999))),
+    "archive": ("wb", lambda file: write_npz(file, {"a": np.zeros(9999), "b": np.ones(9999)})),
+    "text": ("w", lambda file: [file.write("word\n") for _ in range(99999)]),
+    "table": ("w", lambda file: csv.writer(file).writerows([[1, 2, 3]] * 19999)),
+    "picture": ("wb", lambda file: figure().savefig(file, format="png", dpi=300)),
+    "json": ("w", lambda file: json.dump(list(range(19999)), file)),
+}
+
+
+def figure():
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.subplots().plot(np.random.default_rng(0).normal(size=999))
+    return figure
+
+
+@contextlib.contextmanager
+def limited(size):
+    """Limit the size of files, which the system tells as it tells a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture
+def complaints(monkeypatch):
+    """Return what Python reports of destructors, which a user sees as "Exception ignored"."""
+    found = []
+    monkeypatch.setattr(sys, "unraisablehook", found.append)
+    return found
+
+
+@pytest.mark.parametrize("what", WRITERS)
+def test_a_full_disk_is_one_error_that_names_the_file(tmp_path, what, complaints):
+    mode, write = WRITERS[what]
+    path = tmp_path / "out"
+
+    def attempt():
+        with atomic_write(path, mode) as file:
+            write(file)
+
+    attempt()
+    whole = path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        with limited(size), pytest.raises(OSError, match="File too large") as caught:
+            attempt()
+        assert caught.value.filename == str(path)
+        assert [each.name for each in tmp_path.iterdir()] == ["out"]
+        assert path.read_bytes() == whole
+    del caught
+    gc.collect()
+    assert not complaints
+    with limited(len(whole)):
+        attempt()
+
+
+def test_an_error_that_a_library_swallows_is_an_error(tmp_path):
+    def swallow():
+        with atomic_write(tmp_path / "out") as file, contextlib.suppress(OSError):
+            file.write(bytes(100000))
+
+    with limited(1000), pytest.raises(OSError, match="File too large"):
+        swallow()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_open_file_names_itself_and_ends_quietly(tmp_path, complaints):
+    file = open_to_write(tmp_path / "log", "a", encoding="utf-8")
+    with limited(1000), pytest.raises(OSError, match="File too large") as caught:
+        file.writelines("a line\n" for _ in range(100000))
+    assert caught.value.filename == str(tmp_path / "log")
+    with pytest.raises(OSError, match="File too large"):
+        sync(file)
+    file.close()
+    del file
+    gc.collect()
+    assert not complaints
+
+
+def test_archives_are_those_of_numpy(tmp_path):
+    arrays = {"a/b": np.arange(6).reshape(2, 3), "c": np.float32(2), "words": np.array(["x", "yz"])}
+    with atomic_write(tmp_path / "a.npz") as file:
+        write_npz(file, arrays)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as found:
+        assert set(found.files) == set(arrays)
+        for name, value in arrays.items():
+            np.testing.assert_array_equal(found[name], value)
+    with pytest.raises(ValueError, match="allow_pickle"), atomic_write(tmp_path / "b.npz") as file:
+        write_npz(file, {"a": np.array([{}])})
+
+
+# Where a file is opened for writing otherwise, and why an error of it needs no path.
+ELSEWHERE = {
+    "files.py", "bench/_many_records.py", "bench/eval.py", "head/storage/disk.py",
+    "native/build.py", "data/tools/staging_dir.py",  # locks
+    "deploy/int8.py",  # in a temporary folder
+}  # fmt: skip
+WRITES = re.compile(
+    r"\bopen\([^\n]*[\"'](w|a|x|r\+|w\+)b?[\"']|\.write_(text|bytes)\(|\bnp\.savez?\((?!file)"
+)
+
+
+def test_every_writer_names_its_file():
+    root = pathlib.Path(gluonface.__file__).parent
+    found = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if WRITES.search(path.read_text(encoding="utf-8"))
+    }
+    assert found <= ELSEWHERE

@@ -12,8 +12,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def launch(processes, *command, timeout=400):
-    """Run a command on some ranks and return the finished process.
+def launch(processes, *command, timeout=400, start=False):
+    """Run a command on some ranks and return the finished process, or with `start` the launcher.
 
     Patient, as the machine may be busy with something else.
 
@@ -23,19 +23,18 @@ def launch(processes, *command, timeout=400):
         pytest.skip("needs Horovod: scripts/install-horovod.sh builds it")
     launcher = (sys.executable, "-m", "gluonface.parallel.launch", "-np", str(processes), "--gloo")
     launcher += ("--start-timeout", "300")
-    done = subprocess.run(
-        [*launcher, *command],
-        env={
-            "HOROVOD_GLOO_TIMEOUT_SECONDS": "600",
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
-        },
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    environment = {
+        "HOROVOD_GLOO_TIMEOUT_SECONDS": "600",
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
+    }
+    words = [*launcher, *command]
+    if start:
+        joined = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(words, env=environment, **joined)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=timeout)
     if "support has not been built" in done.stdout + done.stderr:
         pytest.skip("Horovod is installed without MXNet or Gloo: scripts/install-horovod.sh")
     return done

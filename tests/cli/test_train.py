@@ -2,12 +2,15 @@
 
 import csv
 import json
+import os
+import shutil
 
 import pytest
 import training_fixtures
 import yaml
 
 from gluonface.cli import main
+from gluonface.files import FileLock
 
 noise_set, tiny = training_fixtures.noise_set, training_fixtures.tiny
 
@@ -167,3 +170,63 @@ def test_a_loss_that_is_not_a_number_is_status_1(tiny, noise_set, tmp_path, caps
     assert "largest logit" in error
     assert "learning rate" in error
     assert "step" in (run / "train.log").read_text()
+
+
+def test_a_damaged_checkpoint_is_named_with_those_to_go_on_from(tiny, noise_set, tmp_path, capsys):
+    run = tmp_path / "run"
+    more = ["--set", "checkpoint.every=2", "--set", "checkpoint.keep=9"]
+    assert main(command(noise_set, run, *more)) == 0
+    metrics, export = (
+        (run / name).read_bytes() for name in ("metrics.csv", "export/model-0000.params")
+    )
+    last = (run / "checkpoints/last").resolve()
+    for name in ("head-mean-000000000.npy", "config.yaml", "manifest.json"):
+        content = (last / name).read_bytes()
+        (last / name).write_bytes(content[:-9])
+        capsys.readouterr()
+        assert main(["train", "--run", str(run), "--resume"]) == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert f"{last / name}" in error
+        assert error.endswith("with --resume-from STEP; whole: step 0, 2, 3, 4")
+    assert main(["train", "--run", str(run), "--resume-from", "5"]) == 2
+    assert (
+        "no checkpoint of step 5; there are those of step 0, 2, 3, 4, 6" in capsys.readouterr().err
+    )
+    assert main(["train", "--run", str(run), "--resume-from", "3"]) == 0
+    assert (run / "export/model-0000.params").read_bytes() == export
+    timing = [line.split(",")[:7] for line in metrics.decode().splitlines()]
+    assert [
+        line.split(",")[:7] for line in (run / "metrics.csv").read_text().splitlines()
+    ] == timing
+    assert main(["train", "--run", str(run), "--resume"]) == 0
+
+
+def test_a_cut_configuration_of_the_run_is_refused(finished, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run, symlinks=True)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text("".join(text.splitlines(keepends=True)[:-3]))
+    assert main(["train", "--run", str(run), "--resume"]) == 1
+    error = capsys.readouterr().err
+    assert "config.yaml is damaged, or was edited" in error
+    assert "checkpoints/last/config.yaml" in error
+    shutil.copy(run / "checkpoints/last/config.yaml", run / "config.yaml")
+    assert main(["train", "--run", str(run), "--resume"]) == 0
+
+
+def test_a_damaged_history_is_named(finished, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run, symlinks=True)
+    (run / "verification.json").write_text('{"history": [')
+    assert main(["train", "--run", str(run), "--resume"]) == 1
+    assert "verification.json is damaged" in capsys.readouterr().err
+
+
+def test_a_second_process_is_refused_and_told_who_trains(finished, noise_set, capsys):
+    lock = FileLock(finished / "run.lock")
+    assert lock.acquire() is None
+    for arguments in (command(noise_set, finished), ["train", "--run", str(finished), "--resume"]):
+        assert main(arguments) == 2
+        assert f"is in use: process {os.getpid()} on" in capsys.readouterr().err
+    lock.release()
+    assert main(["train", "--run", str(finished), "--resume"]) == 0

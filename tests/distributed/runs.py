@@ -37,20 +37,23 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def launch(processes, run, data, *more, point="none:0", settings=(), rank_1=(), timeout=400):
+def launch(
+    processes, run, data, *more, point="none:0", settings=(), rank_1=(), timeout=400, start=False
+):
     """Run ``gluonface train`` on some processes and return it when it has ended.
 
-    Rank 1 gets further arguments, which the others do not.
+    Rank 1 gets further arguments, which the others do not. With `start` return the launcher as it
+    runs.
 
     Skips the test when Horovod is not installed, or lacks MXNet or Gloo.
     """
-    start = ("-c", DISAGREE) if rank_1 else ()
-    command = [sys.executable, "-W", "ignore", *start, str(TINY), point, "train"]
+    script = ("-c", DISAGREE) if rank_1 else ()
+    command = [sys.executable, "-W", "ignore", *script, str(TINY), point, "train"]
     command += ["--run", str(run), "--data", str(data), "--parallel", "horovod"]
     for setting in (*SETTINGS, *settings):
         command += ["--set", setting]
     more = (*more, "--rank-1", *rank_1) if rank_1 else more
-    return two_processes.launch(processes, *command, *more, timeout=timeout)
+    return two_processes.launch(processes, *command, *more, timeout=timeout, start=start)
 
 
 def finish(*arguments, **options):

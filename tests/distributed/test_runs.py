@@ -1,14 +1,16 @@
 """Whole runs on several processes: one process's numbers, resume, reshard, kills, mistakes."""
 
+import contextlib
 import json
 import pathlib
 import re
+import signal
 import time
 
 import numpy as np
 import pytest
 import training_fixtures
-from runs import SAMPLED, assert_close, finish, launch, losses, stored
+from runs import SAMPLED, TINY, assert_close, finish, launch, losses, stored
 
 from gluonface.data import RecordWriter, images
 
@@ -185,3 +187,83 @@ def test_a_process_that_stands_still_is_named(tmp_path, data, monkeypatch):
     assert "rank 1 has waited" not in done.stderr
     assert "rank 0 gives up and ends the job" in done.stderr
     assert losses(tmp_path / "run").size == 4
+
+
+def ranks_of(run):
+    """Return {rank: psutil's process} of the living processes that train in a folder."""
+    psutil, found = pytest.importorskip("psutil"), {}
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if str(run) in words and str(TINY) in words and "gluonface.parallel.launch" not in words:
+            with contextlib.suppress(psutil.Error, KeyError):
+                if "python" in pathlib.Path(process.exe()).name:
+                    found[int(process.environ()["HOROVOD_RANK"])] = process
+    return found
+
+
+@contextlib.contextmanager
+def training(run, data, **options):
+    """Start a long run on two processes; yield its launcher when some steps are done."""
+    process = launch(
+        2, run, data, settings=("train.steps=1000000", "log.every=10"), start=True, **options
+    )
+    try:
+        for _ in range(600):
+            if (run / "metrics.csv").exists() and losses(run).size:
+                break
+            time.sleep(0.2)
+        yield process
+    finally:
+        for each in ranks_of(run).values():
+            each.kill()
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_of_the_launcher_is_saved(tmp_path, data, number):
+    """It kills the ranks 5 s after it has told them."""
+    run = tmp_path / "run"
+    with training(run, data) as process:
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[0]
+    assert said.count("everything is saved") == 2, said
+    manifest = json.loads((run / "checkpoints/last/manifest.json").read_text())
+    assert manifest["trainer"]["progress"]["step"] > 10
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_rank_that_was_stopped_ends_with_its_job(tmp_path, data, stopped):
+    run = tmp_path / "run"
+    with training(run, data) as process:
+        ranks = ranks_of(run)
+        ranks[stopped].suspend()
+        ranks[1 - stopped].kill()
+        process.communicate(timeout=60)
+        assert not ranks_of(run)
+
+
+def test_a_rank_that_goes_on_after_its_job_was_killed_ends(tmp_path, data):
+    """All processes but the stopped one are killed, those of the launcher as well."""
+    psutil = pytest.importorskip("psutil")
+    run = tmp_path / "run"
+    with training(run, data) as process:
+        rank = ranks_of(run)[1]
+        rank.suspend()
+        launcher = psutil.Process(process.pid)
+        for each in [launcher, *launcher.children(recursive=True)]:
+            if each != rank:
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+        rank.resume()
+        rank.wait(timeout=60)
+
+
+def test_one_job_at_a_time_writes_to_a_run(tmp_path, data):
+    run = tmp_path / "run"
+    with training(run, data) as process:
+        for more in ((), ("--resume",)):
+            said = said_by_both(launch(2, run, data, *more))
+            assert "is in use: process" in said[0]
+            assert said[1] == f"rank 0 failed: {said[0]}"
+        assert process.poll() is None

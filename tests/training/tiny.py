@@ -103,7 +103,7 @@ def freeze(owner):
 
 def arm(point, number):
     from gluonface.training import optimizer_step, trainer
-    from gluonface.training.callbacks import csv_files
+    from gluonface.training.callbacks import csv_files, verification
     from gluonface.training.checkpoint import checkpoints, class_rows
 
     if point == "step":  # between two steps
@@ -118,6 +118,8 @@ def arm(point, number):
         bomb(trainer.Trainer, "_share_loss", number, point, signal.SIGSTOP)
     elif point == "sigterm":
         bomb(trainer.Trainer, "step", number, point, signal.SIGTERM)
+    elif point.startswith("slow-"):  # a signal in a step after which a verification is due
+        bomb(trainer.Trainer, "step", number, point, signal.Signals[point[5:]])
     elif point == "rows":  # its files of class centres made, not yet filled
         bomb(class_rows, "write_rows", number, point)
         checkpoints.write_rows = class_rows.write_rows
@@ -131,6 +133,10 @@ def arm(point, number):
         bomb(checkpoints.Checkpoints, "_link", number, point)
     elif point == "prune":  # the old one still there
         bomb(checkpoints.Checkpoints, "_prune", number, point)
+    elif point == "verify":  # saved, not yet verified
+        bomb(verification.Verification, "_evaluate", number, point)
+    elif point == "mark":  # verified, `best` not yet known to be
+        bomb(checkpoints.Checkpoints, "mark_best", number, point)
     elif point == "log":  # a row that no checkpoint knows of
         bomb(csv_files.CsvFiles, "_append", number, point)
 

@@ -1,12 +1,15 @@
 """What a checkpoint says and keeps, what it refuses."""
 
+import contextlib
 import json
+import pathlib
 import resource
+import shutil
 
 import pytest
 from trainers import Watch, make
 
-from gluonface.errors import DataError, TrainingError
+from gluonface.errors import DataError, InputError, TrainingError
 from gluonface.files import sha256
 from gluonface.training.callbacks import SaveCheckpoints
 from gluonface.training.checkpoint.checkpoints import Checkpoints, load_state, save_state
@@ -84,19 +87,89 @@ def test_the_last_n_are_kept(tiny, noise_set, tmp_path):
         assert checkpoints.path("last").name == "step-00000008"
 
 
-@pytest.mark.parametrize("name", ["backbone.params", "backbone.npz"])
-def test_a_file_that_cannot_be_written_whole_is_no_checkpoint(saved, tmp_path, name):
-    """As on a full disk; MXNet's own `save` would not tell."""
-    trainer = saved[0]
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.write(3, lambda empty: save_state(empty, trainer))
-    sizes = {path.name: path.stat().st_size for path in checkpoints.path("last").iterdir()}
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """Limit the size of files, which is told as a full disk is."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[name] - 1, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
-            checkpoints.write(4, lambda empty: save_state(empty, trainer))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert checkpoints.path("last").name == "step-00000003"
+
+
+def test_no_file_that_cannot_be_written_whole_is_part_of_a_checkpoint(saved, tmp_path):
+    """As on a full disk, whichever file it is. MXNet's own `save` would not tell."""
+    trainer, config = saved[0], config_from_dict({})
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.write(3, lambda empty: save_state(empty, trainer, config))
+    sizes = {path.name: path.stat().st_size for path in checkpoints.path("last").iterdir()}
+    named = set()
+    for limit in sorted({10, *(size - 1 for size in sizes.values())}):
+        with files_of_at_most(limit), pytest.raises(OSError, match="File too large") as caught:
+            checkpoints.write(4, lambda empty: save_state(empty, trainer, config))
+        named.add(pathlib.Path(caught.value.filename).name)
+        assert checkpoints.path("last").name == "step-00000003"
+        assert not list(tmp_path.glob(".*.part"))
+    assert len(named) > 2
     load_state(checkpoints.path("last"), trainer)
+    with files_of_at_most(max(sizes.values())):
+        checkpoints.write(4, lambda empty: save_state(empty, trainer, config))
+    assert checkpoints.path("last").name == "step-00000004"
+
+
+@pytest.fixture
+def three(saved, tmp_path):
+    """Checkpoints of the steps 2, 4 and 6 (of the same state), all kept; the best is 4."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=3)
+    for step in (2, 4, 6):
+        checkpoints.write(
+            step, lambda empty: save_state(empty, saved[0], config_from_dict({})), best=step == 4
+        )
+    return checkpoints
+
+
+def test_an_older_checkpoint_is_found_by_its_step(three):
+    assert three.start().name == "step-00000006"
+    assert three.start(4).name == "step-00000004"
+    with pytest.raises(InputError, match="no checkpoint of step 5; there are those of step 2, 4"):
+        three.start(5)
+    with pytest.raises(InputError, match="there is none at all"):
+        Checkpoints(three.root / "nowhere").start(5)
+    assert Checkpoints(three.root / "nowhere").start() is None
+
+
+def test_the_remedy_names_the_steps_that_are_whole(three):
+    last = three.path("last")
+    assert three.remedy(last).endswith("--resume-from STEP; whole: step 2, 4")
+    (three.root / "step-00000004" / "config.yaml").write_text("{}")
+    assert three.remedy(last).endswith("whole: step 2")
+    (three.root / "step-00000002" / "manifest.json").unlink()
+    assert "No other checkpoint" in three.remedy(last)
+
+
+@pytest.mark.parametrize("loss", ["manifest", "folder", "link"])
+def test_a_run_whose_last_checkpoint_is_lost_does_not_begin_anew(three, loss):
+    if loss == "manifest":
+        (three.root / "last" / "manifest.json").unlink()
+    elif loss == "folder":
+        shutil.rmtree(three.path("last"))
+    else:
+        (three.root / "last").unlink()
+    with pytest.raises(DataError, match="--resume-from STEP; whole: step 2, 4"):
+        three.start()
+
+
+def test_a_replayed_step_counts_and_a_damaged_one_of_them_does_not(three, saved):
+    three.write(4, lambda empty: save_state(empty, saved[0], config_from_dict({})))
+    assert three.start(4).name == "step-00000004.1"
+    (three.start(4) / "backbone.npz").write_bytes(b"")
+    assert three.start(4).name == "step-00000004"
+
+
+def test_training_that_goes_back_moves_the_links_and_keeps_later_ones_for_now(three, saved):
+    three.tidy(2, three.start(2))
+    assert [three.path(name).name for name in ("last", "best")] == ["step-00000002"] * 2
+    assert len(list(three.root.glob("step-*"))) == 3
+    three.tidy(None, three.start(4))
+    assert three.path("best") is None
