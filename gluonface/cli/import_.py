@@ -63,6 +63,7 @@ def run(args):
         net.cfg,
         net.cfg.embedding_size,
         {
+            "color": weights.color,
             "licence": args.licence or known.get("licence"),
             "training_data": args.training_data or known.get("training_data"),
             "imported_from": origin,

@@ -6,6 +6,7 @@ layers with weights, which must be the same layers fed by the same layers.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import typing
 
@@ -32,7 +33,8 @@ def load_net(source: AnySource) -> typing.Any:
     """Build the network of a source that names its backbone, and fill it.
 
     The embedding size is that of the weights unless the source says it, and the preprocessing
-    that of their model card, or of the toolkit whose file it is.
+    that of their model card, or of the toolkit whose file it is. ``net.cfg.color`` is the order of
+    colours that the card says.
 
     Parameters
     ----------
@@ -63,6 +65,7 @@ def load_net(source: AnySource) -> typing.Any:
     if "embedding_size" not in options:
         options["embedding_size"] = weights.embedding_size
     net = model_zoo.get_model(name, **options)
+    net.cfg = dataclasses.replace(net.cfg, color=weights.color)
     load_weights(net, weights)
     return net
 
