@@ -87,7 +87,8 @@ WEB_PAGE = "a web page: the download gave a message or a login instead"
 STAND_INS = {
     b"version https://git-lfs.github.com": "a pointer of Git LFS, not the file itself: "
     "`git lfs pull` fetches that",
-    **dict.fromkeys((b"<!doctype html", b"<html", b"<head", b"<!--", b"<?xml"), WEB_PAGE),
+    b"<!doctype html": WEB_PAGE,
+    b"<html": WEB_PAGE,
 }
 
 
@@ -101,7 +102,7 @@ def require_content(content: bytes, path: str | os.PathLike) -> None:
     path : str or pathlib.Path
         For messages.
     """
-    start = content[:256].removeprefix(b"\xef\xbb\xbf").lstrip()[:64].lower()
+    start = content[:64].lstrip().lower()
     if not start:
         raise DataError(f"{path} is empty; fetch or write it again")
     for sign, what in STAND_INS.items():

@@ -13,6 +13,7 @@ import numpy as np
 from .._compat import mx, thread_count
 from ..errors import DataError, GluonfaceError, InputError, MissingExtraError
 from ..evaluation.scores.flip import normalize_rows
+from ..weights.content import shown_text
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
 from ..weights.opened import open_weights
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 # Images that a CPU runs at a time: what they need stays in its caches. Measured; see docs/export.
 CHUNK = 8
 PROBE = 2  # images that a network is tried with, beside one alone
-REASON = 400  # characters of another program's reason in a message
 AGREE = 1e-4  # of unit embeddings: what a rewritten graph may differ from the plain one
 
 
@@ -204,8 +204,9 @@ def _errors_of(engine, doing, source):
         reason = lines[0] if engine == "onnxruntime" else lines[-1]
         if isinstance(error, UnicodeDecodeError):  # OpenVINO's message has bytes of the file
             reason = "it says why in bytes that are no text"
-        reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)[:REASON]
-        raise DataError(f"{engine} cannot {doing} {source}: {reason}. {REMEDY}") from None
+        raise DataError(
+            f"{engine} cannot {doing} {source}: {shown_text(reason)}. {REMEDY}"
+        ) from None
 
 
 def _infer(infer, what, **shapes):
@@ -214,7 +215,7 @@ def _infer(infer, what, **shapes):
     # Beside its own errors, TypeError and bare ones for sizes that no array can have.
     except Exception as error:
         reason = (str(error).strip().splitlines() or ["unreadable"])[-1]
-        raise DataError(f"{what}: {reason[:REASON]}") from None
+        raise DataError(f"{what}: {shown_text(reason)}") from None
 
 
 def _check_shapes(symbol, args, auxs, size, source):

@@ -14,7 +14,15 @@ from ..errors import DataError, InputError
 from ..files import require_content
 from .graph import Graph
 
-__all__ = ["MAX_DIMENSIONS", "MAX_NUMBER", "Content", "parse_json", "read_bytes", "shown"]
+__all__ = [
+    "MAX_DIMENSIONS",
+    "MAX_NUMBER",
+    "Content",
+    "parse_json",
+    "read_bytes",
+    "shown",
+    "shown_text",
+]
 
 # Of the shape of a tensor. The files of networks have 5 dimensions at most; with these limits no
 # product of sizes is a number of more than a few digits.
@@ -103,3 +111,9 @@ def shown(value: typing.Any) -> str:
         return f"a {type(value).__name__} of {len(value)}"  # it may be deep
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def shown_text(text: str, most: int = 300) -> str:
+    """Return another program's message for one of ours: one short line, all of it printable."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:most])
+    return line if len(text) <= most else f"{line}..."

@@ -60,7 +60,10 @@ def load_net(source: AnySource) -> typing.Any:
         mx.random.seed(0)  # the same random weights every time
         logger.warning("%s has random weights: a baseline, not a model", name)
         return model_zoo.get_model(name, **options)
-    model_zoo.BACKBONES.resolve(name)  # a wrong name before a wrong file
+    try:
+        model_zoo.BACKBONES.resolve(name)  # a wrong name before a wrong file
+    except InputError as error:
+        raise InputError(f"{weights}: {error}") from None
     options = {**weights.pixels, **options}
     if "embedding_size" not in options:
         options["embedding_size"] = weights.embedding_size

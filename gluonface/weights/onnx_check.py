@@ -13,7 +13,7 @@ import pathlib
 import typing
 
 from ..errors import DataError
-from .content import MAX_DIMENSIONS, shown
+from .content import MAX_DIMENSIONS, shown, shown_text
 
 __all__ = ["check_onnx"]
 
@@ -23,7 +23,6 @@ MAX_NAME = 1000
 MAX_SIZE = 1 << 24  # of an axis
 MAX_ELEMENTS = 1 << 28  # of a tensor of the file, or of what an operator makes of one image
 KNOWN = 1024  # elements up to which onnx needs a constant's values to infer shapes
-REASON = 300  # characters of onnx's reason in a message
 
 # What exporters of recognition networks write: PyTorch's, MXNet's, Keras', ours and InsightFace's.
 # Not among them: loops and branches, which hold graphs; what reads files; random numbers; sequences
@@ -123,6 +122,8 @@ def _check_graph(onnx, model):
     for what, found in (("operators", graph.node), ("tensors", graph.initializer)):
         if len(found) > MAX_NODES:
             raise DataError(f"it has {len(found)} {what}; at most {MAX_NODES} are read")
+    if not _are_text(graph):
+        raise DataError("it has a name that is no text; it is damaged")
     constants = {}
     for tensor in graph.initializer:
         _check_tensor(onnx, tensor, f"the tensor {shown(tensor.name)}")
@@ -157,6 +158,17 @@ def _check_graph(onnx, model):
             _check_attribute(onnx, attribute, who)
             if node.op_type == "Constant" and attribute.type == TENSOR:
                 constants[node.output[0]] = attribute.t
+
+
+def _are_text(graph):
+    """Whether all names are text: protobuf gives others as bytes."""
+    names = [
+        value.name for some in (graph.initializer, graph.input, graph.output) for value in some
+    ]
+    for node in graph.node:
+        names += [node.op_type, node.domain, node.name, *node.input, *node.output]
+        names += [part for a in node.attribute for part in (a.name, a.ref_attr_name)]
+    return all(isinstance(name, str) for name in names)
 
 
 def _check_tensor(onnx, tensor, who):
@@ -214,9 +226,7 @@ def _check_by_onnx(onnx, model):
         inferred = inference.infer_shapes(bare, strict_mode=True, data_prop=True).graph
     except (checker.ValidationError, inference.InferenceError, ValueError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = " ".join(lines) or type(error).__name__
-        reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)
-        raise DataError(f"onnx says: {reason[:REASON]}") from None
+        raise DataError(f"onnx says: {shown_text(' '.join(lines))}") from None
     types = {tensor.name: tensor.data_type for tensor in bare.graph.initializer}
     for value in (*inferred.value_info, *inferred.output, *inferred.input):
         kind = value.type.tensor_type

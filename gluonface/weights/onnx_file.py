@@ -13,7 +13,7 @@ import typing
 import numpy as np
 
 from ..errors import DataError, MissingExtraError
-from .content import Content, shown
+from .content import Content, shown, shown_text
 from .graph import Graph, Node
 from .layers import LINEAR
 from .onnx_check import check_onnx
@@ -106,8 +106,8 @@ def parse_onnx(
         model = onnx.load_model_from_string(content)
     except (DecodeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{path} is not an ONNX file, or cut short or damaged: {shown(str(error))}; fetch it "
-            "again"
+            f"{path} is not an ONNX file, or cut short or damaged: {shown_text(str(error))}; "
+            "fetch it again"
         ) from None
     if not model.graph.node:
         raise DataError(f"{path} is not an ONNX file: it holds no operators")

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..data.unpickle import StrictUnpickler
 from ..errors import DataError
-from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes, shown
+from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes, shown, shown_text
 
 __all__ = ["is_hostile", "read_torch", "widened", "without_prefixes"]
 
@@ -490,7 +490,7 @@ def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, 
     # What Python's reader of zips raises of damaged ones.
     except (OSError, RuntimeError, EOFError, ValueError, OverflowError, struct.error) as error:
         raise DataError(
-            f"{path} is damaged or no file of PyTorch's: {shown(str(error))}; fetch it again"
+            f"{path} is damaged or no file of PyTorch's: {shown_text(str(error))}; fetch it again"
         ) from None
     return without_prefixes(tensors)
 

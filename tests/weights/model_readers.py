@@ -188,6 +188,7 @@ def _trainer(loss="adaface"):
 
         folder = pathlib.Path(tempfile.mkdtemp())
         _TRAINERS[loss] = make(write_noise(folder), loss)
+        _TRAINERS[loss].fit()
         shutil.rmtree(folder, ignore_errors=True)
     return _TRAINERS[loss]
 
@@ -203,14 +204,12 @@ def checkpoint(name):
 
 
 def resume(path):
-    """Read a checkpoint in every way in which it is read."""
-    from gluonface.data.tools.stored_embeddings import load_centers
+    """Resume from a checkpoint, and export its centres."""
     from gluonface.training.checkpoint.checkpoints import load_state
     from gluonface.training.checkpoint.class_rows import export_centers
 
     load_state(path.parent, _trainer())
     export_centers(path.parent, path.parent / "centers.npy")
-    return load_centers(path.parent)
 
 
 def unchecked(read):

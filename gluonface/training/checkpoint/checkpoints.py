@@ -43,6 +43,7 @@ from .class_rows import (
     read_manifest,
     write_rows,
 )
+from .manifest_form import names_of_checkpoint
 
 if TYPE_CHECKING:
     from ...parallel.communicator import Communicator
@@ -290,9 +291,10 @@ def load_state(folder: pathlib.Path, trainer: Trainer) -> None:
     folder = pathlib.Path(folder)
     stored = read_manifest(folder)
     _check_files(folder, stored, ("backbone.params", "backbone.npz"))
-    load_head(folder, stored, trainer)
-    _load_backbone(folder, trainer)
-    trainer.load_state_dict(stored["trainer"])
+    with names_of_checkpoint(folder):
+        load_head(folder, stored, trainer)
+        _load_backbone(folder, trainer)
+        trainer.load_state_dict(stored["trainer"])
 
 
 def _check_files(folder, manifest, names):
@@ -309,11 +311,9 @@ def _check_files(folder, manifest, names):
 
 def _load_backbone(folder, trainer):
     from ..._compat import mx
+    from ...weights.mxnet_params import read_params
 
-    try:
-        arrays = mx.nd.load(str(folder / "backbone.params"))
-    except mx.MXNetError as error:
-        raise DataError(f"{folder / 'backbone.params'} cannot be read: {error}") from error
+    arrays = read_params(folder / "backbone.params")
     parameters = trainer.net._collect_params_with_prefix()
     for name in sorted(set(parameters) ^ set(arrays)):
         where = "the checkpoint" if name in arrays else "the network"
@@ -324,7 +324,9 @@ def _load_backbone(folder, trainer):
                 f"{folder}: {name} has shape {arrays[name].shape}, the network's is "
                 f"{parameter.shape}; the model differs"
             )
-        parameter.set_data(arrays[name])
+        if not np.isfinite(arrays[name]).all():
+            raise DataError(f"{folder / 'backbone.params'}: {name} holds NaN or infinity")
+        parameter.set_data(mx.nd.array(arrays[name], dtype=arrays[name].dtype))
     with np.load(folder / "backbone.npz", allow_pickle=False) as file:
         stored = {name: file[name] for name in file.files}
     for device, context in enumerate(trainer.ctx[1:], start=1):

@@ -9,7 +9,9 @@ import numpy as np
 
 from ...errors import DataError, InputError, TrainingError
 from ...files import atomic_write, sha256
+from ...weights.content import shown, shown_text
 from . import sharded_npy
+from .manifest_form import check_form
 
 __all__ = [
     "FORMAT",
@@ -71,14 +73,15 @@ def read_manifest(folder: str | pathlib.Path) -> dict:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is not a checkpoint: {path.name}: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = shown_text(str(error))
+        raise DataError(f"{folder} is not a checkpoint: {path.name}: {reason}") from error
     if version != FORMAT:
         raise DataError(
-            f"{folder} is a checkpoint of format {version}, this version reads format "
+            f"{folder} is a checkpoint of format {shown(version)}, this version reads format "
             f"{FORMAT}; use the gluonface version that env.json of the run names"
         )
-    return manifest
+    return check_form(manifest, path)
 
 
 def load_head(folder, manifest, trainer):
