@@ -195,11 +195,15 @@ def write_together(contents: dict[pathlib.Path, bytes]) -> None:
     OSError
         If one cannot be written; it is named.
     """
-    with contextlib.ExitStack() as stack:
-        for path, content in contents.items():
-            file = stack.enter_context(atomic_write(path))
-            file.write(content)
-            file.flush()
+    path = None
+    try:
+        with contextlib.ExitStack() as stack:
+            for path, content in contents.items():
+                file = stack.enter_context(atomic_write(path))
+                file.write(content)
+                file.flush()
+    except OSError as error:  # a full disk says no name
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
 
 
 def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:

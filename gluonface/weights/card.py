@@ -150,7 +150,7 @@ def read_card(path: pathlib.Path) -> dict[str, typing.Any] | None:
             raise DataError(
                 f"the model card {path} has {key} {shown(card[key])}; expected {expected}"
             )
-    return card
+    return {"name": path.stem, **card}
 
 
 def _whole(most):

@@ -209,6 +209,8 @@ def _check_attribute(onnx, attribute, who):
         bad = next((value for value in values if not low <= value <= high), None)
         if bad is not None:
             raise DataError(f"{who} has {name} {bad}; expected {low} to {high}")
+    if name == "to" and attribute.i not in TYPES:
+        raise DataError(f"{who} casts to the type {attribute.i}, which is not read")
     if kind == STRING and len(attribute.s) > MAX_NAME:
         raise DataError(f"{who} has {name} of {len(attribute.s)} bytes")
     if kind == TENSOR:

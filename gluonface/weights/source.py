@@ -59,6 +59,7 @@ EXPECTED = (
 SYMBOL = "-symbol.json"
 EPOCH_FILE = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
 EPOCH = re.compile(r"(?P<prefix>.*[^,\s]),\s*(?P<epoch>\d{1,9})$")
+MODEL_NAME = re.compile(r"[\w.-]{1,100}")
 NAMED = re.compile(r"(?P<name>[\w.-]{2,}):(?P<file>.+)$")
 
 
@@ -239,7 +240,8 @@ def _checkpoint(folder, export):
     model = config.get("model") if isinstance(config, dict) else None
     if isinstance(model, str):
         model = {"name": model}
-    if not isinstance(model, dict) or not isinstance(model.get("name"), str):
+    name = model.get("name") if isinstance(model, dict) else None
+    if not isinstance(name, str) or not MODEL_NAME.fullmatch(name):
         raise DataError(f"{path} does not say model.name, the name of a backbone")
     size = model.get("embedding_size")
     if size is not None and (type(size) is not int or not 1 <= size <= MAX_EMBEDDING):
@@ -252,7 +254,7 @@ def _checkpoint(folder, export):
     for file in files:
         if file.is_file():
             options = {} if size is None else {"embedding_size": size}
-            return Source(file, name=model["name"], options=options)
+            return Source(file, name=name, options=options)
     raise InputError(
         f"the run folder {folder} holds no model yet; looked for "
         + ", ".join(str(file.relative_to(folder)) for file in (export, *files))

@@ -486,7 +486,9 @@ def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, 
     except DataError as error:
         raise DataError(f"{path} cannot be read as PyTorch weights: {error}") from None
     except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is cut short or damaged: {error}; fetch it again") from None
+        raise DataError(
+            f"{path} is cut short or damaged: {shown_text(str(error))}; fetch it again"
+        ) from None
     # What Python's reader of zips raises of damaged ones.
     except (OSError, RuntimeError, EOFError, ValueError, OverflowError, struct.error) as error:
         raise DataError(

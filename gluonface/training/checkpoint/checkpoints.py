@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...data.arrays import load_arrays
 from ...errors import DataError, TrainingError
 from ...parallel.agreement import exchange, raise_on_all_ranks
 from ..config.config import config_to_dict
@@ -327,8 +328,9 @@ def _load_backbone(folder, trainer):
         if not np.isfinite(arrays[name]).all():
             raise DataError(f"{folder / 'backbone.params'}: {name} holds NaN or infinity")
         parameter.set_data(mx.nd.array(arrays[name], dtype=arrays[name].dtype))
-    with np.load(folder / "backbone.npz", allow_pickle=False) as file:
-        stored = {name: file[name] for name in file.files}
+    stored = load_arrays(folder / "backbone.npz")
+    if not isinstance(stored, dict):
+        raise DataError(f"{folder / 'backbone.npz'} holds one array; a .npz file was expected")
     for device, context in enumerate(trainer.ctx[1:], start=1):
         for name, parameter in parameters.items():
             value = stored.get(f"device{device}/{name}")

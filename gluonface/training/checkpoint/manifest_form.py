@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import math
 import pathlib
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...errors import DataError, GluonfaceError, InputError
+from ...errors import DataError, GluonfaceError, TrainingError
 from ...weights.content import shown, shown_text
 
 __all__ = ["MAX_CLASSES", "check_form", "names_of_checkpoint"]
 
 MAX_CLASSES = 1 << 40
+ROW = re.compile(r"[\w.]{1,100}")
 
 
 def check_form(manifest: Any, path: pathlib.Path) -> dict[str, Any]:
@@ -46,10 +48,11 @@ def names_of_checkpoint(folder: pathlib.Path) -> Iterator[None]:
 
     try:
         yield
-    except InputError as error:
-        raise DataError(f"{folder}: {error}") from error
-    except GluonfaceError:
-        raise
+    except GluonfaceError as error:
+        if str(folder) in str(error):
+            raise
+        kind = TrainingError if isinstance(error, TrainingError) else DataError
+        raise kind(f"{folder}: {error}") from error
     except (
         *(AttributeError, EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError),
         *(RecursionError, zipfile.BadZipFile, NotImplementedError, mx.MXNetError),
@@ -77,6 +80,11 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 1e300 and math.isfinite(value)
 
 
+def _rows(value: Any) -> bool:
+    # The names become those of files.
+    return _dict(lambda entry: isinstance(entry, dict))(value) and all(map(ROW.fullmatch, value))
+
+
 def _state(value: Any) -> bool:
     return _number(value) or (isinstance(value, list) and all(map(_state, value)))
 
@@ -90,7 +98,7 @@ FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "head.subcenters": (_whole(1, 1 << 20), "a whole number, 1 or more"),
     "head.state": (_dict(_state), "{name: number}"),
     "optimizer.head_counts": (_dict(_count), "{name: whole number}"),
-    "rows": (_dict(lambda value: isinstance(value, dict)), "{name: {tail, dtype}}"),
+    "rows": (_rows, "{name: {tail, dtype}}"),
     "files": (_dict(lambda value: isinstance(value, dict)), "{file: {bytes, sha256}}"),
     "trainer.progress": (
         _dict(lambda value: value is None or _number(value)),
