@@ -107,7 +107,7 @@ def shown(value: typing.Any) -> str:
     """Return a value of a file for a message: short, and nothing that a terminal obeys."""
     if isinstance(value, int) and abs(value) > 1 << 64:
         return "a number of more than 20 digits"  # Python refuses to print some
-    if isinstance(value, (list, dict)):
+    if isinstance(value, (list, dict, tuple, set)):
         return f"a {type(value).__name__} of {len(value)}"  # it may be deep
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."

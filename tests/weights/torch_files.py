@@ -35,8 +35,8 @@ class Storage:
 
 
 class Pickler(pickle.Pickler):
-    def __init__(self, file, keep, legacy=False):
-        super().__init__(file, protocol=2)
+    def __init__(self, file, keep, legacy=False, protocol=2):
+        super().__init__(file, protocol=protocol)
         self.keep, self.legacy = keep, legacy
 
     def persistent_id(self, value):
