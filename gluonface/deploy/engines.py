@@ -26,6 +26,7 @@ __all__ = [
     "OnnxEngine",
     "OpenVinoEngine",
     "SymbolEngine",
+    "errors_of",
     "has_cuda",
     "largest_difference",
     "run_in_chunks",
@@ -84,7 +85,7 @@ class SymbolEngine:
                 f"the symbol's output of {source} has the shape {shapes[1][0]}; expected (N, D)"
             )
         self.embedding_size, self._source = shapes[1][0][1], source
-        with _errors_of("MXNet", "load", source):
+        with errors_of("MXNet", "load", source):
             plain = rewrite(symbol, args, auxs, input_size, fast=False)
             self.variant, self.graph = "plain", plain[0]
             if fast and ctx.device_type == "cpu":
@@ -124,7 +125,7 @@ class SymbolEngine:
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
-        with _errors_of("MXNet", "run", self._source):
+        with errors_of("MXNet", "run", self._source):
             return _by_chunks(self._program.run, images, self._chunk)
 
     def run_operators_singly(self) -> None:
@@ -191,8 +192,18 @@ REMEDY = "Try another engine (--engine), or export the model again."
 
 
 @contextlib.contextmanager
-def _errors_of(engine, doing, source):
-    """Turn any exception of an engine into a DataError; they share no base class of their own."""
+def errors_of(engine: str, doing: str, source: typing.Any) -> typing.Iterator[None]:
+    """Turn any exception of an engine into a DataError; they share no base class of their own.
+
+    Parameters
+    ----------
+    engine : str
+        Its name.
+    doing : str
+        What it was to do: "load", "run".
+    source : str or pathlib.Path
+        The file, for the message.
+    """
     try:
         yield
     except GluonfaceError:
@@ -360,7 +371,7 @@ class _OnnxNetwork:
 
     def _run(self, images):
         """Return the output for images that fit in one run, whatever its shape is."""
-        with _errors_of(self.program, "run", self._path):
+        with errors_of(self.program, "run", self._path):
             if self.takes_bytes:
                 images = np.rint(images)
             rows = np.asarray(self._forward(images.astype(self._type, copy=False)))
@@ -418,7 +429,7 @@ class OnnxEngine(_OnnxNetwork):
         providers = ["CPUExecutionProvider"]
         if cuda and gpu is not False:
             providers.insert(0, "CUDAExecutionProvider")
-        with _errors_of("onnxruntime", "load", path):
+        with errors_of("onnxruntime", "load", path):
             self._session = onnxruntime.InferenceSession(
                 _content(path, model), options, providers=providers
             )
@@ -465,7 +476,7 @@ class OpenVinoEngine(_OnnxNetwork):
             "INFERENCE_PRECISION_HINT": "f32",
         }
         core = _openvino_core()
-        with _errors_of("OpenVINO", "load", path):
+        with errors_of("OpenVINO", "load", path):
             network = core.read_model(_content(path, model), b"")
             ports = [
                 [(_openvino_shape(port), port.element_type.get_type_name()) for port in some]
