@@ -1,5 +1,7 @@
 """`gluonface import`: weights of other toolkits, read into a backbone of ours."""
 
+import hashlib
+import json
 import pathlib
 import sys
 
@@ -40,7 +42,7 @@ def run(args):
         raise InputError(f"--out is {args.out!r}, but there is no folder {out.parent}")
 
     from .. import model_zoo
-    from ..files import atomic_write, sha256, write_json
+    from ..deploy.export import write_together
     from ..weights import load_weights, open_weights
     from ..weights.card import make_card
     from ..weights.mxnet_params import params_bytes
@@ -63,16 +65,18 @@ def run(args):
         net.cfg,
         net.cfg.embedding_size,
         {
+            "color": weights.color,
             "licence": args.licence or known.get("licence"),
             "training_data": args.training_data or known.get("training_data"),
             "imported_from": origin,
         },
     )
     parameters = net._collect_params_with_prefix()
-    with atomic_write(out) as file:  # the format of net.save_parameters
-        file.write(params_bytes({k: p.data().asnumpy() for k, p in parameters.items()}))
-    card["sha256"]["params"] = sha256(out)
-    write_json(out.with_suffix(".json"), card)
+    # The format of net.save_parameters.
+    content = params_bytes({k: p.data().asnumpy() for k, p in parameters.items()})
+    card["sha256"]["params"] = hashlib.sha256(content).hexdigest()
+    document = (json.dumps(card, indent=2) + "\n").encode()
+    write_together({out: content, out.with_suffix(".json"): document})
     sys.stdout.write(f"{net.cfg.name}, embedding {net.cfg.embedding_size}: wrote {out}\n")
     if difference is not None:
         sys.stdout.write(
@@ -93,6 +97,7 @@ def _no_difference(net, weights):
 def _difference(net, weights):
     """Return the largest relative difference to the source's own graph; or None, and why."""
     from .._compat import mx
+    from ..errors import DataError
 
     graph = weights.symbol
     # Some have no "arg:".
@@ -102,43 +107,42 @@ def _difference(net, weights):
     images = mx.nd.random.uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
     wanted = {k: mx.nd.array(v, dtype=v.dtype) for k, v in arrays.items()}
     names, auxiliary = graph.list_arguments(), graph.list_auxiliary_states()
-    executor = graph.bind(
-        mx.cpu(),
-        {**{k: wanted[k] for k in names if k in wanted}, "data": images},
-        aux_states={k: wanted[k] for k in auxiliary},
-        grad_req="null",
-    )
-    theirs = executor.forward(is_train=False)[0].asnumpy()
+    missing = [name for name in (*names, *auxiliary) if name not in wanted and name != "data"]
+    if missing:
+        raise DataError(f"{weights.params} lacks {missing[0]!r}, which its symbol needs")
+    try:
+        executor = graph.bind(
+            mx.cpu(),
+            {**{k: wanted[k] for k in names if k in wanted}, "data": images},
+            aux_states={k: wanted[k] for k in auxiliary},
+            grad_req="null",
+        )
+        theirs = executor.forward(is_train=False)[0].asnumpy()
+    except mx.MXNetError as error:
+        reason = (str(error).strip().splitlines() or ["it does not say why"])[-1]
+        raise DataError(f"MXNet cannot run {weights.source.symbol}: {reason[:400]}") from None
     return _checked(net(images).asnumpy(), theirs, net, weights.source.symbol, TOLERANCE), ""
 
 
 def _onnx_difference(net, weights):
     """Return the largest relative difference to what onnxruntime computes; or None, and why."""
-    try:
-        import onnxruntime
-    except ImportError:
-        return None, "onnxruntime is not installed"
     import numpy as np
 
     from .._compat import mx
+    from ..deploy.engines import OnnxEngine
+    from ..errors import DataError, MissingExtraError
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # no warnings of what it leaves out
-    providers = ["CPUExecutionProvider"]
-    try:
-        session = onnxruntime.InferenceSession(weights.onnx_bytes, options, providers=providers)
-    except Exception as error:  # its errors have no common base, and the import does not need it
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return None, f"onnxruntime does not run the file: {reason}"
-    (first,) = session.get_inputs()
-    images = np.random.RandomState(0).uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
+    images = np.random.RandomState(0).randint(0, 256, (CHECKED, 3, *net.cfg.input_size))
     images = images.astype("float32")
     theirs = images if weights.inside else (images - net.cfg.mean) * np.float32(net.cfg.scale)
-    theirs = theirs.astype("float16" if "float16" in first.type else "float32")
-    # One by one: many a file works for a batch of one only, whatever it says.
-    theirs = [session.run(None, {first.name: image[None]})[0] for image in theirs]
+    try:
+        engine = OnnxEngine(weights.params, gpu=False, model=weights.onnx_bytes)
+        theirs = np.concatenate([engine.run(image[None]) for image in theirs])
+    except MissingExtraError:
+        return None, "onnxruntime is not installed"
+    except DataError as error:  # the import does not need it
+        return None, str(error)
     half = any(array.dtype == "float16" for array in weights.content.arrays.values())
-    theirs = np.concatenate(theirs).astype("float32")
     ours = net(mx.nd.array(images)).asnumpy()
     return _checked(ours, theirs, net, weights, HALF if half else TOLERANCE), ""
 
@@ -147,7 +151,7 @@ def _checked(ours, theirs, net, source, tolerance):
     """Return the largest difference relative to the largest number; it must be small."""
     from ..errors import DataError
 
-    difference = abs(ours - theirs).max() / abs(theirs).max()
+    difference = abs(ours - theirs).max() / max(abs(theirs).max(), 1e-12)
     if not difference <= tolerance:
         raise DataError(
             f"the imported {net.cfg.name} gives other embeddings than {source} "

@@ -11,6 +11,7 @@ import numpy as np
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError
 from ..evaluation.scores.flip import FLIPS, combine_views
+from ..weights.card import INSIDE
 from ..weights.load import load_net
 from ..weights.names import TORCH_PIXELS
 from ..weights.onnx_file import normalizes_pixels
@@ -24,8 +25,6 @@ __all__ = ["Embedder"]
 
 logger = logging.getLogger(__name__)
 
-INSIDE = "inside"
-
 
 class Embedder:
     """A trained network that turns aligned face crops into embeddings.
@@ -36,18 +35,31 @@ class Embedder:
     ----------
     engine : SymbolEngine, OnnxEngine or OpenVinoEngine
     card : dict
-        ``name``, ``embedding_size``, ``input_size``, ``preprocessing`` (``"inside"``, or a dict
-        of ``mean`` and ``scale`` that are applied here).
+        ``name``, ``embedding_size``, ``input_size``, ``color`` (``"RGB"`` or ``"BGR"``: the order
+        in which the network gets the colours of RGB images), ``preprocessing`` (``"inside"``, or a
+        dict of ``mean`` and ``scale`` that are applied here, in that order of colours).
+    source : str, optional
+        For messages; default the card's name.
     """
 
-    def __init__(self, engine: Engine, card: dict[str, typing.Any]):
+    def __init__(self, engine: Engine, card: dict[str, typing.Any], source: str | None = None):
         self._engine = engine
+        self._source = source or card["name"]
         self.card = card
         self.embedding_size = engine.embedding_size
         self.input_size = tuple(card["input_size"])
         self.engine = f"{engine.name} ({engine.device})"
-        pixels = card["preprocessing"]
-        self._pixels = None if pixels == INSIDE else (pixels["mean"], pixels["scale"])
+        self._reversed = card.get("color", "RGB") == "BGR"
+        self._pixels = None
+        if card["preprocessing"] != INSIDE:
+            values = (card["preprocessing"][key] for key in ("mean", "scale"))
+            # One number, or one for each colour: (3,1,1) for images (N,3,H,W).
+            self._pixels = [np.reshape(np.asarray(v, np.float32), (-1, 1, 1)) for v in values]
+            if engine.takes_bytes:
+                raise DataError(
+                    f"{self._source} takes whole numbers 0 to 255 as its pixels, and its model "
+                    'card says mean and scale; expected "preprocessing": "inside"'
+                )
 
     @classmethod
     def load(cls, source: AnySource, ctx: typing.Any = None, engine: str = "auto") -> Embedder:
@@ -77,7 +89,8 @@ class Embedder:
         InputError
             If there is no such model; the message lists what was looked for.
         DataError
-            If a file is broken or the parameters do not fit; the tensor is named.
+            If a file is broken or the parameters do not fit; the tensor is named. If the engine
+            cannot load or run the network, or it does not give a row for each image.
         MissingExtraError
             For a ``.onnx`` file without onnx and an engine for it, or without the engine asked for.
         """
@@ -89,16 +102,18 @@ class Embedder:
             runner, card = _load_onnx(weights, ctx, engine)
         else:
             runner, card = _load_symbol(weights, context_of(ctx), engine)
-        model = cls(runner, card)
+        _check_card(card, runner, weights)
+        model = cls(runner, card, str(weights.source.params or weights))
         logger.info(
-            "%s (%d-d) runs with %s, %d threads; %s",
+            "%s (%d-d) runs with %s, %d threads; %s%s",
             card["name"],
             model.embedding_size,
             model.engine,
             thread_count(),
             "the network takes pixels 0..255"
             if model._pixels is None
-            else f"pixels are fed as (x - {model._pixels[0]:g}) * {model._pixels[1]:g}",
+            else "pixels are fed as (x - {mean}) * {scale}".format(**card["preprocessing"]),
+            ", in the order BGR" if model._reversed else "",
         )
         return model
 
@@ -167,10 +182,12 @@ class Embedder:
     def _forward(self, batch, batch_size, first):
         """Return the outputs for at most `batch_size` images."""
         count = len(batch)
+        if self._reversed:
+            batch = batch[..., ::-1]
         pixels = np.ascontiguousarray(batch.transpose(0, 3, 1, 2)).astype(np.float32)
         if self._pixels is not None:
             mean, scale = self._pixels
-            pixels = (pixels - np.float32(mean)) * np.float32(scale)
+            pixels = (pixels - mean) * scale
         fixed = self._engine.fixed_batch
         # A new batch size costs MXNet a new plan. The last batch is filled up to a power of two,
         # so that a model meets few sizes.
@@ -179,7 +196,7 @@ class Embedder:
         bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if len(bad):
             raise DataError(
-                f"{self.card['name']} gives values that are not finite for {len(bad)} images, the "
+                f"{self._source} gives values that are not finite for {len(bad)} images, the "
                 f"first at position {first + bad[0]}. Its weights are broken or overflow."
             )
         return rows
@@ -244,12 +261,25 @@ def context_of(ctx):
     return mx.Context(kind, number)
 
 
-def _card(name, embedding_size, input_size, preprocessing=INSIDE):
+def _check_card(card, engine, weights):
+    """Raise DataError if a model card is not of this network."""
+    found = {"embedding_size": engine.embedding_size}
+    if getattr(engine, "static_size", None) is not None:
+        found["input_size"] = list(engine.static_size)
+    for key, value in found.items():
+        if card[key] != value:
+            raise DataError(
+                f"the model card beside {weights.source.params} has {key} {card[key]}, the network "
+                f"{value}; it is of another model: remove it or export the model again"
+            )
+
+
+def _card(name, embedding_size, input_size, preprocessing=INSIDE, color="RGB"):
     return {
         "name": name,
         "embedding_size": embedding_size,
         "input_size": list(input_size),
-        "color": "RGB",
+        "color": color,
         "preprocessing": preprocessing,
     }
 
@@ -273,11 +303,13 @@ def _load_onnx(weights, ctx, engine_name):
     path, card = weights.params, weights.card
     engine = engine_for_onnx(path, ctx, engine_name, weights.onnx_bytes)
     if card is None:
-        inside = normalizes_pixels(weights.onnx_model)
+        inside = engine.takes_bytes or normalizes_pixels(weights.onnx_model)
         logger.info(
             "%s has no model card; its graph %s",
             path,
-            "normalises the pixels itself"
+            "takes whole numbers 0 to 255"
+            if engine.takes_bytes
+            else "normalises the pixels itself"
             if inside
             else "does not normalise pixels, so they are fed as (x - 127.5) / 127.5, "
             "InsightFace's rule",
@@ -290,6 +322,7 @@ def _load_onnx(weights, ctx, engine_name):
 def _load_zoo(weights, ctx, engine_name):
     net = load_net(weights)
     symbol, arrays = trace(net)
-    card = _card(net.cfg.name, int(net.cfg.embedding_size), net.cfg.input_size)
+    cfg = net.cfg
+    card = _card(cfg.name, int(cfg.embedding_size), cfg.input_size, color=cfg.color)
     name = str(weights.source.params or UNTRAINED)
-    return engine_for(symbol, arrays, ctx, tuple(net.cfg.input_size), name, engine_name), card
+    return engine_for(symbol, arrays, ctx, tuple(cfg.input_size), name, engine_name), card

@@ -162,6 +162,8 @@ def engine_for_onnx(
         try:
             return OpenVinoEngine(path, model)
         except DataError as error:
+            if not importlib.util.find_spec("onnxruntime"):
+                raise
             logger.info("onnxruntime runs %s: %s", path, error)
     return OnnxEngine(path, gpu, model)
 
@@ -198,12 +200,12 @@ def _converted(symbol, arrays, ctx, size, source, names, must):
                 found = OpenVinoEngine(path, model=model)
             else:
                 found = OnnxEngine(path, gpu=False, model=model)
+            difference = largest_difference(found.run(images), expected)
         except GluonfaceError as error:
             if must:
                 raise
             logger.info("%s does not run %s: %s", name, source, error)
             continue
-        difference = largest_difference(found.run(images), expected)
         if difference < AGREE:
             return found
         logger.warning(

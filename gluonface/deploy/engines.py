@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import pathlib
@@ -10,10 +11,12 @@ import typing
 import numpy as np
 
 from .._compat import mx, thread_count
-from ..errors import DataError, InputError, MissingExtraError
+from ..errors import DataError, GluonfaceError, InputError, MissingExtraError
 from ..evaluation.scores.flip import normalize_rows
+from ..weights.content import shown_text
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
+from ..weights.opened import open_weights
 from .parity import noise
 from .rewriting.rewrite import fuse, rewrite
 
@@ -23,6 +26,7 @@ __all__ = [
     "OnnxEngine",
     "OpenVinoEngine",
     "SymbolEngine",
+    "errors_of",
     "has_cuda",
     "largest_difference",
     "run_in_chunks",
@@ -32,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 # Images that a CPU runs at a time: what they need stays in its caches. Measured; see docs/export.
 CHUNK = 8
+PROBE = 2  # images that a network is tried with, beside one alone
 AGREE = 1e-4  # of unit embeddings: what a rewritten graph may differ from the plain one
 
 
@@ -60,6 +65,7 @@ class SymbolEngine:
     """
 
     fixed_batch = None
+    takes_bytes = False
 
     def __init__(
         self,
@@ -75,14 +81,17 @@ class SymbolEngine:
         args, auxs = split_params(arrays)
         shapes = _check_shapes(symbol, args, auxs, input_size, source)
         if len(shapes[1][0]) != 2:
-            raise DataError(f"the symbol's output has the shape {shapes[1][0]}; expected (N, D)")
-        self.embedding_size = shapes[1][0][1]
-        plain = rewrite(symbol, args, auxs, input_size, fast=False)
-        self.variant, self.graph = "plain", plain[0]
-        if fast and ctx.device_type == "cpu":
-            self._program = self._fastest(symbol, args, auxs, input_size, plain)
-        else:
-            self._program = _Program(plain[0], plain[1], ctx)
+            raise DataError(
+                f"the symbol's output of {source} has the shape {shapes[1][0]}; expected (N, D)"
+            )
+        self.embedding_size, self._source = shapes[1][0][1], source
+        with errors_of("MXNet", "load", source):
+            plain = rewrite(symbol, args, auxs, input_size, fast=False)
+            self.variant, self.graph = "plain", plain[0]
+            if fast and ctx.device_type == "cpu":
+                self._program = self._fastest(symbol, args, auxs, input_size, plain)
+            else:
+                self._program = _Program(plain[0], plain[1], ctx)
         self._chunk = chunk if ctx.device_type == "cpu" else None
         self.name = f"MXNet {mx.__version__}"
         if self.variant != "plain":
@@ -116,7 +125,8 @@ class SymbolEngine:
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
-        return _by_chunks(self._program.run, images, self._chunk)
+        with errors_of("MXNet", "run", self._source):
+            return _by_chunks(self._program.run, images, self._chunk)
 
     def run_operators_singly(self) -> None:
         """Let MXNet run each operator by itself, so that its profiler sees it. Slower."""
@@ -178,25 +188,61 @@ def _by_chunks(run, images, size):
     return run(images) if small else run_in_chunks(run, images, size)
 
 
+REMEDY = "Try another engine (--engine), or export the model again."
+
+
+@contextlib.contextmanager
+def errors_of(engine: str, doing: str, source: typing.Any) -> typing.Iterator[None]:
+    """Turn any exception of an engine into a DataError; they share no base class of their own.
+
+    Parameters
+    ----------
+    engine : str
+        Its name.
+    doing : str
+        What it was to do: "load", "run".
+    source : str or pathlib.Path
+        The file, for the message.
+    """
+    try:
+        yield
+    except GluonfaceError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # OpenVINO and MXNet tell the reason last, after where in their own source it was.
+        lines = lines or [type(error).__name__]
+        reason = lines[0] if engine == "onnxruntime" else lines[-1]
+        if isinstance(error, UnicodeDecodeError):  # OpenVINO's message has bytes of the file
+            reason = "it says why in bytes that are no text"
+        raise DataError(
+            f"{engine} cannot {doing} {source}: {shown_text(reason)}. {REMEDY}"
+        ) from None
+
+
 def _infer(infer, what, **shapes):
     try:
         return infer(**shapes)
-    except mx.MXNetError as error:
-        raise DataError(f"{what}: {str(error).strip().splitlines()[-1]}") from None
+    # Beside its own errors, TypeError and bare ones for sizes that no array can have.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or ["unreadable"])[-1]
+        raise DataError(f"{what}: {shown_text(reason)}") from None
 
 
 def _check_shapes(symbol, args, auxs, size, source):
     """Raise unless the parameters fit the symbol; return what `infer_shape` does."""
     inputs = symbol.list_arguments()
     if "data" not in inputs:
-        raise DataError(f"the symbol has no input named 'data'; its inputs begin {inputs[:3]}")
+        raise DataError(
+            f"the symbol of {source} has no input named 'data'; its inputs begin {inputs[:3]}"
+        )
     data = {"data": (1, 3, *size)}
     for names, values in ((inputs, args), (symbol.list_auxiliary_states(), auxs)):
         for name in names:
             if name != "data" and name not in values:
                 raise DataError(f"{source} lacks {name!r}, which the symbol needs")
     # First what the symbol needs by itself: MXNet accepts some wrong shapes that it is given.
-    images = f"the symbol cannot take images of {size[0]}x{size[1]}"
+    images = f"the symbol of {source} cannot take images of {size[0]}x{size[1]}"
     needed = _infer(symbol.infer_shape_partial, images, **data)
     shared = {  # a PReLU may have one slope for all channels
         node.inputs[1][0].name
@@ -214,7 +260,20 @@ def _check_shapes(symbol, args, auxs, size, source):
                     f"{name!r} in {source} has the shape {actual}; the symbol needs {shape}"
                 )
     known = {name: args[name].shape for name in inputs if name in args}
-    return _infer(symbol.infer_shape, f"{source} does not fit the symbol", **data, **known)
+    unfit = f"{source} does not fit the symbol"
+    found = _infer(symbol.infer_shape, unfit, **data, **known)
+    more = _infer(symbol.infer_shape, unfit, data=(PROBE, 3, *size), **known)
+    _require_rows(source, found[1][0], more[1][0])
+    return found
+
+
+def _require_rows(source, one, more):
+    """Raise unless the outputs for 1 and for `PROBE` images have a row for each."""
+    if tuple(one)[:1] != (1,) or tuple(more) != (PROBE, *one[1:]):
+        raise DataError(
+            f"{source} gives an output of the shape {tuple(one)} for 1 image and {tuple(more)} for "
+            f"{PROBE}; expected a row for each image, (N,D)"
+        )
 
 
 def has_cuda():
@@ -224,31 +283,109 @@ def has_cuda():
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
+# Types that a network may take, by what onnxruntime and OpenVINO call them.
+TYPES = {
+    **{"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"},
+    **{"f32": "float32", "f16": "float16", "f64": "float64"},
+    **dict.fromkeys(("tensor(uint8)", "u8"), "uint8"),
+}
+SAME = 0.999  # least cosine of an image's output alone and among others; rounding makes 1e-6
+
+
 class _OnnxNetwork:
-    """What both engines for ONNX share: its shapes, and running it in chunks."""
+    """What both engines for ONNX share: its shapes and types, and running it in chunks.
+
+    Attributes
+    ----------
+    fixed_batch : int or None
+        How many images it takes, if it is bound to a number.
+    takes_bytes : bool
+        Whether its input is uint8: pixels 0 to 255, which nothing may normalise before.
+    input_size : (int, int)
+    static_size : (int, int) or None
+        The same if the file says it.
+    """
 
     device: str
+    program: str
     _forward: typing.Callable[[np.ndarray], np.ndarray]
 
     def _check(self, path, inputs, outputs):
-        """Set the batch size that the network is bound to, its image and its embedding size."""
-        shape = inputs[0] if inputs else []
+        """Check ``[(shape, type)]`` of inputs and outputs, and what it gives for noise."""
+        shape, kind = inputs[0] if inputs else ([], None)
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
             raise DataError(
                 f"{path} has {len(inputs)} inputs, the first {shape}, and {len(outputs)} outputs; "
                 "expected one input (N,3,H,W) and one output (N,D)"
             )
-        self.fixed_batch = shape[0] if isinstance(shape[0], int) else None
-        self.input_size = tuple(n if isinstance(n, int) and n > 0 else 112 for n in shape[2:])
-        rows = self.run(np.zeros((self.fixed_batch or 1, 3, *self.input_size), np.float32))
-        if rows.ndim != 2:
-            raise DataError(f"{path} gives an output of the shape {rows.shape}; expected (N,D)")
+        if kind not in TYPES:
+            raise DataError(
+                f"{path} takes {kind}; expected float32, float16, float64 or uint8 pixels. Export "
+                "it with such an input."
+            )
+        self._path, self._type = path, np.dtype(TYPES[kind])
+        self.takes_bytes = self._type == np.uint8
+        self.fixed_batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
+        static = [n if isinstance(n, int) and n > 0 else None for n in shape[2:]]
+        self.static_size = None if None in static else tuple(static)
+        self.input_size = tuple(n or 112 for n in static)
+        self._probe()
+
+    def _probe(self):
+        """Run it on noise, with one image and with more; set the embedding size."""
+        images = noise(self.input_size) if self.takes_bytes else noise(self.input_size) / 255
+        if self.fixed_batch:
+            images = np.resize(images, (self.fixed_batch, *images.shape[1:]))
+            rows = self._run(images)
+            if rows.ndim != 2 or len(rows) != self.fixed_batch or not rows.size:
+                raise DataError(
+                    f"{self._path} gives an output of the shape {rows.shape} for its batch of "
+                    f"{self.fixed_batch}; expected a row for each image, (N,D)"
+                )
+        else:
+            rows = self._run(images[:1])
+            if rows.ndim != 2 or len(rows) != 1 or not rows.size:
+                raise DataError(
+                    f"{self._path} gives an output of the shape {rows.shape} for 1 image; expected "
+                    "a row for each image, (N,D)"
+                )
+            self._probe_more(images, rows)
         self.embedding_size = rows.shape[1]
+
+    def _probe_more(self, images, one):
+        """Compare the output for several images with that for the first alone."""
+        try:
+            more = self._run(np.resize(images, (PROBE, *images.shape[1:])))
+        except DataError as error:
+            logger.info("it is run one image at a time: %s", error)
+            self.fixed_batch = 1
+            return
+        _require_rows(self._path, one.shape, more.shape)
+        first, among = normalize_rows(one)[0], normalize_rows(more)
+        if np.isfinite(among).all() and among[0].any() and first @ among[0] < SAME:
+            raise DataError(
+                f"{self._path} gives another output for an image alone than for the same image "
+                f"among {PROBE} (cosine {first @ among[0]:.2f}); expected a network that treats "
+                "the images of a batch one by one"
+            )
+
+    def _run(self, images):
+        """Return the output for images that fit in one run, whatever its shape is."""
+        with errors_of(self.program, "run", self._path):
+            if self.takes_bytes:
+                images = np.rint(images)
+            rows = np.asarray(self._forward(images.astype(self._type, copy=False)))
+        if rows.dtype.kind != "f":
+            raise DataError(
+                f"{self._path} gives {rows.dtype}; expected an embedding of float32, float16 or "
+                "float64"
+            )
+        return rows.astype(np.float32, copy=False)
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
         size = None if self.fixed_batch or self.device != "cpu" else CHUNK
-        return _by_chunks(self._forward, images, size)
+        return _by_chunks(self._run, images, size)
 
 
 class OnnxEngine(_OnnxNetwork):
@@ -273,6 +410,8 @@ class OnnxEngine(_OnnxNetwork):
         If a GPU is asked for and onnxruntime has none.
     """
 
+    program = "onnxruntime"
+
     def __init__(self, path: pathlib.Path, gpu: bool | None = None, model: bytes | None = None):
         try:
             import onnxruntime
@@ -286,25 +425,22 @@ class OnnxEngine(_OnnxNetwork):
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = thread_count()
-        options.log_severity_level = 3  # its warnings on stderr say nothing to a user
+        options.log_severity_level = 4  # what is an error becomes one of ours
         providers = ["CPUExecutionProvider"]
         if cuda and gpu is not False:
             providers.insert(0, "CUDAExecutionProvider")
-        try:
+        with errors_of("onnxruntime", "load", path):
             self._session = onnxruntime.InferenceSession(
-                str(path) if model is None else model, options, providers=providers
+                _content(path, model), options, providers=providers
             )
-        except Exception as error:  # onnxruntime's own exception types share no public base
-            raise DataError(f"onnxruntime cannot load {path}: {error}") from None
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        shapes = [list(value.shape) for value in inputs], [list(value.shape) for value in outputs]
-        self._input = inputs[0].name if inputs else ""
-        self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"
-        self._check(path, *shapes)
+            ports = self._session.get_inputs(), self._session.get_outputs()
+            self._input = ports[0][0].name if ports[0] else ""
+            self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"
+        self._check(path, *([(list(port.shape), port.type) for port in some] for some in ports))
         self.name = f"onnxruntime {onnxruntime.__version__}"
 
     def _forward(self, images):
-        return self._session.run(None, {self._input: images})[0].astype(np.float32, copy=False)
+        return self._session.run(None, {self._input: images})[0]
 
 
 class OpenVinoEngine(_OnnxNetwork):
@@ -326,6 +462,7 @@ class OpenVinoEngine(_OnnxNetwork):
     """
 
     device = "cpu"
+    program = "OpenVINO"
 
     def __init__(self, path: pathlib.Path, model: bytes | None = None):
         try:
@@ -339,24 +476,21 @@ class OpenVinoEngine(_OnnxNetwork):
             "INFERENCE_PRECISION_HINT": "f32",
         }
         core = _openvino_core()
-        try:
-            network = core.read_model(str(path)) if model is None else core.read_model(model, b"")
-            shapes = [
-                [_openvino_shape(port) for port in ports]
-                for ports in (network.inputs, network.outputs)
+        with errors_of("OpenVINO", "load", path):
+            network = core.read_model(_content(path, model), b"")
+            ports = [
+                [(_openvino_shape(port), port.element_type.get_type_name()) for port in some]
+                for some in (network.inputs, network.outputs)
             ]
             compiled = core.compile_model(network, "CPU", settings)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise DataError(f"OpenVINO cannot load {path}: {reason}") from None
-        self._request, self._output = compiled.create_infer_request(), compiled.output(0)
-        self._check(path, *shapes)
+            self._request = compiled.create_infer_request()
+            self._output = compiled.output(0) if compiled.outputs else None
+        self._check(path, *ports)
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
 
     def _forward(self, images):
         # The result lies in a buffer of OpenVINO's, which the next run overwrites.
-        rows = self._request.infer({0: images}, share_inputs=True)[self._output]
-        return rows.astype(np.float32, copy=True)
+        return np.array(self._request.infer({0: images}, share_inputs=True)[self._output])
 
 
 Engine = typing.Union[SymbolEngine, OnnxEngine, OpenVinoEngine]
@@ -374,6 +508,11 @@ def _openvino_core():
     import openvino
 
     return openvino.Core()
+
+
+def _content(path, model):
+    """Return the content of an ONNX file, which has been checked, for an engine."""
+    return open_weights(path).onnx_bytes if model is None else model
 
 
 def _openvino_shape(port):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import logging
 import os
 import pathlib
@@ -12,7 +15,7 @@ import numpy as np
 from .._compat import mx
 from ..data import RecordDataset
 from ..errors import GluonfaceError, InputError
-from ..files import atomic_write, sha256, write_json
+from ..files import atomic_write, sha256
 from ..nn import prelu_form
 from ..weights.card import FIXED, make_card
 from ..weights.graph import Graph, unused_name
@@ -25,7 +28,7 @@ from .int8 import CALIBRATION_IMAGES, quantize
 from .onnx.convert import convert
 from .parity import disagreement, noise
 
-__all__ = ["export_model", "export_source", "trace"]
+__all__ = ["export_model", "export_source", "trace", "write_together"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ ROLES = {
     "-0000.params": "params",
     ".onnx": "onnx",
     ".int8.onnx": "int8",
+    ".json": "card",
 }
 OUTPUT = "fc1"  # the name that InsightFace's scripts look for, as fc1_output
 
@@ -152,7 +156,7 @@ def _calibration(calibrate):
 
 
 def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
-    """Write the files of an export. The card comes last: it holds the sha256 of the others."""
+    """Write the files of an export, with a card that holds the sha256 of the others."""
     size = tuple(document["input_size"])
     contents = {"-symbol.json": symbol.tojson().encode(), "-0000.params": params_bytes(arrays)}
     if onnx:
@@ -163,17 +167,43 @@ def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
         content, cosine = quantize(symbol, arrays, images, size, document["name"])
         contents[".int8.onnx"] = content
         document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
-    prefix.parent.mkdir(parents=True, exist_ok=True)
-    files = {}
-    for end, content in contents.items():
-        files[ROLES[end]] = prefix.with_name(f"{prefix.name}{end}")
-        with atomic_write(files[ROLES[end]]) as file:
-            file.write(content)
-    document["sha256"] = {role: sha256(path) for role, path in files.items()}
+    files = {ROLES[end]: prefix.with_name(f"{prefix.name}{end}") for end in contents}
+    document["sha256"] = {
+        ROLES[end]: hashlib.sha256(content).hexdigest() for end, content in contents.items()
+    }
     files["card"] = prefix.with_name(f"{prefix.name}.json")
-    write_json(files["card"], document)
+    contents[".json"] = (json.dumps(document, indent=2) + "\n").encode()
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    write_together({files[ROLES[end]]: content for end, content in contents.items()})
     logger.info("%s (%d-d) exported to %s", document["name"], document["embedding_size"], prefix)
     return files
+
+
+def write_together(contents: dict[pathlib.Path, bytes]) -> None:
+    """Write all files or none, as far as a file system allows.
+
+    All are written beside first, so that a full disk leaves nothing. Then they get their names,
+    the last of the dict first: what is killed in between has left no symbol, without which the
+    rest is no model, and a card that does not fit the other files is not used.
+
+    Parameters
+    ----------
+    contents : dict of pathlib.Path to bytes
+
+    Raises
+    ------
+    OSError
+        If one cannot be written; it is named.
+    """
+    path = None
+    try:
+        with contextlib.ExitStack() as stack:
+            for path, content in contents.items():
+                file = stack.enter_context(atomic_write(path))
+                file.write(content)
+                file.flush()
+    except OSError as error:  # a full disk says no name
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
 
 
 def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:

@@ -20,6 +20,7 @@ from ..evaluation.scores.flip import normalize_rows
 from ..weights.folding import scale_layer
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
+from .engines import errors_of
 from .onnx.convert import convert
 from .rewriting.prelu import scale_inputs
 from .rewriting.rewrite import fold
@@ -89,7 +90,7 @@ def quantize(
     auxiliary = set(symbol.list_auxiliary_states())
     folded = {("aux:" if k in auxiliary else "arg:") + k: v for k, v in values.items()}
     content = convert(symbol, folded, input_size, name).SerializeToString()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, errors_of("onnxruntime", "quantise", name):
         path, made = pathlib.Path(folder) / "float.onnx", pathlib.Path(folder) / "int8.onnx"
         path.write_bytes(content)
         quantization.quantize_static(
@@ -103,7 +104,8 @@ def quantize(
             weight_type=quantization.QuantType.QInt8,
         )
         small = made.read_bytes()
-    cosine = _cosine(content, small, pixels)
+    with errors_of("onnxruntime", "run", f"{name} in 8 bits"):
+        cosine = _cosine(content, small, pixels)
     if not cosine >= WORST:
         raise GluonfaceError(
             f"the 8-bit network is far from the float one: mean cosine {cosine:.3f} on "

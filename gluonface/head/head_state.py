@@ -14,6 +14,8 @@ __all__ = ["HeadState"]
 
 nd = mx.nd
 
+LARGEST = 2.0**62  # of a number in a stored state
+
 
 class HeadState:
     """The methods of `PartialFC` that read and set its state."""
@@ -151,28 +153,31 @@ class HeadState:
         InputError
             If the number of classes or the embedding size differs, or rows are missing.
         """
+        learned = {key: f"state_{key}" for key in self.margin.state}
+        values = _values(state, ("num_classes", "embedding_size"), ("updates", "sampling_step"))
         for key in ("num_classes", "embedding_size"):
-            if int(state[key]) != getattr(self, key):
+            if values[key] != getattr(self, key):
                 raise InputError(
-                    f"the stored head has {key}={int(state[key])}, this one "
+                    f"the stored head has {key}={values[key]:g}, this one "
                     f"{getattr(self, key)}; build it with the stored value"
                 )
-        learned = {key: f"state_{key}" for key in self.margin.state}
         names = list(self.class_centers.row_shapes())
         given = [name for name in names if name in state]
         for key in (*(names if given or not self.updates_itself else ()), *learned.values()):
             if key not in state:
                 raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
+        values.update(_values(state, ("strength", *learned.values())))
         if given:
             self._load_all(state, names)
-        self.class_centers.loaded(int(state.get("updates", 0)))
-        self.sampling_step = int(state.get("sampling_step", 0))
-        self.margin.state = {key: float(state[name]) for key, name in learned.items()}
-        self.margin.strength = float(state["strength"])
+        self.class_centers.loaded(int(values.get("updates", 0)))
+        self.sampling_step = int(values.get("sampling_step", 0))
+        self.margin.state = {key: float(values[name]) for key, name in learned.items()}
+        self.margin.strength = float(values["strength"])
         self._margin_before = None
 
     def _load_all(self, state, names):
-        start, stop = int(state["start"]), int(state["stop"])
+        values = _values(state, ("start", "stop"))
+        start, stop = int(values["start"]), int(values["stop"])
         if self.stop > self.start and not (start <= self.start and self.stop <= stop):
             raise InputError(
                 f"the stored head holds classes {start} to {stop - 1}, this rank needs "
@@ -181,6 +186,22 @@ class HeadState:
         shapes = self.class_centers.row_shapes()
         for name in names:
             self.load_rows(name, start, _finite(name, state[name], (stop - start, *shapes[name])))
+
+
+def _values(state, needed, known=()):
+    """Return the numbers of a stored state under some names, or raise InputError."""
+    found = {}
+    for name in (*needed, *known):
+        if name not in state:
+            if name in needed:
+                raise InputError(f"the stored head has no {name}; it is not whole")
+            continue
+        value = np.asarray(state[name])
+        number = value.dtype.kind in "fiu" and value.size == 1 and np.isfinite(value).all()
+        if not number or abs(float(value.reshape(()))) > LARGEST:
+            raise InputError(f"the stored head has a {name} that is no number")
+        found[name] = value.reshape(()).item()
+    return found
 
 
 def _finite(name, values, shape):

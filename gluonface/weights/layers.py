@@ -7,7 +7,9 @@ nodes in another order. What stays is which layer feeds which; that is what is c
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
+from ..errors import DataError
 from .graph import Graph, Node
 
 __all__ = ["LINEAR", "Layer", "Layers", "read_layers"]
@@ -21,6 +23,8 @@ ROLES = {
 }
 # Operators that change nothing in inference but, at most, how the numbers are laid out.
 NEUTRAL = {"Flatten", "Reshape", "reshape", "Dropout", "_copy", "identity", "BlockGrad", "Cast"}
+MAX_EXPRESSION = 2000  # characters
+SHOWN = 60
 ADD = {"elemwise_add", "broadcast_add", "_plus", "_Plus", "_add", "add_n", "ElementWiseSum"}
 # What a step on pixels that are (x - mean) * scale so far makes of both.
 SCALAR = {
@@ -115,6 +119,14 @@ def _settings(node: Node) -> dict:
     return {}
 
 
+def _short(expression: str) -> str:
+    """Return an expression, or its checksum if it is long: doubled 60 times it would not end."""
+    if len(expression) <= MAX_EXPRESSION:
+        return expression
+    digest = hashlib.sha256(expression.encode()).hexdigest()
+    return f"{expression[:SHOWN]}... ({digest[:16]})"
+
+
 class _Reader:
     """Walks a graph from its output, inputs first."""
 
@@ -157,13 +169,18 @@ class _Reader:
             return inputs[0]
         if op in SCALAR and inputs[0] == "pixels":
             scalar = float(node.attrs["scalar"])
-            self.pixels = SCALAR[op](*(self.pixels or (0.0, 1.0)), scalar)
+            try:
+                self.pixels = SCALAR[op](*(self.pixels or (0.0, 1.0)), scalar)
+            except (ZeroDivisionError, OverflowError):
+                raise DataError(
+                    f"the graph makes nothing of its pixels: {node.name} is {op} of {scalar:g}"
+                ) from None
             return "pixels"
         if op in ADD:
-            return f"add({', '.join(sorted(inputs))})"
+            return _short(f"add({', '.join(sorted(inputs))})")
         if op == "Activation":
             op = node.attrs.get("act_type")
-        return f"{op}({', '.join(inputs)})"
+        return _short(f"{op}({', '.join(inputs)})")
 
     def _layer(self, node, source):
         names = [variable.name for variable, _ in node.inputs[1:]]

@@ -6,6 +6,7 @@ layers with weights, which must be the same layers fed by the same layers.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import typing
 
@@ -32,7 +33,8 @@ def load_net(source: AnySource) -> typing.Any:
     """Build the network of a source that names its backbone, and fill it.
 
     The embedding size is that of the weights unless the source says it, and the preprocessing
-    that of their model card, or of the toolkit whose file it is.
+    that of their model card, or of the toolkit whose file it is. ``net.cfg.color`` is the order of
+    colours that the card says.
 
     Parameters
     ----------
@@ -58,11 +60,15 @@ def load_net(source: AnySource) -> typing.Any:
         mx.random.seed(0)  # the same random weights every time
         logger.warning("%s has random weights: a baseline, not a model", name)
         return model_zoo.get_model(name, **options)
-    model_zoo.BACKBONES.resolve(name)  # a wrong name before a wrong file
+    try:
+        model_zoo.BACKBONES.resolve(name)  # a wrong name before a wrong file
+    except InputError as error:
+        raise InputError(f"{weights}: {error}") from None
     options = {**weights.pixels, **options}
     if "embedding_size" not in options:
         options["embedding_size"] = weights.embedding_size
     net = model_zoo.get_model(name, **options)
+    net.cfg = dataclasses.replace(net.cfg, color=weights.color)
     load_weights(net, weights)
     return net
 

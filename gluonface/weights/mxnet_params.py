@@ -12,7 +12,7 @@ import struct
 import numpy as np
 
 from ..errors import DataError
-from .content import read_bytes
+from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes
 
 __all__ = ["params_bytes", "read_params", "split_params"]
 
@@ -28,7 +28,7 @@ DTYPES = {
     6: np.int64,
     7: np.bool_,
 }
-MAX_DIMENSIONS = 32
+MAX_NAME = 1000  # bytes
 
 
 class _Reader:
@@ -76,7 +76,7 @@ class _Reader:
         flag = self.unpack("i")
         if flag not in DTYPES:
             self.fail(f"an array of the unknown type {flag}")
-        if any(size < 0 for size in shape):
+        if any(not 0 <= size <= MAX_NUMBER for size in shape):
             self.fail(f"an array of the shape {shape}")
         dtype = np.dtype(DTYPES[flag])
         count = 1
@@ -124,11 +124,18 @@ def read_params(path: str | os.PathLike, data: bytes | None = None) -> dict[str,
     if named != count:
         reader.fail(f"{named} names for {count} arrays")
     for _ in range(named):
-        raw = bytes(reader.take(reader.unpack("Q")))
+        length = reader.unpack("Q")
+        if length > MAX_NAME:
+            reader.fail(f"a name of {length} bytes")
+        raw = bytes(reader.take(length))
         try:
             names.append(raw.decode())
         except UnicodeDecodeError:
             reader.fail(f"the name {raw[:20]!r}")
+        if not names[-1].isprintable():
+            reader.fail(f"the name {raw[:20]!r}")
+    if reader.at != len(data):
+        reader.fail(f"{len(data) - reader.at} bytes after its end")
     if len(set(names)) != len(names):
         reader.fail("a name that occurs twice")
     return dict(zip(names, arrays))

@@ -13,12 +13,15 @@ import typing
 import numpy as np
 
 from ..errors import DataError, MissingExtraError
-from .content import Content
+from .content import Content, shown, shown_text
 from .graph import Graph, Node
 from .layers import LINEAR
+from .onnx_check import check_onnx
 
-__all__ = ["has_external_data", "normalizes_pixels", "parse_onnx", "read_onnx"]
+__all__ = ["has_external_data", "normalizes_pixels", "parse_onnx", "read_onnx", "takes_bytes"]
 
+UINT8 = 2
+FIRST = 16  # nodes from the input on that may normalise the pixels
 SHOWN = 6  # names in a message
 PASS = {"Identity", "Dropout", "Cast", "Flatten", "Reshape", "Squeeze", "Unsqueeze"}
 SCALAR = {
@@ -85,7 +88,14 @@ def parse_onnx(
     Returns
     -------
     onnx.ModelProto
-        That refers to no other file.
+        That refers to no other file and that `check_onnx` has checked.
+
+    Raises
+    ------
+    MissingExtraError
+        Without onnx.
+    DataError
+        If it is no ONNX file, or one that engines must not be given.
     """
     try:
         import onnx
@@ -94,9 +104,10 @@ def parse_onnx(
         raise MissingExtraError("onnx", "onnx", "to read ONNX files") from error
     try:
         model = onnx.load_model_from_string(content)
-    except (DecodeError, ValueError) as error:
+    except (DecodeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{path} is not an ONNX file, or cut short or damaged: {error}; fetch it again"
+            f"{path} is not an ONNX file, or cut short or damaged: {shown_text(str(error))}; "
+            "fetch it again"
         ) from None
     if not model.graph.node:
         raise DataError(f"{path} is not an ONNX file: it holds no operators")
@@ -106,18 +117,23 @@ def parse_onnx(
             raw = _external(tensor, path, read)
             known = {"name": tensor.name, "data_type": tensor.data_type, "dims": tensor.dims}
             tensor.CopyFrom(onnx.TensorProto(raw_data=raw, **known))
+    check_onnx(onnx, model, path)
     return model
 
 
 def _external(tensor, path, read):
     """Return the numbers of a tensor, which lie in a file beside the model's."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
-    file = path.parent / location
-    is_name = pathlib.PurePath(location).name == location
-    if not is_name or not file.is_file() or file.is_symlink():
+    try:
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        file = path.parent / location
+        is_name = pathlib.PurePath(location).name == location
+        beside = is_name and file.is_file() and not file.is_symlink()
+    except (ValueError, OSError):  # bytes that are no text, a NUL, a name that is too long
+        location, beside = "what is no name of a file", False
+    if not beside:
         raise DataError(
-            f"the tensor {tensor.name!r} of {path} is said to lie in {location!r}; "
+            f"the tensor {shown(tensor.name)} of {path} is said to lie in {shown(location)}; "
             "expected the name of a file beside it"
         )
     content = memoryview(read(file))
@@ -127,8 +143,15 @@ def _external(tensor, path, read):
         offset = length = -1
     raw = content[offset:] if length < 0 else content[offset : offset + length]
     if offset < 0 or 0 <= length != len(raw):
-        raise DataError(f"the tensor {tensor.name!r} of {path} is not whole in {file}")
+        raise DataError(f"the tensor {shown(tensor.name)} of {path} is not whole in {file}")
     return bytes(raw)
+
+
+def takes_bytes(model: typing.Any) -> bool:
+    """Return whether the input of an ONNX network is of whole numbers, pixels 0 to 255."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    return bool(inputs) and inputs[0].type.tensor_type.elem_type == UINT8
 
 
 def normalizes_pixels(model: typing.Any) -> bool:
@@ -142,7 +165,7 @@ def normalizes_pixels(model: typing.Any) -> bool:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value.name for value in graph.input if value.name not in weights]
     tensor = inputs[0] if inputs else None
-    while tensor is not None:
+    for _ in range(FIRST):
         users = [node for node in graph.node if tensor in node.input]
         if len(users) != 1:
             return False
@@ -199,9 +222,10 @@ class _Reader:
         if tensor is None or isinstance(tensor, np.ndarray):
             return tensor
         try:
-            return self.onnx.numpy_helper.to_array(tensor)
+            self.constants[name] = self.onnx.numpy_helper.to_array(tensor)
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"the tensor {name!r} of {self.path} is damaged: {error}") from None
+        return self.constants[name]
 
     def parameter(self, name, array):
         """Return the node of a parameter; `array` is its value in MXNet's shape."""
@@ -219,9 +243,8 @@ class _Reader:
             return
         attrs = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
         values = [self.constant(name) for name in node.input]
-        known = {"", *self.constants, *self.where, *self.aside}
-        for name in node.input:
-            if name not in known:
+        for name in filter(None, node.input):
+            if not (name in self.constants or name in self.where or name in self.aside):
                 raise DataError(f"the tensor {name!r} of {self.path} is missing")
         data = [self.where[n] for n, v in zip(node.input, values) if v is None and n in self.where]
         name = node.name or node.output[0]

@@ -14,14 +14,13 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import DataError, InputError
-from ..files import require_content
 from .card import read_card
 from .content import Content, read_bytes
 from .graph import Graph
 from .layers import read_layers
 from .mxnet_params import read_params
 from .names import TORCH_PIXELS
-from .onnx_file import has_external_data, parse_onnx, read_onnx
+from .onnx_file import has_external_data, parse_onnx, read_onnx, takes_bytes
 from .safetensors import read_safetensors
 from .source import CHECKPOINT, ONNX, PARAMETERS, PYTORCH, SAFETENSORS, Source, find_source
 from .symbol_json import read_symbol_json
@@ -43,11 +42,7 @@ class Weights:
     Attributes
     ----------
     source : Source
-    color : str
-        The order of colours that the network takes: ``"RGB"``.
     """
-
-    color = "RGB"
 
     def __init__(self, source: Source):
         self.source = source
@@ -66,9 +61,7 @@ class Weights:
     def read(self, path: pathlib.Path) -> bytes:
         """Return the bytes of one of the files."""
         if path not in self._bytes:
-            content = read_bytes(path)
-            require_content(content, path)
-            self._bytes[path] = content
+            self._bytes[path] = read_bytes(path)
         return self._bytes[path]
 
     @functools.cached_property
@@ -79,6 +72,14 @@ class Weights:
             self.onnx_model  # noqa: B018  (reads the files that it names)
             files += sorted(self._bytes.keys() - set(files))
         return {path.name: hashlib.sha256(self.read(path)).hexdigest() for path in files}
+
+    @property
+    def color(self) -> str:
+        """The order of colours that the network takes, ``"RGB"`` or ``"BGR"``.
+
+        The model card's; RGB if there is none, or it does not say.
+        """
+        return (self.card or {}).get("color", "RGB")
 
     @functools.cached_property
     def card(self) -> dict[str, typing.Any] | None:
@@ -107,9 +108,11 @@ class Weights:
                 raise DataError(
                     f"the tensor {name!r} of {self.params} holds {array.dtype}, not numbers"
                 )
+            with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinity
+                array = array.astype(np.float32, copy=False)
             if not np.isfinite(array).all():
                 raise DataError(f"the tensor {name!r} of {self.params} holds NaN or infinity")
-            arrays[name] = array.astype(np.float32, copy=False)
+            arrays[name] = array
         return arrays
 
     @functools.cached_property
@@ -145,14 +148,14 @@ class Weights:
     @functools.cached_property
     def onnx_bytes(self) -> bytes:
         """An ONNX file in one piece, as an engine takes it."""
-        content = self.read(self.params)
-        return self.onnx_model.SerializeToString() if has_external_data(content) else content
+        model, content = self.onnx_model, self.read(self.params)  # which checks it
+        return model.SerializeToString() if has_external_data(content) else content
 
     @property
     def inside(self) -> bool:
         """Whether the network of the file takes pixels 0..255 and normalises them itself."""
         if self.source.format == ONNX:
-            return self.layers.inside
+            return self.layers.inside or takes_bytes(self.onnx_model)
         return self.source.format not in (PYTORCH, SAFETENSORS)
 
     @property
@@ -166,7 +169,16 @@ class Weights:
         if self.source.format == ONNX:
             return {"mean": self.layers.mean, "scale": self.layers.scale}
         card = self.card or {}
-        return {key: card[key] for key in TORCH_PIXELS if type(card.get(key)) in (int, float)}
+        found = {}
+        for key in [key for key in TORCH_PIXELS if key in card]:
+            values = card[key] if isinstance(card[key], list) else [card[key]]
+            if len(set(values)) > 1:
+                raise DataError(
+                    f"the model card beside {self.params} has {key} {values}; backbones here have "
+                    "one mean and one scale for all colours"
+                )
+            found[key] = values[0]
+        return found
 
     @property
     def embedding_size(self) -> int:
@@ -176,7 +188,8 @@ class Weights:
         else:
             roles = [layer.params for layer in self.layers.layers]
             names = [params.get("beta", params.get("weight")) for params in roles]
-            sizes = [self.arrays[name].shape[0] for name in names if name in self.arrays]
+            found = [self.arrays[name] for name in names if name in self.arrays]
+            sizes = [array.shape[0] for array in found if array.ndim]
         if not sizes:
             raise DataError(f"{self} holds no tensors of a network")
         return int(sizes[-1])

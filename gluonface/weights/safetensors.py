@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 
 import numpy as np
 
 from ..errors import DataError
-from .content import read_bytes
+from .content import MAX_DIMENSIONS, MAX_NUMBER, parse_json, read_bytes, shown
 from .torch_pickle import widened, without_prefixes
 
 __all__ = ["read_safetensors"]
@@ -25,7 +24,10 @@ TYPES = {
     "I8": "i1",
     "U8": "u1",
     "BOOL": "?",
+    **{"U64": "<u8", "U32": "<u4", "U16": "<u2"},
 }
+MAX_HEADER = 100_000_000  # bytes, the limit of the format's own library
+KEYS = {"dtype", "shape", "data_offsets"}
 
 
 def read_safetensors(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
@@ -37,35 +39,65 @@ def read_safetensors(path: str | os.PathLike, data: bytes | None = None) -> dict
         data = read_bytes(path)
     try:
         length = int.from_bytes(data[:8], "little")
-        if len(data) < 8 or length > len(data) - 8:
+        if len(data) < 8 or length > min(len(data) - 8, MAX_HEADER):
             raise DataError("its header is not whole")
-        header = json.loads(data[8 : 8 + length].decode())
+        header = parse_json(data[8 : 8 + length])
         if not isinstance(header, dict):
             raise DataError("its header is no dict")
         header.pop("__metadata__", None)
         numbers = memoryview(data)[8 + length :]
-        tensors = {name: _tensor(name, entry, numbers) for name, entry in header.items()}
-        return without_prefixes(tensors)
+        places = {name: _place(name, entry) for name, entry in header.items()}
+        _require_no_gaps(places, len(numbers))
+        return without_prefixes({name: _array(numbers, *row) for name, row in places.items()})
     except DataError as error:
-        raise DataError(f"{path} cannot be read as safetensors: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is damaged or no safetensors file: {error}") from None
-
-
-def _tensor(name, entry, numbers):
-    """Return the array of a header's entry."""
-    try:
-        kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        whole = all(type(n) is int and n >= 0 for n in (*shape, begin, end))
-    except (TypeError, KeyError, ValueError):
-        raise DataError(f"the header's entry of {name!r} is not whole") from None
-    if str(kind) not in TYPES:
-        raise DataError(f"the tensor {name!r} is of the unknown type {kind!r}")
-    dtype = np.dtype(TYPES[kind])
-    if not whole or end - begin != math.prod(shape) * dtype.itemsize or end > len(numbers):
         raise DataError(
-            f"the tensor {name!r} of shape {tuple(shape)} and type {kind} is said to lie at "
-            f"{begin} to {end} of {len(numbers)} bytes"
+            f"{path} cannot be read as safetensors: {error}; fetch or write it again"
+        ) from None
+
+
+def _place(name, entry):
+    """Return (type, shape, begin, end) of a header's entry, checked against each other."""
+    if not isinstance(entry, dict) or set(entry) != KEYS:
+        raise DataError(
+            f"the header's entry of {shown(name)} is not whole: expected {', '.join(sorted(KEYS))}"
         )
-    array = np.frombuffer(numbers[begin:end], dtype).reshape(shape)
+    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(kind, str) or kind not in TYPES:
+        raise DataError(f"the tensor {shown(name)} is of the unknown type {shown(kind)}")
+    if not _whole(shape, MAX_DIMENSIONS):
+        raise DataError(f"the tensor {shown(name)} has an impossible shape")
+    if not _whole(offsets, 2) or len(offsets) != 2:
+        raise DataError(f"the tensor {shown(name)} has no place in the file: {shown(offsets)}")
+    begin, end = offsets
+    if end - begin != math.prod(shape) * np.dtype(TYPES[kind]).itemsize:
+        raise DataError(
+            f"the tensor {shown(name)} of shape {tuple(shape)} and type {kind} is said to lie at "
+            f"{begin} to {end}"
+        )
+    return kind, shape, begin, end
+
+
+def _whole(values, most):
+    """Whether this is a list of at most `most` sizes or offsets."""
+    return (
+        isinstance(values, list)
+        and len(values) <= most
+        and all(type(n) is int and 0 <= n <= MAX_NUMBER for n in values)
+    )
+
+
+def _require_no_gaps(places, size):
+    """Raise unless the tensors fill the numbers of the file, one after another."""
+    at = 0
+    for name, (_, _, begin, end) in sorted(places.items(), key=lambda item: item[1][2:]):
+        if begin != at:
+            what = "overlaps the one before it" if begin < at else f"leaves a gap after byte {at}"
+            raise DataError(f"the tensor {shown(name)} at {begin} to {end} {what}")
+        at = end
+    if at != size:
+        raise DataError(f"its tensors take {at} bytes, the file has {size} for them")
+
+
+def _array(numbers, kind, shape, begin, end):
+    array = np.frombuffer(numbers[begin:end], np.dtype(TYPES[kind])).reshape(shape)
     return widened(array) if kind == "BF16" else array

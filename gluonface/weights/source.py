@@ -25,6 +25,8 @@ import pathlib
 import re
 
 from ..errors import DataError, InputError
+from ..model_zoo import MAX_EMBEDDING
+from .content import read_bytes, shown, shown_text
 
 __all__ = [
     "CHECKPOINT",
@@ -57,6 +59,7 @@ EXPECTED = (
 SYMBOL = "-symbol.json"
 EPOCH_FILE = re.compile(r"(?P<prefix>.+)-(?P<epoch>\d{4,})\.params$")
 EPOCH = re.compile(r"(?P<prefix>.*[^,\s]),\s*(?P<epoch>\d{1,9})$")
+MODEL_NAME = re.compile(r"[\w.-]{1,100}")
 NAMED = re.compile(r"(?P<name>[\w.-]{2,}):(?P<file>.+)$")
 
 
@@ -150,8 +153,7 @@ def _find(source):
         if named["file"] == UNTRAINED:
             return Source(None, name=named["name"])
         file = pathlib.Path(named["file"]).expanduser()
-        if not file.is_file():
-            raise InputError(f"there is no file {file} (in the model {text!r})")
+        _require_file(file, f" (in the model {text!r})")
         if file.suffix not in FORMATS:
             raise InputError(
                 f"{file} (in the model {text!r}) is not a file of weights; expected a name that "
@@ -161,10 +163,17 @@ def _find(source):
     return _file(path) if path.suffix in FORMATS else _prefix(path)
 
 
+def _require_file(path, where=""):
+    """Raise InputError unless this is a file."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a file of weights{where}")
+    if not path.is_file():
+        raise InputError(f"there is no file {path}{where}")
+
+
 def _file(path):
     """Return the Source of a file of weights."""
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
+    _require_file(path)
     symbol = None
     if path.suffix == ".params":
         match = EPOCH_FILE.match(path.name)
@@ -219,19 +228,33 @@ def _checkpoint(folder, export):
     """Return the Source of the backbone of an unfinished run."""
     import yaml
 
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    path = folder / "config.yaml"
+    content = read_bytes(path)
+    try:
+        config = yaml.safe_load(content.decode("utf-8"))
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{path} is no configuration of a run: {shown_text(reason)}; restore it"
+        ) from None
     model = config.get("model") if isinstance(config, dict) else None
     if isinstance(model, str):
         model = {"name": model}
-    if not isinstance(model, dict) or "name" not in model:
-        raise DataError(f"{folder / 'config.yaml'} does not say model.name")
+    name = model.get("name") if isinstance(model, dict) else None
+    if not isinstance(name, str) or not MODEL_NAME.fullmatch(name):
+        raise DataError(f"{path} does not say model.name, the name of a backbone")
+    size = model.get("embedding_size")
+    if size is not None and (type(size) is not int or not 1 <= size <= MAX_EMBEDDING):
+        raise DataError(
+            f"{path} has model.embedding_size {shown(size)}; expected a whole number from 1 to "
+            f"{MAX_EMBEDDING}"
+        )
     places = [folder / "checkpoints" / which for which in ("best", "last")]
     files = [f for p in places for f in (p / "backbone.params", p.with_suffix(".params"))]
     for file in files:
         if file.is_file():
-            size = model.get("embedding_size")
             options = {} if size is None else {"embedding_size": size}
-            return Source(file, name=model["name"], options=options)
+            return Source(file, name=name, options=options)
     raise InputError(
         f"the run folder {folder} holds no model yet; looked for "
         + ", ".join(str(file.relative_to(folder)) for file in (export, *files))

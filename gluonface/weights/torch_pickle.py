@@ -1,7 +1,9 @@
 """Read the tensors of PyTorch's files (.pth, .pt) without PyTorch.
 
-Both containers: the zip that PyTorch writes since 1.6, and the sequence of pickles from before. The
-names in the pickles are allow-listed and lead to stand-ins below; no code of the file is run.
+Both containers: the zip that PyTorch writes since 1.6, and the sequence of pickles from before.
+Nothing that a pickle names is imported or called. What tensors are made of leads to the stand-ins
+below, the names in `HOSTILE` to an error, and any other name, such as a class of the training
+script beside the tensors, to a stand-in that does nothing.
 """
 
 from __future__ import annotations
@@ -9,15 +11,16 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import zipfile
 
 import numpy as np
 
 from ..data.unpickle import StrictUnpickler
 from ..errors import DataError
-from .content import read_bytes
+from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes, shown, shown_text
 
-__all__ = ["read_torch", "widened", "without_prefixes"]
+__all__ = ["is_hostile", "read_torch", "widened", "without_prefixes"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -25,6 +28,46 @@ WRAPPERS = ("state_dict", "state_dict_backbone", "model", "backbone")
 # Of DataParallel, torch.compile, and scripts that keep the network as an attribute.
 PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.")
 MAX_DEPTH = 3  # of dicts around the tensors
+MAX_KEY = 10_000  # characters of a key of a dict
+SPARE = 1 << 20  # bytes that all tensors may have beyond those of the file; several may share some
+
+# Modules of which no checkpoint needs a name: what runs programs or code, changes or sends files,
+# or leads to any of this. As pickle names them, also under Python 2.
+_MODULES = """
+os posix nt sys subprocess _posixsubprocess commands popen2 pty platform shutil tempfile fileinput
+io _io codeop code runpy imp importlib zipimport pkgutil pkg_resources ctypes _ctypes cffi
+signal socket _socket asyncio urllib urllib2 http httplib ftplib smtplib poplib imaplib telnetlib
+xmlrpc socketserver webbrowser antigravity requests aiohttp httpx paramiko pickle _pickle cPickle
+dill cloudpickle joblib shelve marshal yaml jsonpickle timeit trace profile cProfile pdb bdb doctest
+inspect gc types operator _operator atexit venv ensurepip pip setuptools distutils site IPython
+idlelib lib2to3 sqlite3 _sqlite3 winreg _winapi msvcrt
+"""
+HOSTILE_MODULES = frozenset(_MODULES.split())
+BUILTINS = ("builtins", "__builtin__", "__builtins__")
+# Of the built-in names these are types of values, which do no harm.
+_VALUES = """
+set frozenset bytearray bytes complex slice range xrange int long float bool str unicode list tuple
+dict object NoneType Ellipsis NotImplemented
+"""
+HARMLESS = {
+    *((module, name) for module in BUILTINS for name in _VALUES.split()),
+    *(("types", "SimpleNamespace"), ("io", "BytesIO"), ("io", "StringIO")),
+    *((module, "itemgetter") for module in ("operator", "_operator")),
+}
+# By the beginning of a whole name.
+HOSTILE = (
+    *("torch.load", "torch.hub.", "torch.jit.load", "torch.jit.unsupported", "torch.package."),
+    *("torch.serialization.load", "torch.utils.cpp_extension.", "torch.utils.model_zoo."),
+    *("torch.utils.collect_env.", "torch.utils.bottleneck.", "torch.utils._config_module."),
+    *("torch.ops.", "torch.classes.", "torch._inductor.", "torch._dynamo.guards."),
+    *("torch.fx.experimental.", "torch.distributed.launch", "torch.utils.data.datapipes.utils."),
+    *("numpy.load", "numpy.save", "numpy.fromfile", "numpy.testing.", "numpy.f2py."),
+    *("numpy.distutils.", "numpy.ctypeslib.", "functools.reduce", "logging.config."),
+    *("multiprocessing.util.", "multiprocessing.popen", "pandas.read_", "pandas.eval"),
+    *("pathlib.Path.", "pathlib.PosixPath.", "pathlib.WindowsPath."),
+)
+# Anywhere in a name with dots: what a module of the harmless kind has imported.
+LEADING = {"os", "sys", "subprocess", "builtins", "importlib", "shutil", "pickle", "eval", "exec"}
 
 
 class _Type:
@@ -68,34 +111,90 @@ class _Tensor:
     def __init__(self, storage, offset, shape, strides):
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
+    @property
+    def size(self):
+        """How many bytes its numbers take as they are in the file."""
+        return math.prod(self.shape) * self.storage.kind.dtype.itemsize
+
+    def __setstate__(self, state):
+        """Forget the attributes."""
+
     def array(self):
-        """Return the numbers as a new array."""
+        """Return the numbers; unless they were bfloat16 they are a view of the file's."""
         storage = self.storage
         row = np.frombuffer(storage.raw, storage.kind.dtype)[self.offset :]
         steps = [step * row.itemsize for step in self.strides]
         view = np.lib.stride_tricks.as_strided(row, self.shape, steps, writeable=False)
-        if storage.kind is _BFLOAT16:
-            return widened(view)
-        return np.array(view)
+        return widened(view) if storage.kind is _BFLOAT16 else view
 
 
 class _Dict(dict):
     """Stands for collections.OrderedDict, whose attributes (_metadata) are of no use here."""
 
+    def __setitem__(self, key, value):
+        """Set a value; the key must be a plain one."""
+        super().__setitem__(_plain(key), value)
+
     def __setstate__(self, state):
         """Forget the attributes."""
 
 
+class _Inert:
+    """Stands for anything else: a class or function, what it would make, what that holds."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, *args, **kwargs):
+        """Return what stands for the result; nothing is called."""
+        return self
+
+    def _ignore(self, *args):
+        """Do nothing: what a pickle puts into lists, sets, dicts and objects."""
+
+    __setitem__ = __setstate__ = append = extend = add = _ignore
+
+
+def _plain(key):
+    """Return a key of a dict that Python can hash whatever is in it.
+
+    A tuple in a tuple, 100,000 times, ends the process when it is hashed.
+    """
+    simple = isinstance(key, (str, bytes, int, float, type(None), _Inert, _Type))
+    if isinstance(key, tuple):
+        simple = all(isinstance(part, (str, bytes, int, float, type(None))) for part in key)
+    if not simple or (isinstance(key, (str, bytes, tuple)) and len(key) > MAX_KEY):
+        raise DataError(f"it holds a dict with the key {shown(key)}; expected a name or a number")
+    return key
+
+
+def _ordered_dict(*args):
+    """Stand for OrderedDict, as it is called."""
+    made = _Dict()
+    for pair in args[0] if args and isinstance(args[0], (list, tuple)) else ():
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise DataError("it holds a dict that is made of something else than pairs")
+        made[pair[0]] = pair[1]
+    return made
+
+
+def _default_dict(*_):
+    return _Dict()
+
+
 def _whole(values):
     return isinstance(values, tuple) and all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in values
+        type(n) is int and 0 <= n <= MAX_NUMBER for n in values
     )
 
 
-def _rebuild_tensor(storage, offset, shape, strides, *_):
+def _rebuild_tensor(storage=None, offset=None, shape=None, strides=None, *_):
     if not isinstance(storage, _Storage) or not _whole((offset,)):
         raise DataError("it holds a tensor without numbers")
-    if not _whole(shape) or not _whole(strides) or len(shape) != len(strides) or len(shape) > 8:
+    for sizes in (shape, strides):
+        if not isinstance(sizes, tuple) or len(sizes) > MAX_DIMENSIONS or not _whole(sizes):
+            raise DataError("it holds a tensor with an impossible shape")
+    if len(shape) != len(strides):
         raise DataError("it holds a tensor with an impossible shape")
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides))
     if math.prod(shape) > storage.count or (math.prod(shape) and last >= storage.count):
@@ -105,43 +204,164 @@ def _rebuild_tensor(storage, offset, shape, strides, *_):
     return _Tensor(storage, offset, shape, strides)
 
 
-def _rebuild_parameter(tensor, *_):
+def _rebuild_parameter(tensor=None, *_):
     return tensor
+
+
+def _rebuild_from_type(function=None, kind=None, args=(), *_):
+    """Stand for what makes a subclass of a tensor."""
+    if function in (_rebuild_tensor, _rebuild_parameter) and isinstance(args, tuple):
+        return function(*args)
+    return _Inert("torch._tensor._rebuild_from_type_v2")
+
+
+def _size(*args):
+    """Stand for torch.Size."""
+    return tuple(args[0]) if args and isinstance(args[0], (list, tuple)) else ()
+
+
+def is_hostile(module: str, name: str) -> bool:
+    """Whether no checkpoint needs such a name: it runs code or programs, or reaches for files."""
+    if (module, name) in HARMLESS:
+        return False
+    whole = f"{module}.{name}"
+    first, *rest = whole.split(".")
+    return (
+        first in HOSTILE_MODULES
+        or first in BUILTINS
+        or not LEADING.isdisjoint(rest)
+        or any(part.startswith("__") and part.endswith("__") for part in rest)
+        or whole.startswith(HOSTILE)
+    )
 
 
 class _TorchUnpickler(StrictUnpickler):
     allowed = {  # noqa: RUF012  (not to be changed)
-        ("collections", "OrderedDict"): _Dict,
+        ("collections", "OrderedDict"): _ordered_dict,
+        ("collections", "defaultdict"): _default_dict,
+        ("torch", "Size"): _size,
         ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
         ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+        ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
+        ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_from_type,
         **{("torch", name): kind for name, kind in _TYPES.items()},
     }
-    restored = (_Dict,)  # type: ignore[assignment]
+    restored = (_Dict, _Inert, _Tensor)  # type: ignore[assignment]
     needs = "file of weights"
 
     def __init__(self, file, storages):
         super().__init__(file, encoding="utf-8")
         self.storages = storages
 
+    def find_class(self, module, name):
+        """Return what stands for a name; nothing is imported."""
+        if (module, name) in self.allowed:
+            return self.allowed[module, name]
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise DataError("it names something by what is no text")
+        if is_hostile(module, name):
+            return super().find_class(module, name)
+        return _Inert(f"{module}.{name}")
+
     def persistent_load(self, pid):
         """Return the storage that a persistent id describes."""
-        if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
+        if not isinstance(pid, tuple) or len(pid) not in (5, 6):
             raise DataError("it refers to something that is no storage of numbers")
-        _, kind, key, _, count = pid[:5]
+        what, kind, key, _, count = pid[:5]
+        if not isinstance(what, str) or what != "storage":
+            raise DataError("it refers to something that is no storage of numbers")
         if not isinstance(kind, _Type) or not isinstance(key, str) or not _whole((count,)):
-            raise DataError("it refers to a storage of an unknown kind")
+            raise DataError(
+                "it refers to a storage of an unknown kind"
+                + (f", {shown(kind.name)}" if isinstance(kind, _Inert) else "")
+            )
         if len(pid) == 6 and pid[5] is not None:
             raise DataError("it holds a storage that is part of another, as PyTorch before 0.4 did")
         storage = self.storages.setdefault(key, _Storage(kind, key, count))
         if (storage.kind, storage.count) != (kind, count):
-            raise DataError(f"it describes the storage {key!r} in two ways")
+            raise DataError(f"it describes the storage {shown(key)} in two ways")
         return storage
+
+    def load_setitem(self):
+        """Set an item of a dict."""
+        value, key = self.stack.pop(), self.stack.pop()
+        self._put([key, value])
+
+    def load_setitems(self):
+        """Set items of a dict."""
+        self._put(self.pop_mark())
+
+    def _put(self, items):
+        target = self.stack[-1]
+        if not isinstance(target, (dict, _Inert)):
+            raise DataError(f"it asks to change a {type(target).__name__}")
+        for key, value in zip(items[::2], items[1::2]):
+            target[_plain(key)] = value
+
+    def load_dict(self):
+        """Make a dict of the items since the mark."""
+        items = self.pop_mark()
+        self.append(_ordered_dict(list(zip(items[::2], items[1::2]))))
+
+    def load_additems(self):
+        """Add to a set: none is made, so that nothing is hashed."""
+        self.pop_mark()
+
+    def load_frozenset(self):
+        """Stand for a set, as `load_empty_set` does."""
+        self.pop_mark()
+        self.append(_Inert("builtins.frozenset"))
+
+    def load_empty_set(self):
+        """Stand for a set."""
+        self.append(_Inert("builtins.set"))
+
+    def load_newobj(self):
+        """Make an object of a class without calling the class."""
+        args, kind = self.stack.pop(), self.stack.pop()
+        self.append(_made(kind, args))
+
+    def load_newobj_ex(self):
+        """Make an object of a class without calling the class."""
+        _, args, kind = self.stack.pop(), self.stack.pop(), self.stack.pop()
+        self.append(_made(kind, args))
+
+    def load_reduce(self):
+        """Make what a call of a stand-in gives."""
+        args, function = self.stack.pop(), self.stack.pop()
+        self.append(_made(function, args))
+
+    def _instantiate(self, kind, args):
+        """Make an object of a class, as protocols 0 and 1 ask for."""
+        self.append(_made(kind, tuple(args)))
+
+    def load_ext1(self):
+        """Refuse names by number, which are of other programs."""
+        raise DataError("it names something by a number of another program")
+
+    load_ext2 = load_ext4 = load_ext1
+
+    def load_next_buffer(self):
+        """Refuse buffers outside the file."""
+        raise DataError("it refers to bytes outside the file")
+
+    load_readonly_buffer = load_next_buffer
+
+
+def _made(function, args):
+    """Return what a stand-in makes of arguments."""
+    if isinstance(function, _Inert):
+        return function
+    known = any(function is one for one in _TorchUnpickler.allowed.values())
+    if not known or not isinstance(args, tuple):
+        raise DataError(f"it asks to call a {type(function).__name__}")
+    return _Inert("torch.Storage") if isinstance(function, _Type) else function(*args)
 
 
 def _read_zip(data):
     """Return the unpickled content of a zip, its storages filled."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = {info.filename: info for info in archive.infolist()}
+        members = _members(archive, len(data))
         tops = [name[: -len("data.pkl")] for name in members if name.endswith("/data.pkl")]
         if len(tops) != 1:
             raise DataError(f"it holds {len(tops)} files */data.pkl; PyTorch writes one")
@@ -157,14 +377,34 @@ def _read_zip(data):
             info = members.get(f"{top}data/{key}")
             found = "nothing" if info is None else f"{info.file_size} bytes"
             if info is None or info.file_size != storage.size:
-                raise DataError(f"its storage {key!r} has {found}; {storage.size} were expected")
+                raise DataError(
+                    f"its storage {shown(key)} has {found}; {storage.size} were expected"
+                )
             storage.raw = archive.read(info)
     return value
 
 
+def _members(archive, size):
+    """Return the members of a zip by name, none of them compressed or in another."""
+    members, end = {}, 0
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        if info.filename in members:
+            raise DataError(f"it holds {shown(info.filename)} twice")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise DataError(
+                f"its member {shown(info.filename)} is compressed, which PyTorch never does; save "
+                "it with torch.save, or unzip it and zip it again with `zip -0`"
+            )
+        if info.header_offset < end or info.header_offset + info.file_size > size:
+            raise DataError(f"its member {shown(info.filename)} lies in another")
+        end = info.header_offset + info.file_size
+        members[info.filename] = info
+    return members
+
+
 def _read_legacy(data):
     """Return the unpickled content of a file from before PyTorch 1.6, its storages filled."""
-    file, storages = io.BytesIO(data), {}
+    file, storages, numbers = io.BytesIO(data), {}, memoryview(data)
 
     def read():
         return _TorchUnpickler(file, storages).read_one()
@@ -182,9 +422,13 @@ def _read_legacy(data):
     for key in keys:
         storage = storages[key]
         count = int.from_bytes(file.read(8), "little")
-        storage.raw = file.read(storage.size)
+        start = file.tell()
+        storage.raw = numbers[start : start + storage.size]
+        file.seek(start + storage.size)
         if count != storage.count or len(storage.raw) != storage.size:
-            raise DataError(f"its storage {key!r} is cut short or has another size than announced")
+            raise DataError(
+                f"its storage {shown(key)} is cut short or has another size than announced"
+            )
     return value
 
 
@@ -199,10 +443,27 @@ def _unwrapped(value):
         if not inner:
             break
         value = value[inner[0]]
+    what = "it holds no dict of tensors"
+    if isinstance(value, _Inert):
+        what = f"it holds an object, {shown(value.name)}, which is not made; save its state_dict()"
     raise DataError(
-        "it holds no dict of tensors; expected the state dict of a network, "
+        f"{what}; expected the state dict of a network, "
         f"or a checkpoint with one under {', '.join(WRAPPERS)}"
     )
+
+
+def _tensors(state, size):
+    """Return the tensors of a state dict by name, as arrays."""
+    found = {}
+    for key, item in state.items():
+        if isinstance(item, _Inert) and item.name.startswith(("torch._utils.", "torch._tensor.")):
+            raise DataError(f"its tensor {shown(key)} is of a kind that is not read, {item.name}")
+        if isinstance(key, str) and isinstance(item, _Tensor):
+            found[key] = item
+    whole = sum(tensor.size for tensor in found.values())
+    if whole > 2 * size + SPARE:
+        raise DataError(f"its tensors share numbers and would take {whole} bytes, {size} are there")
+    return {key: tensor.array() for key, tensor in found.items()}
 
 
 def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
@@ -215,23 +476,24 @@ def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, 
     InputError
         If there is no such file.
     DataError
-        If it is no state dict, is damaged, or names anything but tensors.
+        If it is no state dict, is damaged, or names what would run code.
     """
     if data is None:
         data = read_bytes(path)
     try:
         value = _read_zip(data) if data[:2] == b"PK" else _read_legacy(data)
-        tensors = {
-            key: item.array()
-            for key, item in _unwrapped(value).items()
-            if isinstance(key, str) and isinstance(item, _Tensor)
-        }
+        tensors = _tensors(_unwrapped(value), len(data))
     except DataError as error:
         raise DataError(f"{path} cannot be read as PyTorch weights: {error}") from None
     except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is cut short or damaged: {error}; fetch it again") from None
-    except (OSError, NotImplementedError, RuntimeError, EOFError) as error:
-        raise DataError(f"{path} is damaged or no file of PyTorch's: {error}") from None
+        raise DataError(
+            f"{path} is cut short or damaged: {shown_text(str(error))}; fetch it again"
+        ) from None
+    # What Python's reader of zips raises of damaged ones.
+    except (OSError, RuntimeError, EOFError, ValueError, OverflowError, struct.error) as error:
+        raise DataError(
+            f"{path} is damaged or no file of PyTorch's: {shown_text(str(error))}; fetch it again"
+        ) from None
     return without_prefixes(tensors)
 
 

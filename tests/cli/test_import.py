@@ -186,3 +186,33 @@ def test_insightface_model(shared, tmp_path, capsys):
     load_weights(want, source)
     x = mx.nd.random.uniform(0, 255, (1, 3, 112, 112))
     np.testing.assert_array_equal(net(x).asnumpy(), want(x).asnumpy())
+
+
+def test_the_colour_order_stays_with_the_weights(own, tmp_path):
+    folder = tmp_path / "source"
+    shutil.copytree(own.parent, folder)
+    command = ["import", "--model", "mobilefacenet"]
+    first, again = tmp_path / "first.params", tmp_path / "again.params"
+    assert main([*command, "--from", str(folder / "model"), "--out", str(first)]) == 0
+    card = json.loads(first.with_suffix(".json").read_text())
+    assert card["color"] == "RGB"
+    first.with_suffix(".json").write_text(json.dumps({**card, "color": "BGR"}))
+    assert main([*command, "--from", str(first), "--out", str(again)]) == 0
+    assert json.loads(again.with_suffix(".json").read_text())["color"] == "BGR"
+
+
+def test_a_file_that_onnxruntime_does_not_run(tmp_path, capsys, monkeypatch):
+    """The import does not need it, and its exceptions are not shown."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra gluonface[onnx]")
+    net = get_model("mobilefacenet", embedding_size=24)
+    files = export_model(net, tmp_path / "m", onnx=True)
+
+    def run(self, *args):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
+    command = ["import", "--from", str(files["onnx"]), "--model", "mobilefacenet"]
+    assert main([*command, "--out", str(tmp_path / "x.params")]) == 0
+    printed = capsys.readouterr().out
+    assert "embeddings were not compared: onnxruntime cannot run" in printed
+    assert "no memory" in printed

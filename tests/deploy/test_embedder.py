@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -167,10 +168,14 @@ def test_absent_gpu(small_prefix):
 
 
 def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):
-    (tmp_path / "m.onnx").write_bytes(b"x")
+    pytest.importorskip("onnx", reason="needs the extra gluonface[onnx]")
+    from onnx_nets import network, save
+
+    save(network(), tmp_path / "m.onnx")
+    monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'gluonface\[onnx\]'"):
-        Embedder.load(tmp_path / "m.onnx")
+        Embedder.load(tmp_path / "m.onnx", engine="onnxruntime")
 
 
 def test_flat_batch_norm_does_not_crash(tmp_path):
@@ -264,3 +269,91 @@ def test_onnx_equals_mxnet(tmp_path, images):
     two = Embedder.load(files["onnx"], ctx="cpu", engine="onnxruntime")
     assert two.card["name"] == "mobilefacenet"
     np.testing.assert_allclose(two.embed(images), one.embed(images), rtol=0, atol=1e-5)
+
+
+# --- colours, mean and scale of a card written by hand
+
+
+def by_hand(folder, model, **card):
+    """Write an ONNX network and its card; return the path."""
+    from onnx_nets import save
+
+    path = save(model, folder / "m.onnx")
+    known = {"format": "gluonface-model-card", "embedding_size": 8, "input_size": [112, 112]}
+    (folder / "m.json").write_text(json.dumps({**known, "preprocessing": "inside", **card}))
+    return path
+
+
+@pytest.mark.parametrize("color", ["RGB", "BGR", None])
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        "inside",
+        {"mean": 127.5, "scale": 1 / 127.5},
+        {"mean": [104.0, 117, 123], "scale": 0.0078125},
+        {"mean": 100, "scale": [0.01, 0.02, 0.005]},
+    ],
+)
+def test_the_card_is_obeyed(tmp_path, images, color, pixels):
+    pytest.importorskip("onnxruntime", reason="needs the extra: pip install gluonface[onnx]")
+    from onnx_nets import network, reference
+
+    model = network()
+    card = {"preprocessing": pixels, **({"color": color} if color else {})}
+    embedder = Embedder.load(by_hand(tmp_path, model, **card), "cpu", "onnxruntime")
+    want = (images[..., ::-1] if color == "BGR" else images).astype("f4")
+    if pixels != "inside":
+        want = (want - np.float32(pixels["mean"])) * np.float32(pixels["scale"])
+    expected = reference(model, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+    e, f = embedder.embed_views(images)
+    np.testing.assert_allclose(e, expected, rtol=1e-4, atol=1e-3)
+    again = embedder.embed_views(images[:, :, ::-1])[0]
+    np.testing.assert_allclose(f, again, **CLOSE)
+
+
+def test_colour_of_checkpoints_and_of_backbones(small_prefix, tmp_path, images):
+    for file in small_prefix.parent.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "color": "BGR"}))
+    plain, turned = (Embedder.load(p, "cpu", "mxnet") for p in (small_prefix, tmp_path / "small"))
+    flipped = np.ascontiguousarray(images[..., ::-1])
+    np.testing.assert_allclose(turned.embed(images), plain.embed(flipped), **CLOSE)
+    assert np.abs(turned.embed(images) - plain.embed(images)).max() > 0.01
+    from gluonface.deploy import export_source
+
+    export_source(tmp_path / "small", tmp_path / "again")
+    again = Embedder.load(tmp_path / "again", "cpu", "mxnet")
+    assert again.card["color"] == "BGR"
+    np.testing.assert_allclose(again.embed(images), turned.embed(images), **CLOSE)
+
+
+def test_colour_of_named_backbones(tmp_path, images):
+    from gluonface.deploy import export_source
+    from gluonface.weights.card import make_card
+
+    net = get_model("mobilefacenet", embedding_size=16)
+    randomize(net)
+    net.save_parameters(str(tmp_path / "m.params"))
+    card = make_card(net.cfg, 16, {"color": "BGR"})
+    source = f"mobilefacenet:{tmp_path / 'm.params'}"
+    plain = Embedder.load(source, "cpu", "mxnet")
+    (tmp_path / "m.json").write_text(json.dumps(card))
+    turned = Embedder.load(source, "cpu", "mxnet")
+    flipped = np.ascontiguousarray(images[..., ::-1])
+    np.testing.assert_allclose(turned.embed(images), plain.embed(flipped), **CLOSE)
+    files = export_source(source, tmp_path / "out")
+    assert json.loads(files["card"].read_text())["color"] == "BGR"
+    (tmp_path / "m.json").write_text(json.dumps({**card, "mean": [1.0, 2.0, 3.0]}))
+    with pytest.raises(DataError, match=r"mean \[1\.0, 2\.0, 3\.0\]; backbones here have one mean"):
+        Embedder.load(source, "cpu", "mxnet")
+
+
+@pytest.mark.parametrize("change", [{"embedding_size": 9}, {"input_size": [96, 112]}])
+def test_a_card_of_another_model(tmp_path, change):
+    pytest.importorskip("onnxruntime", reason="needs the extra: pip install gluonface[onnx]")
+    from onnx_nets import network
+
+    path = by_hand(tmp_path, network(), **change)
+    with pytest.raises(DataError, match=rf"beside {path} has {next(iter(change))} .*another model"):
+        Embedder.load(path, "cpu", "onnxruntime")

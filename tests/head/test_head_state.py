@@ -51,3 +51,22 @@ def test_subcentres_in_and_out():
     np.testing.assert_array_equal(head.get_centers(), centers * 2)
     with pytest.raises(InputError, match=r"\(5, 3, 4\)"):
         head.set_centers(np.zeros((5, 4)))
+
+
+@pytest.mark.parametrize("key", ["num_classes", "embedding_size", "strength", "start", "updates"])
+@pytest.mark.parametrize("value", ["12", None, [1, 2], float("nan"), float("inf"), 10**400, {}])
+def test_values_of_a_stored_state(key, value):
+    head = head_of("arcface")
+    before = head.get_centers()
+    with pytest.raises(InputError, match=f"the stored head has a {key} that is no number"):
+        head.load_state_dict({**head.state_dict(), key: value})
+    np.testing.assert_array_equal(head.get_centers(), before)
+
+
+@pytest.mark.parametrize("key", ["num_classes", "embedding_size", "strength", "start"])
+def test_values_that_a_stored_state_lacks(key):
+    head = head_of("arcface")
+    state = head.state_dict()
+    del state[key]
+    with pytest.raises(InputError, match=f"the stored head has no {key}"):
+        head.load_state_dict(state)

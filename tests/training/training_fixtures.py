@@ -25,10 +25,8 @@ class StopAt:
             trainer.request_stop("half way")
 
 
-@pytest.fixture(scope="session")
-def noise_set(tmp_path_factory):
+def write_noise(folder):
     """Return an object with `data` (48 images of 6 people) and `pack` (20 pairs), as paths."""
-    folder = tmp_path_factory.mktemp("noise")
     with RecordWriter(folder) as writer:
         for number, image in enumerate(noise(48, 0)):
             writer.add(images.encode(image, 101), number // 8)
@@ -38,6 +36,12 @@ def noise_set(tmp_path_factory):
     pack = folder / "noise.bin"
     VerificationPack(bins, [pair % 2 == 0 for pair in range(20)], name="noise").save(pack)
     return types.SimpleNamespace(data=str(folder), pack=str(pack))
+
+
+@pytest.fixture(scope="session")
+def noise_set(tmp_path_factory):
+    """Return what `write_noise` does."""
+    return write_noise(tmp_path_factory.mktemp("noise"))
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def test_flipped_bytes_never_pass_unseen_or_crash(tmp_path):
         assert at >= 44 or list(arrays) == list(ARRAYS)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00.", b"PK\x03\x04" * 20, bytes(64)])
+@pytest.mark.parametrize("content", [b"x", b"\x80\x02}q\x00.", b"PK\x03\x04" * 20, bytes(64)])
 def test_other_files_are_named(tmp_path, content):
     path = tmp_path / "other.params"
     path.write_bytes(content)
@@ -84,3 +84,41 @@ def test_split():
     args, auxs = split_params({"arg:a": 1, "aux:b": 2, "c": 3, "arg:d:e": 4})
     assert args == {"a": 1, "c": 3, "d:e": 4}
     assert auxs == {"b": 2}
+
+
+def header(*dims, ndim=None, name=b"a", flag=0, numbers=bytes(8), after=b""):
+    """A file of one array, whatever is said of it."""
+    shape = struct.pack(f"<{len(dims)}q", *dims)
+    array = struct.pack("<Iii", 0xF993FAC9, 0, len(dims) if ndim is None else ndim) + shape
+    array += struct.pack("<iii", 1, 0, flag) + numbers
+    names = struct.pack("<QQ", 1, len(name)) + name
+    return struct.pack("<QQQ", 0x112, 0, 1) + array + names + after
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (header(1 << 40, 1 << 40), "more bytes were expected"),
+        (header(1 << 62), "the shape"),
+        (header(-2), "the shape"),
+        (header(2, ndim=1 << 30), "an array of 1073741824 dimensions"),
+        (header(*[1] * 9), "an array of 9 dimensions"),
+        (header(2, ndim=-1), "an array of -1 dimensions"),
+        (header(2, flag=99), "the unknown type 99"),
+        (header(2, name=b"\xff"), r"the name b'\\xff'"),
+        (header(2, name=b"\x1b[31m"), "the name"),
+        (header(2, name=b"n" * 5000), "a name of 5000 bytes"),
+        (header(2, after=b"more"), "4 bytes after its end"),
+    ],
+)
+def test_numbers_of_the_file(tmp_path, content, message):
+    path = tmp_path / "a.params"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.params is not a whole.*{message}"):
+        read_params(path)
+
+
+def test_the_files_above_are_right_but_for_that(tmp_path):
+    path = tmp_path / "a.params"
+    path.write_bytes(header(2))
+    assert read_params(path)["a"].tolist() == [0, 0]

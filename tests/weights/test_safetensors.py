@@ -62,11 +62,19 @@ def test_broken_files(tmp_path):
             read_safetensors(path)
     for change, message in (
         ({"dtype": "F4"}, "unknown type 'F4'"),
-        ({"dtype": ["F32"]}, r"unknown type \['F32'\]"),
+        ({"dtype": ["F32"]}, "of the unknown type a list of 1"),
+        ({"dtype": None}, "unknown type None"),
         ({"shape": [7]}, r"'a\.weight' of shape \(7,\)"),
-        ({"shape": [-1]}, r"of shape \(-1,\)"),
-        ({"data_offsets": [0, 1 << 40]}, "bytes"),
-        ({"data_offsets": [0]}, "'a.weight' is not whole"),
+        ({"shape": [-1]}, "impossible shape"),
+        ({"shape": [True, 24]}, "impossible shape"),
+        ({"shape": [1] * 9}, "impossible shape"),
+        ({"shape": [1 << 60, 1 << 60]}, "impossible shape"),
+        ({"shape": "24"}, "impossible shape"),
+        ({"data_offsets": [0, 1 << 40]}, "is said to lie at 0 to 1099511627776"),
+        ({"data_offsets": [0]}, "'a.weight' has no place in the file"),
+        ({"data_offsets": [96, 0]}, "is said to lie at 96 to 0"),
+        ({"data_offsets": [0.0, 96]}, "has no place in the file"),
+        ({"more": 1}, "'a.weight' is not whole"),
     ):
         path.write_bytes(content(ARRAYS, change))
         with pytest.raises(DataError, match=message):
@@ -86,3 +94,69 @@ def test_the_same_network_as_from_pytorch(shared, tmp_path):
         load_weights(net, source)
     x = mx.nd.random.uniform(0, 255, (1, 3, 112, 112))
     np.testing.assert_array_equal(nets[0](x).asnumpy(), nets[1](x).asnumpy())
+
+
+def written(path, header, numbers, length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + numbers)
+    return path
+
+
+def entry(begin, end):
+    return {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    ("places", "size", "message"),
+    [
+        ([(0, 4), (2, 6)], 6, "at 2 to 6 overlaps the one before it"),
+        ([(0, 6), (0, 6)], 6, "overlaps"),
+        ([(0, 4), (6, 8)], 8, "at 6 to 8 leaves a gap after byte 4"),
+        ([(2, 4)], 4, "leaves a gap after byte 0"),
+        ([(0, 4)], 6, "its tensors take 4 bytes, the file has 6"),
+        ([(0, 4), (4, 8)], 6, "its tensors take 8 bytes, the file has 6"),
+        ([], 3, "its tensors take 0 bytes"),
+    ],
+)
+def test_tensors_fill_the_file(tmp_path, places, size, message):
+    header = {f"t{number}": entry(*place) for number, place in enumerate(places)}
+    path = written(tmp_path / "a.safetensors", header, bytes(size))
+    with pytest.raises(DataError, match=rf"a\.safetensors cannot be read.*{message}"):
+        read_safetensors(path)
+
+
+def test_the_order_of_the_header_is_free(tmp_path):
+    header = {"b": entry(2, 4), "a": entry(0, 2), "none": entry(2, 2)}
+    found = read_safetensors(written(tmp_path / "a.safetensors", header, b"1234"))
+    assert {name: array.tobytes() for name, array in found.items()} == {
+        "b": b"34",
+        "a": b"12",
+        "none": b"",
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b'{"a": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}, "a": {}}', "stands twice"),
+        (b'{"a": {"dtype": "U8", "dtype": "F8", "shape": []}}', "stands twice"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (b'{"a": {"dtype": "U8", "shape": [' + b"9" * 5000 + b"]}}", "a number of 5000 digits"),
+        (b'{"a": \xff}', "no JSON"),
+        (b"[]", "its header is no dict"),
+        (b"7", "its header is no dict"),
+        (b'{"a": 7}', "'a' is not whole"),
+        (b"<html>", "no JSON"),
+    ],
+)
+def test_headers(tmp_path, header, message):
+    path = written(tmp_path / "a.safetensors", header, b"")
+    with pytest.raises(DataError, match=rf"a\.safetensors cannot be read.*{message}"):
+        read_safetensors(path)
+
+
+def test_a_header_longer_than_the_file(tmp_path):
+    for length in (1 << 63, 3, (1 << 64) - 1):
+        path = written(tmp_path / "a.safetensors", {}, b"", length)
+        with pytest.raises(DataError, match="its header is not whole"):
+            read_safetensors(path)

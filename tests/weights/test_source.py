@@ -142,3 +142,40 @@ def test_two_models_in_a_folder(prefix):
         shutil.copy(f"{prefix}{end}", f"{prefix}2{end}")
     with pytest.raises(InputError, match=r"several models: small-symbol\.json, small2-symbol"):
         Embedder.load(prefix.parent)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"model: {name: [", "is no configuration of a run"),
+        (b"model: {name: \xff}", "is no configuration of a run"),
+        (b"model: {name: x, embedding_size: " + b"9" * 5000 + b"}", "is no configuration of a run"),
+        (b"[" * 20_000, "is no configuration of a run"),
+        (b"a: 2020-99-99\nmodel: x", "is no configuration of a run"),
+        (b"model: 7", "does not say model.name"),
+        (b"model: {name: [x]}", "does not say model.name"),
+        (b"model: {name: '../x'}", "does not say model.name"),
+        (b"7", "does not say model.name"),
+        (b"model: {name: mobilefacenet, embedding_size: x}", "embedding_size 'x'; expected"),
+        (b"model: {name: mobilefacenet, embedding_size: true}", "embedding_size True; expected"),
+        (b"model: {name: mobilefacenet, embedding_size: 0}", "embedding_size 0; expected"),
+        (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+        (b" ", "is empty"),
+    ],
+)
+def test_configurations_that_are_none(tmp_path, text, message):
+    (tmp_path / "config.yaml").write_bytes(text)
+    with pytest.raises(
+        DataError, match=rf"{tmp_path}/config\.yaml .*{message}|{message}"
+    ) as caught:
+        find_source(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_name_that_is_not_known_names_the_run(tmp_path):
+    (tmp_path / "config.yaml").write_text("model: nonesuch")
+    (tmp_path / "checkpoints/last").mkdir(parents=True)
+    (tmp_path / "checkpoints/last/backbone.params").write_bytes(params_bytes({}))
+    with pytest.raises(InputError, match=rf"{tmp_path}: unknown model 'nonesuch'"):
+        Embedder.load(tmp_path)

@@ -271,14 +271,15 @@ def _compare(symbol, arrays, model, size):
     except ImportError:
         logger.info("onnxruntime is not installed: the ONNX file is not compared with MXNet")
         return
-    from ..engines import SymbolEngine
+    from ..engines import SymbolEngine, errors_of
 
     run = SymbolEngine(symbol, arrays, mx.cpu(), size, fast=False).run
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
     images = noise(size)
-    actual = session.run([OUTPUT], {"data": images})[0]
+    with errors_of("onnxruntime", "run", f"{model.graph.name} as ONNX"):
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        actual = session.run([OUTPUT], {"data": images})[0]
     error, allowed = disagreement(actual, run(images), run, size)
     if not error < allowed:
         raise GluonfaceError(

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...data.arrays import load_arrays
 from ...errors import DataError, InputError, TrainingError
 from ...files import sync_folder, write_npz
 from ...parallel.agreement import exchange, raise_on_all_ranks
@@ -45,6 +46,7 @@ from .integrity import (
     read_manifest,
     write_manifest,
 )
+from .manifest_form import names_of_checkpoint
 
 if TYPE_CHECKING:
     from ...parallel.communicator import Communicator
@@ -445,18 +447,17 @@ def load_state(folder: pathlib.Path, trainer: Trainer) -> None:
         return stored
 
     stored = raise_on_all_ranks(comm, check, "checkpoint.checked")
-    load_head(folder, stored, trainer)
-    _load_backbone(folder, trainer)
-    trainer.load_state_dict(stored["trainer"])
+    with names_of_checkpoint(folder):
+        load_head(folder, stored, trainer)
+        _load_backbone(folder, trainer)
+        trainer.load_state_dict(stored["trainer"])
 
 
 def _load_backbone(folder, trainer):
     from ..._compat import mx
+    from ...weights.mxnet_params import read_params
 
-    try:
-        arrays = mx.nd.load(str(folder / "backbone.params"))
-    except mx.MXNetError as error:
-        raise DataError(f"{folder / 'backbone.params'} cannot be read: {error}") from error
+    arrays = read_params(folder / "backbone.params")
     parameters = trainer.net._collect_params_with_prefix()
     for name in sorted(set(parameters) ^ set(arrays)):
         where = "the checkpoint" if name in arrays else "the network"
@@ -467,9 +468,12 @@ def _load_backbone(folder, trainer):
                 f"{folder}: {name} has shape {arrays[name].shape}, the network's is "
                 f"{parameter.shape}; the model differs"
             )
-        parameter.set_data(arrays[name])
-    with np.load(folder / "backbone.npz", allow_pickle=False) as file:
-        stored = {name: file[name] for name in file.files}
+        if not np.isfinite(arrays[name]).all():
+            raise DataError(f"{folder / 'backbone.params'}: {name} holds NaN or infinity")
+        parameter.set_data(mx.nd.array(arrays[name], dtype=arrays[name].dtype))
+    stored = load_arrays(folder / "backbone.npz")
+    if not isinstance(stored, dict):
+        raise DataError(f"{folder / 'backbone.npz'} holds one array; a .npz file was expected")
     for device, context in enumerate(trainer.ctx[1:], start=1):
         for name, parameter in parameters.items():
             value = stored.get(f"device{device}/{name}")

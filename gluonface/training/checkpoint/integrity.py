@@ -18,6 +18,8 @@ from typing import Any
 
 from ...errors import DataError
 from ...files import open_to_write, sha256, sync
+from ...weights.content import shown, shown_text
+from .manifest_form import check_form
 
 __all__ = [
     "FORMAT",
@@ -148,11 +150,12 @@ def read_manifest(folder: str | pathlib.Path) -> dict:
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
-            f"{folder} is not a checkpoint, or {path} is damaged: {path.name}: {error}"
+            f"{folder} is not a checkpoint, or {path} is damaged: {path.name}: "
+            f"{shown_text(str(error))}"
         ) from error
     if version != FORMAT:
         raise DataError(
-            f"{folder} is a checkpoint of format {version}, this version reads format "
+            f"{folder} is a checkpoint of format {shown(version)}, this version reads format "
             f"{FORMAT}; use the gluonface version that env.json of the run names"
         )
     found = _OWN.search(content)
@@ -160,7 +163,7 @@ def read_manifest(folder: str | pathlib.Path) -> dict:
         content = content[: found.start(1)] + _UNKNOWN.encode() + content[found.end(1) :]
     if found is None or hashlib.sha256(content).hexdigest().encode() != found[1]:
         raise DataError(f"{path} is damaged: its content is not that of its SHA-256")
-    return manifest
+    return check_form(manifest, path)
 
 
 def find_damage(

@@ -135,7 +135,10 @@ def read(folder, name, classes, start, stop, files=None):
             continue
         rows = reader.open(file, last - first)
         for begin, end in _slices(low, high, _row_bytes(rows.shape[1:], rows.dtype)):
-            yield begin, np.array(rows[begin - first : end - first])
+            some = np.array(rows[begin - first : end - first])
+            if some.dtype.kind == "f" and not np.isfinite(some).all():
+                raise DataError(f"{folder / file} holds values that are not finite")
+            yield begin, some
 
 
 class RowReader:
@@ -173,8 +176,14 @@ class RowReader:
             if self.files is not None and sha256(path) != self.files[file]["sha256"]:
                 raise DataError(f"{path} is damaged: its SHA-256 is not the one in manifest.json")
             rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{path} of the checkpoint cannot be read: {error}") from error
+        # Of a damaged header NumPy raises nearly anything, SyntaxError among it.
+        except Exception as error:
+            if isinstance(error, DataError):
+                raise
+            reason = str(error)[:300]
+            raise DataError(f"{path} of the checkpoint cannot be read: {reason}") from error
+        if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "fiu" or not rows.ndim:
+            raise DataError(f"{path} does not hold rows of numbers")
         if len(rows) != count:
             raise DataError(f"{path} has {len(rows)} rows, {count} were expected")
         self._open[file] = rows
