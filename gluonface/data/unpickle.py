@@ -1,8 +1,8 @@
 """The allow-listed reader of pickles: of verification packs here, of others by a subclass.
 
 A pickle names functions and has them called. For packs six names are allowed: those that lists of
-bytes, numbers and NumPy arrays need (of numbers, of texts of a fixed length, or of objects). They are bound to the small stand-ins below, not to NumPy's
-own functions, which trust their input.
+bytes, numbers and NumPy arrays (of numbers, of bytes of one length, of objects) need. They are
+bound to the small stand-ins below, not to NumPy's own functions, which trust their input.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair"]
+__all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair", "load_value"]
 
 # Of booleans, whole numbers, floats; "S2027": bytes of that length; "O": any of what is allowed.
 _TYPE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248]|S[1-9][0-9]{0,8}|O[48]?)")
@@ -202,6 +202,27 @@ def load_pair(data):
         for part in value
     )
     return bins, issame, facts
+
+
+def load_value(data):
+    """Read a pickle of lists, bytes, numbers and NumPy arrays of integers, in any nesting.
+
+    Raises
+    ------
+    DataError
+        When it names anything else, is damaged, or something follows its end.
+    """
+    stream = io.BytesIO(data)
+    value = StrictUnpickler(stream, encoding="bytes").read_one()
+    if stream.tell() != len(data):
+        raise DataError(f"{len(data) - stream.tell()} bytes follow the end of its pickle")
+    return _restored_deep(value)
+
+
+def _restored_deep(value, depth=8):
+    if isinstance(value, (list, tuple)) and depth:
+        return [_restored_deep(item, depth - 1) for item in value]
+    return _restored(value)
 
 
 def dump_pair(bins, issame, facts=None):

@@ -7,7 +7,6 @@ images of pair i, as it is or compressed (`hadrian.xz`). A pickle can run code, 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import pathlib
 import typing
@@ -15,12 +14,16 @@ import typing
 import numpy as np
 
 from ..errors import DataError, InputError
-from ..files import StrPath, atomic_write
-from . import compressed, images, unpickle
+from ..files import StrPath, atomic_write, sha256
+from . import images, unpickle
+from .formats.compressed import MOST, compression_of, open_compressed, read_unpacked
 
 __all__ = ["VerificationPack"]
 
 logger = logging.getLogger(__name__)
+
+# A compressed pack unpacks to at most 64 MiB or 200 times its size, whichever is more.
+_SMALL, _MOST_GROWTH = 64 << 20, 200
 
 
 def _as_bytes(element):
@@ -136,18 +139,18 @@ class VerificationPack:
         """
         path = pathlib.Path(path)
         try:
-            data = path.read_bytes()
+            length, digest = path.stat().st_size, sha256(path)
         except OSError as error:
             raise InputError(
                 f"{path} cannot be read ({error.strerror}); a verification pack (.bin) was expected"
             ) from error
         try:
-            bins, issame, facts = unpickle.load_pair(_unpacked(data))
+            bins, issame, facts = unpickle.load_pair(_read(path, length))
             more = _more(facts)
         except DataError as error:
-            raise DataError(f"{path} ({len(data)} bytes) is refused: {error}") from error
+            raise DataError(f"{path} ({length} bytes) is refused: {error}") from error
         pack = cls(bins, issame, name=path.stem, size=size, **more)
-        pack.sha256 = hashlib.sha256(data).hexdigest()
+        pack.sha256 = digest
         return pack
 
     def save(self, path: StrPath) -> None:
@@ -202,17 +205,21 @@ class VerificationPack:
             yield np.stack([self.image(number) for number in range(start, stop)])
 
 
-def _unpacked(data):
-    """Return the pickle, unpacked if it is compressed; another form is refused by what it is."""
-    kind = compressed.compression(data)
-    if kind is None:
-        return data
-    return compressed.unpack(data, _looks_like_pickle)
-
-
-def _looks_like_pickle(start):
-    """Return whether bytes are the first of a pickle: protocol 2 and later, or a tuple or list."""
-    return start[:1] in (b"\x80", b"(", b"]")
+def _read(path, length):
+    """Return the pickle in a file, unpacked within bounds if it is compressed."""
+    with open(path, "rb") as file:
+        kind = compression_of(file.read(8))
+    if kind is not None:
+        with open_compressed(path, 64) as stream:
+            start = stream.read(64)
+        # Protocol 2 and later begin with 80; a tuple or a list of protocol 0 and 1 with ( or ].
+        if start[:1] not in (b"\x80", b"(", b"]"):
+            raise DataError(
+                f"it is compressed ({kind}), and what it unpacks to is no pack: it starts with "
+                f"{start[:8]!r}"
+            )
+    # Encoded images do not shrink; what grows so far is not made of them.
+    return read_unpacked(path, min(MOST, max(_SMALL, _MOST_GROWTH * length)))
 
 
 def _more(facts):

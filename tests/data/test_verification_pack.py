@@ -207,7 +207,7 @@ def test_what_unpacks_to_no_pack_is_said_and_takes_no_memory(tmp_path, compress)
     path = tmp_path / "x.bin"
     path.write_bytes(compress(bytes(100 << 20)))
     tracemalloc.start()
-    with pytest.raises(DataError, match="compressed with .*no such file"):
+    with pytest.raises(DataError, match=r"compressed \(.*is no pack"):
         VerificationPack.load(path)
     assert tracemalloc.get_traced_memory()[1] < 20 << 20
     tracemalloc.stop()
@@ -215,7 +215,7 @@ def test_what_unpacks_to_no_pack_is_said_and_takes_no_memory(tmp_path, compress)
     with pytest.raises(DataError, match="it starts with b'hello'"):
         VerificationPack.load(path)
     path.write_bytes(compress(b""))
-    with pytest.raises(DataError, match="of nothing"):
+    with pytest.raises(DataError, match="it starts with b''"):
         VerificationPack.load(path)
 
 
@@ -224,7 +224,7 @@ def test_bombs_are_refused(tmp_path):
     path.write_bytes(
         gzip.compress(b"\x80\x04B" + (90 << 20).to_bytes(4, "little") + bytes(90 << 20))
     )
-    with pytest.raises(DataError, match="unpack to more than"):
+    with pytest.raises(DataError, match="unpacks to more than"):
         VerificationPack.load(path)
 
 
@@ -279,6 +279,6 @@ def test_folds_and_groups_are_kept(tmp_path):
     with open(tmp_path / "x.bin", "rb") as file:
         assert pickle.load(file) == (data, [True, False, True])
     for facts in ({"folds": [1]}, {"groups": {"names": ["a"], "of": [0, 1, 0]}}, {"folds": "x"}):
+        (tmp_path / "x.bin").write_bytes(unpickle.dump_pair(data, [True] * 3, facts))
         with pytest.raises(DataError):
-            (tmp_path / "x.bin").write_bytes(unpickle.dump_pair(data, [True] * 3, facts))
             VerificationPack.load(tmp_path / "x.bin")
