@@ -1,0 +1,67 @@
+"""RFW as published: a list and a folder of images for each race."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ....errors import DataError
+from ...text_files import text_lines
+from ..file_tree import FileTree
+from .face_pairs import FacePairs
+from .listed_pairs import ImageFinder, ListedPair, make_pairs, read_rows
+
+__all__ = ["find_rfw", "open_rfw"]
+
+
+def find_rfw(tree: FileTree) -> str | None:
+    """Return the folder of a tree with ``txts`` and ``data`` in it, None if there is none."""
+    for folder in ("", "test/"):
+        if tree.is_folder(f"{folder}txts") and tree.is_folder(f"{folder}data"):
+            return folder
+    return None
+
+
+def open_rfw(tree: FileTree, folder: str, name: str = "rfw") -> FacePairs:
+    """Return the pairs of all races; the race is the group.
+
+    Parameters
+    ----------
+    tree : FileTree
+    folder : str
+        As `find_rfw` returns it.
+    name : str
+
+    Raises
+    ------
+    DataError
+        When a list is broken, or an image is missing.
+    """
+    lists = []
+    for race in tree.entries(f"{folder}txts"):
+        place = f"{folder}txts/{race}"
+        if not tree.is_folder(place):
+            continue
+        found = [entry for entry in tree.entries(place) if entry.lower().endswith("_pairs.txt")]
+        if len(found) != 1:
+            raise DataError(f"{tree.place(place)} has {len(found)} files *_pairs.txt, not one")
+        lists.append((race, f"{place}/{found[0]}"))
+    if not lists:
+        raise DataError(f"{tree.place(folder + 'txts')} has no folders with *_pairs.txt")
+    listed, inputs, notes = [], {}, []
+    for race, path in lists:
+        where = tree.place(path)
+        if not tree.is_folder(f"{folder}data/{race}"):
+            raise DataError(f"{tree.place(folder + 'data')} has no folder {race}, as txts has")
+        finder = ImageFinder(tree, where, f"{folder}data/{race}")
+        rows = read_rows(text_lines(tree.read_text(path)), where, finder, notes=notes)
+        for line, first, second, same in zip(rows.line, rows.first, rows.second, rows.same):
+            at = f"{where}, line {line}"
+            listed.append(
+                ListedPair(finder.find(first, at), finder.find(second, at), same, None, race)
+            )
+        finder.check()
+        inputs[where] = hashlib.sha256(tree.read(path)).hexdigest()
+    pairs = make_pairs(listed, tree, name, inputs, group_lists=True)
+    for note in dict.fromkeys(notes):
+        pairs.note(note)
+    return pairs
