@@ -12,8 +12,8 @@ if typing.TYPE_CHECKING:
     from .recordio.dataset import RecordDataset
     from .recordio.index import rebuild_index
     from .recordio.writer import RecordWriter
-    from .synthetic.face_set import synthesize
     from .sources.pairs import open_pairs
+    from .synthetic.face_set import synthesize
     from .verification_pack import VerificationPack
 
 __all__ = [

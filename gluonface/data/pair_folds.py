@@ -33,7 +33,9 @@ def stretches(n: int, folds: int) -> np.ndarray:
     return np.repeat(np.arange(folds), sizes)
 
 
-def fair_folds(issame: np.ndarray, folds: int) -> tuple[np.ndarray, bool]:
+def fair_folds(
+    issame: np.ndarray, folds: int, sorted_only: bool = False
+) -> tuple[np.ndarray, bool]:
     """Part pairs into folds that hold both kinds.
 
     Folds are contiguous, as LFW's and those of the public packs are. Where one of them would lack
@@ -44,6 +46,10 @@ def fair_folds(issame: np.ndarray, folds: int) -> tuple[np.ndarray, bool]:
     ----------
     issame : numpy.ndarray of bool, shape (n,)
     folds : int
+    sorted_only : bool, default False
+        Part only pairs that come in a few long runs of one kind. A short list in random order,
+        where a stretch lacks a kind by chance, keeps its stretches, which is what the published
+        programs take.
 
     Returns
     -------
@@ -63,6 +69,8 @@ def fair_folds(issame: np.ndarray, folds: int) -> tuple[np.ndarray, bool]:
     same = np.bincount(fold[issame], minlength=folds)
     different = np.bincount(fold[~issame], minlength=folds)
     if not same.any() or not different.any() or (same.all() and different.all()):
+        return fold, False
+    if sorted_only and np.count_nonzero(issame[1:] != issame[:-1]) + 1 >= 2 * folds:
         return fold, False
     counts = int(same.sum()), int(different.sum())
     parts = [stretches(count, folds) for count in counts]

@@ -59,12 +59,15 @@ class VerificationPack:
         The fold of each pair, where the pairs came with folds.
     groups : sequence of str, optional
         The group of each pair.
+    group_lists : bool, default False
+        Whether each group is a list of its own, with folds of its own, as in RFW.
 
     Attributes
     ----------
     issame : numpy.ndarray
         bool (n,).
     folds, groups : numpy.ndarray of int and list of str, of length n, or None
+    group_lists : bool
     name, sha256, size
         The name; the SHA-256 of the file, or None when the pack was not loaded from one; the size.
 
@@ -82,6 +85,7 @@ class VerificationPack:
         size: int = 112,
         folds: typing.Sequence[int] | None = None,
         groups: typing.Sequence[str] | None = None,
+        group_lists: bool = False,
     ):
         self.name = name
         self.sha256: str | None = None
@@ -105,6 +109,7 @@ class VerificationPack:
             )
         self.folds = None if folds is None else np.array(folds, np.int64)
         self.groups = None if groups is None else list(groups)
+        self.group_lists = group_lists
         for values, what in ((self.folds, "folds"), (self.groups, "groups")):
             if values is not None and len(values) != len(self.issame):
                 raise DataError(
@@ -165,6 +170,7 @@ class VerificationPack:
             names = sorted(set(self.groups))
             number = {name: place for place, name in enumerate(names)}
             facts["groups"] = {"names": names, "of": [number[group] for group in self.groups]}
+            facts["groups"]["lists"] = self.group_lists
         data = unpickle.dump_pair(self.bins, [bool(same) for same in self.issame], facts)
         with atomic_write(path) as file:
             file.write(data)
@@ -224,13 +230,14 @@ def _read(path, length):
 
 def _more(facts):
     """Return folds and groups of a pack that `save` wrote."""
-    found = {}
+    found: dict[str, typing.Any] = {}
     try:
         if "folds" in facts:
             found["folds"] = np.array(facts["folds"], np.int64)
         if "groups" in facts:
             names = [str(name) for name in facts["groups"]["names"]]
             found["groups"] = [names[number] for number in facts["groups"]["of"]]
+            found["group_lists"] = facts["groups"].get("lists") is True
     except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
         raise DataError(f"the folds or groups after its end are none: {error}") from error
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import typing
@@ -86,8 +87,10 @@ def open_pairs(
         "split": split,
         "color": color,
     }
-    several = not isinstance(path, (str, pathlib.PurePath)) and not hasattr(path, "__fspath__")
-    paths = [pathlib.Path(one) for one in (path if several else [path])]  # type: ignore[union-attr, list-item]
+    if isinstance(path, (str, os.PathLike)):
+        paths = [pathlib.Path(path)]
+    else:
+        paths = [pathlib.Path(one) for one in path]
     if not paths:
         raise InputError("no path of pairs was given")
     for one in paths:
@@ -276,7 +279,8 @@ def _known_tree(tree, name, options):
         return cfp_tree.open_cfp(tree, cfp, images=images, name=name, **options.take("protocol"))
     rfw = rfw_tree.find_rfw(tree)
     if rfw is not None:
-        return rfw_tree.open_rfw(tree, rfw, name)
+        options.take("root")
+        return rfw_tree.open_rfw(tree, rfw, images, name)
     survface = mat_pairs.find_survface(tree)
     if survface is not None:
         options.take("root")

@@ -34,8 +34,8 @@ def open_arrow_pairs(path: pathlib.Path, split: str | None = None) -> FacePairs:
     rows = open_saved(path, split)
     if (path / "metadata.pt").is_file() and "is_same" not in rows.columns:
         raise InputError(
-            f"{path} is no set of pairs: it has metadata.pt beside its images. Templates (IJB) go to "
-            f"`gluonface eval ijb --meta {path}`, probes and a gallery (TinyFace) to "
+            f"{path} is no set of pairs: it has metadata.pt beside its images. Templates (IJB) go "
+            f"to `gluonface eval ijb --meta {path}`, probes and a gallery (TinyFace) to "
             f"`gluonface eval identification --set {path}`"
         )
     index, same = _whole(rows, "index"), rows.values("is_same")

@@ -67,7 +67,8 @@ def open_cfp(
     if not chosen:
         raise InputError(f"protocol is {protocol!r}; {tree} has {known}")
     split = f"{base}Split/{chosen[0]}"
-    lists, inputs = {}, {}
+    lists: dict[str, dict[int, str]] = {}
+    inputs: dict[str, str] = {}
     for side in dict.fromkeys(chosen[0].upper()):
         lists[side] = _read_list(tree, base + _LISTS[side], inputs)
     finder = ImageFinder(images or tree, tree.place(split), "" if images else folder)

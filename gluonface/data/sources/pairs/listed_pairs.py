@@ -129,7 +129,9 @@ def make_pairs(
 ) -> FacePairs:
     """Return the `FacePairs` of listed files; a file is one image in however many pairs it is."""
     numbers: dict[str, int] = {}
-    sides, same, folds, groups = [], [], [], []
+    sides, same = [], []
+    folds: list[typing.Any] = []
+    groups: list[typing.Any] = []
     for pair in listed:
         sides.append([numbers.setdefault(path, len(numbers)) for path in pair[:2]])
         same.append(pair.same)

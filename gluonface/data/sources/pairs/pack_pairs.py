@@ -48,7 +48,7 @@ def open_packs(paths: list[pathlib.Path]) -> FacePairs:
         len(bins),
         folds=folds,
         groups=groups,
-        group_lists=several,
+        group_lists=several or packs[0].group_lists,
         inputs={pack.name: pack.sha256 or "" for pack in packs} if several else {},
         resize=True,
     )

@@ -21,7 +21,9 @@ def find_rfw(tree: FileTree) -> str | None:
     return None
 
 
-def open_rfw(tree: FileTree, folder: str, name: str = "rfw") -> FacePairs:
+def open_rfw(
+    tree: FileTree, folder: str, images: FileTree | None = None, name: str = "rfw"
+) -> FacePairs:
     """Return the pairs of all races; the race is the group.
 
     Parameters
@@ -29,6 +31,8 @@ def open_rfw(tree: FileTree, folder: str, name: str = "rfw") -> FacePairs:
     tree : FileTree
     folder : str
         As `find_rfw` returns it.
+    images : FileTree, optional
+        Where the images are, such as an aligned copy: below it, or below ``data``, are the races.
     name : str
 
     Raises
@@ -47,12 +51,20 @@ def open_rfw(tree: FileTree, folder: str, name: str = "rfw") -> FacePairs:
         lists.append((race, f"{place}/{found[0]}"))
     if not lists:
         raise DataError(f"{tree.place(folder + 'txts')} has no folders with *_pairs.txt")
-    listed, inputs, notes = [], {}, []
+    listed: list[ListedPair] = []
+    notes: list[str] = []
+    inputs = {}
     for race, path in lists:
         where = tree.place(path)
-        if not tree.is_folder(f"{folder}data/{race}"):
-            raise DataError(f"{tree.place(folder + 'data')} has no folder {race}, as txts has")
-        finder = ImageFinder(tree, where, f"{folder}data/{race}")
+        places = [f"{folder}data/{race}"]
+        if images is not None:
+            places = [race, f"data/{race}", f"test/data/{race}"]
+        found = [place for place in places if (images or tree).is_folder(place)]
+        if not found:
+            raise DataError(
+                f"{images or tree} has no folder {' or '.join(places)}; {where} was there"
+            )
+        finder = ImageFinder(images or tree, where, found[0])
         rows = read_rows(text_lines(tree.read_text(path)), where, finder, notes=notes)
         for line, first, second, same in zip(rows.line, rows.first, rows.second, rows.same):
             at = f"{where}, line {line}"
@@ -61,7 +73,7 @@ def open_rfw(tree: FileTree, folder: str, name: str = "rfw") -> FacePairs:
             )
         finder.check()
         inputs[where] = hashlib.sha256(tree.read(path)).hexdigest()
-    pairs = make_pairs(listed, tree, name, inputs, group_lists=True)
+    pairs = make_pairs(listed, images or tree, name, inputs, group_lists=True)
     for note in dict.fromkeys(notes):
         pairs.note(note)
     return pairs
