@@ -18,10 +18,17 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair", "load_value"]
+__all__ = [
+    "StrictUnpickler",
+    "describe",
+    "dump_pair",
+    "load_pair",
+    "load_value",
+    "restored",
+]
 
-# Of booleans, whole numbers, floats; "S2027": bytes of that length; "O": any of what is allowed.
-_TYPE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248]|S[1-9][0-9]{0,8}|O[48]?)")
+# Booleans, whole numbers, floats; "S2027": bytes of that length, "U9": texts; "O": objects.
+_TYPE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248]|[SU][1-9][0-9]{0,8}|O[48]?)")
 
 
 def _text(value):
@@ -86,7 +93,7 @@ def _array_of_objects(items, shape):
     result = _Array()
     result.value = np.empty(len(items), object)
     for place, item in enumerate(items):
-        result.value[place] = _restored(item)
+        result.value[place] = restored(item)
     return result
 
 
@@ -198,7 +205,7 @@ def load_pair(data):
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise DataError(f"it holds {describe(value)}; a pair (bins, issame) was expected")
     bins, issame = (
-        [_restored(item) for item in part] if isinstance(part, (list, tuple)) else _restored(part)
+        [restored(item) for item in part] if isinstance(part, (list, tuple)) else restored(part)
         for part in value
     )
     return bins, issame, facts
@@ -222,7 +229,7 @@ def load_value(data):
 def _restored_deep(value, depth=8):
     if isinstance(value, (list, tuple)) and depth:
         return [_restored_deep(item, depth - 1) for item in value]
-    return _restored(value)
+    return restored(value)
 
 
 def dump_pair(bins, issame, facts=None):
@@ -269,7 +276,7 @@ def _sum_line(data):
 _SUM_LENGTH = len(_sum_line(b""))
 
 
-def _restored(value):
+def restored(value):
     """Return what a stand-in stands for, anything else as it is."""
     if not isinstance(value, _Array):
         return value

@@ -9,15 +9,16 @@ from __future__ import annotations
 import io
 import math
 import os
+import typing
 import zipfile
 
 import numpy as np
 
-from ..data.unpickle import StrictUnpickler
+from ..data.unpickle import StrictUnpickler, restored
 from ..errors import DataError
 from .content import read_bytes
 
-__all__ = ["read_torch", "widened", "without_prefixes"]
+__all__ = ["read_torch", "read_torch_values", "widened", "without_prefixes"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -138,7 +139,15 @@ class _TorchUnpickler(StrictUnpickler):
         return storage
 
 
-def _read_zip(data):
+class _ValuesUnpickler(_TorchUnpickler):
+    """Reads NumPy's arrays as well, of which `torch.save` takes whatever a dict holds."""
+
+    allowed = {**StrictUnpickler.allowed, **_TorchUnpickler.allowed}  # noqa: RUF012
+    restored = (*StrictUnpickler.restored, *_TorchUnpickler.restored)
+    needs = "file of tensors and lists"
+
+
+def _read_zip(data, unpickler=_TorchUnpickler):
     """Return the unpickled content of a zip, its storages filled."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: info for info in archive.infolist()}
@@ -150,9 +159,7 @@ def _read_zip(data):
         if order is not None and archive.read(order).strip() != b"little":
             raise DataError("its numbers are big-endian; save it on another machine")
         storages = {}
-        value = _TorchUnpickler(
-            io.BytesIO(archive.read(members[f"{top}data.pkl"])), storages
-        ).read_one()
+        value = unpickler(io.BytesIO(archive.read(members[f"{top}data.pkl"])), storages).read_one()
         for key, storage in storages.items():
             info = members.get(f"{top}data/{key}")
             found = "nothing" if info is None else f"{info.file_size} bytes"
@@ -162,12 +169,12 @@ def _read_zip(data):
     return value
 
 
-def _read_legacy(data):
+def _read_legacy(data, unpickler=_TorchUnpickler):
     """Return the unpickled content of a file from before PyTorch 1.6, its storages filled."""
     file, storages = io.BytesIO(data), {}
 
     def read():
-        return _TorchUnpickler(file, storages).read_one()
+        return unpickler(file, storages).read_one()
 
     if read() != LEGACY_MAGIC:
         raise DataError("it is no file that PyTorch wrote")
@@ -233,6 +240,37 @@ def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, 
     except (OSError, NotImplementedError, RuntimeError, EOFError) as error:
         raise DataError(f"{path} is damaged or no file of PyTorch's: {error}") from None
     return without_prefixes(tensors)
+
+
+def read_torch_values(path: str | os.PathLike) -> dict[str, typing.Any]:
+    """Return the dict that a file of `torch.save` holds: tensors, arrays, lists, texts, numbers.
+
+    Tensors are returned as arrays.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    DataError
+        If it holds no dict, is damaged, or names anything else.
+    """
+    data = read_bytes(path)
+    read = _read_zip if data[:2] == b"PK" else _read_legacy
+    try:
+        value = read(data, _ValuesUnpickler)
+        if not isinstance(value, dict):
+            raise DataError(f"it holds {type(value).__name__}; a dict was expected")
+        return {str(key): _as_value(item) for key, item in value.items()}
+    except DataError as error:
+        raise DataError(f"{path} cannot be read as a file of torch.save: {error}") from None
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError) as error:
+        raise DataError(f"{path} is damaged or no file of PyTorch's: {error}") from None
+
+
+def _as_value(item):
+    if isinstance(item, _Tensor):
+        return item.array()
+    return [restored(one) for one in item] if isinstance(item, list) else restored(item)
 
 
 def widened(bfloat16: np.ndarray) -> np.ndarray:

@@ -73,9 +73,9 @@ def pack_pairs(
             raise DataError(f"{opened.name}: {opened.image_name(number)}: {error}") from error
     pack = VerificationPack(
         [loaded[number] for pair in opened.sides.tolist() for number in pair],
-        opened.issame,
+        opened.issame.tolist(),
         name=pathlib.Path(out).stem,
-        folds=opened.folds,
+        folds=None if opened.folds is None else opened.folds.tolist(),
         groups=opened.groups,
         group_lists=opened.group_lists,
     )
