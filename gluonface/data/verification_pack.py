@@ -151,10 +151,9 @@ class VerificationPack:
             ) from error
         try:
             bins, issame, facts = unpickle.load_pair(_read(path, length))
-            more = _more(facts)
+            pack = cls(bins, issame, name=path.stem, size=size, **_more(facts))
         except DataError as error:
             raise DataError(f"{path} ({length} bytes) is refused: {error}") from error
-        pack = cls(bins, issame, name=path.stem, size=size, **more)
         pack.sha256 = digest
         return pack
 

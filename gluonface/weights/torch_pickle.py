@@ -143,7 +143,7 @@ class _ValuesUnpickler(_TorchUnpickler):
     """Reads NumPy's arrays as well, of which `torch.save` takes whatever a dict holds."""
 
     allowed = {**StrictUnpickler.allowed, **_TorchUnpickler.allowed}  # noqa: RUF012
-    restored = (*StrictUnpickler.restored, *_TorchUnpickler.restored)
+    restored = (*StrictUnpickler.restored, *_TorchUnpickler.restored)  # type: ignore[assignment]
     needs = "file of tensors and lists"
 
 

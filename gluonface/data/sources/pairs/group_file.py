@@ -81,7 +81,11 @@ def read_pair_groups(path: StrPath, count: int) -> list[str]:
 
 
 def _read(path):
-    lines = split_lines(numbered_lines(path))
+    lines = numbered_lines(path)
+    if lines and any(mark in lines[0][1] for mark in "\t;,"):
+        lines = split_lines(lines)
+    else:  # one column, whose values may hold blanks
+        lines = [(number, [line.strip()]) for number, line in lines]
     if len(lines) < 2:
         raise DataError(f"{path} holds no groups: a head, and a line a pair, image or person")
     head = [name.lower() for name in lines[0][1]]

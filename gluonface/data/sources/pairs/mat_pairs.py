@@ -54,7 +54,7 @@ def open_agedb(
         names, labels = _fold(split, at)
         for number, (first, second, label) in enumerate(zip(*names, labels), 1):
             if label not in (1, -1, 0):
-                raise DataError(f"{at}, pair {number} has the label {label}; 1 or -1 expected")
+                raise DataError(f"{at}, pair {number} has the label {label:g}; 1 or -1 expected")
             pair = [finder.find(name, f"{at}, pair {number}") for name in (first, second)]
             listed.append(ListedPair(pair[0], pair[1], label == 1, fold))
     finder.check()
