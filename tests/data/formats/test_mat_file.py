@@ -57,7 +57,7 @@ def test_big_endian(tmp_path):
 
 def test_other_versions():
     for head in (b"MATLAB 7.3 MAT-file", b"\x89HDF\r\n\x1a\n"):
-        with pytest.raises(InputError, match="x is a MATLAB 7.3 file; save it with -v7"):
+        with pytest.raises(InputError, match=r"x is a MATLAB 7\.3 file; save it with -v7"):
             read_mat(head.ljust(512), "x")
     for data in (b"", b"MATLAB 5.0", bytes(300)):
         with pytest.raises(DataError, match="x is no MATLAB file"):
