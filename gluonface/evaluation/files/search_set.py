@@ -23,7 +23,6 @@ __all__ = ["SearchSet", "open_search_set"]
 
 _ENDING = "_img_id_pairs.mat"
 _FOLDERS = ("", "Testing_Set", "Face_Identification_Test_Set")
-_LISTS = ("", "Face_Identification_Evaluation")
 
 
 @dataclasses.dataclass
@@ -74,14 +73,11 @@ def open_search_set(path: StrPath, resize: bool = False) -> SearchSet:
     if path.is_dir() and is_saved_set(path):
         return _open_cvlface(path, resize)
     tree = open_tree(path)
-    for folder in _FOLDERS:
-        if folder and not tree.is_folder(folder):
-            continue
-        for place in dict.fromkeys((folder, *_LISTS)):
-            if tree.is_folder(place) or not place:
-                lists = [one for one in tree.entries(place) if one.lower().endswith(_ENDING)]
-                if lists:
-                    return _open_lists(tree, folder, place, lists, path, resize)
+    for place in (*_FOLDERS, "Face_Identification_Evaluation"):
+        if not place or tree.is_folder(place):
+            lists = [one for one in tree.entries(place) if one.lower().endswith(_ENDING)]
+            if lists:
+                return _open_lists(tree, _images_of(tree, place, lists), place, lists, path, resize)
     raise DataError(
         f"{path} is no set for identification: it has no files *_img_ID_pairs.mat, as TinyFace and "
         f"SurvFace have, and no state.json; it holds {', '.join(tree.entries()[:8]) or 'nothing'}"
@@ -90,6 +86,17 @@ def open_search_set(path: StrPath, resize: bool = False) -> SearchSet:
 
 def _join(folder, name):
     return f"{folder}/{name}" if folder else name
+
+
+def _images_of(tree, place, lists):
+    """Return the folder with a folder of images for each list: that of the lists, or beside it."""
+    stems = [file[: -len(_ENDING)].lower() for file in lists]
+    for folder in dict.fromkeys((place, *_FOLDERS)):
+        if not folder or tree.is_folder(folder):
+            names = [one.lower() for one in tree.entries(folder)]
+            if all(stem in names for stem in stems):
+                return folder
+    return place
 
 
 def _open_lists(tree: FileTree, folder, place, lists, path, resize):

@@ -45,7 +45,7 @@ def test_files_by_their_paths(tmp_path, kind):
     assert (tree.read("a/1.jpg"), tree.read_text("a/b/2.txt")) == (b"one", "two")
     assert [tree.is_file(name) for name in ("a/1.jpg", "a", "x")] == [True, False, False]
     assert [tree.is_folder(name) for name in ("a/b", "a/1.jpg", "x")] == [True, False, False]
-    with pytest.raises(DataError, match=r"set.* x"):
+    with pytest.raises(DataError, match=r"set.*x"):
         tree.read("x")
     assert not tree.is_file("a" * 5000)
     assert tree.place("a/1.jpg").endswith("a/1.jpg")
