@@ -94,7 +94,7 @@ def test_cvlface(tmp_path):
     assert (side(found.gallery), found.gallery_ids[0]) == (paths[2:], "3")
     assert found.gallery_ids[1] not in found.probe_ids
     save(folder / "metadata.pt", {**facts, "gallery_paths": ["none.jpg"]})
-    with pytest.raises(DataError, match=r"none\.jpg in gallery_paths: no such image"):
+    with pytest.raises(DataError, match=r"none\.jpg in gallery_paths, which has no"):
         open_search_set(folder)
 
 
