@@ -128,10 +128,11 @@ def run(args):
             raise InputError("--groups of stored outputs: a .csv file with a line a pair")
         return finish(args, _evaluate_stored(args))
     results, packs, cards = _evaluate_models(args)
-    return finish(args, results, cards, pack_sides(packs))
+    logged = {note for pack in packs.values() for note in pack.notes}
+    return finish(args, results, cards, pack_sides(packs), logged)
 
 
-def finish(args, results, cards=None, sides=None):
+def finish(args, results, cards=None, sides=None, logged=()):
     """Log the notes, print the table, write JSON and reports. Returns the exit status.
 
     Parameters
@@ -142,6 +143,8 @@ def finish(args, results, cards=None, sides=None):
         Of the models. With several, each has its own folder below --report.
     sides : function, optional
         Shows both sides of a pair; see `worst_errors.pack_sides`.
+    logged : set of str, optional
+        Notes that were logged when the pairs were opened.
     """
     import logging
     import pathlib
@@ -155,7 +158,7 @@ def finish(args, results, cards=None, sides=None):
 
     flips = {}
     for result in results:  # most notes are about the pack: one warning, not one per flip form
-        for note in result.notes:
+        for note in (note for note in result.notes if note not in logged):
             flips.setdefault((result.pack, note), {})[result.flip] = True
     for (pack, note), some in flips.items():
         logging.getLogger(__name__).warning("%s, flip %s: %s", pack, ", ".join(some), note)

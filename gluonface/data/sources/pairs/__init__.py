@@ -102,6 +102,8 @@ def open_pairs(
     given = _Options(options)
     pairs = _open(paths, given)
     given.require_used(paths[0])
+    if pairs.sha256 is None:  # one pack has said so itself
+        pairs.warn_of_one_kind()
     if folds is not None:
         pairs.make_folds(folds)
     return pairs

@@ -94,11 +94,6 @@ class FacePairs:
         self.inputs = dict(inputs or {})
         self.size, self.resize = size, resize
         self.notes: list[str] = []
-        if self.issame.all() or not self.issame.any():
-            kind = "the same person" if self.issame[0] else "different people"
-            self.note(
-                f"all {len(self)} pairs are of {kind}; accuracy and error rates need both kinds"
-            )
 
     def __len__(self) -> int:
         return len(self.issame)
@@ -107,6 +102,16 @@ class FacePairs:
         """Keep and log what a reader has to know."""
         self.notes.append(text)
         logger.warning("%s: %s", self.name, text)
+
+    def warn_of_one_kind(self) -> None:
+        """Log it if all pairs are of one kind."""
+        if self.issame.all() or not self.issame.any():
+            logger.warning(
+                "%s: all %d pairs are of %s; accuracy and error rates need both kinds",
+                self.name,
+                len(self),
+                "the same person" if self.issame[0] else "different people",
+            )
 
     def images(self, pair: int) -> tuple[bytes, bytes]:
         """Return the two encoded images of a pair, as they are stored.
