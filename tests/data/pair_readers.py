@@ -34,21 +34,14 @@ def used(pairs):
     for values in (pairs.folds, pairs.groups):
         if values is not None and len(values) != len(pairs):
             raise AssertionError("another number of folds or groups")
-    pairs.fair_folds(2) if len(pairs) > 1 else None
+    if len(pairs) > 1:
+        pairs.fair_folds(2)
     return pairs
 
 
 def opened(up=0, **options):
-    def read(path):
-        source = path if not up else path.parents[up - 1]
-        try:
-            used(open_pairs(source, **options))
-        except (
-            DataError
-        ) as error:  # a list may be cut so that another list, of other files, is left
-            raise type(error)(f"{error} ({path})") from error
-
-    return read
+    """Return the reader of what lies so many folders above the damaged file."""
+    return lambda path: used(open_pairs(path if not up else path.parents[up - 1], **options))
 
 
 def listed(text):
