@@ -4,7 +4,7 @@ import dataclasses
 
 from . import eval_common
 
-__all__ = ["Faces", "load", "one_flip"]
+__all__ = ["Faces", "embed_faces", "load", "one_flip"]
 
 _COLUMNS = ("image path", "identity", "group")
 
@@ -73,24 +73,42 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
         inputs[file] = sha256(file)
     if model is not None:
         images = ImageList(args.images, names)
-        found = eval_common.embed(args, model, images, what)
-        if found is None:
-            return None
-        inputs[f"{what} (pixels)"] = found.sha256
-        e, f = found.e, found.f
-        side = eval_common.image_sides(names, images)
+        faces = embed_faces(args, model, images, labels["identity"], inputs, what)
+        return faces and dataclasses.replace(faces, group=labels.get("group"))
+    held = load_features(stored)
+    inputs[held.path.name] = held.sha256
+    if names is not None:
+        held = held.in_order_of(names, file)
     else:
-        held = load_features(stored)
-        inputs[held.path.name] = held.sha256
-        if names is not None:
-            held = held.in_order_of(names, file)
-        else:
-            labels = _arrays(held, group)
-        e, f = held.e, held.f
-        side = eval_common.image_sides(held.names, word=what.rstrip("s"))
+        labels = _arrays(held, group)
+    side = eval_common.image_sides(held.names, word=what.rstrip("s"))
+    features, flip = eval_common.merge_views(args, held.e, held.f)
+    return Faces(features, labels["identity"], labels.get("group"), flip, None, inputs, side)
+
+
+def embed_faces(args, model, images, identity, inputs, what):
+    """Return the `Faces` of images, or None on a rank that only helps.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    model : tuple
+        As `eval_common.open_model` returns it.
+    images : ImageList or EncodedImages
+    identity : sequence
+    inputs : dict of str to str
+        SHA-256 of what was read so far.
+    what : str
+        What they are called.
+    """
+    found = eval_common.embed(args, model, images, what)
+    if found is None:
+        return None
+    features, flip = eval_common.merge_views(args, found.e, found.f)
     card = eval_common.card_of(args, model)
-    features, flip = eval_common.merge_views(args, e, f)
-    return Faces(features, labels["identity"], labels.get("group"), flip, card, inputs, side)
+    inputs = {**inputs, f"{what} (pixels)": found.sha256}
+    side = eval_common.image_sides(images.names, images)
+    return Faces(features, identity, None, flip, card, inputs, side)
 
 
 def one_flip(*sides):

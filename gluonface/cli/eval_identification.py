@@ -29,6 +29,18 @@ def add_arguments(parser):
     group = parser.add_argument_group("gallery and probes")
     add_sides(group)
     group.add_argument(
+        "--set",
+        metavar="PATH",
+        help="in place of lists: TinyFace's Testing_Set or SurvFace's Face_Identification_Test_Set "
+        "(a folder, zip or tar), or CVLface's Arrow folder of TinyFace. Distractors are in the "
+        "gallery and are nobody's mate; it has the images and needs no --images",
+    )
+    group.add_argument(
+        "--resize",
+        action="store_true",
+        help="bring images of --set that are not 112x112 to it, as those of TinyFace and SurvFace",
+    )
+    group.add_argument(
         "--unique-gallery", action="store_true", help="an identity may be in the gallery once only"
     )
     group.add_argument(
@@ -41,9 +53,15 @@ def add_arguments(parser):
 
 def run(args):
     """Search, print, write; return the exit status."""
+    import dataclasses
+
     from ..evaluation.protocols import identification
 
-    held = load_sides(args)
+    facts = {}
+    if args.set:
+        held, facts = _load_set(args)
+    else:
+        held = load_sides(args)
     if held is None:
         return 0  # a rank that only helped
     gallery, probes = held
@@ -57,7 +75,38 @@ def run(args):
         unique=args.unique_gallery,
         **eval_common.compare_options(args),
     )
+    if facts:
+        counts = {**result.counts, **{name: n for name, n in facts.items() if n}}
+        counts["identities"] -= facts["distractors"]
+        result = dataclasses.replace(result, counts=counts)
     return finish(args, result, gallery, probes)
+
+
+def _load_set(args):
+    """Return the `eval_faces.Faces` of the gallery and the probes of a set, and counts."""
+    from ..errors import InputError
+    from ..evaluation.files.search_set import open_search_set
+
+    others = ("gallery", "probes", "gallery_embeddings", "probe_embeddings", "images")
+    given = [name for name in others if getattr(args, name)]
+    if given:
+        raise InputError(f"--set has both sides and the images; leave out --{given[0]}")
+    if not args.model:
+        raise InputError("--model is missing: it embeds the images of --set")
+    args.images = args.set
+    eval_common.uses_stored_features(args, "--gallery-embeddings", None)
+    found = open_search_set(args.set, args.resize)
+    args.name = args.name or found.name
+    model = eval_common.open_model(args)
+    sides = [
+        eval_faces.embed_faces(args, model, images, identity, found.inputs, what)
+        for images, identity, what in (
+            (found.gallery, found.gallery_ids, "gallery"),
+            (found.probes, found.probe_ids, "probes"),
+        )
+    ]
+    counts = {"distractors": found.distractors}
+    return (None if None in sides else sides), counts
 
 
 def load_sides(args):

@@ -12,7 +12,8 @@ def add_arguments(parser):
         "--meta",
         required=True,
         metavar="DIR",
-        help="the folder of the lists: *_face_tid_mid.txt, *_name_5pts_score.txt, "
+        help="CVLface's Arrow folder (IJBB_gt_aligned, IJBC_gt_aligned), which has the images and "
+        "needs no --images; or the folder of the lists: *_face_tid_mid.txt, *_name_5pts_score.txt, "
         "*_template_pair_label.txt (1:1), *_1N_gallery_*.csv and *_1N_probe_mixed.csv (1:N)",
     )
     group.add_argument(
@@ -53,31 +54,32 @@ def add_arguments(parser):
 def run(args):
     """Pool, verify, search; return the exit status."""
     import dataclasses
+    import pathlib
 
     import numpy as np
 
+    from ..data.formats.arrow_rows import is_saved_set
     from ..errors import InputError
-    from ..evaluation.files import ijb_lists
+    from ..evaluation.files import cvlface_sets
     from ..evaluation.protocols import ijb
     from ..evaluation.scores import templates
 
+    saved = is_saved_set(pathlib.Path(args.meta))
+    if saved and args.model and not args.images:
+        args.images = args.meta  # they are in it
     stored = eval_common.uses_stored_features(args, "--embeddings", args.embeddings)
-    points = ijb_lists.find(args.meta, "points", optional=stored and args.no_detector_weights)
-    images = ijb_lists.read_images(ijb_lists.find(args.meta, "media"), points)
-    optional = args.task == "all"
-    pair_file = probe_file = None
-    if args.task != "1:N":
-        pair_file = ijb_lists.find(args.meta, "pairs", optional)
-    if args.task != "1:1":
-        probe_file = ijb_lists.find(args.meta, "probes", optional)
-    if pair_file is None and probe_file is None:
-        raise InputError(f"{args.meta} holds neither a list of pairs nor lists of 1:N")
-    pairs = pair_file and ijb_lists.read_pairs(pair_file)
+    probe_file = crops = None
+    if saved and args.task == "1:N":
+        raise InputError(f"{args.meta} is CVLface's form, which has pairs (1:1) and no 1:N")
+    if saved:
+        images, pairs, crops = cvlface_sets.read_templates(args.meta)
+    else:
+        images, pairs, probe_file = _read_lists(args, stored)
     known = np.unique(images.template)  # a list that does not fit is an error now
     if pairs is not None:
         ijb.find_pairs(known, pairs)
     lists = _lists(args.meta, probe_file, known)
-    e, f, card, inputs, aligned = _outputs(args, images, stored)
+    e, f, card, inputs, aligned = _outputs(args, images, stored, crops)
     if e is None:
         return 0  # a rank that only helped
     flip = eval_common.flip_of(args, f)
@@ -176,7 +178,25 @@ def _lists(meta, probe_file, known):
     return probes, galleries, {file.name: sha256(file) for file in (probe_file, *files)}
 
 
-def _outputs(args, images, stored):
+def _read_lists(args, stored):
+    """Return the images, the pairs and the file of the probes; None where there is none."""
+    from ..errors import InputError
+    from ..evaluation.files import ijb_lists
+
+    points = ijb_lists.find(args.meta, "points", optional=stored and args.no_detector_weights)
+    images = ijb_lists.read_images(ijb_lists.find(args.meta, "media"), points)
+    optional = args.task == "all"
+    pair_file = probe_file = None
+    if args.task != "1:N":
+        pair_file = ijb_lists.find(args.meta, "pairs", optional)
+    if args.task != "1:1":
+        probe_file = ijb_lists.find(args.meta, "probes", optional)
+    if pair_file is None and probe_file is None:
+        raise InputError(f"{args.meta} holds neither a list of pairs nor lists of 1:N")
+    return images, pair_file and ijb_lists.read_pairs(pair_file), probe_file
+
+
+def _outputs(args, images, stored, crops=None):
     """Return e, f, model card, SHA-256 of inputs, aligned images; e is None on a helping rank."""
     from ..evaluation.files.feature_files import load_features
     from ..evaluation.files.image_list import ImageList
@@ -184,7 +204,7 @@ def _outputs(args, images, stored):
     if stored:
         held = load_features(args.embeddings).in_order_of(images.names, f"{args.meta}")
         return held.e, held.f, None, {held.path.name: held.sha256}, None
-    aligned = ImageList(args.images, images.names, images.points)
+    aligned = crops or ImageList(args.images, images.names, images.points)
     model = eval_common.open_model(args)
     found = eval_common.embed(args, model, aligned)
     if found is None:

@@ -1,9 +1,9 @@
-"""`gluonface eval verification`: accuracy, TAR at FAR and ROC on verification packs."""
+"""`gluonface eval verification`: accuracy, TAR at FAR and ROC on pairs of faces."""
 
 import argparse
 import re
 
-from . import eval_common
+from . import _pair_options, eval_common
 
 __all__ = ["add_arguments", "run"]
 
@@ -23,7 +23,11 @@ def add_arguments(parser):
 
 The table on standard output has one row per pack and flip form. TAR is strict: the
 false-accept rate does not exceed the one named. Thresholds are squared distances of unit
-vectors, averaged over the folds. Each pack and form is evaluated on its own."""
+vectors, averaged over the folds. Each pack and form is evaluated on its own.
+
+Pairs may come in any form: a pack, compressed or not, a list of pairs with --root, the folder,
+zip or tar of CFP, RFW, SurvFace, AgeDB or LFW as published, CVLface's Arrow folders, decoded
+pixels. Images that are not 112x112 are an error, unless they are in a pack or --resize is given."""
     parser.add_argument(
         "--model",
         nargs="+",
@@ -31,12 +35,44 @@ vectors, averaged over the folds. Each pack and form is evaluated on its own."""
         help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params, or NAME:untrained "
         "for a baseline; several are compared in one table",
     )
-    parser.add_argument("--pack", nargs="+", metavar="FILE.bin", help="verification packs")
+    parser.add_argument(
+        "--pack",
+        nargs="+",
+        metavar="PATH",
+        help="verification packs, or pairs in any other form; each is evaluated on its own",
+    )
+    parser.add_argument(
+        "--pairs",
+        nargs="+",
+        metavar="PATH",
+        help="lists or packs that are one set together, such as the four of RFW",
+    )
+    _pair_options.add_pair_options(parser)
+    parser.add_argument(
+        "--resize", action="store_true", help="bring images of other sizes to 112x112"
+    )
+    parser.add_argument(
+        "--groups",
+        nargs="*",
+        metavar="COLUMN",
+        help="error rates by group at one threshold for all groups. Without a value: the groups "
+        "that the pairs have. One column of the pairs' groups or two of the images' (as --group), "
+        "or a .csv file with a head: a line a pair with the column group, or group1 and group2; a "
+        "line an image with path and group; or a line a person with identity and group",
+    )
+    parser.add_argument(
+        "--fmrs",
+        type=float,
+        nargs="+",
+        metavar="FMR",
+        help="false match rates over all pairs that set the threshold of --groups (default: those "
+        "of 0.001 and 0.0001 that the number of different pairs supports)",
+    )
     parser.add_argument(
         "--embeddings",
         nargs="+",
         metavar="FILE.npz",
-        help="instead of --model and --pack: stored outputs. Arrays e (2n, D) of the images "
+        help="instead of --model: stored outputs. Arrays e (2n, D) of the images "
         "a0 b0 a1 b1 ..., issame (n,), and for flip forms f (2n, D) of the mirrored images",
     )
     parser.add_argument(
@@ -46,7 +82,6 @@ vectors, averaged over the folds. Each pack and form is evaluated on its own."""
         "concat: both side by side; both: none and sum; all: the three (default: both, or none "
         "for stored outputs without f)",
     )
-    parser.add_argument("--folds", type=int, default=10, help="contiguous folds (default: 10)")
     parser.add_argument(
         "--fars",
         type=float,
@@ -81,17 +116,23 @@ def run(args):
     from ..errors import InputError
     from ..evaluation.report.worst_errors import pack_sides
 
-    if bool(args.embeddings) == bool(args.model or args.pack):
-        raise InputError("give either --model and --pack, or --embeddings")
-    if not args.embeddings and not (args.model and args.pack):
+    given = args.pack or args.pairs
+    if bool(args.embeddings) == bool(args.model or given):
+        raise InputError("give either --model and --pack (or --pairs), or --embeddings")
+    if not args.embeddings and not (args.model and given):
         raise InputError(f"--{'pack' if args.model else 'model'} is missing: both are needed")
+    if args.fmrs is not None and args.groups is None:
+        raise InputError("--fmrs sets the thresholds of --groups, which is missing")
     if args.embeddings:
+        if args.groups and not _pair_options.is_file(args.groups):
+            raise InputError("--groups of stored outputs: a .csv file with a line a pair")
         return finish(args, _evaluate_stored(args))
     results, packs, cards = _evaluate_models(args)
-    return finish(args, results, cards, pack_sides(packs))
+    logged = {note for pack in packs.values() for note in pack.notes}
+    return finish(args, results, cards, pack_sides(packs), logged)
 
 
-def finish(args, results, cards=None, sides=None):
+def finish(args, results, cards=None, sides=None, logged=()):
     """Log the notes, print the table, write JSON and reports. Returns the exit status.
 
     Parameters
@@ -102,6 +143,8 @@ def finish(args, results, cards=None, sides=None):
         Of the models. With several, each has its own folder below --report.
     sides : function, optional
         Shows both sides of a pair; see `worst_errors.pack_sides`.
+    logged : set of str, optional
+        Notes that were logged when the pairs were opened.
     """
     import logging
     import pathlib
@@ -109,16 +152,20 @@ def finish(args, results, cards=None, sides=None):
 
     from ..evaluation.report.report_folder import write_report
     from ..evaluation.results.evaluation_result import document
+    from ..evaluation.results.group_tables import group_text
     from ..evaluation.results.verification_result import table
     from ..files import write_json
 
     flips = {}
     for result in results:  # most notes are about the pack: one warning, not one per flip form
-        for note in result.notes:
+        for note in (note for note in result.notes if note not in logged):
             flips.setdefault((result.pack, note), {})[result.flip] = True
     for (pack, note), some in flips.items():
         logging.getLogger(__name__).warning("%s, flip %s: %s", pack, ", ".join(some), note)
     sys.stdout.write(table(results) + "\n")
+    for result in results:
+        if result.groups is not None:
+            sys.stdout.write(f"\n{group_text(result)}\n")
     card = cards[0] if cards and len(cards) == 1 else cards
     if args.json:
         write_json(eval_common.make_parent(args.json), document(results, card))
@@ -139,13 +186,13 @@ def _evaluate_models(args):
     """Run the models over the packs; return (results, packs by name, model cards)."""
     import dataclasses
 
-    from ..data import VerificationPack
     from ..deploy import Embedder
     from ..evaluation.protocols import verification
 
     packs = {}
-    for path in args.pack:  # all of them before the first is evaluated: a wrong one costs no time
-        pack = VerificationPack.load(path)
+    # All of them before the first is evaluated: a wrong one costs no time.
+    for path in [*(args.pack or []), *([args.pairs] if args.pairs else [])]:
+        pack = _pair_options.open_pairs_of(args, path)
         pack.name = eval_common.unused_name(pack.name, packs)
         packs[pack.name] = pack
     ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
@@ -159,9 +206,10 @@ def _evaluate_models(args):
                 FLIPS[args.flip or "both"],
                 batch_size=args.batch_size,
                 progress=True,
-                folds=args.folds,
                 fars=args.fars,
                 draws=args.bootstrap,
+                groups=pack.groups if args.groups is not None else None,
+                fmrs=args.fmrs,
             )
             results += [dataclasses.replace(one, model=source) for one in found.values()]
     cards = [{**embedder.card, "source": source} for source, embedder in embedders.items()]
@@ -186,9 +234,11 @@ def _evaluate_stored(args):
             stored["f"],
             stored["issame"],
             FLIPS[flip],
-            args.folds,
+            10 if args.folds is None else args.folds,
             fars=args.fars,
             draws=args.bootstrap,
+            groups=_pair_options.groups_of_stored(args, len(stored["issame"])),
+            fmrs=args.fmrs,
         )
         inputs = {pathlib.Path(path).name: stored["file"]}
         results += [

@@ -12,6 +12,7 @@ if typing.TYPE_CHECKING:
     from .recordio.dataset import RecordDataset
     from .recordio.index import rebuild_index
     from .recordio.writer import RecordWriter
+    from .sources.pairs import open_pairs
     from .synthetic.face_set import synthesize
     from .verification_pack import VerificationPack
 
@@ -21,6 +22,7 @@ __all__ = [
     "RecordDataset",
     "RecordWriter",
     "VerificationPack",
+    "open_pairs",
     "rebuild_index",
     "synthesize",
 ]
@@ -33,6 +35,7 @@ __getattr__, __dir__ = lazy_names(
         "RecordDataset": ".recordio.dataset",
         "RecordWriter": ".recordio.writer",
         "VerificationPack": ".verification_pack",
+        "open_pairs": ".sources.pairs",
         "rebuild_index": ".recordio.index",
         "synthesize": ".synthetic.face_set",
     },

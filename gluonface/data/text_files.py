@@ -11,9 +11,11 @@ from ..files import StrPath, atomic_write, stand_in
 
 __all__ = [
     "comma_fields",
+    "decode_text",
     "numbered_lines",
     "read_text",
     "split_fields",
+    "text_lines",
     "whole_number",
     "write_table",
 ]
@@ -30,28 +32,43 @@ def read_text(path: StrPath) -> str:
         If it is not text.
     """
     try:
-        content = pathlib.Path(path).read_bytes()
+        data = pathlib.Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    what = stand_in(content)
+    return decode_text(data, path)
+
+
+def decode_text(data: bytes, name: StrPath) -> str:
+    """Return the text of a UTF-8 file, without a byte order mark and with one kind of line ends.
+
+    Raises
+    ------
+    DataError
+        If it is not text; names the file.
+    """
+    what = stand_in(data)
     if what is not None:
-        raise DataError(f"{path} is {what}")
+        raise DataError(f"{name} is {what}")
     try:
-        text = content.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error.reason})") from error
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+        raise DataError(f"{name} is not a text file ({error.reason})") from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{path} is not a text file (line {line} holds a zero byte)")
-    return text
+        raise DataError(f"{name} is not a text file (line {line} holds a zero byte)")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def numbered_lines(path: StrPath) -> list[tuple[int, str]]:
     """Return (number from 1, line) of all lines but empty ones and those that begin with ``#``."""
+    return text_lines(read_text(path))
+
+
+def text_lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines of a text as `numbered_lines` does those of a file."""
     return [
         (number, line)
-        for number, line in enumerate(read_text(path).splitlines(), start=1)
+        for number, line in enumerate(text.splitlines(), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
 

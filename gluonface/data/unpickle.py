@@ -1,14 +1,16 @@
 """The allow-listed reader of pickles: of verification packs here, of others by a subclass.
 
 A pickle names functions and has them called. For packs six names are allowed: those that lists of
-bytes, numbers and NumPy arrays need. They are bound to the small stand-ins below, not to NumPy's
-own functions, which trust their input.
+bytes, numbers and NumPy arrays (of numbers, of bytes of one length, of objects) need. They are
+bound to the small stand-ins below, not to NumPy's own functions, which trust their input.
 """
 
 import hashlib
 import io
+import json
 import math
 import pickle
+import re
 import struct
 import typing
 
@@ -16,9 +18,17 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair"]
+__all__ = [
+    "StrictUnpickler",
+    "describe",
+    "dump_pair",
+    "load_pair",
+    "load_value",
+    "restored",
+]
 
-_TYPES = {"b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8))}
+# Booleans, whole numbers, floats; "S2027": bytes of that length, "U9": texts; "O": objects.
+_TYPE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248]|[SU][1-9][0-9]{0,8}|O[48]?)")
 
 
 def _text(value):
@@ -31,8 +41,10 @@ class _DType:
 
     def __init__(self, name, *_):
         name = _text(name)
-        if not isinstance(name, str) or name.lstrip("|<>=") not in _TYPES:
-            raise DataError(f"it holds an array of type {str(name)[:20]!r}; u1 or b1 was expected")
+        if not isinstance(name, str) or not _TYPE.fullmatch(name):
+            raise DataError(
+                f"it holds an array of type {str(name)[:20]!r}; numbers or bytes were expected"
+            )
         self.dtype = np.dtype(name.lstrip("|<>="))
         self.__setstate__((3, name[0]))
 
@@ -58,6 +70,8 @@ class _Array:
 def _array(buffer, dtype, shape, order="C"):
     if not isinstance(dtype, _DType):
         raise DataError("it holds an array without a type")
+    if dtype.dtype.hasobject:
+        return _array_of_objects(buffer, shape)
     if isinstance(buffer, str):  # Python 2 bytes that went through protocol 0 text
         buffer = buffer.encode("latin-1")
     buffer = bytes(memoryview(buffer))
@@ -69,6 +83,17 @@ def _array(buffer, dtype, shape, order="C"):
     order = "F" if _text(order) == "F" else "C"
     result = _Array()
     result.value = np.frombuffer(buffer, dtype.dtype).reshape(shape, order=order)
+    return result
+
+
+def _array_of_objects(items, shape):
+    """Return the stand-in of an object array, whose content is a list: one row of them."""
+    if not isinstance(items, list) or shape != (len(items),):
+        raise DataError(f"it holds an array of objects of shape {str(shape)[:40]}; a row expected")
+    result = _Array()
+    result.value = np.empty(len(items), object)
+    for place, item in enumerate(items):
+        result.value[place] = restored(item)
     return result
 
 
@@ -162,13 +187,15 @@ class StrictUnpickler(pickle._Unpickler):
 
 
 def load_pair(data):
-    """Read a pickle of a pair of values of lists, bytes, numbers and NumPy arrays of integers.
+    """Read a pickle of a pair of values of lists, bytes, numbers and NumPy arrays.
 
     Returns
     -------
-    tuple
+    bins, issame
         The two values. A value that is an array, and arrays in a list that is a value, are
         numpy.ndarray.
+    facts : dict
+        What `dump_pair` wrote beside them; empty for packs of others.
 
     Raises
     ------
@@ -178,33 +205,82 @@ def load_pair(data):
     stream = io.BytesIO(data)
     value = StrictUnpickler(stream, encoding="bytes").read_one()
     end = stream.tell()
-    if data[end:] not in (b"", _sum_line(data[:end])):
-        raise DataError(
-            f"it is not what its checksum says, or {len(data) - end} bytes follow its end: "
-            "fetch or write it again"
-        )
+    facts = _read_end(data, end)
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise DataError(f"it holds {describe(value)}; a pair (bins, issame) was expected")
-    return tuple(
-        [_restored(item) for item in part] if isinstance(part, (list, tuple)) else _restored(part)
+    bins, issame = (
+        [restored(item) for item in part] if isinstance(part, (list, tuple)) else restored(part)
         for part in value
     )
+    return bins, issame, facts
 
 
-def dump_pair(bins, issame):
+def load_value(data):
+    """Read a pickle of lists, bytes, numbers and NumPy arrays of integers, in any nesting.
+
+    Raises
+    ------
+    DataError
+        When it names anything else, is damaged, or something follows its end.
+    """
+    stream = io.BytesIO(data)
+    value = StrictUnpickler(stream, encoding="bytes").read_one()
+    if stream.tell() != len(data):
+        raise DataError(f"{len(data) - stream.tell()} bytes follow the end of its pickle")
+    return _restored_deep(value)
+
+
+def _restored_deep(value, depth=8):
+    if isinstance(value, (list, tuple)) and depth:
+        return [_restored_deep(item, depth - 1) for item in value]
+    return restored(value)
+
+
+def dump_pair(bins, issame, facts=None):
     """Return the pickle of (list of bytes, list of bool), protocol 4.
 
-    Its SHA-256 follows after its end, where readers stop.
+    After its end, where readers stop, follow `facts` as a line of JSON, if there are any, and the
+    SHA-256 of all that is before it.
     """
     data = pickle.dumps((bins, issame), protocol=4)
+    if facts:
+        data += _FACTS + json.dumps(facts, separators=(",", ":")).encode()
     return data + _sum_line(data)
+
+
+_FACTS = b"\ngluonface "
+
+
+def _read_end(data, end):
+    """Return the facts that follow the pickle, after a look at the checksum."""
+    rest = data[end:]
+    if not rest:
+        return {}
+    line = _sum_line(data[: len(data) - _SUM_LENGTH])
+    if len(rest) < _SUM_LENGTH or not rest.endswith(line):
+        raise DataError(
+            f"it is not what its checksum says, or {len(rest)} bytes follow its end: "
+            "fetch or write it again"
+        )
+    facts = rest[: len(rest) - _SUM_LENGTH]
+    if not facts:
+        return {}
+    if not facts.startswith(_FACTS):
+        raise DataError(f"{len(facts)} bytes that say nothing follow its end; write it again")
+    try:
+        return json.loads(facts[len(_FACTS) :])
+    except ValueError as error:
+        raise DataError(f"what follows its end is no JSON: {error}") from error
 
 
 def _sum_line(data):
     return b"\nsha256 " + hashlib.sha256(data).hexdigest().encode() + b"\n"
 
 
-def _restored(value):
+_SUM_LENGTH = len(_sum_line(b""))
+
+
+def restored(value):
     """Return what a stand-in stands for, anything else as it is."""
     if not isinstance(value, _Array):
         return value

@@ -12,15 +12,16 @@ import io
 import math
 import os
 import struct
+import typing
 import zipfile
 
 import numpy as np
 
-from ..data.unpickle import StrictUnpickler
+from ..data.unpickle import StrictUnpickler, restored
 from ..errors import DataError
 from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes, shown, shown_text
 
-__all__ = ["is_hostile", "read_torch", "widened", "without_prefixes"]
+__all__ = ["is_hostile", "read_torch", "read_torch_values", "widened", "without_prefixes"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -319,21 +320,21 @@ class _TorchUnpickler(StrictUnpickler):
     def load_newobj(self):
         """Make an object of a class without calling the class."""
         args, kind = self.stack.pop(), self.stack.pop()
-        self.append(_made(kind, args))
+        self.append(_made(kind, args, self.allowed))
 
     def load_newobj_ex(self):
         """Make an object of a class without calling the class."""
         _, args, kind = self.stack.pop(), self.stack.pop(), self.stack.pop()
-        self.append(_made(kind, args))
+        self.append(_made(kind, args, self.allowed))
 
     def load_reduce(self):
         """Make what a call of a stand-in gives."""
         args, function = self.stack.pop(), self.stack.pop()
-        self.append(_made(function, args))
+        self.append(_made(function, args, self.allowed))
 
     def _instantiate(self, kind, args):
         """Make an object of a class, as protocols 0 and 1 ask for."""
-        self.append(_made(kind, tuple(args)))
+        self.append(_made(kind, tuple(args), self.allowed))
 
     def load_ext1(self):
         """Refuse names by number, which are of other programs."""
@@ -348,17 +349,25 @@ class _TorchUnpickler(StrictUnpickler):
     load_readonly_buffer = load_next_buffer
 
 
-def _made(function, args):
-    """Return what a stand-in makes of arguments."""
+def _made(function, args, allowed):
+    """Return what a stand-in, one of the `allowed`, makes of arguments."""
     if isinstance(function, _Inert):
         return function
-    known = any(function is one for one in _TorchUnpickler.allowed.values())
+    known = any(function is one for one in allowed.values())
     if not known or not isinstance(args, tuple):
         raise DataError(f"it asks to call a {type(function).__name__}")
     return _Inert("torch.Storage") if isinstance(function, _Type) else function(*args)
 
 
-def _read_zip(data):
+class _ValuesUnpickler(_TorchUnpickler):
+    """Reads NumPy's arrays as well, of which `torch.save` takes whatever a dict holds."""
+
+    allowed = {**StrictUnpickler.allowed, **_TorchUnpickler.allowed}  # noqa: RUF012
+    restored = (*StrictUnpickler.restored, *_TorchUnpickler.restored)  # type: ignore[assignment]
+    needs = "file of tensors and lists"
+
+
+def _read_zip(data, unpickler=_TorchUnpickler):
     """Return the unpickled content of a zip, its storages filled."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = _members(archive, len(data))
@@ -370,9 +379,7 @@ def _read_zip(data):
         if order is not None and archive.read(order).strip() != b"little":
             raise DataError("its numbers are big-endian; save it on another machine")
         storages = {}
-        value = _TorchUnpickler(
-            io.BytesIO(archive.read(members[f"{top}data.pkl"])), storages
-        ).read_one()
+        value = unpickler(io.BytesIO(archive.read(members[f"{top}data.pkl"])), storages).read_one()
         for key, storage in storages.items():
             info = members.get(f"{top}data/{key}")
             found = "nothing" if info is None else f"{info.file_size} bytes"
@@ -402,12 +409,12 @@ def _members(archive, size):
     return members
 
 
-def _read_legacy(data):
+def _read_legacy(data, unpickler=_TorchUnpickler):
     """Return the unpickled content of a file from before PyTorch 1.6, its storages filled."""
     file, storages, numbers = io.BytesIO(data), {}, memoryview(data)
 
     def read():
-        return _TorchUnpickler(file, storages).read_one()
+        return unpickler(file, storages).read_one()
 
     if read() != LEGACY_MAGIC:
         raise DataError("it is no file that PyTorch wrote")
@@ -495,6 +502,37 @@ def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, 
             f"{path} is damaged or no file of PyTorch's: {shown_text(str(error))}; fetch it again"
         ) from None
     return without_prefixes(tensors)
+
+
+def read_torch_values(path: str | os.PathLike) -> dict[str, typing.Any]:
+    """Return the dict that a file of `torch.save` holds: tensors, arrays, lists, texts, numbers.
+
+    Tensors are returned as arrays.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    DataError
+        If it holds no dict, is damaged, or names anything else.
+    """
+    data = read_bytes(path)
+    read = _read_zip if data[:2] == b"PK" else _read_legacy
+    try:
+        value = read(data, _ValuesUnpickler)
+        if not isinstance(value, dict):
+            raise DataError(f"it holds {type(value).__name__}; a dict was expected")
+        return {str(key): _as_value(item) for key, item in value.items()}
+    except DataError as error:
+        raise DataError(f"{path} cannot be read as a file of torch.save: {error}") from None
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError) as error:
+        raise DataError(f"{path} is damaged or no file of PyTorch's: {error}") from None
+
+
+def _as_value(item):
+    if isinstance(item, _Tensor):
+        return item.array()
+    return [restored(one) for one in item] if isinstance(item, list) else restored(item)
 
 
 def widened(bfloat16: np.ndarray) -> np.ndarray:

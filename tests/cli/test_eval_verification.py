@@ -186,7 +186,7 @@ def test_notes_are_logged_once_per_pack(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "give either --model and --pack, or --embeddings"),
+        ([], "give either --model and --pack (or --pairs), or --embeddings"),
         (["--model", "x"], "--pack is missing"),
         (["--pack", "x.bin"], "--model is missing"),
         (["--model", "x", "--embeddings", "y.npz"], "give either"),

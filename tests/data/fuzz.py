@@ -30,7 +30,6 @@ from gluonface.data.tools.journal import Journal
 from gluonface.data.tools.resumable_writer import write_record_set
 from gluonface.data.tools.stored_embeddings import load_centers, load_embeddings
 from gluonface.data.tools.transform_records import read_identities, read_identity_map
-from gluonface.data.tools.write_pack import read_pairs
 from gluonface.errors import GluonfaceError
 
 ROUNDS = 1000  # in all, of each reader
@@ -264,8 +263,6 @@ READERS = {
     "im2rec list": (file("x", b"0\t3.0\ta/1.jpg\n1\t4\tb 2.jpg\r\n", read_list, listed), None),
     "insightface list": (file("x", b"1\ta/1.jpg\t3\t9\n1\tb.jpg\t4\n", read_list, listed), None),
     "list": (file("x", b"a/1.jpg,3\nb 2.jpg 4\r\n# c\n\nd\t7\n", read_list, listed), None),
-    "lfw": (file("x", b"1\t1\nAnn\t1\t2\nAnn\t2\tBob\t1\n", read_pairs, bool), None),
-    "pairs": (file("x", b"a.jpg,b.jpg,1\nc.jpg\td.jpg\t0\r\n", read_pairs, bool), None),
     "landmarks": (
         file("x", f"a b.jpg {POINTS}\nb,{POINTS.replace(' ', ',')},0.9\n".encode(),
              photo_folder.read_landmarks, landmarks),

@@ -1,12 +1,16 @@
+import bz2
+import gzip
 import hashlib
 import logging
+import lzma
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
 from pack_files import dump, encoded, pictures
 
-from gluonface.data import VerificationPack, images
+from gluonface.data import VerificationPack, images, unpickle
 from gluonface.errors import DataError, InputError
 
 VARIANTS = (
@@ -177,3 +181,104 @@ def test_a_checksum_stands_where_other_readers_stop(tmp_path):
             VerificationPack.load(tmp_path / "y.bin")
     (tmp_path / "y.bin").write_bytes(data[: data.rindex(b"\nsha256")])  # as others write it
     assert len(VerificationPack.load(tmp_path / "y.bin")) == 2
+
+
+# --- packs of other toolkits: compressed, arrays, floats
+
+
+@pytest.mark.parametrize("compress", [lzma.compress, gzip.compress, bz2.compress])
+def test_compressed_packs_are_read_under_any_name(tmp_path, compress):
+    data = encoded(4, side=8)
+    whole = pickle.dumps((data, [1.0, 0.0]), 4)
+    for stored in (compress(whole), compress(whole[:77]) + compress(whole[77:])):
+        path = tmp_path / "hadrian.bin"
+        path.write_bytes(stored)
+        pack = VerificationPack.load(path)
+        assert (pack.bins, pack.issame.tolist()) == (data, [True, False])
+        assert pack.sha256 == hashlib.sha256(stored).hexdigest()
+        for cut in (10, len(stored) // 2, len(stored) - 3):
+            path.write_bytes(stored[:cut])
+            with pytest.raises(DataError, match="is refused"):
+                VerificationPack.load(path)
+
+
+@pytest.mark.parametrize("compress", [lzma.compress, gzip.compress, bz2.compress])
+def test_what_unpacks_to_no_pack_is_said_and_takes_no_memory(tmp_path, compress):
+    path = tmp_path / "x.bin"
+    path.write_bytes(compress(bytes(100 << 20)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"compressed \(.*is no pack"):
+        VerificationPack.load(path)
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+    path.write_bytes(compress(b"hello"))
+    with pytest.raises(DataError, match="it starts with b'hello'"):
+        VerificationPack.load(path)
+    path.write_bytes(compress(b""))
+    with pytest.raises(DataError, match="it starts with b''"):
+        VerificationPack.load(path)
+
+
+def test_bombs_are_refused(tmp_path):
+    path = tmp_path / "x.bin"
+    path.write_bytes(
+        gzip.compress(b"\x80\x04B" + (90 << 20).to_bytes(4, "little") + bytes(90 << 20))
+    )
+    with pytest.raises(DataError, match="unpacks to more than"):
+        VerificationPack.load(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize(
+    "bins",
+    [
+        lambda data: np.array(data, object),
+        lambda data: np.array([np.frombuffer(one, np.uint8) for one in data], object),
+        lambda data: np.array(data),
+        tuple,
+    ],
+    ids=["objects", "arrays", "fixed", "tuple"],
+)
+@pytest.mark.parametrize(
+    "issame",
+    [
+        [1.0, 0.0],
+        np.array([1.0, 0.0]),
+        np.array([1, 0], np.int32),
+        np.array([True, False]),
+        np.array([True, False], object),
+        (np.float32(1), np.float32(0)),
+    ],
+    ids=["floats", "float array", "ints", "bools", "objects", "scalars"],
+)
+def test_bins_and_labels_of_other_toolkits(tmp_path, protocol, bins, issame):
+    random = np.random.default_rng(0)
+    pictures = [random.integers(0, 256, (9, 8 + n, 3)).astype(np.uint8) for n in range(4)]
+    data = [images.encode(picture, 95) for picture in pictures]  # of four lengths
+    value = bins(data)
+    pack = VerificationPack.load(dump(tmp_path / "a.bin", (value, issame), protocol))
+    assert pack.bins == data
+    assert pack.issame.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [(0.5, "0.5"), (float("nan"), "nan"), (2, "int 2"), (-1, "int -1"), ("1", "str '1'")],
+)
+def test_labels_that_are_none_are_shown(tmp_path, label, shown):
+    with pytest.raises(DataError, match=rf"issame\[1\] is {shown}"):
+        VerificationPack.load(dump(tmp_path / "a.bin", (encoded(4, side=8), [True, label])))
+
+
+def test_folds_and_groups_are_kept(tmp_path):
+    data = encoded(6, side=8)
+    pack = VerificationPack(data, [True, False, True], folds=[2, 7, 2], groups=["b", "a | ü", "b"])
+    pack.save(tmp_path / "x.bin")
+    again = VerificationPack.load(tmp_path / "x.bin")
+    assert (again.folds.tolist(), again.groups) == ([2, 7, 2], ["b", "a | ü", "b"])
+    with open(tmp_path / "x.bin", "rb") as file:
+        assert pickle.load(file) == (data, [True, False, True])
+    for facts in ({"folds": [1]}, {"groups": {"names": ["a"], "of": [0, 1, 0]}}, {"folds": "x"}):
+        (tmp_path / "x.bin").write_bytes(unpickle.dump_pair(data, [True] * 3, facts))
+        with pytest.raises(DataError):
+            VerificationPack.load(tmp_path / "x.bin")

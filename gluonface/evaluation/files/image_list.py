@@ -9,7 +9,7 @@ from ...data.sources.photo_folder import SUFFIXES
 from ...errors import DataError, InputError
 from .text_tables import read_fields
 
-__all__ = ["ImageList", "align", "find_people", "read_list"]
+__all__ = ["EncodedImages", "ImageList", "align", "find_people", "read_list"]
 
 
 def align(image, points, size=112):
@@ -90,6 +90,53 @@ class ImageList:
             digest.update(f"\n{name} {state.st_size} {state.st_mtime_ns}".encode())
         if self.points is not None:
             digest.update(np.ascontiguousarray(self.points).tobytes())
+        return digest.hexdigest()
+
+
+class EncodedImages:
+    """Aligned faces that something reads as encoded images, such as the rows of a table.
+
+    Parameters
+    ----------
+    read : function
+        From the number of an image to its encoded bytes.
+    names : sequence of str
+        What messages call the images.
+    resize : bool, default False
+        As for `ImageList`.
+    size : int, default 112
+    """
+
+    def __init__(self, read, names, resize=False, size=112):
+        self.encoded, self.names = read, list(names)
+        self.resize, self.size = resize, size
+
+    def __len__(self):
+        return len(self.names)
+
+    def read(self, number):
+        """Return image `number` as uint8 (size, size, 3) RGB; DataError names it."""
+        from ...data import images
+
+        try:
+            image = images.decode(self.encoded(number))
+        except DataError as error:
+            raise DataError(f"{self.names[number]} cannot be used: {error}") from error
+        if image.shape[:2] == (self.size, self.size):
+            return image
+        if not self.resize:
+            raise DataError(
+                f"{self.names[number]} is {image.shape[1]}x{image.shape[0]}; expected an aligned "
+                f"face of {self.size}x{self.size}. Align it first, or scale it with --resize"
+            )
+        return images.fit(image, self.size)
+
+    def key(self):
+        """Return a SHA-256 of the names and of all encoded bytes."""
+        digest = hashlib.sha256(f"{self.size} {self.resize}".encode())
+        for number, name in enumerate(self.names):
+            digest.update(f"\n{name} ".encode("utf-8", "surrogateescape"))
+            digest.update(hashlib.sha256(self.encoded(number)).digest())
         return digest.hexdigest()
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from ...data.pair_folds import check_folds, stretches
 from ...errors import InputError
 from .operating_points import check_rate
 from .rates import check_pairs
@@ -19,7 +20,7 @@ __all__ = [
     "VAL_THRESHOLDS",
     "KFoldAccuracy",
     "ValAtFar",
-    "fold_edges",
+    "fold_of_pairs",
     "kfold_accuracy",
     "val_at_far",
 ]
@@ -76,35 +77,40 @@ class ValAtFar:
     thresholds: np.ndarray
 
 
-def fold_edges(n: int, folds: int) -> np.ndarray:
-    """Return the `folds` + 1 edges of contiguous folds; the first ``n % folds`` have one more.
+def fold_of_pairs(issame: npt.ArrayLike, folds: int | npt.ArrayLike = 10) -> np.ndarray:
+    """Return the fold of each pair, from 0.
 
     Parameters
     ----------
-    n : int
-        Number of pairs, at least `folds`.
-    folds : int
-        At least 2.
+    issame : array_like of bool, shape (n,)
+    folds : int, or array_like of int, shape (n,)
+        So many folds: contiguous, the first ``n % folds`` with one pair more. Or the fold of each
+        pair, as any numbers.
 
-    Returns
-    -------
-    numpy.ndarray, shape (folds + 1,), int64
+    Raises
+    ------
+    InputError
+        Fewer pairs than folds, fewer than 2 folds, or an array of another length.
     """
-    if isinstance(folds, bool) or not isinstance(folds, (int, np.integer)) or folds < 2:
-        raise InputError(f"folds is {folds!r}; it must be a whole number, 2 or more (LFW uses 10)")
-    if n < folds:
+    issame = np.asarray(issame, bool)
+    if np.ndim(folds) == 0:
+        check_folds(len(issame), folds)  # type: ignore[arg-type]
+        return stretches(len(issame), int(folds))  # type: ignore[arg-type]
+    values = np.asarray(folds)
+    if values.shape != issame.shape or values.dtype.kind not in "iu":
         raise InputError(
-            f"there are {n} pairs for {folds} folds; each fold needs at least one. Use fewer folds"
+            f"folds has shape {values.shape} and dtype {values.dtype}; a number of folds, or the "
+            f"fold of each of the {len(issame)} pairs, was expected"
         )
-    sizes = np.full(folds, n // folds)
-    sizes[: n % folds] += 1
-    return np.concatenate([[0], np.cumsum(sizes)])
+    names, fold = np.unique(values, return_inverse=True)
+    check_folds(len(fold), len(names))
+    return fold
 
 
 def kfold_accuracy(
     distance: npt.ArrayLike,
     issame: npt.ArrayLike,
-    folds: int = 10,
+    folds: int | npt.ArrayLike = 10,
     thresholds: npt.ArrayLike = ACCURACY_THRESHOLDS,
 ) -> KFoldAccuracy:
     """Accuracy of each fold at the threshold that is best on the other folds.
@@ -117,7 +123,8 @@ def kfold_accuracy(
     distance : array_like, shape (n,)
         Any distance; the default grid is for squared distances of unit vectors.
     issame : array_like of bool, shape (n,)
-    folds : int, default 10
+    folds : int or array_like of int, default 10
+        As for `fold_of_pairs`.
     thresholds : array_like, shape (T,), ascending
 
     Returns
@@ -130,12 +137,12 @@ def kfold_accuracy(
     """
     distance, issame = check_pairs(distance, issame, "distance")
     thresholds = np.asarray(thresholds, np.float64)
-    edges = fold_edges(len(distance), folds)
-    accepts, totals = _count_accepts(distance, issame, edges, thresholds)
+    fold = fold_of_pairs(issame, folds)
+    accepts, totals = _count_accepts(distance, issame, fold, thresholds)
     # (folds, T): accepted same pairs plus rejected different ones
     correct = accepts[:, 1] + totals[:, :1] - accepts[:, 0]
     best = np.argmax(correct.sum(axis=0) - correct, axis=1)
-    accuracies = correct[np.arange(folds), best] / np.diff(edges)
+    accuracies = correct[np.arange(len(best)), best] / totals.sum(axis=1)
     rates = [
         (accepts[:, side] / totals[:, side, None]).mean(axis=0) if totals[:, side].all() else None
         for side in (0, 1)
@@ -154,7 +161,7 @@ def val_at_far(
     distance: npt.ArrayLike,
     issame: npt.ArrayLike,
     target: float = 1e-3,
-    folds: int = 10,
+    folds: int | npt.ArrayLike = 10,
     thresholds: npt.ArrayLike = VAL_THRESHOLDS,
 ) -> ValAtFar:
     """Validation rate at a false-accept rate, by folds ("val@far" of the LFW programs).
@@ -182,17 +189,18 @@ def val_at_far(
     distance, issame = check_pairs(distance, issame, "distance")
     check_rate(target)
     thresholds = np.asarray(thresholds, np.float64)
-    edges = fold_edges(len(distance), folds)
-    accepts, totals = _count_accepts(distance, issame, edges, thresholds)
+    fold_of = fold_of_pairs(issame, folds)
+    accepts, totals = _count_accepts(distance, issame, fold_of, thresholds)
+    count = len(totals)
     if not totals.all():
         fold, side = np.argwhere(totals == 0)[0]
         raise InputError(
-            f"fold {fold + 1} of {folds} has no {('different', 'same')[side]} pair, so val@far "
+            f"fold {fold + 1} of {count} has no {('different', 'same')[side]} pair, so val@far "
             "does not exist. Order the pairs so that each fold holds both kinds, or use fewer folds"
         )
     false_accepts, different = accepts[:, 0], totals[:, 0]
     training = (false_accepts.sum(axis=0) - false_accepts) / (different.sum() - different)[:, None]
-    chosen, val, far = np.zeros(folds), np.empty(folds), np.empty(folds)
+    chosen, val, far = np.zeros(count), np.empty(count), np.empty(count)
     for fold, curve in enumerate(training):
         if curve[-1] >= target:
             last = int(np.searchsorted(curve, target, side="right")) - 1
@@ -200,14 +208,14 @@ def val_at_far(
             if last + 1 < len(thresholds):
                 share = (target - curve[last]) / (curve[last + 1] - curve[last])
                 chosen[fold] += share * (thresholds[last + 1] - thresholds[last])
-        held_out = slice(edges[fold], edges[fold + 1])
+        held_out = fold_of == fold
         accepted, same = distance[held_out] < chosen[fold], issame[held_out]
         val[fold] = np.count_nonzero(accepted & same) / totals[fold, 1]
         far[fold] = np.count_nonzero(accepted & ~same) / totals[fold, 0]
     return ValAtFar(float(val.mean()), float(val.std()), float(far.mean()), target, chosen)
 
 
-def _count_accepts(distance, issame, edges, thresholds):
+def _count_accepts(distance, issame, fold, thresholds):
     """Count accepted pairs per fold, kind (0 different, 1 same) and threshold.
 
     One look-up per pair finds the first threshold that accepts it; a histogram of those, summed
@@ -218,8 +226,7 @@ def _count_accepts(distance, issame, edges, thresholds):
     accepts : numpy.ndarray, shape (folds, 2, T), int64
     totals : numpy.ndarray, shape (folds, 2), int64
     """
-    folds, count = len(edges) - 1, len(thresholds)
-    fold = np.repeat(np.arange(folds), np.diff(edges))
+    folds, count = int(fold.max()) + 1, len(thresholds)
     cell = (2 * fold + issame) * (count + 1) + np.searchsorted(thresholds, distance, side="right")
     histogram = np.bincount(cell, minlength=2 * folds * (count + 1)).reshape(folds, 2, count + 1)
     sums = histogram.cumsum(axis=2)

@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...data.arrays import load_arrays
+from ...data.pair_folds import check_folds, fair_folds
 from ...errors import DataError, InputError
 from ...files import sha256
 from .. import metrics
 from ..metrics import bootstrap, roc
 from ..metrics import folds as fold_metrics
+from ..metrics.group_rates import group_rates
 from ..results.evaluation_result import score_histogram
 from ..results.pair_result import uncertainty_notes
 from ..results.verification_result import VerificationResult
@@ -39,17 +41,24 @@ __all__ = [
 ]
 
 DEFAULT_FARS = (1e-1, 1e-2, 1e-3, 1e-4)
+_DEALT = (
+    "the pairs are sorted by kind: contiguous folds would not all hold same and different pairs; "
+    "each fold takes its part of either kind"
+)
 
 
 def evaluate(
     emb_a: npt.ArrayLike,
     emb_b: npt.ArrayLike,
     issame: npt.ArrayLike,
-    folds: int = 10,
+    folds: int | npt.ArrayLike = 10,
     *,
     fars: Sequence[float] | None = None,
     far_target: float = 1e-3,
     draws: int = 0,
+    groups: Sequence[str] | None = None,
+    own_folds: bool = False,
+    fmrs: Sequence[float] | None = None,
 ) -> VerificationResult:
     """Evaluate the embeddings of image pairs.
 
@@ -63,8 +72,9 @@ def evaluate(
         Row i of each is pair i. Any real dtype, any length.
     issame : array_like of bool, shape (n,)
         Whether pair i shows one person.
-    folds : int, default 10
-        Contiguous folds; the first ``n % folds`` hold one pair more.
+    folds : int or array_like of int, default 10
+        So many contiguous folds; of pairs that are sorted by kind, each takes its part of the same
+        and of the different ones. Or the fold of each pair.
     fars : sequence of float, optional
         False-accept rates (fractions) to give the TAR at. Default: those of 1e-1, 1e-2, 1e-3 and
         1e-4 that allow at least one of the different pairs.
@@ -74,6 +84,12 @@ def evaluate(
         Bootstrap draws of pairs for 95 % intervals of the accuracy, at the folds' thresholds, and
         of the strict TARs. Pairs that share a person depend on each other, and a
         pack does not tell which do: the interval is too narrow then.
+    groups : sequence of str, optional
+        The group of each pair, "A | B" for images of two groups: the result has rates by group.
+    own_folds : bool, default False
+        Whether each group is a list of its own, with its own folds.
+    fmrs : sequence of float, optional
+        False match rates for the groups: see `group_rates`.
 
     Returns
     -------
@@ -85,11 +101,33 @@ def evaluate(
         Wrong shapes, fewer pairs than folds, or a value that is not finite (the row is named).
     """
     compared = pair_comparison.compare_pairs(emb_a, emb_b)
+    options = {"groups": groups, "own_folds": own_folds, "fmrs": fmrs}
+    size = np.shape(emb_a)[1]
+    return _evaluate(
+        compared, issame, folds, size, fars=fars, far_target=far_target, draws=draws, **options
+    )
+
+
+def _evaluate(
+    compared,
+    issame,
+    folds,
+    embedding_size,
+    *,
+    fars=None,
+    far_target=1e-3,
+    draws=0,
+    groups=None,
+    own_folds=False,
+    fmrs=None,
+):
+    """Return the result of compared pairs; the options are those of `evaluate`."""
     labels = metrics.check_issame(issame, len(compared.score))
-    accuracy = fold_metrics.kfold_accuracy(compared.distance, labels, folds)
+    fold, dealt = _fold_of(labels, folds)
+    accuracy = fold_metrics.kfold_accuracy(compared.distance, labels, fold)
     same = int(np.count_nonzero(labels))
     different = len(labels) - same
-    notes = _embedding_notes(compared, len(labels))
+    notes = [*_embedding_notes(compared, len(labels)), *([_DEALT] if dealt else [])]
     measures: dict[str, float | None] = {}
     points: tuple = ()
     curve = None
@@ -108,15 +146,19 @@ def evaluate(
             "too, and the accuracy is only the share called right at a threshold tuned on such "
             "pairs alone"
         )
-    val, val_note = _val(compared, labels, far_target, folds)
+    val, val_note = _val(compared, labels, far_target, fold)
     if val_note and same and different:
         notes.append(val_note)
-    edges = fold_metrics.fold_edges(len(labels), folds)
     interval: tuple = (None, None)
+    right = (compared.distance < accuracy.thresholds[fold]) == labels
     if draws:
-        accepted = compared.distance < np.repeat(accuracy.thresholds, np.diff(edges))
-        right = (accepted == labels)[:, None]
-        (interval,) = bootstrap.share_intervals(right, np.arange(len(right)), len(right), draws)
+        (interval,) = bootstrap.share_intervals(
+            right[:, None], np.arange(len(right)), len(right), draws
+        )
+    by_group = None
+    if groups is not None and same and different:
+        own = {"distance": compared.distance, "fold": fold} if own_folds else {}
+        by_group = group_rates(compared.score, labels, groups, right, fmrs=fmrs, **own)
     return VerificationResult(
         protocol="pair verification",
         operating_points=points,
@@ -135,13 +177,14 @@ def evaluate(
         val_std=val and val.std,
         far=val and val.far,
         far_target=far_target,
-        folds=folds,
-        embedding_size=np.shape(emb_a)[1],
+        folds=len(accuracy.accuracies),
+        embedding_size=embedding_size,
         collapsed=compared.collapsed,
         distance=compared.distance,
         score=compared.score,
         issame=labels,
-        fold_edges=tuple(edges.tolist()),
+        fold=fold,
+        groups=by_group,
     )
 
 
@@ -150,7 +193,8 @@ def evaluate_variants(
     f: npt.ArrayLike | None,
     issame: npt.ArrayLike,
     variants: str | Sequence[str] = ("none", "sum", "concat"),
-    folds: int = 10,
+    folds: int | npt.ArrayLike = 10,
+    sides: npt.ArrayLike | None = None,
     **kwargs: Any,
 ) -> dict[str, VerificationResult]:
     """Evaluate flip forms from the outputs of images and of their mirrors, each on its own.
@@ -158,13 +202,17 @@ def evaluate_variants(
     Parameters
     ----------
     e : array_like, shape (2n, D)
-        Un-normalised outputs of the images in the order a0, b0, a1, b1, ...
-    f : array_like, shape (2n, D), or None
+        Un-normalised outputs of the images in the order a0, b0, a1, b1, ...; with `sides` in any
+        order, shape (m, D).
+    f : array_like, of the same shape, or None
         The same of the mirrored images; None when only "none" is asked for.
     issame : array_like of bool, shape (n,)
     variants : sequence of str, default ("none", "sum", "concat")
         Of `scores.flip.FLIP_FORMS`.
-    folds, **kwargs
+    folds : int or array_like of int, default 10
+    sides : array_like of int, shape (n, 2), optional
+        The rows of the two images of each pair.
+    **kwargs
         As for `evaluate`.
 
     Returns
@@ -176,7 +224,7 @@ def evaluate_variants(
     outputs = {"e": e} if f is None else {"e": e, "f": f}
     for name, output in outputs.items():
         output = outputs[name] = np.asarray(output)
-        if output.ndim != 2 or len(output) != 2 * np.size(issame):
+        if output.ndim != 2 or (sides is None and len(output) != 2 * np.size(issame)):
             raise InputError(
                 f"{name} has shape {output.shape} for {np.size(issame)} pairs; expected "
                 f"({2 * np.size(issame)}, embedding size), in the order a0, b0, a1, b1, ..."
@@ -186,7 +234,11 @@ def evaluate_variants(
     results = {}
     for variant in variants:
         embeddings = merge_outputs(outputs["e"], outputs.get("f"), variant, np.float64)
-        result = evaluate(embeddings[0::2], embeddings[1::2], issame, folds, **kwargs)
+        if sides is None:
+            compared = pair_comparison.compare_pairs(embeddings[0::2], embeddings[1::2])
+        else:
+            compared = pair_comparison.compare_rows(embeddings, np.asarray(sides))
+        result = _evaluate(compared, issame, folds, embeddings.shape[1], **kwargs)
         results[variant] = dataclasses.replace(result, flip=variant, xnorm=xnorm)
     return results
 
@@ -197,7 +249,7 @@ def evaluate_pack(
     variants: str | Sequence[str] = ("none", "sum"),
     batch_size: int = 64,
     progress: bool = False,
-    folds: int = 10,
+    folds: int | None = None,
     **kwargs: Any,
 ) -> dict[str, VerificationResult]:
     """Run a model over a verification pack and evaluate flip forms.
@@ -210,12 +262,14 @@ def evaluate_pack(
     ----------
     embedder : gluonface.deploy.Embedder
         Anything with its ``embed_views`` (and, for "none" alone, ``embed``).
-    pack : gluonface.data.VerificationPack
+    pack : gluonface.data.VerificationPack, or what `gluonface.data.open_pairs` returns
     variants : sequence of str, default ("none", "sum")
     batch_size : int, default 64
     progress : bool, default False
         Show a bar on standard error.
-    folds, **kwargs
+    folds : int, optional
+        Default: those that the pairs came with, or 10.
+    **kwargs
         As for `evaluate`.
 
     Returns
@@ -228,7 +282,7 @@ def evaluate_pack(
         The model's output for an image of the pack is not finite.
     """
     variants = _check_variants(variants)
-    fold_metrics.fold_edges(len(pack), folds)  # too few pairs are an error now
+    _folds_of(pack, folds)  # too few pairs are an error now
     e, f = pack_outputs(embedder, pack, batch_size, progress, mirror=variants != ("none",))
     return evaluate_outputs(pack, e, f, variants, folds, **kwargs)
 
@@ -238,28 +292,52 @@ def evaluate_outputs(
     e: npt.ArrayLike,
     f: npt.ArrayLike | None,
     variants: str | Sequence[str] = ("none", "sum"),
-    folds: int = 10,
+    folds: int | None = None,
     **kwargs: Any,
 ) -> dict[str, VerificationResult]:
     """Evaluate flip forms of the outputs that `pack_outputs` gave for a pack.
 
     Parameters
     ----------
-    pack : gluonface.data.VerificationPack
+    pack : gluonface.data.VerificationPack, or what `gluonface.data.open_pairs` returns
     e, f : numpy.ndarray, shape (2n, D)
         ``f`` may be None when only "none" is asked for.
-    variants, folds, **kwargs
+    folds : int, optional
+        Default: those that the pairs came with, or 10.
+    variants, **kwargs
         As for `evaluate_variants`.
 
     Returns
     -------
     dict of str to VerificationResult
     """
-    results = evaluate_variants(e, f, pack.issame, variants, folds, **kwargs)
+    fold, notes = _folds_of(pack, folds)
+    if kwargs.get("groups") is not None:
+        kwargs.setdefault("own_folds", getattr(pack, "group_lists", False))
+    sides = getattr(pack, "sides", None)
+    results = evaluate_variants(e, f, pack.issame, variants, fold, sides, **kwargs)
     return {
-        variant: dataclasses.replace(result, name=pack.name, pack_sha256=pack.sha256)
+        variant: dataclasses.replace(
+            result,
+            name=pack.name,
+            pack_sha256=pack.sha256,
+            inputs=dict(getattr(pack, "inputs", {})),
+            notes=(*getattr(pack, "notes", ()), *notes, *result.notes),
+        )
         for variant, result in results.items()
     }
+
+
+def _folds_of(pack, folds):
+    """Return the fold of each pair of a pack, and notes: its own folds, if no number is given."""
+    if folds is None and pack.folds is not None:
+        return pack.folds, []
+    folds = 10 if folds is None else folds
+    if hasattr(pack, "fair_folds"):
+        fold, dealt = pack.fair_folds(folds)
+        return fold, [_DEALT] if dealt else []
+    check_folds(len(pack), folds)
+    return folds, []
 
 
 def pack_outputs(
@@ -287,7 +365,12 @@ def pack_outputs(
     """
     from tqdm import tqdm
 
-    with tqdm(total=2 * len(pack), desc=pack.name, unit="img", disable=not progress) as bar:
+    with tqdm(
+        total=getattr(pack, "num_images", 2 * len(pack)),
+        desc=pack.name,
+        unit="img",
+        disable=not progress,
+    ) as bar:
 
         def batches():
             for batch in pack.iter_batches(batch_size):
@@ -396,6 +479,13 @@ def _val(compared, issame, target, folds):
     if val.far > max(10 * target, 0.01):
         return val, f"val@{target:g} was reached at far {val.far:.4f}, far above its aim"
     return val, None
+
+
+def _fold_of(issame, folds):
+    """Return the fold of each pair, and whether sorted pairs were dealt to so many folds."""
+    if np.ndim(folds):
+        return fold_metrics.fold_of_pairs(issame, folds), False
+    return fair_folds(issame, folds, sorted_only=True)
 
 
 def _embedding_notes(compared, count):

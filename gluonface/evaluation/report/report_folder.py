@@ -19,6 +19,7 @@ from ...errors import InputError
 from ...files import atomic_write, write_json
 from ..results import plots
 from ..results.evaluation_result import EvaluationResult, document, setting_text
+from ..results.group_tables import group_rows, group_summary, group_title, ratio_texts
 from ..results.verification_result import VerificationResult, table_rows
 from . import page_blocks as blocks
 from . import worst_errors
@@ -203,6 +204,9 @@ def _pack_section(folder, name, results, sides):
             heading = f"Flip {flip}: TAR at FAR, by both conventions"
             content.append(blocks.convention_table(result.operating_points, heading))
     for flip, result in zip(flips, results):
+        if result.groups is not None:
+            content += _group_blocks(flip, result.groups)
+    for flip, result in zip(flips, results):
         figure = plots.histogram(
             result.histogram,
             limits[f"flip {flip}"][0],
@@ -222,6 +226,20 @@ def _pack_section(folder, name, results, sides):
         cards = [_card(call, shown) for call, shown in hard]
         content.append(worst_errors.sheet(f"Flip {flip}: {title}", cards))
     return content
+
+
+def _group_blocks(flip, groups):
+    """Return the tables of error rates by group, and what follows from them."""
+    content = []
+    for one in groups.tables:
+        caption = f"Flip {flip}: {group_title(one)}"
+        content.append(blocks.table(group_rows(groups, one), caption=caption))
+        content += [_sentence(line) for line in ratio_texts(one)]
+    return [*content, _sentence(group_summary(groups))]
+
+
+def _sentence(line):
+    return blocks.text("soft", f"{line[:1].upper()}{line[1:]}.")
 
 
 def _notes(results, flips):

@@ -65,10 +65,16 @@ def pack_sides(packs: dict[str, Any]):
     """Return the `sides` of pairs of verification packs, by the packs' names."""
 
     def sides(result, call):
-        images = packs[result.pack].images(call.index)
+        pack = packs[result.pack]
+        if not hasattr(pack, "sides"):  # a pack: pair i is images 2i and 2i + 1
+            numbers = 2 * call.index, 2 * call.index + 1
+            names = [f"image {side} of pair {call.index}" for side in "ab"]
+        else:
+            numbers = pack.sides[call.index].tolist()
+            names = [pack.image_name(number) for number in numbers]
         return tuple(
-            ErrorSide(f"image {side} of pair {call.index}", lambda image=image: [image])
-            for side, image in zip("ab", images)
+            ErrorSide(name, lambda number=number: [pack.image(number)])
+            for name, number in zip(names, numbers)
         )
 
     return sides

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import InputError
 from .. import metrics
+from ..metrics.group_rates import GroupRates
 from ..metrics.operating_points import OperatingPoint
 from ..metrics.roc import RocCurve
 from . import plots
@@ -84,8 +85,10 @@ class VerificationResult(EvaluationResult):
         Mean length of all un-normalised outputs, mirrored ones included.
     distance, score, issame : numpy.ndarray, shape (n,)
         Of each pair. Not in `to_dict`.
-    fold_edges : tuple of int
-        Where the folds begin and end.
+    fold : numpy.ndarray of int, shape (n,)
+        The fold of each pair. Not in `to_dict`.
+    groups : GroupRates or None
+        Error rates by group, where there are groups.
     """
 
     accuracy: float = 0.0
@@ -106,17 +109,24 @@ class VerificationResult(EvaluationResult):
     distance: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0), repr=False)
     score: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0), repr=False)
     issame: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, bool), repr=False)
-    fold_edges: tuple[int, ...] = dataclasses.field(default=(), repr=False)
+    fold: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, int), repr=False)
+    groups: GroupRates | None = None
 
     CONVENTION: ClassVar[dict[str, str]] = {
-        "accuracy": "mean over contiguous folds of the accuracy at the threshold that is best on "
-        "the other folds; std is the population standard deviation (ddof 0)",
+        "accuracy": "mean over the folds of the accuracy at the threshold that is best on the "
+        "other folds; std is the population standard deviation (ddof 0). Pairs without folds of "
+        "their own have contiguous ones or, where one would lack a kind, parts of either kind",
         "distance": "squared Euclidean distance of unit vectors, 0..4; accepted below the "
         "threshold",
         **{name: CONVENTION[name] for name in ("score", "tar", "tar_reference")},
         "val": "share of accepted same pairs at an interpolated threshold aimed at far_target on "
         "the other folds; far is what was realised, so read both",
         "flip": CONVENTION["flip"],
+        "groups": "one threshold for all groups: the highest at which no more than FMR x all "
+        "different pairs are accepted (accepted above it); fmr and fnmr are the group's shares of "
+        "different pairs accepted and of same pairs not accepted there, with 95 % Wilson intervals "
+        "of independent pairs, which are too narrow where pairs share people; fold_accuracy is the "
+        "share called right at the folds' thresholds",
     }
 
     @property
@@ -184,11 +194,13 @@ class VerificationResult(EvaluationResult):
             fields[name] = rates and {f"{far:g}": rate for far, rate in rates.items()}
         fields["operating_points"] = [p.to_dict() for p in self.operating_points]
         fields.update(xnorm=self.xnorm, collapsed=self.collapsed, notes=list(self.notes))
+        if self.groups is not None:
+            fields["groups"] = self.groups.to_dict()
         return fields
 
     def calls(self) -> list[Decision]:
         """Return the `Decision` on every pair, in order, at the threshold of its own fold."""
-        thresholds = np.repeat(self.thresholds, np.diff(self.fold_edges))
+        thresholds = np.asarray(self.thresholds)[self.fold]
         accepted = self.distance < thresholds
         return [
             Decision(i, bool(same), bool(yes), 1 - float(distance) / 2, 1 - float(threshold) / 2)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ...errors import InputError
 from .feature_matrix import check_matrix, unit_block, unit_matrix
 
-__all__ = ["PairComparison", "compare_pairs", "mean_norm"]
+__all__ = ["PairComparison", "compare_pairs", "compare_rows", "mean_norm"]
 
 _ROWS = 256  # rows at a time: their float64 blocks stay in the cache, and NumPy calls stay few
 _SAME = 1e-6  # 1 - cosine of vectors that differ by float32 rounding only
@@ -75,15 +75,42 @@ def compare_pairs(emb_a: npt.ArrayLike, emb_b: npt.ArrayLike) -> PairComparison:
             f"emb_a has shape {one.shape} and emb_b {other.shape}; row i of each is pair i, "
             "so both must have the same shape (pairs, embedding size)"
         )
-    pairs, size = one.shape
+    return _compare(one, other, lambda start, stop: (slice(start, stop),) * 2, len(one))
+
+
+def compare_rows(embeddings: npt.ArrayLike, sides: np.ndarray) -> PairComparison:
+    """Compare pairs of rows of one set of embeddings, as `compare_pairs` does.
+
+    Parameters
+    ----------
+    embeddings : array_like, shape (m, D)
+        Finite numbers. An image that is in many pairs is one row.
+    sides : numpy.ndarray of int, shape (n, 2)
+        The two rows of each pair.
+
+    Returns
+    -------
+    PairComparison
+        ``zero_rows`` counts the sides of pairs.
+    """
+    array = check_matrix(embeddings, "embeddings")
+    return _compare(
+        array, array, lambda start, stop: (sides[start:stop, 0], sides[start:stop, 1]), len(sides)
+    )
+
+
+def _compare(one, other, rows, pairs):
+    """Compare rows of two matrices; `rows` gives those of the pairs from one to another."""
+    size = one.shape[1]
     distance, score = np.empty(pairs), np.empty(pairs)
     zero_rows = 0
     buffers = np.empty((2, min(_ROWS, pairs), size))
     for start in range(0, pairs, _ROWS):
         stop = min(start + _ROWS, pairs)
         a, b = buffers[:, : stop - start]
-        for array, name, unit in ((one, "emb_a", a), (other, "emb_b", b)):
-            zero_rows += unit_block(array[start:stop], name, start, unit)[1]
+        first, second = rows(start, stop)
+        for array, name, unit in ((one[first], "emb_a", a), (other[second], "emb_b", b)):
+            zero_rows += unit_block(array, name, start, unit)[1]
         np.einsum("ij,ij->i", a, b, out=score[start:stop])
         # The sum in the order in which InsightFace's program adds: einsum adds in another, and a
         # last bit decides on which side of a threshold of the grid a pair falls.

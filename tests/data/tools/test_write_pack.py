@@ -5,7 +5,7 @@ from packed_faces import QUIET, SIZE, face
 
 from gluonface.data import VerificationPack
 from gluonface.data.tools.unpack import unpack_pack
-from gluonface.data.tools.write_pack import pack_pairs, read_pairs
+from gluonface.data.tools.write_pack import pack_pairs
 from gluonface.errors import DataError
 
 
@@ -30,10 +30,10 @@ def test_pairs_in_lfws_form_and_plain(people, tmp_path):
     ("text", "message"),
     [
         ("1\nAnn 1\n", "line 2"),
-        ("a.png,b.png\n", "line 1"),
-        ("a.png,b.png,2\n", "line 1"),
+        ("a.png,b.png\n", "no label"),
+        ("a.png,b.png,1\na.png,b.png,2\n", "line 2"),
         ("# nothing\n", "no pairs"),
-        ("a.png b.png 1\n", r"line 1: .*a\.png: No such file"),
+        ("a.png b.png 1\n", r"none of the 2 images .* a\.png .*line 1"),
     ],
 )
 def test_pairs_that_are_none(tmp_path, text, message):
@@ -42,6 +42,14 @@ def test_pairs_that_are_none(tmp_path, text, message):
         pack_pairs(tmp_path / "pairs.txt", tmp_path, tmp_path / "x.bin", **QUIET)
 
 
-def test_lines_of_pairs_are_named(tmp_path):
-    (tmp_path / "pairs.txt").write_text("# x\r\n\r\na.png\tb.png\t0\r\n")
-    assert read_pairs(tmp_path / "pairs.txt") == [(3, "a.png", "b.png", False)]
+def test_images_of_another_size_and_broken_ones_are_named(people, tmp_path):
+    (tmp_path / "a.png").write_bytes(face(1, 20))
+    (tmp_path / "b.png").write_bytes(face(2))
+    (tmp_path / "x.txt").write_text("b.png a.png 1\nb.png b.png 0\n")
+    with pytest.raises(DataError, match=r"a\.png: it has 20 x 20 pixels"):
+        pack_pairs(tmp_path / "x.txt", None, tmp_path / "x.bin", SIZE, **QUIET)
+    packed = pack_pairs(tmp_path / "x.txt", None, tmp_path / "x.bin", SIZE, True, 101, **QUIET)
+    assert packed.bins[0] == face(2)
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"a\.png: it is not a JPEG"):
+        pack_pairs(tmp_path / "x.txt", None, tmp_path / "x.bin", SIZE, **QUIET)

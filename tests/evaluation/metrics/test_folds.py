@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from reference import verification as twin
 
+from gluonface.data.pair_folds import stretches
 from gluonface.errors import InputError
 from gluonface.evaluation.metrics import folds
 from gluonface.evaluation.scores import pair_comparison
@@ -79,18 +80,17 @@ def test_the_grids_are_start_plus_step_in_float64():
 
 
 def test_the_first_folds_are_one_longer():
-    assert folds.fold_edges(23, 4).tolist() == [0, 6, 12, 18, 23]
+    assert np.bincount(stretches(23, 4)).tolist() == [6, 6, 6, 5]
     for n in range(2, 40):
         for count in range(2, n + 1):
             fold = twin.fold_of_pair(n, count)
-            edges = folds.fold_edges(n, count)
-            assert [fold.count(k) for k in range(count)] == np.diff(edges).tolist()
+            assert fold == stretches(n, count).tolist()
 
 
 def test_the_order_within_folds_does_not_matter():
     distance, issame = small_case(47, 3, False)
-    edges, rng = folds.fold_edges(47, 5), np.random.default_rng(0)
-    order = np.concatenate([rng.permutation(np.arange(a, b)) for a, b in zip(edges, edges[1:])])
+    fold, rng = stretches(47, 5), np.random.default_rng(0)
+    order = np.concatenate([rng.permutation(np.flatnonzero(fold == k)) for k in range(5)])
     for metric in (folds.kfold_accuracy, folds.val_at_far):
         before = metric(distance, issame, folds=5)
         after = metric(distance[order], issame[order], folds=5)

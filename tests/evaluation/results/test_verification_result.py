@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gluonface.data.pair_folds import stretches
 from gluonface.evaluation import evaluate
-from gluonface.evaluation.metrics import folds
 from gluonface.evaluation.results.verification_result import table
 
 
@@ -29,8 +29,9 @@ def test_results_of_different_packs_share_one_table(noisy_pairs):
 def test_calls_are_those_of_the_accuracy(case):
     result = evaluate(*case)
     calls = result.calls()
-    edges = folds.fold_edges(len(calls), 10)
-    right = [np.mean([not call.error for call in calls[i:j]]) for i, j in zip(edges, edges[1:])]
+    fold = stretches(len(calls), 10)
+    wrong = np.array([call.error for call in calls])
+    right = [np.mean(~wrong[fold == k]) for k in range(10)]
     assert right == pytest.approx(list(result.fold_accuracies), abs=1e-15)
     for call in calls:
         assert call.accepted == (call.score > call.threshold)

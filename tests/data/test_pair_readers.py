@@ -1,0 +1,21 @@
+"""Damaged pair lists, packs and sets: an error that names the file, and nothing else."""
+
+import mutations
+import pytest
+
+pytest.importorskip("pyarrow", reason="needs the extra gluonface[formats]")
+
+import pair_readers
+
+
+@pytest.mark.parametrize("name", ["pair table", "own pack", "survface", "arrow pairs"])
+def test_some_damaged_files(tmp_path, name):
+    assert mutations.run("pair_readers", name, 10, tmp_path).problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", pair_readers.READERS)
+def test_damaged_files(tmp_path, name):
+    outcome = mutations.run("pair_readers", name, 500, tmp_path)
+    assert outcome.problems == []
+    assert outcome.refused > 100  # the damage does damage
