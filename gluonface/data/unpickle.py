@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair"]
+__all__ = ["StrictUnpickler", "describe", "dump_pair", "load_pair", "load_value"]
 
 _TYPES = {"b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8))}
 
@@ -185,6 +185,27 @@ def load_pair(data):
         [_restored(item) for item in part] if isinstance(part, (list, tuple)) else _restored(part)
         for part in value
     )
+
+
+def load_value(data):
+    """Read a pickle of lists, bytes, numbers and NumPy arrays of integers, in any nesting.
+
+    Raises
+    ------
+    DataError
+        When it names anything else, is damaged, or something follows its end.
+    """
+    stream = io.BytesIO(data)
+    value = StrictUnpickler(stream, encoding="bytes").read_one()
+    if stream.tell() != len(data):
+        raise DataError(f"{len(data) - stream.tell()} bytes follow the end of its pickle")
+    return _restored_deep(value)
+
+
+def _restored_deep(value, depth=8):
+    if isinstance(value, (list, tuple)) and depth:
+        return [_restored_deep(item, depth - 1) for item in value]
+    return _restored(value)
 
 
 def dump_pair(bins, issame):

@@ -136,3 +136,12 @@ def test_unpickler_imports_nothing(monkeypatch):
     assert (bins[0].tolist(), issame) == ([0, 0, 0], [True])
     with pytest.raises(DataError, match="StringIO"):
         unpickle.load_pair(evil)
+
+
+def test_values_of_any_nesting():
+    value = ([b"image"], np.array([7]), (1, [np.arange(3, dtype=np.uint8)]))
+    for protocol in (2, 3, 4, 5):
+        images, label, (one, (array,)) = unpickle.load_value(pickle.dumps(value, protocol))
+        assert (images, label.tolist(), one, array.tolist()) == ([b"image"], [7], 1, [0, 1, 2])
+    with pytest.raises(DataError, match="bytes follow the end"):
+        unpickle.load_value(pickle.dumps(1) + b"x")
