@@ -12,15 +12,18 @@ if typing.TYPE_CHECKING:
     from .recordio.dataset import RecordDataset
     from .recordio.index import rebuild_index
     from .recordio.writer import RecordWriter
+    from .sources import FaceSource, open_source
     from .synthetic.face_set import synthesize
     from .verification_pack import VerificationPack
 
 __all__ = [
     "Batch",
+    "FaceSource",
     "Loader",
     "RecordDataset",
     "RecordWriter",
     "VerificationPack",
+    "open_source",
     "rebuild_index",
     "synthesize",
 ]
@@ -29,10 +32,12 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Batch": ".loader",
+        "FaceSource": ".sources",
         "Loader": ".loader",
         "RecordDataset": ".recordio.dataset",
         "RecordWriter": ".recordio.writer",
         "VerificationPack": ".verification_pack",
+        "open_source": ".sources",
         "rebuild_index": ".recordio.index",
         "synthesize": ".synthetic.face_set",
     },

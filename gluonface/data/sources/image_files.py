@@ -23,7 +23,7 @@ class ImageFiles(FaceSource):
 
     def __init__(self, paths: list[str], labels):
         self.paths = paths
-        self.labels = np.asarray(labels, np.int64)
+        self.labels = np.asarray(labels)
 
     def name(self, index: int) -> str:
         """See `FaceSource`."""
