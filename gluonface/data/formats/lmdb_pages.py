@@ -87,8 +87,8 @@ class LmdbPages:
             magic, version, _, _, free, main, last, number = _META.unpack(data)
             if magic == MAGIC and version != VERSION:
                 raise DataError(
-                    f"{self.path} is an LMDB database of version {version}; version {VERSION} (LMDB "
-                    "0.9) was expected: copy it with mdb_dump and mdb_load of that version"
+                    f"{self.path} is an LMDB database of version {version}; version {VERSION} "
+                    "(LMDB 0.9) was expected: copy it with mdb_dump and mdb_load of that version"
                 )
             page = _DATABASE.unpack(free)[0]
             if magic != MAGIC or page not in (1 << n for n in range(9, 17)):
@@ -147,8 +147,8 @@ class LmdbPages:
         flags, lengths = fields[:, 2], fields[:, 3]
         if (flags & (_SUB | _DUPLICATES)).any():
             raise InputError(
-                f"{self.path} is an LMDB database of databases, or with several values under a key; "
-                "one with __keys__ and an image under each key was expected"
+                f"{self.path} is an LMDB database of databases, or with several values under a "
+                "key; one with __keys__ and an image under each key was expected"
             )
         if (lengths == 0).any() or (lengths > KEY).any():
             raise self._damaged(f"page {number} has an entry without a key")

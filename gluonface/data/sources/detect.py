@@ -19,8 +19,8 @@ __all__ = ["open_files", "open_folder"]
 CONTAINERS = ("zip", "tar", "parquet", "arrow", "arrow stream", "lmdb", "tfrecord")
 _LISTS = (".txt", ".csv", ".tsv", ".lst")
 _HINTS = {
-    "pickle": "it is not opened, for it can run code. Export a table of pandas as CSV; a verification "
-    "pack, of pairs, is for `gluonface eval verification --pack`",
+    "pickle": "it is not opened, for it can run code. Export a table of pandas as CSV; a "
+    "verification pack, of pairs, is for `gluonface eval verification --pack`",
     "pandas pickle": "it is not opened, for it can run code: export it as CSV",
     "torch": "export its images, or name the source that it was made of",
     "npz": "NumPy arrays have no encoded images",

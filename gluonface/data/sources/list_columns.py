@@ -296,7 +296,7 @@ def _raise_unlike(rows, path):
         ((n, r) for n, r in rows if [*map(_is_path, r)] != [*map(_is_path, rows[0][1])]), rows[0]
     )
     raise DataError(
-        f"{path}: line {number} is {' '.join(row)[:60]!r}, which has its path in another field than "
+        f"{path}: line {number} is {' '.join(row)[:60]!r}, whose path is in another field than "
         f"line {rows[0][0]}; the same columns were expected in all lines"
     )
 
@@ -319,7 +319,7 @@ def _require_numbers_after(rows, start, path):
             values = [float("nan")]
         if not np.isfinite(values).all():
             raise InputError(
-                f"{path}: line {number} has {len(row)} fields, and after the first two other things "
+                f"{path}: line {number} has {len(row)} fields, and after two of them other things "
                 f"than numbers; {_ASK}"
             )
 

@@ -129,7 +129,7 @@ def _people_of_paths(names, person, where):
     loose = next((name for name in names if "/" not in name), None)
     if loose is not None:
         raise InputError(
-            f"{where} has paths alone, and {loose} has no folder above the file, which would be the "
+            f"{where} has paths alone, and {loose} has no folder above it, which would be the "
             "person; a path and an identity a line were expected"
         )
     folders = [name.rpartition("/")[0] for name in names]

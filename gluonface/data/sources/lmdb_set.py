@@ -77,8 +77,8 @@ class LmdbSet(FaceSource):
             return messagepack.unpack(data)
         except DataError as error:
             raise self._wrong(
-                f"{what} is neither MessagePack nor a pickle of bytes and numbers ({error}). Values "
-                "written by pyarrow.serialize (dumps_pyarrow) cannot be read any more: no library "
+                f"{what} is neither MessagePack nor a pickle of bytes and numbers ({error}). "
+                "Values written by pyarrow.serialize (dumps_pyarrow) cannot be read any more: no library "
                 "does"
             ) from error
 
@@ -136,9 +136,9 @@ class LmdbSet(FaceSource):
             image, label = (_single(item) for item in value)
             if isinstance(image, np.ndarray) and image.dtype == np.uint8:
                 image = image.tobytes()
-            if isinstance(image, bytes) and isinstance(label, (int, np.integer)):
-                if -(1 << 63) <= label < 1 << 63:
-                    return image, int(label)
+            whole = isinstance(label, (int, np.integer)) and -(1 << 63) <= label < 1 << 63
+            if isinstance(image, bytes) and whole:
+                return image, int(label)
         raise self._wrong(f"{where} is no pair of an image and a whole number")
 
     def name(self, index: int) -> str:

@@ -60,7 +60,7 @@ def record_files(path: StrPath, split: str | None = None) -> list[pathlib.Path]:
     if missing:
         prefix = chunks[0][1] if chunks[0] else ""
         raise InputError(
-            f"{path / f'{prefix}_{missing[0]}.rec'} is missing; the set has {len(numbers)} chunks of "
+            f"{path / f'{prefix}_{missing[0]}.rec'} is missing; there are {len(numbers)} chunks of "
             f"{max(numbers) + 1}. Fetch it, or name the files that are to be read"
         )
     return found

@@ -117,3 +117,7 @@ class FaceSource:
     def stamp(self):
         """Return a value, as JSON can hold it, that changes when the source does."""
         raise NotImplementedError
+
+    def content_stamp(self):
+        """Return a `stamp` that also changes when an image does, if that costs more to tell."""
+        return self.stamp()

@@ -221,7 +221,7 @@ class TFRecordList(_Records):
             found = _LINE.fullmatch(line)
             if not found:
                 raise DataError(
-                    f"{path}: line {number} is {line[:60]!r}; NAME, shard, offset and label, parted "
+                    f"{path}: line {number} is {line[:60]!r}; NAME, shard, offset, label, parted "
                     "by tabs, were expected"
                 )
             name, shard = found[1], int(found[2])
@@ -262,8 +262,8 @@ def _open_shard(path, folder, name, shard):
     file = folder / name / f"{name}-{shard:05d}.tfrecord"
     if not file.is_file():
         raise InputError(
-            f"{path} is a list of TFRecords of TFace, but {file} is not there; --root DIR says where "
-            f"{name}/ is (root=)"
+            f"{path} is a list of TFRecords of TFace, but {file} is not there; --root DIR says "
+            f"where {name}/ is (root=)"
         )
     real, base = os.path.realpath(file), os.path.realpath(folder)
     if not real.startswith(base.rstrip("/") + "/"):

@@ -154,8 +154,8 @@ def _reading(path):
     except (arrow.ArrowException, OSError, ValueError, EOFError, OverflowError) as error:
         text = str(error).strip().split("\n")[0][:200]
         raise DataError(
-            f"{path} is an Arrow file that cannot be read ({text}); it was cut short or is damaged: "
-            "fetch it again"
+            f"{path} is an Arrow file that cannot be read ({text}); it was cut short or is "
+            "damaged: fetch it again"
         ) from error
 
 
