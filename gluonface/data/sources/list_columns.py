@@ -30,6 +30,7 @@ IDENTITY_COLUMNS = (
 )  # fmt: skip
 GROUP_COLUMNS = ("group", "race", "subgroup")
 _PATHS = (*SUFFIXES, ".tif", ".tiff", ".gif", ".jfif")  # suffixes that show which field is the path
+_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, _PATHS))})(?=\s|$)", re.IGNORECASE)
 _DEMOGPAIRS = ["db_code", "image_path"]  # a table without identities: they are the folders
 _ASK = "say which: --columns path=NAME,identity=NAME (columns=), a name or a number from 1"
 
@@ -84,7 +85,7 @@ def read_image_table(
     lines = numbered_lines(path)
     if not lines:
         raise DataError(f"{path} lists no images")
-    rows = _split(lines)
+    rows = _split(lines, bool(columns))
     head = None
     if not any(map(_is_path, rows[0][1])) and not all(field.isdigit() for field in rows[0][1]):
         head = rows[0][1]
@@ -102,17 +103,23 @@ def _is_path(field):
     return field.lower().endswith(_PATHS)
 
 
-def _split(lines):
-    """Return (number of the line, fields) of each line, parted alike in all of them."""
+def _split(lines, by_words):
+    """Return (number of the line, fields) of each line, parted alike in all of them.
+
+    `by_words`: no name holds blanks, for the user counts the columns.
+    """
     for separator in "\t;,":
         if all(separator in line for _, line in lines):
             rows = _by(separator, lines)
             # "Lee, Ann/1.jpg 7": a comma in a name parts nothing.
-            if separator == "\t" or _one_path_each(rows):
+            header_only = len(lines) == 1 and not _SUFFIX.search(lines[0][1])
+            if separator == "\t" or header_only or _one_path_each(rows):
                 return rows
     words = [(number, line.split()) for number, line in lines]
     head = words[0][1]
-    if not any(map(_is_path, head)) and all(len(row) == len(head) for _, row in words):
+    if by_words or (
+        not any(map(_is_path, head)) and all(len(row) == len(head) for _, row in words)
+    ):
         return words  # a header says how many fields there are; else names may hold blanks
     return [(number, _by_blanks(line)) for number, line in lines]
 
@@ -143,7 +150,7 @@ def _by_blanks(line):
     """Split at blanks; the name of an image may hold some, and ends with its suffix."""
     words = line.split()
     number = bool(words) and re.fullmatch(r"[0-9]+", words[0])
-    for end in re.finditer(rf"({'|'.join(map(re.escape, _PATHS))})(?=\s|$)", line, re.IGNORECASE):
+    for end in _SUFFIX.finditer(line):
         start = 0
         before = []
         if number and len(words) > 1:

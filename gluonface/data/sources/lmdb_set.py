@@ -78,8 +78,7 @@ class LmdbSet(FaceSource):
         except DataError as error:
             raise self._wrong(
                 f"{what} is neither MessagePack nor a pickle of bytes and numbers ({error}). "
-                "Values written by pyarrow.serialize (dumps_pyarrow) cannot be read any more: no library "
-                "does"
+                "Values written by pyarrow.serialize (dumps_pyarrow) are read by no library any more"
             ) from error
 
     def _number(self, key):

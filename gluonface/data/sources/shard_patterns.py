@@ -108,7 +108,9 @@ def require_complete(paths: typing.Sequence[pathlib.Path]) -> None:
     """
     series: dict[tuple, list[int]] = {}
     for path in paths:
-        found = re.fullmatch(r"(.*?)(0[0-9]+|[0-9]{4,})((?:-of-([0-9]+))?\D*)", path.name)
+        # Hugging Face adds 16 digits of a hash in some versions.
+        name = re.sub(r"-[0-9a-f]{16}(?=\.)", "", path.name)
+        found = re.fullmatch(r"(.*?)(0[0-9]+|[0-9]{4,})((?:-of-([0-9]+))?\D*)", name)
         if found:
             head, number, tail, total = found.groups()
             series.setdefault((head, len(number), tail, total), []).append(int(number))

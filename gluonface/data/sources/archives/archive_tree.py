@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import typing
 
@@ -98,9 +97,9 @@ def _content(archives):
 def _common_folders(names):
     """Return the length of the folders that all names begin with; a folder is left to each."""
     folders = [name.rpartition("/")[0] for name in names]
-    first, last = min(folders), max(folders)
-    common = os.path.commonprefix([first.split("/"), last.split("/")])
-    # `min` and `max` of text bound the common text, so these two suffice for whole parts as well.
-    shortest = min(folder.count("/") + 1 if folder else 0 for folder in folders)
-    common = common[: max(shortest - 1, 0)]
+    common = folders[0].split("/")[:-1]
+    for folder in set(folders):
+        parts = folder.split("/")[:-1]
+        same = next((i for i, (a, b) in enumerate(zip(common, parts)) if a != b), None)
+        common = common[: min(len(common), len(parts)) if same is None else same]
     return sum(len(part) + 1 for part in common)
