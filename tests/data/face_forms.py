@@ -100,9 +100,9 @@ def arrow(path, faces=FACES):
     for number, part in enumerate((faces[:2], faces[2:])):
         names.append(f"data-{1 - number:05d}-of-00002.arrow")
         made = table(part, ["p3", "p2", "p10"])
-        with pa.OSFile(str(path / names[-1]), "wb") as file:
-            with pa.ipc.new_stream(file, made.schema) as writer:
-                writer.write_table(made, max_chunksize=2)
+        file = pa.OSFile(str(path / names[-1]), "wb")
+        with file, pa.ipc.new_stream(file, made.schema) as writer:
+            writer.write_table(made, max_chunksize=2)
     state = {"_data_files": [{"filename": name} for name in names], "_split": "train"}
     (path / "state.json").write_text(json.dumps(state))
     features = json.loads(made.schema.metadata[b"huggingface"])["info"]["features"]

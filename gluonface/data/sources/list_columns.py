@@ -18,6 +18,7 @@ __all__ = [
     "ImageTable",
     "choose_column",
     "read_image_table",
+    "shorten",
     "whole_labels",
 ]
 
@@ -93,10 +94,16 @@ def read_image_table(
         if not any(_is_path(field) for _, row in rows[:1000] for field in row) and not columns:
             _require_head(head, path)
     if not rows:
-        raise DataError(f"{path} lists no images, only a header: {', '.join(head or ())}")
+        raise DataError(f"{path} lists no images, only a header: {shorten(head or ())}")
     if head is not None:
         return _with_header(head, rows, columns, group, path)
     return _without_header(rows, columns, group, path)
+
+
+def shorten(names: typing.Iterable[str], most: int = 500) -> str:
+    """Return names parted by commas, cut off where they are long."""
+    text = ", ".join(names)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _is_path(field):
@@ -172,7 +179,7 @@ def _require_head(head, path):
     if not any(name.lower() in names for name in PATH_COLUMNS):
         raise InputError(
             f"{path} is a text file, but no list of images: no field of its first lines ends with "
-            f"{', '.join(SUFFIXES)}, and no column ({', '.join(head[:20])}) is called "
+            f"{', '.join(SUFFIXES)}, and no column ({shorten(head)}) is called "
             f"{', '.join(PATH_COLUMNS)}; {_ASK}"
         )
 
@@ -196,15 +203,15 @@ def _place(name, head, width, path):
         return head.index(name)
     if name.isdigit() and 1 <= int(name[:6]) <= width:
         return int(name) - 1
-    there = ", ".join(head) if head is not None else f"1 to {width}"
-    raise InputError(f"{path} has no column {name}; there are {there}")
+    there = shorten(head) if head is not None else f"1 to {width}"
+    raise InputError(f"{path} has no column {name[:100]}; there are {there}")
 
 
 def _with_header(head, rows, columns, group, path):
     width = len(head)
     while width and not head[width - 1]:
         width -= 1
-    there = f"{path} has the columns {', '.join(head)}"
+    there = f"{path} has the columns {shorten(head)}"
     named = columns.get("path") or columns.get("image")
     if named:
         at = _place(named, head, width, path)
@@ -228,8 +235,8 @@ def _with_header(head, rows, columns, group, path):
     for number, row in rows:
         if len(row) <= last or not row[at]:
             raise DataError(
-                f"{path}: line {number} has {len(row)} fields, without {head[last]} or path; the "
-                f"header has {width}: {', '.join(head)}"
+                f"{path}: line {number} has {len(row)} fields, or no path; the header has {width}: "
+                f"{shorten(head)}"
             )
     identities = None if who is None else whole_labels([row[who] for _, row in rows], rows, path)
     if not group and not columns.get("group"):
@@ -272,6 +279,12 @@ def _without_header(rows, columns, group, path):
             _require_no_numbering(rows, path)
         return _table(rows, at, who, path)
     if at == 0:  # DeepGlint: the label, then landmarks
+        short = next(((number, row) for number, row in rows if len(row) < 2), None)
+        if short is not None:
+            raise DataError(
+                f"{path}: line {short[0]} is {short[1][0][-60:]!r}, without an identity; "
+                f"line {rows[0][0]} has {len(rows[0][1])} fields"
+            )
         _require_numbers_after(rows, 2, path)
         table = _table(rows, 0, 1, path)
         if width == widest == 12:
@@ -340,7 +353,7 @@ def whole_labels(labels: list[str], rows, path) -> list[str | None]:
         for (number, _), label in zip(rows, labels):
             if label.rpartition(".")[2].strip("0"):
                 raise DataError(
-                    f"{path}: line {number} has the label {label}; a whole number was expected"
+                    f"{path}: line {number} has the label {label[:60]}; a whole number was expected"
                 )
         labels = [label.partition(".")[0] for label in labels]
     return [None if label in ("-1", "-1.0") else label for label in labels]

@@ -78,7 +78,7 @@ class LmdbSet(FaceSource):
         except DataError as error:
             raise self._wrong(
                 f"{what} is neither MessagePack nor a pickle of bytes and numbers ({error}). "
-                "Values written by pyarrow.serialize (dumps_pyarrow) are read by no library any more"
+                "No library reads values of pyarrow.serialize (dumps_pyarrow) any more"
             ) from error
 
     def _number(self, key):

@@ -16,7 +16,7 @@ def natural_key(text: str) -> tuple:
     for place in range(1, len(words), 2):
         digits = words[place].lstrip("0")
         words[place] = (len(digits), digits)  # as the number, which may be of any length
-    return (*words, text)
+    return tuple(words), text
 
 
 def number_keys(values: typing.Sequence) -> tuple[np.ndarray, list[str]]:

@@ -15,7 +15,7 @@ from .. import images
 from ..formats.file_kind import is_image
 from ..formats.tf_records import TFRecordFile, parse_example
 from ..text_files import numbered_lines
-from .list_columns import IDENTITY_COLUMNS, choose_column
+from .list_columns import IDENTITY_COLUMNS, choose_column, shorten
 from .source import FaceSource, number_keys
 
 __all__ = ["TFRecordFeatures", "TFRecordList", "is_record_list"]
@@ -125,7 +125,7 @@ class TFRecordFeatures(_Records):
 
 def _choose(features, columns, path):
     """Return the names of the features of image and label."""
-    there = f"{path} is a TFRecord file whose records have {', '.join(features) or 'no features'}"
+    there = f"{path} is a TFRecord file whose records have {shorten(features) or 'no features'}"
     image = columns.get("image") or columns.get("path")
     if image is None:
         known = [name for name in _IMAGE_FEATURES if features.get(name, ("",))[0] == "bytes"]
@@ -241,7 +241,7 @@ class TFRecordList(_Records):
         first = self._record(0)  # another set's records, or offsets, show at once
         if first.get("image", ("",))[0] != "bytes":
             raise InputError(
-                f"{files[0].path}: its records have {', '.join(first) or 'no features'}, not image"
+                f"{files[0].path}: its records have {shorten(first) or 'no features'}, not image"
             )
 
     def read(self, index: int) -> bytes:

@@ -23,7 +23,7 @@ def test_an_image_in_no_folder(tmp_path):
 
 
 def test_what_systems_leave_is_no_face(tmp_path):
-    names = ("ann/1.JPG", "ann/.ipynb_checkpoints/1.jpg", "__MACOSX/ann/._1.jpg", "@eaDir/ann/1.jpg",
+    names = ("ann/1.JPG", "ann/.ipynb_checkpoints/1.jpg", "__MACOSX/a/._1.jpg", "@eaDir/a/1.jpg",
              ".cache/x/1.jpg", "ann/@eaDir/1.jpg", "ann/._1.jpg", "Thumbs.db", "ann/desktop.ini",
              "ann/Thumbs.db", "ann/notes.txt")  # fmt: skip
     for name in names:

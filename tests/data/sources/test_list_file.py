@@ -98,7 +98,7 @@ def test_a_folder_of_lists_is_a_list_for_each_group(faces, tmp_path):
 
 def test_options_without_meaning(faces, tmp_path):
     for options in ({"person": "first"}, {"split": "train"}):
-        with pytest.raises(InputError, match="names the identities itself|no meaning for a list"):
+        with pytest.raises(InputError, match=r"names the identities itself|no meaning for a list"):
             read(tmp_path, "Ann/1.png 4\n", **options)
     with pytest.raises(InputError, match="no image has an identity"):
         read(tmp_path, "Ann/1.png -1\n")

@@ -33,5 +33,5 @@ def test_columns_and_groups():
     options = SourceOptions(columns="path=a, identity = b c", group="x, y")
     assert (options.columns, options.group) == ({"path": "a", "identity": "b c"}, ["x", "y"])
     options.allow("a list", "columns", "group")
-    with pytest.raises(InputError, match="columns=.* has no meaning for LMDB"):
+    with pytest.raises(InputError, match=r"columns=.* has no meaning for LMDB"):
         options.allow("LMDB", "group")

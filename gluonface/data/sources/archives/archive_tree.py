@@ -6,6 +6,7 @@ import pathlib
 import typing
 
 from ....errors import DataError, InputError
+from ..list_columns import shorten
 from ..person_folders import person_folders
 from ..photo_folder import SUFFIXES, is_junk, is_photo
 from .archive_files import ArchiveFiles
@@ -91,7 +92,7 @@ def _title(kind):
 
 def _content(archives):
     first = [name for archive in archives for name in archive.names][:3]
-    return f"it holds {', '.join(first)}, ..." if first else "it holds no files"
+    return f"it holds {shorten(first)}" if first else "it holds no files"
 
 
 def _common_folders(names):

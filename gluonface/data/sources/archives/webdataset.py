@@ -8,7 +8,7 @@ import re
 import typing
 
 from ....errors import DataError, InputError
-from ..list_columns import IDENTITY_COLUMNS
+from ..list_columns import IDENTITY_COLUMNS, shorten
 from ..source import number_keys
 from .archive_files import ArchiveFiles
 from .open_archive import Archive
@@ -112,7 +112,7 @@ class WebDataset(ArchiveFiles):
 def _identity(data, suffix, where, column):
     """Return the identity that a label file holds, None for nobody."""
     if len(data) > MOST:
-        raise DataError(f"{where}.{suffix} has {len(data):,} bytes; a label was expected")
+        raise DataError(f"{where}.{suffix} has more than {MOST:,} bytes; a label was expected")
     try:
         text = data.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
@@ -140,7 +140,7 @@ def _of_json(text, where, column):
     found = [column] if column in tree else [key for key in IDENTITY_COLUMNS if key in tree]
     if len(found) != 1 or (column is not None and found != [column]):
         raise InputError(
-            f"{where}.json has the fields {', '.join(map(str, list(tree)[:20]))}; "
+            f"{where}.json has the fields {shorten(tree)}; "
             f"{' and '.join(found) or 'none'} may be the identity: say --columns identity=NAME "
             "(columns=)"
         )
@@ -173,9 +173,10 @@ def check_shard_list(folder: pathlib.Path, shards: typing.Sequence[Archive]) -> 
     except (KeyError, TypeError, ValueError, OSError, RecursionError):
         return  # the tool's own file, of use for this check only
     there = {shard.path.name: shard for shard in shards}
+    missing = [name for name in counts if name not in there]
+    if missing:
+        raise InputError(f"{folder / missing[0]} is missing; {file.name} there names it: fetch it")
     for name, count in counts.items():
-        if name not in there:
-            raise InputError(f"{folder / name} is missing; {file.name} there names it: fetch it")
         found = sum(1 for _ in _samples(there[name].names))
         if found != count:
             raise DataError(

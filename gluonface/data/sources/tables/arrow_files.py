@@ -13,6 +13,7 @@ import numpy as np
 from ....errors import DataError, InputError
 from ....files import StrPath
 from ...text_files import read_text
+from ..list_columns import shorten
 from ..source import FaceSource
 from .table_columns import RowIdentities, choose_columns, import_arrow
 
@@ -63,7 +64,7 @@ class ArrowFiles(FaceSource):
                 first = schema
             elif schema != first and not schema.equals(first):
                 raise InputError(
-                    f"{path} has the columns {', '.join(schema.names)[:300]}, other ones than "
+                    f"{path} has the columns {shorten(schema.names)}, other ones than "
                     f"{self.paths[0]}; files of one set were expected"
                 )
             if part is not None:
@@ -185,18 +186,19 @@ def saved_files(
             raise DataError(f"{folder / 'dataset_dict.json'} names no splits")
         if split is None and len(splits) > 1:
             raise InputError(
-                f"{folder} has the splits {', '.join(splits)}; say which, or all: --split NAME "
+                f"{folder} has the splits {shorten(splits)}; say which, or all: --split NAME "
                 "(split=)"
             )
         if split not in (None, "all", *splits):
-            raise InputError(f"{folder} has no split {split}; it has {', '.join(splits)}")
+            raise InputError(f"{folder} has no split {split}; it has {shorten(splits)}")
         files, features = [], None
         for name in splits if split in (None, "all") else [split]:
             some, features = saved_files(folder / name)
             files += some
         return files, features
     state = _json(folder / "state.json").get("_data_files")
-    names = [item.get("filename") if isinstance(item, dict) else None for item in state or ()]
+    state = state if isinstance(state, list) else []
+    names = [item.get("filename") if isinstance(item, dict) else None for item in state]
     if not names or not all(map(_is_plain_name, names)):
         raise DataError(f"{folder / 'state.json'} names no data files")
     missing = [name for name in names if not (folder / name).is_file()]
@@ -215,7 +217,8 @@ def saved_files(
 
 
 def _is_plain_name(name):
-    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+    whole = isinstance(name, str) and name not in ("", ".", "..") and len(name) < 200
+    return whole and name.isprintable() and not set(name) & set("/\\")
 
 
 def _json(path):

@@ -11,6 +11,7 @@ import typing
 import numpy as np
 
 from ....errors import DataError, InputError
+from ..list_columns import shorten
 from ..source import FaceSource
 from .table_columns import RowIdentities, choose_columns, import_arrow
 
@@ -94,7 +95,7 @@ class Parquet(FaceSource):
         for name in (self.columns.image, self.columns.identity, *self.columns.groups):
             if name not in schema.names or schema.field(name).type != first.field(name).type:
                 raise InputError(
-                    f"{path} has the columns {', '.join(schema.names)[:300]}, and not {name} as "
+                    f"{path} has the columns {shorten(schema.names)}, and not {name} as "
                     f"{self.paths[0]} has it; files of one set were expected"
                 )
 

@@ -10,7 +10,7 @@ import typing
 import numpy as np
 
 from ....errors import DataError, InputError, MissingExtraError
-from ..list_columns import GROUP_COLUMNS, IDENTITY_COLUMNS, choose_column
+from ..list_columns import GROUP_COLUMNS, IDENTITY_COLUMNS, choose_column, shorten
 from ..source import number_keys
 
 __all__ = ["RowIdentities", "TableColumns", "choose_columns", "import_arrow"]
@@ -84,7 +84,7 @@ def choose_columns(
     """
     arrow = import_arrow()
     names = list(schema.names)
-    there = f"{where} has the columns {', '.join(f'{f.name} ({f.type})' for f in schema)}"[:600]
+    there = f"{where} has the columns {shorten([f'{f.name} ({f.type})' for f in schema])}"
     for name in [*columns.values(), *(group or ())]:
         if name not in names:
             raise InputError(f"{there}; there is no {name}")
@@ -270,7 +270,7 @@ class RowIdentities:
                 some = sorted(set(range(len(classes))) - set(used.tolist()))[:5]
                 logger.warning(
                     "%s: %d of %d named classes have no image, such as %s; they are not counted",
-                    self.where, unused, len(classes), ", ".join(classes[i] for i in some),
+                    self.where, unused, len(classes), shorten([classes[i] for i in some]),
                 )  # fmt: skip
         else:
             labels, keys = number_keys(values)
