@@ -349,9 +349,10 @@ def whole_labels(labels: list[str], rows, path) -> list[str | None]:
     for (number, _), label in zip(rows, labels):
         if not label:
             raise DataError(f"{path}: line {number} has no identity")
-    if all(re.fullmatch(r"-?[0-9]+\.[0-9]+", label) for label in labels):
+    numbers = all(re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", label) for label in labels)
+    if numbers and any("." in label for label in labels):
         for (number, _), label in zip(rows, labels):
-            if label.rpartition(".")[2].strip("0"):
+            if label.partition(".")[2].strip("0"):
                 raise DataError(
                     f"{path}: line {number} has the label {label[:60]}; a whole number was expected"
                 )

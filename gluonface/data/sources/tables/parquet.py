@@ -18,7 +18,8 @@ from .table_columns import RowIdentities, choose_columns, import_arrow
 __all__ = ["Parquet"]
 
 CACHE = 256 << 20  # bytes of images that are kept; a larger set is read in its order
-_ROWS = 64  # rows that are decoded at once
+_ROWS = 32  # rows that are decoded at once
+_LEAST = 4  # times so many rows are kept, for threads that come a little later
 _BUFFER = 1 << 20  # bytes of a file that are read at once
 
 
@@ -93,7 +94,8 @@ class Parquet(FaceSource):
 
     def _require_same(self, schema, first, path):
         for name in (self.columns.image, self.columns.identity, *self.columns.groups):
-            if name not in schema.names or schema.field(name).type != first.field(name).type:
+            kind = schema.field(name).type if name in schema.names else None
+            if kind != first.field(name).type and (name != self.columns.image or kind is None):
                 raise InputError(
                     f"{path} has the columns {shorten(schema.names)}, and not {name} as "
                     f"{self.paths[0]} has it; files of one set were expected"
@@ -152,7 +154,7 @@ class Parquet(FaceSource):
     def _keep(self, key, values):
         self._cache[key] = values
         self._held += sum(len(data) for data in values if data is not None)
-        while self._held > CACHE and len(self._cache) > 8:
+        while self._held > CACHE and len(self._cache) > _LEAST:
             _, old = self._cache.popitem(last=False)
             self._held -= sum(len(data) for data in old if data is not None)
 
