@@ -182,7 +182,7 @@ class LmdbPages:
         """Return a value."""
         return self.file.read(int(self.offsets[position]), int(self.sizes[position]))
 
-    def gather(self, places: np.ndarray, count: int, step: int = 1 << 17) -> typing.Iterator:
+    def gather(self, places: np.ndarray, count: int, step: int = 1 << 12) -> typing.Iterator:
         """Yield (slice, uint8 (k, count)): the bytes at many places; zeros beyond the file."""
         with (
             open(self.path, "rb") as file,
