@@ -1,4 +1,4 @@
-"""`gluonface bench data`: how many images a second the record readers deliver."""
+"""`gluonface bench data`: how many images a second readers deliver, and `data pack` takes."""
 
 import argparse
 import functools
@@ -45,6 +45,14 @@ def add_arguments(parser):
         help="also open a made set of N records and print seconds and memory; 17 million take "
         "400 MB of disk for their index",
     )
+    parser.add_argument(
+        "--source",
+        nargs="*",
+        metavar="PATH",
+        help="measure `gluonface data pack` instead: from folders and from this source of the same "
+        "images; without a PATH, of made images as zip, tar, WebDataset, Parquet and LMDB; with "
+        "--open N also how long an LMDB and 1,000 Parquet files of N entries take to open",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the numbers to FILE as well")
 
 
@@ -61,6 +69,11 @@ def run(args):
 
     with tempfile.TemporaryDirectory(prefix="gluonface-bench-") as folder:
         folder = pathlib.Path(folder)
+        if args.source is not None:
+            value = _sources(args, folder)
+            if args.json:
+                write_json(args.json, value)
+            return 0
         if not args.data:
             make_records(folder / "made", args.images)
         value = _readers(args, args.data or folder / "made")
@@ -84,20 +97,66 @@ def make_records(folder, count):
 
     Smooth colours and a little noise make about 7 kB at quality 95, as real aligned crops do.
     """
-    import numpy as np
-
-    from ..data import images
     from ..data.recordio.writer import RecordWriter
 
-    random = np.random.Generator(np.random.PCG64(0))
-    made = []
-    for _ in range(min(count, 250)):  # the rest repeats them; decoders do not remember
-        small = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        image = images.resize(small, (112, 112)) + random.normal(0, 6, (112, 112, 3))
-        made.append(images.encode(np.clip(image, 0, 255).astype(np.uint8)))
+    made = _crops(min(count, 250))  # the rest repeats them; decoders do not remember
     with RecordWriter(folder) as writer:
         for number in range(count):
             writer.add(made[number % len(made)], number // 20)
+
+
+def _crops(count):
+    import numpy as np
+
+    from ..data import images
+
+    random = np.random.Generator(np.random.PCG64(0))
+    made = []
+    for _ in range(count):
+        small = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        image = images.resize(small, (112, 112)) + random.normal(0, 6, (112, 112, 3))
+        made.append(images.encode(np.clip(image, 0, 255).astype(np.uint8)))
+    return made
+
+
+class _Repeated:
+    """Faces as (label, encoded image): few crops, again and again."""
+
+    def __init__(self, made, count):
+        self.made, self.count = made, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, number):
+        if not 0 <= number < self.count:
+            raise IndexError(number)
+        return number // 20, self.made[number % len(self.made)]
+
+
+def _sources(args, folder):
+    """Measure packing; return what goes into the file of --json."""
+    from ..data.sources import open_source
+    from . import _face_sources
+
+    faces = open_source(args.source) if args.source else _Repeated(_crops(250), args.images)
+    rows = _face_sources.compare(folder, faces, args.source, args.repeats)
+    sys.stdout.write(f"gluonface data pack of {len(faces):,} images, best of {args.repeats}\n")
+    sys.stdout.write(f"{'form':14}{'images/s':>10}{'to folders':>12}{'MB':>8}\n")
+    for row in rows:
+        sys.stdout.write(
+            f"{row['form']:14}{row['images_per_second']:>10,.0f}{row['to_folders']:>12.2f}"
+            f"{row['megabytes']:>8,}\n"
+        )
+    value = {"source": args.source, "images": len(faces), "rows": rows}
+    if args.open:
+        value["open"] = _face_sources.open_many(folder, args.open)
+        for row in value["open"]:
+            sys.stdout.write(
+                f"Opening {row['images']:,} entries, {row['form']}: {row['seconds']:.1f} s, at "
+                f"most {row['megabytes']:,} MB of memory, Python included\n"
+            )
+    return value
 
 
 def _readers(args, data):

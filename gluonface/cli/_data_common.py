@@ -4,12 +4,14 @@ import sys
 
 __all__ = [
     "add_image_options",
+    "add_source_options",
     "add_writing_options",
     "check_outputs",
     "inspection_cache",
     "keywords",
     "print_rows",
     "report",
+    "source_options",
     "writing_options",
 ]
 
@@ -23,6 +25,34 @@ def add_image_options(parser, other_size):
     parser.add_argument(
         "--quality", type=int, default=95, help="JPEG quality of resized images; 101 writes PNG"
     )
+
+
+def add_source_options(parser):
+    """Add the options of `gluonface.data.open_source`, which say what a path does not."""
+    group = parser.add_argument_group("what the source does not say itself")
+    group.add_argument("--root", metavar="DIR", help="where the paths of a list file begin")
+    group.add_argument(
+        "--person",
+        metavar="FOLDER",
+        help="where images lie deeper than PERSON/IMAGE: first (PERSON/SESSION/IMAGE), last "
+        "(GROUP/PERSON/IMAGE), or the depth of the person's folder from 1",
+    )
+    group.add_argument(
+        "--split", metavar="NAME", help="of a data set of Hugging Face: its split, or all"
+    )
+    group.add_argument("--strip", metavar="PREFIX", help="cut this off the paths of a list file")
+    group.add_argument(
+        "--columns",
+        metavar="WHAT=NAME,...",
+        help="columns of a list or table: path (or image), identity; of a list without a header, "
+        "numbers from 1",
+    )
+    group.add_argument("--group", metavar="NAME", help="the column of the group, or several: a,b")
+
+
+def source_options(args):
+    """Return the options of `add_source_options` as keyword arguments."""
+    return keywords(args, "root", "person", "split", "strip", "columns", "group")
 
 
 def add_writing_options(parser):

@@ -1,19 +1,32 @@
-"""`gluonface data align`: aligned crops of the faces in a folder of photographs."""
+"""`gluonface data align`: aligned crops of the faces in photographs."""
 
-from ._data_common import check_outputs, keywords, print_rows
+from ._data_common import (
+    add_source_options,
+    check_outputs,
+    keywords,
+    print_rows,
+    source_options,
+)
 
 RESUMES = True  # when the command is given again after an interruption
 
 
 def add_arguments(parser):
     """Add the options to `parser`."""
-    parser.add_argument("photos", metavar="PHOTOS", help="a folder of photographs, in folders")
+    parser.add_argument(
+        "photos",
+        metavar="PHOTOS",
+        nargs="+",
+        help="a folder of photographs, in folders; or photographs in any form that `gluonface data "
+        "pack` takes",
+    )
     parser.add_argument("out", metavar="OUT", help="the folder for the crops and report.csv")
     parser.add_argument(
         "--landmarks",
         metavar="FILE",
         help="landmarks of the photographs, lines `PHOTO x1 y1 ... x5 y5` or .json; if not given, "
-        "faces are found by MTCNN (pip install 'gluonface[align]')",
+        "those of the list (DeepGlint's), else faces are found by MTCNN (pip install "
+        "'gluonface[align]')",
     )
     parser.add_argument(
         "--several",
@@ -31,6 +44,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--quality", type=int, default=95, help="JPEG quality; 101 writes PNG, which loses nothing"
     )
+    add_source_options(parser)
     parser.add_argument("--workers", type=int, help="threads (if not given, one a core)")
     parser.add_argument("--json", metavar="FILE", help="write the counts to FILE")
 
@@ -41,15 +55,12 @@ def run(args):
     from ..files import write_json
 
     check_outputs(("--json", args.json))
-    detector = None
-    if args.landmarks is None:
-        from ..data.detectors import Mtcnn
 
-        detector = Mtcnn(args.smallest)
     counts = align_photos(
-        args.photos,
+        args.photos[0] if len(args.photos) == 1 else args.photos,
         args.out,
-        detector=detector,
+        smallest=args.smallest,
+        **source_options(args),
         **keywords(args, "landmarks", "several", "confidence", "size", "quality", "workers"),
     )
     rows = [(n, f"{k:,}") for n, k in counts.items() if k or n in ("photos", "crops")]

@@ -1,5 +1,7 @@
 """`gluonface embed`: the embeddings of a folder, of training records or of a pack, as .npz."""
 
+from ._data_common import add_source_options, source_options
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -14,16 +16,18 @@ def add_arguments(parser):
     parser.add_argument(
         "--input",
         required=True,
-        metavar="DIR|REC|BIN",
+        nargs="+",
+        metavar="SOURCE",
         help="aligned 112x112 faces: a folder of pictures (subfolders too, in sorted order), "
-        "training records (train.rec or its folder) or a verification pack (.bin)",
+        "training records (train.rec or its folder), a verification pack (.bin), or any form that "
+        "`gluonface data pack` takes",
     )
     parser.add_argument(
         "--out",
         required=True,
         metavar="FILE.npz",
-        help="arrays: embedding (N,D) float32; path (N,) of a folder, label (N,) of records, "
-        "issame (N/2,) of a pack",
+        help="arrays: embedding (N,D) float32; path, identity and group (N,) where there are some, "
+        "label (N,) of records, issame (N/2,) of a pack",
     )
     parser.add_argument(
         "--flip",
@@ -37,6 +41,7 @@ def add_arguments(parser):
         help="write e and f (N,D) as well: the outputs for the images and their mirrors, not "
         "normalised, as `gluonface eval verification --embeddings` reads them",
     )
+    add_source_options(parser)
     parser.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
     parser.add_argument("--ctx", metavar="DEVICE", help="cpu, gpu, gpu1 (a GPU if there is one)")
     parser.add_argument(
@@ -63,7 +68,7 @@ def run(args):
         raise InputError(f"--out: there is no folder {out.parent}")
     if args.batch_size < 1:
         raise InputError(f"--batch-size is {args.batch_size}; expected 1 or more")
-    count, images, arrays = _open(pathlib.Path(args.input))
+    count, images, arrays = _open(args.input, source_options(args))
     model = Embedder.load(args.model, ctx=args.ctx, engine=args.engine)
     batches = _batches(images, count, args.batch_size)
     if args.views:
@@ -94,47 +99,62 @@ def _batches(images, count, size):
                 kept = []
 
 
-def _open(path):
+def _open(paths, options):
     """Return (number of images, function that reads one, arrays to store with them)."""
+    import os
+    import pathlib
+
     import numpy as np
 
-    from ..errors import InputError
+    from ..data.formats.file_kind import recognise_file
+    from ..data.sources import open_source
+    from ..data.sources.photo_folder import find_photos, is_photo
+    from ..data.sources.records import record_files
 
-    if path.suffix == ".bin" and path.is_file():
+    path, one = pathlib.Path(paths[0]), len(paths) == 1
+    if one and path.is_file() and (path.suffix == ".bin" or recognise_file(path).form == "pickle"):
         from ..data import VerificationPack
 
         pack = VerificationPack.load(path)
         return 2 * len(pack), pack.image, {"issame": np.asarray(pack.issame, bool)}
-    if path.suffix == ".rec" or (path.is_dir() and any(path.glob("*.rec"))):
-        from ..data import RecordDataset
+    if one and (path.suffix == ".rec" or any(path.glob("*.rec"))):
+        files = record_files(path, options["split"])
+        if len(files) == 1:
+            from ..data import RecordDataset
 
-        records = RecordDataset(path)
-        labels = np.asarray(records.labels, np.int64)
-        return len(records), lambda number: records[number][0], {"label": labels}
-    if not path.is_dir():
-        raise InputError(
-            f"--input {path}: there is no such folder of pictures, .rec file or .bin pack"
+            records = RecordDataset(files[0])
+            labels = np.asarray(records.labels, np.int64)
+            return len(records), lambda number: records[number][0], {"label": labels}
+    if one and path.is_dir() and any(map(is_photo, os.listdir(path))):
+        names = find_photos(path)  # pictures of no people: there is no identity to store
+        files = [path / name for name in names]
+        return (
+            len(files),
+            lambda number: _read(files[number], files[number].read_bytes),
+            {"path": np.array(names)},
         )
-    from ..data.sources.photo_folder import SUFFIXES
+    source = open_source(paths, **options)
+    numbers = range(len(source))
+    arrays = {
+        "path": np.array([source.relative_name(i) for i in numbers]),
+        "identity": np.array([source.identity(i) for i in numbers]),
+    }
+    if source.groups is not None:
+        arrays["group"] = np.array([source.group(i) or "" for i in numbers])
+    return len(source), lambda i: _read(source.name(i), lambda: source.read(i)), arrays
 
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not files:
-        raise InputError(f"--input {path}: no picture in it ({', '.join(SUFFIXES)})")
-    names = np.array([str(file.relative_to(path)) for file in files])
-    return len(files), lambda number: _read(files[number]), {"path": names}
 
-
-def _read(file):
+def _read(name, load):
     """Return a picture as uint8 (112,112,3) RGB."""
     from ..data import images
     from ..errors import DataError
 
     try:
-        image = images.decode(file.read_bytes())
+        image = images.decode(load())
     except (DataError, OSError) as error:
-        raise DataError(f"{file} cannot be read as a picture: {error}") from error
+        raise DataError(f"{name} cannot be read as a picture: {error}") from error
     if image.shape[:2] != (112, 112):
         raise DataError(
-            f"{file} is {image.shape[0]}x{image.shape[1]}; expected an aligned face of 112x112"
+            f"{name} is {image.shape[0]}x{image.shape[1]}; expected an aligned face of 112x112"
         )
     return image

@@ -1,6 +1,7 @@
 """`gluonface eval folder`: evaluate a model on your own faces, a folder a person."""
 
 from . import eval_common, eval_verification
+from ._data_common import add_source_options, source_options
 
 __all__ = ["add_arguments", "run"]
 
@@ -8,7 +9,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
     eval_common.add_model_arguments(
-        parser, "a folder for each person, with aligned faces of 112x112 in it"
+        parser,
+        "a folder for each person, with aligned faces of 112x112 in it, or such faces in any form "
+        "that `gluonface data pack` takes",
     )
     parser.add_argument(
         "--resize",
@@ -22,11 +25,12 @@ def add_arguments(parser):
         "adds the accuracy by folds",
     )
     parser.add_argument("--folds", type=int, default=10, help="of the accuracy, with --pairs")
+    add_source_options(parser)
     stored = parser.add_argument_group("from stored features")
     stored.add_argument(
         "--embeddings",
         metavar="FILE.npz",
-        help="what `gluonface embed` made of such a folder: embedding (or e, f) and path",
+        help="what `gluonface embed` made of such a folder: embedding (or e, f), path and identity",
     )
     eval_common.add_arguments(parser, "those of 1e-6 to 1e-1 that the pairs allow")
 
@@ -56,9 +60,10 @@ def run(args):
 
 def _features(args):
     """Return e, f, names, people, card, inputs, images and pairs, or None on a helping rank."""
+    from ..data.sources import open_source
     from ..errors import InputError
     from ..evaluation.files.feature_files import load_features
-    from ..evaluation.files.image_list import ImageList, find_people
+    from ..evaluation.files.image_list import FaceImages
     from ..evaluation.protocols import folder
 
     if eval_common.uses_stored_features(args, "--embeddings", args.embeddings):
@@ -66,15 +71,14 @@ def _features(args):
         if held.names is None:
             raise InputError(f"{held.path} has no array path, which says who is on each image")
         names = [str(name).replace("\\", "/") for name in held.names]
-        loose = [name for name in names if "/" not in name]
-        if loose:
-            raise InputError(f"{held.path}: {loose[0]} is in no person's folder")
-        people = [name.split("/")[0] for name in names]
+        people = _stored_people(args, held, names)
         pairs = args.pairs and folder.read_pairs(args.pairs, names)
         return held.e, held.f, names, people, None, {held.path.name: held.sha256}, None, pairs
-    names, people = find_people(args.images)
+    source = open_source(args.images, **source_options(args))
+    people = [source.identity(number) for number in range(len(source))]
+    images = FaceImages(source, args.resize)
+    names = images.names
     pairs = args.pairs and folder.read_pairs(args.pairs, names)  # a wrong line costs no time here
-    images = ImageList(args.images, names, resize=args.resize)
     model = eval_common.open_model(args)
     found = eval_common.embed(args, model, images)
     if found is None:
@@ -82,6 +86,18 @@ def _features(args):
     inputs = {"images (pixels)": found.sha256}
     card = eval_common.card_of(args, model)
     return found.e, found.f, names, people, card, inputs, images, pairs
+
+
+def _stored_people(args, held, names):
+    """Return who is on each image: the stored identities, else by the folders of the paths."""
+    from ..data.sources.options import SourceOptions
+    from ..data.sources.person_folders import person_folders
+
+    person = SourceOptions(person=args.person).person
+    if person is None and "identity" in held.arrays:
+        return [str(name) for name in held.arrays["identity"]]
+    labels, keys, _ = person_folders(names, person, str(held.path))
+    return [keys[label] for label in labels]
 
 
 def _finish_listed(args, result, listed, card, inputs, flip):

@@ -23,7 +23,7 @@ from gluonface.data.recordio.index import rebuild_index
 from gluonface.data.recordio.property_file import read_property
 from gluonface.data.samplers import _read_weights
 from gluonface.data.sources import photo_folder
-from gluonface.data.sources.list_file import read_list
+from gluonface.data.sources.list_columns import read_image_table
 from gluonface.data.tools.align import align_photos
 from gluonface.data.tools.inspect import inspect_pack, inspect_records
 from gluonface.data.tools.journal import Journal
@@ -148,9 +148,12 @@ def file(name, data, read, sane):
     return rounds
 
 
+def read_list(path):
+    return read_image_table(path, {})
+
+
 def listed(found):
-    labels, names = found
-    return len(labels) == len(names) > 0 and labels.min() >= 0 and all(names)
+    return len(found.lines) == len(found.paths) > 0 and all(found.paths)
 
 
 def landmarks(found):
@@ -262,7 +265,7 @@ READERS = {
     ),
     "im2rec list": (file("x", b"0\t3.0\ta/1.jpg\n1\t4\tb 2.jpg\r\n", read_list, listed), None),
     "insightface list": (file("x", b"1\ta/1.jpg\t3\t9\n1\tb.jpg\t4\n", read_list, listed), None),
-    "list": (file("x", b"a/1.jpg,3\nb 2.jpg 4\r\n# c\n\nd\t7\n", read_list, listed), None),
+    "list": (file("x", b"a/1.jpg 3\nb 2.jpg 4\r\n# c\n\nd.png 7\n", read_list, listed), None),
     "landmarks": (
         file("x", f"a b.jpg {POINTS}\nb,{POINTS.replace(' ', ',')},0.9\n".encode(),
              photo_folder.read_landmarks, landmarks),

@@ -84,11 +84,17 @@ class RecordDataset:
     ):
         self.path = find_rec(path)
         self._records = RecordFile(self.path)
-        self._property = read_property(self.path.with_name("property"))
+        found = read_property(self.path.with_name("property"))
+        self._property = found and found[:3]
         self._ranges = None  # identity records: int64 (k, 2), first image key and end
         self._positions = self._layout()
         if not len(self._positions):
             raise DataError(f"{self.path} holds no images; write it again")
+        if found and found[3:] and found[3] != len(self._positions):
+            raise DataError(
+                f"{self.path} has {len(self._positions)} images, its property says {found[3]}; it "
+                f"was cut short or the files belong to different sets. {_REMEDY}"
+            )
         self._labels: typing.Any = None
         self._resize = image_size is not None
         if image_size is not None:

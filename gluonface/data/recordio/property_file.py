@@ -13,15 +13,19 @@ __all__ = ["read_property"]
 def read_property(path: StrPath) -> tuple[int, ...] | None:
     """Read a ``property`` file: "num_classes,height,width".
 
+    InsightFace's RecBuilder adds a second line, the number of images.
+
     Returns
     -------
     tuple of int, or None
-        (num_classes, height, width); None when there is no such file.
+        (num_classes, height, width) or (num_classes, height, width, images); None when there is no
+        such file.
 
     Raises
     ------
     DataError
-        When it holds anything but three whole numbers above 0.
+        When it holds anything but three whole numbers above 0, and perhaps a fourth in a line
+        of its own.
     """
     try:
         with open(path, "rb") as file:
@@ -34,10 +38,13 @@ def read_property(path: StrPath) -> tuple[int, ...] | None:
     if what is not None:
         raise DataError(f"{path} is {what}")
     text = content.decode("utf-8-sig", "replace")
-    numbers = re.split(r"[\s,;]+", text.strip())
-    if len(numbers) != 3 or not all(re.fullmatch("[0-9]{1,9}", n) and int(n) for n in numbers):
+    found = re.fullmatch(
+        r"\s*([0-9]{1,9})[\s,;]+([0-9]{1,9})[\s,;]+([0-9]{1,9})(?:\s*\n\s*([0-9]{1,9}))?\s*", text
+    )
+    numbers = [int(n) for n in found.groups() if n is not None] if found else []
+    if not numbers or not all(numbers):
         raise DataError(
             f"{path} holds {text[:60]!r}; num_classes,height,width was expected, such as "
             "85742,112,112. Correct it, or remove it to take the number of classes from the labels"
         )
-    return tuple(int(n) for n in numbers)
+    return tuple(numbers)

@@ -1,59 +1,55 @@
-"""Faces in folders: one folder of images per person."""
+"""Faces in folders: a folder of images per person, or groups of these."""
 
 from __future__ import annotations
 
 import pathlib
-import re
+import typing
 
-from ...errors import InputError
 from ...files import StrPath
 from .image_files import ImageFiles
+from .person_folders import person_folders
 from .photo_folder import find_others, find_photos
 
 __all__ = ["IdentityFolders"]
 
 
 class IdentityFolders(ImageFiles):
-    """A folder with a folder of images per person, in which there may be further folders.
+    """Folders with a folder of images per person, in which there may be further folders.
 
-    Identities are numbered in the natural order of the folders' names: ``p2`` before ``p10``.
+    Identities are numbered in the natural order of their names: ``p2`` before ``p10``.
 
     Parameters
     ----------
-    root : str or pathlib.Path
+    root : str, pathlib.Path, or a sequence of these
+        Of several folders the same person's are joined.
+    person : {"first", "last"}, int, optional
+        See `person_folders`.
 
     Raises
     ------
     InputError
-        When there are no images, or one lies in no person's folder.
+        When there are no images, one lies in no person's folder, or which folder is the person has
+        to be said.
     """
 
     kind = "folders"
 
-    def __init__(self, root: StrPath):
-        self.root = pathlib.Path(root)
-        photos = find_photos(self.root)
-        owners = [photo.split("/")[0] for photo in photos]
-        for photo in photos:
-            if "/" not in photo:
-                raise InputError(
-                    f"{self.root / photo} is in no person's folder; "
-                    f"{self.root}/PERSON/IMAGE was expected"
-                )
-        self.people = sorted(set(owners), key=_natural_key)
-        numbers = {person: number for number, person in enumerate(self.people)}
-        super().__init__(
-            [str(self.root / photo) for photo in photos], [numbers[owner] for owner in owners]
+    def __init__(self, root: StrPath | typing.Sequence[StrPath], person: str | int | None = None):
+        roots = [root] if isinstance(root, (str, pathlib.PurePath)) else root
+        self.roots = [pathlib.Path(one) for one in roots]  # type: ignore[arg-type]
+        found = [(one, name) for one in self.roots for name in find_photos(one)]
+        self.names = [name for _, name in found]
+        labels, self.keys, self.groups = person_folders(
+            self.names, person, ", ".join(map(str, self.roots))
         )
+        super().__init__([str(one / name) for one, name in found], labels)
 
-    def identity_of_label(self, label: int) -> str:
-        """See `FaceSource`. The name of the folder."""
-        return self.people[label]
+    def relative_name(self, index: int) -> str:
+        """See `FaceSource`. The path from the root."""
+        return self.names[index]
 
     def ignored(self) -> list[tuple[str, str]]:
         """See `FaceSource`. Files of other kinds and empty folders."""
-        return [(str(self.root / name), reason) for name, reason in find_others(self.root)]
-
-
-def _natural_key(text):
-    return [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", text)]
+        return [
+            (str(one / name), reason) for one in self.roots for name, reason in find_others(one)
+        ]

@@ -12,15 +12,26 @@ from ...errors import DataError, InputError
 from ...files import StrPath, parse_json
 from ..text_files import numbered_lines, read_text, split_fields
 
-__all__ = ["SUFFIXES", "find_others", "find_photos", "read_landmarks"]
+__all__ = ["SUFFIXES", "find_others", "find_photos", "is_junk", "is_photo", "read_landmarks"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+# What systems and programs leave beside images; hidden files and folders are passed over too.
+_JUNK = {
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+}
 
 
 def find_photos(root: StrPath) -> list[str]:
     """Return the photographs below a folder, as sorted POSIX paths relative to it.
 
-    Hidden files and folders are ignored; links to folders are followed.
+    Hidden files and folders, and what systems leave (``__MACOSX``, ``@eaDir``, ``Thumbs.db``), are
+    ignored; links to folders are followed.
 
     Raises
     ------
@@ -32,7 +43,7 @@ def find_photos(root: StrPath) -> list[str]:
     root = pathlib.Path(root)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; one with photographs was expected")
-    found = [name for _, _, files in _walk(root) for name in files if _is_photo(name)]
+    found = [name for _, _, files in _walk(root) for name in files if is_photo(name)]
     if not found:
         raise InputError(f"{root} has no photographs ({', '.join(SUFFIXES)}), in folders or not")
     return sorted(found)
@@ -54,12 +65,18 @@ def find_others(root: StrPath) -> list[tuple[str, str]]:
         if not folders and not files:
             found.append((folder, "it is an empty folder"))
         reason = f"it is none of {', '.join(SUFFIXES)}; convert it"
-        found += [(name, reason) for name in files if not _is_photo(name)]
+        found += [(name, reason) for name in files if not is_photo(name)]
     return sorted(found)
 
 
-def _is_photo(name):
+def is_photo(name: str) -> bool:
+    """Return whether a name has the suffix of an image, in any case."""
     return name.lower().endswith(SUFFIXES)
+
+
+def is_junk(name: str) -> bool:
+    """Return whether a file or folder of this name is hidden, or left by a system or program."""
+    return name.startswith(".") or name.lower() in _JUNK
 
 
 def _walk(root):
@@ -71,13 +88,13 @@ def _walk(root):
     for path, folders, files in os.walk(root, onerror=fail, followlinks=True):
         place = pathlib.Path(path)
         here = place.relative_to(root).as_posix() if place != root else ""
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_junk(name)]
         if os.path.islink(path) and os.path.realpath(path) in (
             os.path.realpath(parent) for parent in place.parents
         ):
             folders[:], files = [], []  # a link to a folder that contains it: an endless loop
         below = f"{here}/" if here else ""
-        files = [below + name for name in files if not name.startswith(".")]
+        files = [below + name for name in files if not is_junk(name)]
         yield here, [below + name for name in folders], files
 
 

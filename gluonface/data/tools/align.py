@@ -1,4 +1,4 @@
-"""Aligning a folder of photographs: a crop per face, and a report with a row per photograph."""
+"""Aligning photographs: a crop per face, and a report with a row per photograph."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import logging
+import os
 import pathlib
 import typing
 
@@ -25,7 +26,9 @@ from ...files import (
 from .. import images
 from ..alignment import align_face
 from ..prefetch import map_ahead
-from ..sources.photo_folder import find_others, find_photos, read_landmarks
+from ..sources import FaceSource, open_source
+from ..sources.person_folders import count_readings
+from ..sources.photo_folder import find_others, find_photos, is_photo, read_landmarks
 from ..text_files import write_table
 from .journal import Journal, file_stamp
 from .resumable_writer import thread_count
@@ -43,7 +46,7 @@ RESULTS = (
 
 
 def align_photos(
-    photos: StrPath,
+    photos: StrPath | typing.Sequence[StrPath],
     out: StrPath,
     landmarks: StrPath | None = None,
     detector: typing.Callable | None = None,
@@ -52,9 +55,11 @@ def align_photos(
     size: int = 112,
     quality: int = 95,
     workers: int | None = None,
+    smallest: int = 40,
     progress: bool = True,
+    **options: typing.Any,
 ) -> dict:
-    """Cut the aligned faces out of all photographs of a folder.
+    """Cut the aligned faces out of all photographs of a folder, or of another source.
 
     OUT gets the folders of PHOTOS with a crop in place of each photograph, and ``report.csv``, a
     row per photograph. The crops of an earlier run with the same settings are kept where the
@@ -63,10 +68,14 @@ def align_photos(
 
     Parameters
     ----------
-    photos, out : str or pathlib.Path
-        The folder of photographs, and the folder to write.
+    photos : str, pathlib.Path, or a sequence of these
+        The folder of photographs, with people's folders in it or not; or faces in any form that
+        `open_source` takes.
+    out : str or pathlib.Path
+        The folder to write.
     landmarks : str or pathlib.Path, optional
-        A file with the landmarks of every photograph, see `read_landmarks`.
+        A file with the landmarks of every photograph, see `read_landmarks`. By default those that
+        the source itself has (DeepGlint's lists), else those that `detector` finds.
     detector : callable, optional
         In place of `landmarks`: image -> list of `Face`. The default is `Mtcnn`.
     several : {"largest", "skip", "all"}
@@ -79,8 +88,12 @@ def align_photos(
         JPEG quality 1 to 100; above 100 the crops are PNG.
     workers : int, optional
         Threads. The default is one per usable core.
+    smallest : int, default 40
+        Pixels of the smallest face that `Mtcnn` looks for.
     progress : bool, default True
         Show a progress bar on standard error.
+    **options
+        ``root``, ``person``, ``split``, ``strip``, ``columns`` and ``group`` of `open_source`.
 
     Returns
     -------
@@ -95,16 +108,18 @@ def align_photos(
     OSError
         When a crop cannot be written; the crops so far are kept.
     """
-    photos, out = pathlib.Path(photos), pathlib.Path(out)
+    out = pathlib.Path(out)
     if several not in SEVERAL:
         raise InputError(f"several={several!r}: one of {', '.join(SEVERAL)} was expected")
     if not 0.0 <= confidence <= 1.0:
         raise InputError(f"confidence={confidence!r}: a number from 0 to 1 was expected")
     images.check_size_and_quality(size, quality)
-    if photos.resolve() in (out.resolve(), *out.resolve().parents):
-        raise InputError(f"{out} is in {photos}; choose a folder outside the photographs")
+    for one in [photos] if isinstance(photos, (str, os.PathLike)) else photos:
+        if pathlib.Path(one).resolve() in (out.resolve(), *out.resolve().parents):
+            raise InputError(f"{out} is in {one}; choose a folder outside the photographs")
     workers = thread_count(workers)
-    names = find_photos(photos)
+    source = _open_photos(photos, options)
+    names = source.names
     settings: dict = {
         "several": several, "confidence": confidence, "size": size, "quality": quality
     }  # fmt: skip
@@ -113,11 +128,14 @@ def align_photos(
         points = read_landmarks(landmarks)
         settings["landmarks"] = file_stamp(landmarks)
         detector = None
+    elif source.points is not None:
+        points, detector = source.points, None
+        settings["landmarks"] = "of the source"
     elif detector is None:
         from ..detectors import Mtcnn
 
-        detector = Mtcnn()
-    if detector is not None:
+        detector = Mtcnn(smallest)
+    if points is None:
         settings["detector"] = type(detector).__name__
         settings["smallest"] = getattr(detector, "smallest", None)
     if out.exists() and not out.is_dir():
@@ -129,7 +147,7 @@ def align_photos(
         raise InputError(f"{out} is in use: {holder}, writes crops there; choose another folder")
     try:
         return _align(
-            photos, out, names, settings, points, detector, several, confidence, size, quality,
+            source, out, names, settings, points, detector, several, confidence, size, quality,
             workers, progress,
         )  # fmt: skip
     finally:
@@ -137,7 +155,7 @@ def align_photos(
 
 
 def _align(
-    photos, out, names, settings, points, detector, several, confidence, size, quality, workers,
+    source, out, names, settings, points, detector, several, confidence, size, quality, workers,
     progress,
 ):  # fmt: skip
     """Align all photographs into a folder that this process holds; see `align_photos`."""
@@ -145,7 +163,7 @@ def _align(
         if out.resolve() in (folder.resolve(), *folder.resolve().parents):  # no link leads out
             remove_unfinished(folder)
     crops = _CropFiles(out, names, quality)
-    aligner = _Aligner(photos, crops, points, detector, several, confidence, size, quality)
+    aligner = _Aligner(source, crops, points, detector, several, confidence, size, quality)
     rows = []
     with (
         Journal(out / JOURNAL, settings, crops.check_row) as journal,
@@ -154,7 +172,7 @@ def _align(
     ):
 
         def process(name):
-            key = str([name, *_stamp(photos / name)])
+            key = str([name, *source.stamp(name)])
             row = journal.get(key)
             if row is not None and all((out / crop).is_file() for crop in row["crops"]):
                 return key, row, False
@@ -167,7 +185,7 @@ def _align(
             rows.append(row)
             bar.update()
         crops.remove(list(journal.values()), but=rows)
-    rows += [_row(name, "passed over", reason) for name, reason in find_others(photos)]
+    rows += [_row(name, "passed over", reason) for name, reason in source.others()]
     shown = [{**row, "crops": ";".join(row["crops"])} for row in rows]
     write_table(out / "report.csv", COLUMNS, ([row[c] for c in COLUMNS] for row in shown))
     counts = collections.Counter(row["result"] for row in rows)
@@ -178,12 +196,85 @@ def _align(
     }
 
 
-def _stamp(path):
-    """Return `file_stamp`, or [] for a broken link, which is then reported as unreadable."""
-    try:
-        return file_stamp(path)
-    except OSError:
-        return []
+def _open_photos(photos, options):
+    """Return a `_PhotoFolder` or `_SourcePhotos`."""
+    path = pathlib.Path(photos) if isinstance(photos, (str, os.PathLike)) else None
+    if path is not None and path.is_dir() and not (
+        (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+    ):  # fmt: skip
+        # Photographs need no person's folder: they keep their places.
+        loose = any(is_photo(name) for name in os.listdir(path))
+        if loose or not any(value for value in options.values()):
+            try:
+                return _PhotoFolder(path)
+            except InputError:  # no photographs: archives, records, shards
+                if loose:
+                    raise
+    source = open_source(photos, **options)
+    return _PhotoFolder(path) if source.kind == "folders" and path else _SourcePhotos(source)
+
+
+class _PhotoFolder:
+    """Photographs in a folder and its folders; a name is the path from the folder."""
+
+    points: dict | None = None
+
+    def __init__(self, root):
+        self.root = root
+        self.names = find_photos(root)
+        first, last = count_readings([name for name in self.names if "/" in name])
+        if first != last:
+            logger.warning(
+                "%s has photographs deeper than PERSON/IMAGE: by the first folder there are %d "
+                "people, by the last folder %d. The crops keep the folders; `gluonface data pack` "
+                "and others will ask for --person first or --person last",
+                root, first, last,
+            )  # fmt: skip
+
+    def read(self, name):
+        return (self.root / name).read_bytes()
+
+    def stamp(self, name):
+        """Return `file_stamp`, or [] for a broken link, which is then reported as unreadable."""
+        try:
+            return file_stamp(self.root / name)
+        except OSError:
+            return []
+
+    def others(self):
+        return find_others(self.root)
+
+
+class _SourcePhotos:
+    """Photographs of a `FaceSource`; the crops of an identity lie in its folder."""
+
+    def __init__(self, source: FaceSource):
+        self.source = source
+        self._stamp = source.content_stamp()
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
+        for index in range(len(source)):
+            name = source.relative_name(index)
+            if source.kind == "list":  # the list's identity counts, not the folder
+                person = FaceSource.relative_name(source, index).split("/")[0]
+                name = f"{person}/{name.rpartition('/')[2]}"
+            while name in self._numbers:
+                stem, dot, suffix = name.rpartition(".")
+                name = f"{stem}_{dot}{suffix}" if dot and "/" not in suffix else f"{name}_"
+            self._numbers[name] = index
+            self.names.append(name)
+        found = ((name, source.points(i)) for name, i in self._numbers.items())
+        points = {name: values for name, values in found if values is not None}
+        self.points = points or None
+
+    def read(self, name):
+        return self.source.read(self._numbers[name])
+
+    def stamp(self, name):
+        return [self._stamp, self._numbers[name]]
+
+    def others(self):
+        return self.source.ignored()
 
 
 def _row(name, result="", detail=""):
@@ -258,7 +349,7 @@ class _CropFiles:
 class _Aligner:
     """Aligns one photograph; called by many threads. The fields are those of `align_photos`."""
 
-    photos: pathlib.Path
+    photos: typing.Any
     crops: _CropFiles
     points: dict[str, np.ndarray] | None
     detector: typing.Callable | None
@@ -271,7 +362,9 @@ class _Aligner:
         """Write the crops; return the row, and whether it holds as long as the file is the same."""
         row, encoded = _row(name), []
         try:
-            data = (self.photos / name).read_bytes()
+            data = self.photos.read(name)
+        except DataError as error:
+            return _row(name, "broken", str(error)), False
         except OSError as error:  # a later repair may leave size and time as they are
             return _row(name, "broken", f"it cannot be read: {error.strerror}"), False
         try:

@@ -17,14 +17,17 @@ from tqdm import tqdm
 from ..._compat import usable_cores
 from ...errors import DataError, GluonfaceError
 from ...files import StrPath, atomic_write, parse_json, write_npz
+from .. import images
 from ..arrays import load_arrays
 from ..catalog import recognise
+from ..prefetch import map_ahead
 from ..recordio.dataset import RecordDataset
 from ..recordio.index import how_to_rebuild
+from ..sources import FaceSource
 from ..verification_pack import VerificationPack
 from .journal import file_stamp
 
-__all__ = ["inspect_pack", "inspect_records"]
+__all__ = ["inspect_pack", "inspect_records", "inspect_source"]
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +189,7 @@ def _report(dataset, labels, sizes, hashes, grey, has_checksum, broken):
             f"{dataset.path.with_suffix('.idx')} lacks {len(missing)} images of the set, such as "
             f"record {missing[0]}; {how_to_rebuild(dataset.path)}"
         )
-    copies, groups = _equal_images(dataset, labels, hashes, np.flatnonzero(sizes > 0))
+    copies, groups = _equal_images(dataset.key, labels, hashes, np.flatnonzero(sizes > 0))
     identities = len(each)
     known = recognise(classes or identities, len(dataset))
     return {
@@ -195,12 +198,7 @@ def _report(dataset, labels, sizes, hashes, grey, has_checksum, broken):
         "identities": identities,
         "num_classes": classes,
         "labels": [int(good.min()), int(good.max())] if len(good) else [],
-        "images_each": {
-            "least": int(each.min()) if len(each) else 0,
-            "median": float(np.median(each)) if len(each) else 0.0,
-            "mean": float(each.mean()) if len(each) else 0.0,
-            "most": int(each.max()) if len(each) else 0,
-        },
+        "images_each": _spread(each),
         "size": list(dataset.image_size),
         "bytes_each": float(sizes[sizes > 0].mean()) if (sizes > 0).any() else 0.0,
         "grey": int(grey.sum()),
@@ -214,7 +212,7 @@ def _report(dataset, labels, sizes, hashes, grey, has_checksum, broken):
     }
 
 
-def _equal_images(dataset, labels, hashes, read):
+def _equal_images(name, labels, hashes, read, what="records"):
     """Return how many images are copies of another, and the first groups of equal ones."""
     order = read[np.argsort(hashes[read], kind="stable")]
     starts = np.flatnonzero(np.diff(hashes[order])) + 1
@@ -222,9 +220,103 @@ def _equal_images(dataset, labels, hashes, read):
     copies = sum(len(group) - 1 for group in groups)
     groups = sorted(groups, key=lambda group: group[0])[:GROUPS]
     return copies, [
-        {"records": [dataset.key(i) for i in group], "labels": labels[group].tolist()}
-        for group in groups
+        {what: [name(i) for i in group], "labels": labels[group].tolist()} for group in groups
     ]
+
+
+def inspect_source(source: FaceSource, name: str, progress: bool = True) -> dict:
+    """Read and decode every image of a source.
+
+    Parameters
+    ----------
+    source : FaceSource
+    name : str
+        What the report calls it.
+    progress : bool, default True
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    dict
+        As of `inspect_records`, with ``kind``, ``sizes`` (how many images have which width and
+        height), ``groups`` (identities of each group) and ``ignored`` in place of what only
+        records have.
+    """
+    count = len(source)
+    sizes = np.zeros(count, np.int64)
+    hashes = np.zeros(count, np.uint64)
+    shapes = np.zeros((count, 2), np.int32)
+    grey = np.zeros(count, bool)
+
+    def check(i):
+        try:
+            data = source.read(i)
+            sizes[i] = len(data)
+            digest = hashlib.blake2b(data, digest_size=8).digest()
+            hashes[i] = int.from_bytes(digest, "little")
+            image = images.decode(data)
+        except DataError as error:
+            text = str(error)
+            where = source.name(i)
+            return (i, text if where in text else f"{where}: {text}")
+        except OSError as error:
+            return (i, f"{source.name(i)} cannot be read: {error.strerror}")
+        shapes[i] = image.shape[:2]
+        grey[i] = (image == image[..., :1]).all()
+        return None
+
+    workers = usable_cores()
+    bar = tqdm(total=count, unit="image", disable=None if progress else True)
+    broken = []
+    with bar, concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for wrong in map_ahead(pool, check, range(count), 16 * workers):
+            broken += [] if wrong is None else [wrong]
+            bar.update()
+    labels = np.asarray(source.labels)
+    each = np.bincount(labels[labels >= 0])
+    each = each[each > 0] if len(each) else np.zeros(1, int)
+    read = np.flatnonzero(sizes > 0)
+    copies, groups = _equal_images(source.name, labels, hashes, read, "images")
+    whole = shapes[shapes[:, 0] > 0]
+    found, times = np.unique(whole, axis=0, return_counts=True) if len(whole) else ((), ())
+    ignored = source.ignored()
+    return {
+        "path": name,
+        "kind": source.kind,
+        "images": count,
+        "identities": source.num_identities,
+        "groups": _identities_of_groups(source),
+        "images_each": _spread(each),
+        "sizes": {f"{w} x {h}": int(n) for (h, w), n in sorted(zip(map(tuple, found), times))},
+        "bytes_each": float(sizes[read].mean()) if len(read) else 0.0,
+        "grey": int(grey.sum()),
+        "duplicates": copies,
+        "duplicate_groups": groups,
+        "known": [entry.title for entry in recognise(source.num_identities, count)],
+        "identities_with": {int(n): int(c) for n, c in zip(*np.unique(each, return_counts=True))},
+        "ignored": [list(item) for item in ignored],
+        "broken": [source.name(i) for i, _ in broken],
+        "problems": [reason for _, reason in broken],
+    }
+
+
+def _identities_of_groups(source) -> dict[str, int]:
+    """Return how many identities each group has."""
+    if source.groups is None:
+        return {}
+    members: dict[str, set[int]] = {}
+    for index, label in enumerate(source.labels.tolist()):
+        members.setdefault(source.group(index) or "", set()).add(label)
+    return {group: len(members[group]) for group in sorted(members)}
+
+
+def _spread(each):
+    return {
+        "least": int(each.min()) if len(each) else 0,
+        "median": float(np.median(each)) if len(each) else 0.0,
+        "mean": float(each.mean()) if len(each) else 0.0,
+        "most": int(each.max()) if len(each) else 0,
+    }
 
 
 def inspect_pack(path: StrPath, progress: bool = False) -> dict:

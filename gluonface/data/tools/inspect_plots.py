@@ -9,7 +9,10 @@ import numpy as np
 from ..._compat import cv2
 from ...errors import DataError, InputError
 from ...files import StrPath, atomic_write
+from .. import images
+from ..formats.file_kind import recognise_file
 from ..recordio.dataset import RecordDataset
+from ..sources import FaceSource
 from ..verification_pack import VerificationPack
 
 __all__ = ["contact_sheet", "plot_identities"]
@@ -17,13 +20,15 @@ __all__ = ["contact_sheet", "plot_identities"]
 BACKGROUND = 235  # grey level
 
 
-def contact_sheet(path: StrPath, out: StrPath, rows: int = 8, columns: int = 12) -> list[int]:
+def contact_sheet(
+    path: StrPath | FaceSource, out: StrPath, rows: int = 8, columns: int = 12
+) -> list:
     """Write a picture of a set, a row per identity, or of a pack, several pairs in a row.
 
     Parameters
     ----------
-    path : str or pathlib.Path
-        A training set, as for `RecordDataset`, or a ``.bin`` file.
+    path : str, pathlib.Path or FaceSource
+        A training set, as for `RecordDataset`, a ``.bin`` file, or a source.
     out : str or pathlib.Path
         The PNG or JPEG file to write; its suffix says which.
     rows, columns : int, default 8 and 12
@@ -31,7 +36,7 @@ def contact_sheet(path: StrPath, out: StrPath, rows: int = 8, columns: int = 12)
 
     Returns
     -------
-    list of int
+    list
         The identities, or the first pairs, of the rows: spread evenly over the set.
 
     Raises
@@ -42,24 +47,31 @@ def contact_sheet(path: StrPath, out: StrPath, rows: int = 8, columns: int = 12)
     if pathlib.Path(out).suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"{out}: a name that ends in .png or .jpg was expected")
     wanted, numbers, read, size = (
-        _of_pack(path, rows, columns)
-        if str(path).endswith(".bin")
+        _of_source(path, rows, columns)
+        if isinstance(path, FaceSource)
+        else _of_pack(path, rows, columns)
+        if _is_pack(path)
         else _of_records(path, rows, columns)
     )
     height, width = size
     shape = len(wanted) * height, max(len(row) for row in wanted) * width, 3
     sheet = np.full(shape, BACKGROUND, np.uint8)
-    for row, images in enumerate(wanted):
-        for column, number in enumerate(images):
+    for row, of_row in enumerate(wanted):
+        for column, number in enumerate(of_row):
             try:
                 image = read(number)
-            except DataError:
+            except (DataError, OSError):
                 image = 0
             sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
     with atomic_write(out) as file:
         suffix = pathlib.Path(out).suffix.lower()
         file.write(cv2.imencode(suffix, sheet[..., ::-1])[1].tobytes())
     return numbers
+
+
+def _is_pack(path):
+    path = pathlib.Path(path)
+    return path.suffix == ".bin" or (path.is_file() and recognise_file(path).form == "pickle")
 
 
 def _of_records(path, rows, columns):
@@ -69,6 +81,16 @@ def _of_records(path, rows, columns):
     chosen = found[np.linspace(0, len(found) - 1, min(rows, len(found))).astype(int)]
     wanted = [np.flatnonzero(dataset.labels == label)[:columns].tolist() for label in chosen]
     return wanted, chosen.tolist(), lambda i: dataset[i][0], dataset.image_size
+
+
+def _of_source(source, rows, columns, side=112):
+    """Return (images of each row, identities, number -> image, size)."""
+    labels = np.asarray(source.labels)
+    found = np.unique(labels[labels >= 0])
+    chosen = found[np.linspace(0, len(found) - 1, min(rows, len(found))).astype(int)]
+    wanted = [np.flatnonzero(labels == label)[:columns].tolist() for label in chosen]
+    names = [source.identity_of_label(int(label)) for label in chosen]
+    return wanted, names, lambda i: images.fit(images.decode(source.read(i)), side), (side, side)
 
 
 def _of_pack(path, rows, columns):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import pathlib
+import typing
 
 import numpy as np
 
@@ -14,9 +17,11 @@ from .resumable_writer import check_free, write_identities, write_record_set
 
 __all__ = ["pack"]
 
+logger = logging.getLogger(__name__)
+
 
 def pack(
-    source: StrPath,
+    source: StrPath | typing.Sequence[StrPath],
     out: StrPath,
     size: int = 112,
     resize: bool = False,
@@ -26,16 +31,17 @@ def pack(
     workers: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    **options: typing.Any,
 ) -> dict:
     """Write a training set.
 
     Parameters
     ----------
-    source : str or pathlib.Path
-        A folder with a folder of images per person; a list file, see `read_list`; or a record set,
-        which is written again in InsightFace's layout without its broken images.
+    source : str, pathlib.Path, or a sequence of these
+        Faces in any form that `open_source` takes. A record set is written again in InsightFace's
+        layout without its broken images.
     out : str or pathlib.Path
-        The folder of the set. ``identities.csv`` there says whose number is whose.
+        The folder of the set. ``identities.csv`` there says whose number is whose, and the group.
     size : int, default 112
         Height and width of the images.
     resize : bool, default False
@@ -49,6 +55,8 @@ def pack(
         Where the paths of a list file begin; by default its own folder.
     workers, overwrite, progress
         As for `write_record_set`.
+    **options
+        ``person``, ``split``, ``strip``, ``columns`` and ``group`` of `open_source`.
 
     Returns
     -------
@@ -60,17 +68,25 @@ def pack(
     ------
     InputError, DataError
         When `source` is none of these; broken images are left out and listed instead.
+
+    Notes
+    -----
+    A source that can only be read in its own order (a compressed tar, a large Parquet file) is
+    written in that order. Unless the images of each person follow each other there, the set is
+    then plain, as im2rec writes it.
     """
-    source, out = pathlib.Path(source), pathlib.Path(out)
+    out = pathlib.Path(out)
+    sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     if min_images < 1:
         raise InputError(f"min_images={min_images}: 1 or more was expected")
     images.check_size_and_quality(size, quality)
     check_free(out, overwrite)
-    faces = open_source(source, root)
+    faces = open_source(source, root, **options)
     labels = faces.labels
     settings = {
         "kind": faces.kind,
-        "source": str(source.resolve()),
+        "source": [str(pathlib.Path(one).resolve()) for one in sources],
+        "options": {name: str(value) for name, value in options.items() if value is not None},
         "stamp": faces.stamp(),
         "size": size,
         "resize": resize,
@@ -79,10 +95,19 @@ def pack(
     }
     _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
     keep = np.flatnonzero((labels >= 0) & (counts[place] >= min_images))
-    keep = keep[np.argsort(labels[keep], kind="stable")]
     if not len(keep):
-        raise InputError(f"{source}: no identity has {min_images} images with a label")
+        raise InputError(f"{sources[0]}: no identity has {min_images} images with a label")
+    if not faces.in_order:
+        keep = keep[np.argsort(labels[keep], kind="stable")]
     kept, number = np.unique(labels[keep], return_inverse=True)
+    plain = int(np.count_nonzero(np.diff(number))) + 1 > len(kept)
+    if plain:
+        logger.warning(
+            "%s can only be read in its own order, in which the images of a person do not follow "
+            "each other: the set is written without identity records, as im2rec writes it. "
+            "`gluonface data pack` of that set sorts it",
+            sources[0],
+        )
     broken = np.flatnonzero(labels < 0).tolist()
     left_out = [(faces.name(i), "its record or its label cannot be read") for i in broken]
     result = write_record_set(
@@ -92,13 +117,24 @@ def pack(
         settings,
         name=lambda i: faces.name(int(keep[i])),
         num_classes=len(kept),
+        plain=plain,
         overwrite=overwrite,
         workers=workers,
         progress=progress,
         left_out=left_out + faces.ignored(),
-        write_extras=lambda: write_identities(
-            out, ("identity", "name"), ((i, faces.identity_of_label(k)) for i, k in enumerate(kept))
-        ),
+        write_extras=lambda: write_identities(out, *_identities(faces, keep, kept, number)),
     )
     few = len(labels) - len(keep) - len(broken)
     return {"source": faces.kind, **result, "few_images": few}
+
+
+def _identities(faces, keep, kept, number):
+    """Return the head and the rows of ``identities.csv``; a group where the source has groups."""
+    names = [faces.identity_of_label(int(label)) for label in kept]
+    if faces.groups is None:
+        return ("identity", "name"), enumerate(names)
+    groups: list[dict[str, None]] = [{} for _ in names]
+    for index, label in zip(keep.tolist(), number.tolist()):
+        groups[label].setdefault(faces.group(index) or "")
+    rows = ((i, name, " | ".join(filter(None, groups[i]))) for i, name in enumerate(names))
+    return ("identity", "name", "group"), rows

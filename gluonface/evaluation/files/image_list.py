@@ -1,15 +1,15 @@
 """The images of a protocol: their folder, their alignment, and a key of their content."""
 
 import hashlib
+import json
 import pathlib
 
 import numpy as np
 
-from ...data.sources.photo_folder import SUFFIXES
 from ...errors import DataError, InputError
 from .text_tables import read_fields
 
-__all__ = ["EncodedImages", "ImageList", "align", "find_people", "read_list"]
+__all__ = ["EncodedImages", "FaceImages", "ImageList", "align", "read_list"]
 
 
 def align(image, points, size=112):
@@ -69,14 +69,7 @@ class ImageList:
                 return align(image, self.points[number], self.size)
         except (DataError, OSError) as error:
             raise DataError(f"{file} cannot be used: {error}") from error
-        if self.resize:
-            return images.fit(image, self.size)
-        if image.shape[:2] != (self.size, self.size):
-            raise DataError(
-                f"{file} is {image.shape[1]}x{image.shape[0]}; expected an aligned face of "
-                f"{self.size}x{self.size}. Align it first, or scale it with --resize"
-            )
-        return image
+        return _fit(image, file, self.size, self.resize)
 
     def key(self):
         """Return a SHA-256 of names, sizes, times and points.
@@ -122,14 +115,7 @@ class EncodedImages:
             image = images.decode(self.encoded(number))
         except DataError as error:
             raise DataError(f"{self.names[number]} cannot be used: {error}") from error
-        if image.shape[:2] == (self.size, self.size):
-            return image
-        if not self.resize:
-            raise DataError(
-                f"{self.names[number]} is {image.shape[1]}x{image.shape[0]}; expected an aligned "
-                f"face of {self.size}x{self.size}. Align it first, or scale it with --resize"
-            )
-        return images.fit(image, self.size)
+        return _fit(image, self.names[number], self.size, self.resize)
 
     def key(self):
         """Return a SHA-256 of the names and of all encoded bytes."""
@@ -140,27 +126,52 @@ class EncodedImages:
         return digest.hexdigest()
 
 
-def find_people(folder):
-    """Find the images of a directory of people.
+class FaceImages:
+    """The images of a `gluonface.data.sources.FaceSource`, as `ImageList` gives those of a folder.
 
-    Returns
-    -------
-    names : list of str
-        Relative paths, sorted.
-    people : list of str
-        The first folder of each, which is the person.
+    Parameters
+    ----------
+    source : FaceSource
+    resize, size
+        As for `ImageList`.
     """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; one with a folder a person was expected")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    names = [file.relative_to(folder) for file in files]
-    loose = [name for name in names if len(name.parts) < 2]
-    if loose:
-        raise InputError(f"{folder / loose[0]} lies in no person's folder; expected PERSON/IMAGE")
-    if not names:
-        raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
-    return [name.as_posix() for name in names], [name.parts[0] for name in names]
+
+    def __init__(self, source, resize=False, size=112):
+        self.source, self.resize, self.size = source, resize, size
+        self.names = [source.relative_name(number) for number in range(len(source))]
+
+    def __len__(self):
+        return len(self.source)
+
+    def read(self, number):
+        """Return image `number` as uint8 (size, size, 3) RGB; DataError names it."""
+        from ...data import images
+
+        name = self.source.name(number)
+        try:
+            image = images.decode(self.source.read(number))
+        except (DataError, OSError) as error:
+            raise DataError(f"{name} cannot be used: {error}") from error
+        return _fit(image, name, self.size, self.resize)
+
+    def key(self):
+        """Return a SHA-256 of what was named and when it was changed, as of `ImageList`."""
+        state = [self.size, self.resize, self.names, self.source.content_stamp()]
+        return hashlib.sha256(json.dumps(state).encode()).hexdigest()
+
+
+def _fit(image, name, size, resize):
+    """Return an image of `size`, resized if that is wanted."""
+    from ...data import images
+
+    if resize:
+        return images.fit(image, size)
+    if image.shape[:2] != (size, size):
+        raise DataError(
+            f"{name} is {image.shape[1]}x{image.shape[0]}; expected an aligned face of "
+            f"{size}x{size}. Align it first, or scale it with --resize"
+        )
+    return image
 
 
 def read_list(path, columns, what):

@@ -204,7 +204,7 @@ def test_landmarks_outside_the_photograph(photos, tmp_path):
         ({"out": "photos/bob/broken.jpg/x"}, "outside"),
         ({"out": "file"}, "is a file"),
         ({"out": "photos/sub"}, "outside"),
-        ({"photos": "nothing"}, "not a folder"),
+        ({"photos": "nothing"}, "is not there"),
     ],
 )
 def test_wrong_use(photos, tmp_path, change, message):

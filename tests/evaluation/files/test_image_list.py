@@ -3,6 +3,7 @@ import pytest
 
 from gluonface._compat import cv2
 from gluonface.data.alignment import TEMPLATE
+from gluonface.data.sources import open_source
 from gluonface.errors import DataError, InputError
 from gluonface.evaluation.files import image_list
 
@@ -29,19 +30,24 @@ def test_people_and_pictures(tmp_path):
     for name in ("ann/1.jpg", "bob/x/2.PNG", "bob/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    assert image_list.find_people(tmp_path) == (["ann/1.jpg", "bob/x/2.PNG"], ["ann", "bob"])
     with pytest.raises(InputError, match=r"lacks 1 of the 2 listed images; the first is cat/3.jpg"):
         image_list.ImageList(tmp_path, ["ann/1.jpg", "cat/3.jpg"])
-    (tmp_path / "loose.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match=r"loose.jpg lies in no person's folder"):
-        image_list.find_people(tmp_path)
-    with pytest.raises(InputError, match="there is no folder"):
-        image_list.find_people(tmp_path / "none")
+    faces = image_list.FaceImages(open_source(tmp_path))
+    assert faces.names == ["ann/1.jpg", "bob/x/2.PNG"]
+    key = faces.key()
+    assert image_list.FaceImages(open_source(tmp_path), resize=True).key() != key
+    with pytest.raises(DataError, match=r"ann/1\.jpg cannot be used"):
+        faces.read(0)
     cv2.imwrite(str(tmp_path / "ann/1.jpg"), np.zeros((60, 80, 3), np.uint8))
     with pytest.raises(DataError, match="80x60; expected an aligned face of 112x112"):
         image_list.ImageList(tmp_path, ["ann/1.jpg"]).read(0)
     resized = image_list.ImageList(tmp_path, ["ann/1.jpg"], resize=True).read(0)
     assert resized.shape == (112, 112, 3)
+    faces = image_list.FaceImages(open_source(tmp_path))
+    assert faces.key() != key  # a file has changed
+    with pytest.raises(DataError, match="80x60; expected an aligned face of 112x112"):
+        faces.read(0)
+    assert image_list.FaceImages(open_source(tmp_path), resize=True).read(0).shape == (112, 112, 3)
 
 
 def test_lists_name_the_wrong_line(tmp_path):

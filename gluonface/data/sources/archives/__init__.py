@@ -1,0 +1,1 @@
+"""Faces in zip and tar archives, which are read in place."""
