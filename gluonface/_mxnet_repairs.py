@@ -1,6 +1,6 @@
 """What MXNet 1.9.1 of 2022 expects of Python, NumPy and SciPy, and newer releases do not have.
 
-`Loader` loads their modules. Imports in them go through `_import`, so that only they see the names
+`Loader` loads its modules. Imports in them go through `_import`, so that only they see the names
 that NumPy took away, and `REPAIRS` has what is mended in a module after its own code has run. NumPy
 itself, multiprocessing and the modules of others stay as they are.
 """
