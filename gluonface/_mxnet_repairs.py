@@ -68,9 +68,13 @@ def _numpy():
         "compat": types.SimpleNamespace(basestring=str),
     }
     names.update((name, value) for name, value in lost.items() if not _has(numpy, name))
-    if hasattr(numpy, "_core"):  # numpy.core is a stub that warns, and goes away
+    if _is_numpy_2(numpy):  # its numpy.core is a stub that warns, and goes away
         names["core"] = numpy._core
     return _private_copy(numpy, **names)
+
+
+def _is_numpy_2(numpy):
+    return not numpy.__version__.startswith("1.")
 
 
 def _has(numpy, name):
@@ -147,7 +151,7 @@ def _text(value):
     if "np." in text:
         import numpy
 
-        if not numpy.__version__.startswith("1."):  # NumPy 1 has no such names in its text
+        if _is_numpy_2(numpy):  # NumPy 1 writes no such names
             with numpy.printoptions(legacy="1.25"):
                 text = str(value)
     return text

@@ -65,6 +65,17 @@ def test_numpys_own_refusal_of_a_lost_name_stays_too():
     assert "NaN True True" in names or "NaN False True" in names
 
 
+def test_the_stub_of_numpys_core_in_either_numpy_does_no_harm():
+    code = (
+        "import importlib.util, warnings; warnings.simplefilter('ignore')\n"
+        "for name in ('numpy.core', 'numpy._core'):\n"
+        "    importlib.util.find_spec(name) and importlib.import_module(name)\n"
+        "import gluonface, mxnet\n"
+        "print(mxnet.nd.moveaxis(mxnet.nd.zeros((2, 3, 4)), 0, -1).shape)"
+    )
+    assert run(code) == "(3, 4, 2)"
+
+
 def test_all_that_mxnets_sources_read_from_numpy_is_there():
     private = mx.ndarray.ndarray.np
     assert private is not np
