@@ -14,6 +14,7 @@ from ..errors import DataError, InputError, MissingExtraError
 from ..evaluation.scores.flip import normalize_rows
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
+from .onnx.split_prelu import split_prelus
 from .parity import noise
 from .rewriting.rewrite import fuse, rewrite
 
@@ -291,9 +292,12 @@ class OnnxEngine(_OnnxNetwork):
         if cuda and gpu is not False:
             providers.insert(0, "CUDAExecutionProvider")
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path) if model is None else model, options, providers=providers
-            )
+            source = str(path) if model is None else model
+            if len(providers) == 1:  # on a CPU
+                content = path.read_bytes() if model is None else model
+                split = split_prelus(content)
+                source = source if split is content else split
+            self._session = onnxruntime.InferenceSession(source, options, providers=providers)
         except Exception as error:  # onnxruntime's own exception types share no public base
             raise DataError(f"onnxruntime cannot load {path}: {error}") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
