@@ -4,9 +4,9 @@
     python scripts/record_results.py --compare A.npz B.npz ...
 
 FACES is one set for all, of ``gluonface data synthesize --out FACES``, since OpenCV's releases may
-draw differently. A record holds embeddings of InsightFace's MobileFaceNet, the weights and losses of
-training run of 20 steps, and every figure that the tests of ``gluonface.evaluation`` compute: they
-include the reference cases. It needs ``../shared``.
+draw differently. A record holds embeddings of InsightFace's MobileFaceNet, the weights and losses
+of a training run of 20 steps, and every figure that the tests of ``gluonface.evaluation`` compute,
+the reference cases among them. It needs ``../shared``.
 """
 
 from __future__ import annotations
