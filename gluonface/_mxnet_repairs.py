@@ -14,6 +14,7 @@ import importlib.machinery
 import importlib.util
 import multiprocessing
 import numbers
+import platform
 import sys
 import types
 
@@ -21,8 +22,18 @@ from .errors import GluonfaceError
 
 __all__ = ["Loader", "load_with_repairs"]
 
-# Debian's package of each library that libmxnet needs and a minimal system does not have.
-SYSTEM_LIBRARIES = {"libgomp.so.1": "libgomp1", "libquadmath.so.0": "libquadmath0"}
+# What libmxnet links and a minimal system does not have: what to do. The loader names only the first
+# that is missing. The wheel for aarch64 links three libraries of Arm's, and no libquadmath.
+DEBIAN = "On Debian and Ubuntu: apt-get install libgomp1 libquadmath0"
+ARM = (
+    "MXNet's wheel for aarch64 needs the Arm Performance Libraries: install them from Arm and name "
+    "their folder in LD_LIBRARY_PATH"
+)
+SYSTEM_LIBRARIES = {
+    "libgomp.so.1": DEBIAN if platform.machine() == "x86_64" else "apt-get install libgomp1",
+    "libquadmath.so.0": DEBIAN,
+    **dict.fromkeys(("libarmpl_lp64_mp.so", "libamath.so", "libastring.so"), ARM),
+}
 
 
 def _private_copy(module, **names):
@@ -261,13 +272,11 @@ class Loader(importlib.machinery.SourceFileLoader):
         try:
             super().exec_module(module)
         except OSError as error:
-            missing = [name for name in SYSTEM_LIBRARIES if name in str(error)]
-            if not missing:
-                raise
-            raise GluonfaceError(
-                f"MXNet cannot be loaded: {error}. On Debian and Ubuntu: apt-get install "
-                + " ".join(SYSTEM_LIBRARIES.values())
-            ) from error
+            for name, what_to_do in SYSTEM_LIBRARIES.items():
+                if name in str(error):
+                    message = f"MXNet cannot be loaded: {error}. {what_to_do}"
+                    raise GluonfaceError(message) from error
+            raise
         if module.__name__ in REPAIRS:
             REPAIRS[module.__name__](module)
 

@@ -354,13 +354,21 @@ def test_a_users_way_of_starting_processes_holds(monkeypatch):
     assert _mxnet_repairs._multiprocessing().get_context("spawn").get_start_method() == "spawn"
 
 
-@pytest.mark.parametrize("library", ["libgomp.so.1", "libquadmath.so.0"])
-def test_a_missing_library_of_the_system_says_what_to_install(tmp_path, library):
+@pytest.mark.parametrize(
+    ("library", "what_to_do"),
+    [
+        ("libgomp.so.1", r"apt-get install libgomp1( libquadmath0)?$"),
+        ("libquadmath.so.0", r"apt-get install libgomp1 libquadmath0$"),
+        ("libarmpl_lp64_mp.so", r"Arm Performance Libraries.*LD_LIBRARY_PATH$"),
+        ("libamath.so", r"Arm Performance Libraries.*LD_LIBRARY_PATH$"),
+    ],
+)
+def test_a_missing_library_of_the_system_says_what_to_install(tmp_path, library, what_to_do):
     message = f"{library}: cannot open shared object file: No such file or directory"
     path = tmp_path / "mxnet.py"
     path.write_text(f"raise OSError({message!r})")
     loader = _mxnet_repairs.Loader("mxnet", str(path))
-    with pytest.raises(GluonfaceError, match=r"apt-get install libgomp1 libquadmath0$") as raised:
+    with pytest.raises(GluonfaceError, match=what_to_do) as raised:
         loader.exec_module(types.ModuleType("mxnet"))
     assert message in str(raised.value)
     path.write_text("raise OSError('another')")
