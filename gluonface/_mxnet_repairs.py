@@ -22,8 +22,8 @@ from .errors import GluonfaceError
 
 __all__ = ["Loader", "load_with_repairs"]
 
-# What libmxnet links and a minimal system does not have: what to do. The loader names only the first
-# that is missing. The wheel for aarch64 links three libraries of Arm's, and no libquadmath.
+# What libmxnet links and a minimal system does not have: what to do. The loader names only the
+# first that is missing. The wheel for aarch64 links three libraries of Arm's, and no libquadmath.
 DEBIAN = "On Debian and Ubuntu: apt-get install libgomp1 libquadmath0"
 ARM = (
     "MXNet's wheel for aarch64 needs the Arm Performance Libraries: install them from Arm and name "
