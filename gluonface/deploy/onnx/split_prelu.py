@@ -74,7 +74,7 @@ def split_prelus(content: bytes) -> bytes:
             ]
         )
         make = onnx.helper.make_node
-        each = {"group": len(a), "kernel_shape": [1, 1]}
+        each: dict[str, typing.Any] = {"group": len(a), "kernel_shape": [1, 1]}
         nodes += [
             make("Relu", [node.input[0]], [up]),
             make("Conv", [node.input[0], one], [negative], **each),
