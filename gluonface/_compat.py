@@ -5,7 +5,8 @@ The rest of the package gets MXNet and OpenCV from here only::
     from gluonface._compat import mx
     from gluonface._compat import cv2
 
-The import happens at that moment; `_mxnet_hook` calls `prepare` before it.
+The import happens at that moment; `_mxnet_hook` calls `prepare` before it, and `_mxnet_repairs`
+loads MXNet's modules.
 """
 
 from __future__ import annotations
@@ -22,15 +23,9 @@ import sys
 from .errors import GluonfaceError
 
 # mx and cv2 come from __getattr__.
-__all__ = ["cv2", "lean_spec", "mx", "prepare", "thread_count", "usable_cores"]  # noqa: F822
+__all__ = ["cv2", "mx", "prepare", "thread_count", "usable_cores"]  # noqa: F822
 
 logger = logging.getLogger(__name__)
-
-NEWEST_PYTHON = (3, 12)  # 3.13 has no wheel of NumPy 1.26, the last NumPy that MXNet can use
-
-# Packages that MXNet imports if they are installed, for its old FeedForward and its own tests. They
-# import pandas and more: half the time of the import, and 95 of 250 MB of every process.
-NOT_NEEDED = ("sklearn", "scipy.stats")
 
 # The CUDA 11 libraries that mxnet-cu112 links, as PyPI ships them, in an order in which each
 # finds those it needs already loaded: (folder below site-packages/nvidia, soname).
@@ -180,59 +175,13 @@ def _restore_distutils():
         ) from error
 
 
-def _restore_numpy_names():
-    """Provide numpy.bool, which MXNet 1.9.1 reads and NumPy 1.24 to 1.26 do not have."""
-    import numpy
-
-    if int(numpy.__version__.split(".")[0]) >= 2:
-        raise GluonfaceError(
-            f"MXNet 1.9.1 does not work with NumPy {numpy.__version__}; "
-            "it needs 1.22 to 1.26: pip install 'numpy<2'"
-        )
-    if "bool" not in vars(numpy):
-        numpy.bool = bool
-
-
 def prepare() -> None:
-    """Set threads and restore names before MXNet's first line. `_mxnet_hook` calls it."""
+    """Set threads and load libraries before MXNet's first line. `_mxnet_hook` calls it."""
     _set_thread_count()
     _set_waiting()
     _restore_distutils()
-    _restore_numpy_names()
     if _installed("mxnet-cu112"):
         _load_cuda()
-
-
-class _LeanLoader:
-    """Loads MXNet while the packages of `NOT_NEEDED` cannot be imported."""
-
-    def __init__(self, loader):
-        self._loader = loader
-
-    def __getattr__(self, name):
-        return getattr(self._loader, name)
-
-    def create_module(self, spec):
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module):
-        module.__spec__.loader = module.__loader__ = self._loader
-        hidden = [name for name in NOT_NEEDED if name not in sys.modules]
-        sys.modules.update(dict.fromkeys(hidden))  # None: an import of it fails
-        try:
-            self._loader.exec_module(module)
-        finally:
-            for name in hidden:
-                if sys.modules.get(name, self) is None:
-                    del sys.modules[name]
-
-
-def lean_spec(name):
-    """Return the import's spec of MXNet, or None if it is not installed."""
-    spec = importlib.util.find_spec(name)
-    if spec is not None and spec.loader is not None:
-        spec.loader = _LeanLoader(spec.loader)
-    return spec
 
 
 def _import_mxnet():
@@ -243,14 +192,12 @@ def _import_mxnet():
     except ModuleNotFoundError as error:
         if error.name != "mxnet":  # a package that MXNet needs is missing
             raise
-    if sys.version_info[:2] > NEWEST_PYTHON:
-        raise GluonfaceError(
-            f"MXNet 1.9.1 cannot run on Python {sys.version_info[0]}.{sys.version_info[1]}; "
-            "the newest that works is 3.12. Make a virtual environment with Python 3.9 to 3.12."
-        )
+    if sys.version_info >= (3, 13):  # pip refuses: MXNet's metadata asks for NumPy 1
+        commands = "pip install --no-deps mxnet==1.9.1", "pip install --no-deps mxnet-cu112==1.9.1"
+    else:
+        commands = "pip install 'gluonface[cpu]'", "pip install 'gluonface[cu112]'"
     raise GluonfaceError(
-        "MXNet is not installed. On a CPU: pip install 'gluonface[cpu]'. "
-        "On NVIDIA GPUs: pip install 'gluonface[cu112]'."
+        f"MXNet is not installed. On a CPU: {commands[0]}. On NVIDIA GPUs: {commands[1]}."
     )
 
 

@@ -1,8 +1,9 @@
 """An import hook that prepares for MXNet when it is imported, by us or by any other package.
 
 MXNet 1.9.1 needs names that newer Pythons and NumPys dropped, and reads its thread count once.
-`_compat.prepare` sets all that and has to run just before MXNet's first line, also when GluonCV,
-Horovod or the user imports it. This file is imported with the package, so it imports nothing heavy.
+`_compat.prepare` runs just before MXNet's first line, and `_mxnet_repairs` loads MXNet's modules,
+also when GluonCV, Horovod or the user imports it. This file is imported with the package, so it
+imports nothing heavy.
 """
 
 import sys
@@ -11,15 +12,20 @@ __all__ = ["install"]
 
 
 class _Preparation:
-    """A finder for `mxnet` that calls `_compat.prepare` first. It finds no other module."""
+    """A finder for MXNet's modules that prepares for them. It finds no other module."""
 
     def find_spec(self, name, path=None, target=None):
-        if name == "mxnet":
-            from . import _compat
+        if name != "mxnet" and not name.startswith("mxnet."):
+            return None
+        from . import _compat, _mxnet_repairs
 
+        if name == "mxnet" and name not in sys.modules:  # not when it is loaded again
             _compat.prepare()
-            sys.meta_path.remove(self)  # only now: a failed preparation fails the next time too
-            return _compat.lean_spec(name)
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find and finder is not self else None
+            if spec is not None:
+                return _mxnet_repairs.load_with_repairs(spec)
         return None
 
 

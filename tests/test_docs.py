@@ -261,7 +261,13 @@ def test_modules_that_pages_run_exist(path):
 def messages():
     """Return the texts of the package's errors and scripts, values left out."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh")]
-    for name in ("_compat.py", "errors.py", "weights/source.py", "native/__init__.py"):
+    for name in (
+        "_compat.py",
+        "_mxnet_repairs.py",
+        "errors.py",
+        "weights/source.py",
+        "native/__init__.py",
+    ):
         tree = ast.parse((ROOT / "gluonface" / name).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]

@@ -19,12 +19,12 @@ def find_python(**environment):
 
 
 def test_a_python_that_mxnet_cannot_use_is_refused(tmp_path):
-    fake = tmp_path / "python3.13"
+    fake = tmp_path / "python3.15"
     fake.write_text("#!/bin/sh\nexit 1\n")  # answers "no" to the version question
     fake.chmod(0o755)
     done = find_python(PYTHON=str(fake))
     assert done.returncode == 1
-    assert "is not Python 3.9 to 3.12" in done.stderr
+    assert "is not Python 3.9 to 3.14" in done.stderr
 
 
 def test_no_python_at_all_says_what_to_do():
@@ -35,4 +35,4 @@ def test_no_python_at_all_says_what_to_do():
         text=True,
     )
     assert done.returncode == 1
-    assert "No Python 3.9 to 3.12 found" in done.stderr
+    assert "No Python 3.9 to 3.14 found" in done.stderr

@@ -17,6 +17,7 @@ from ..weights.content import shown_text
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
 from ..weights.opened import open_weights
+from .onnx.split_prelu import split_prelus
 from .parity import noise
 from .rewriting.rewrite import fuse, rewrite
 
@@ -429,10 +430,11 @@ class OnnxEngine(_OnnxNetwork):
         providers = ["CPUExecutionProvider"]
         if cuda and gpu is not False:
             providers.insert(0, "CUDAExecutionProvider")
+        content = _content(path, model)
         with errors_of("onnxruntime", "load", path):
-            self._session = onnxruntime.InferenceSession(
-                _content(path, model), options, providers=providers
-            )
+            if len(providers) == 1:  # on a CPU
+                content = split_prelus(content)
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
             ports = self._session.get_inputs(), self._session.get_outputs()
             self._input = ports[0][0].name if ports[0] else ""
             self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"

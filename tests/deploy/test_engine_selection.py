@@ -1,5 +1,7 @@
 """Which engine runs a network."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -79,7 +81,7 @@ def test_an_engine_that_differs_does_not_run(installed, small_prefix, monkeypatc
         engine_selection.OpenVinoEngine, "run", lambda self, images: run(self, images + 9)
     )
     assert Embedder.load(small_prefix, ctx="cpu").engine.startswith("onnxruntime")
-    assert "OpenVINO 2025.3.0 differs from MXNet by" in caplog.text
+    assert re.search(r"OpenVINO [\d.]+ differs from MXNet by", caplog.text)
 
 
 def test_an_engine_that_fails_does_not_run(installed, exported, small_prefix, monkeypatch):

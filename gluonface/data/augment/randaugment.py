@@ -40,7 +40,8 @@ def _equalize(image, m):
     """Equalise the histogram of each channel."""
     table = np.empty((1, 256, 3), np.uint8)
     for channel in range(3):
-        counts = cv2.calcHist([image], [channel], None, [256], [0, 256])[:, 0].astype(np.int64)
+        counts = cv2.calcHist([image], [channel], None, [256], [0, 256])
+        counts = counts.ravel().astype(np.int64)  # (256, 1) up to OpenCV 4, (256,) in OpenCV 5
         used = counts[counts > 0]
         step = int(used.sum() - used[-1]) // 255
         below = np.cumsum(counts) - counts

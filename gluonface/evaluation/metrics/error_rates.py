@@ -253,5 +253,6 @@ def _just_above(threshold, scores):
 
 def _rate(mated, nonmated, threshold, target):
     check_rate(target)
-    wrong, missed = np.count_nonzero(nonmated >= threshold), np.count_nonzero(~(mated >= threshold))
+    wrong = int(np.count_nonzero(nonmated >= threshold))
+    missed = int(np.count_nonzero(~(mated >= threshold)))
     return _error_rate(target, threshold, (wrong, len(nonmated), missed, len(mated)))

