@@ -19,7 +19,7 @@ from pair_files import (
     write_people,
     write_rfw,
 )
-from torch_files import save
+from torch_values import save
 
 from gluonface.data import VerificationPack, open_pairs
 from gluonface.data.sources.pairs.group_file import read_groups

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 from pair_files import arrow_images, write_arrow
-from torch_files import save
+from torch_values import save
 
 from gluonface.errors import DataError, InputError
 from gluonface.evaluation.files.cvlface_sets import open_rows, read_metadata, read_templates

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 from pair_files import arrow_images, cell, write_arrow, write_mat
-from torch_files import save
+from torch_values import save
 
 from gluonface.errors import DataError, InputError
 from gluonface.evaluation.files.search_set import open_search_set
