@@ -111,7 +111,10 @@ class _NamedFile(io.RawIOBase):
 
 
 def open_to_write(
-    path: str | os.PathLike, mode: str = "wb", name: str | os.PathLike | None = None, **kwargs
+    path: str | os.PathLike | int,
+    mode: str = "wb",
+    name: str | os.PathLike | None = None,
+    **kwargs: typing.Any,
 ) -> typing.Any:
     """Open a file whose errors, those of a full disk above all, name the path.
 
@@ -124,7 +127,7 @@ def open_to_write(
     name : str or pathlib.Path, optional
         What errors name in place of `path`.
     """
-    named = path if name is None else name
+    named: typing.Any = path if name is None else name
     with _named(named):
         raw = _NamedFile(io.FileIO(path, mode.replace("b", "").replace("t", "")), named)
     buffered: typing.Any = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)

@@ -49,7 +49,6 @@ ELSEWHERE = {
         "test_face_set.py compares whole drawings with pinned checksums",
     ),
     "native/check.py": "test_build.py and test_native_operators.py run it for each operator",
-    "training/callbacks/checkpointing.py": "test_checkpoints.py, test_trainer.py save through it",
     "training/run.py": "test_resume.py and cli/test_train.py run it in processes of their own",
     "weights/content.py": "test_opened.py: what every reader of a format returns",
     "weights/names/modules.py": "the tests of the three maps of names, which are made of it",
