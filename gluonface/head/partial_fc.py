@@ -76,7 +76,8 @@ class PartialFC(HeadState):
         Whether to add the log of 1 over their probability to the logits of sampled negatives, so
         that the denominator is right on average. The papers do not.
     momentum_mode : {"frozen", "catchup", "reset"}
-        For classes that are not sampled. ``frozen``: nothing changes, as in the papers' code.
+        For classes that are not sampled, and their biases and margins. ``frozen``: nothing
+        changes, as in the papers' code.
         ``catchup``: at its next use a class makes the steps it has missed, momentum and decay, as
         if every step had updated all classes. ``reset``: its momentum is 0 at its next use.
     centers : {"memory", "host", "disk"}

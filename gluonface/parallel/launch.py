@@ -58,3 +58,6 @@ if __name__ == "__main__":  # Horovod starts helper processes that import this f
     except GluonfaceError as error:
         sys.stderr.write(f"gluonface.parallel.launch: error: {error}\n")
         sys.exit(error.exit_status)
+    except KeyboardInterrupt:  # before the job began; afterwards Horovod stops it
+        sys.stderr.write("gluonface.parallel.launch: interrupted\n")
+        sys.exit(130)

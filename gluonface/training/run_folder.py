@@ -71,7 +71,7 @@ class RunFolder:
         """Return whether a run has begun here."""
         return self.config.is_file() or self.checkpoints.is_dir()
 
-    def enter(self, resume: bool) -> None:
+    def enter(self, resume: bool):
         """Take the lock of a run to resume, or check that there is none yet.
 
         Raises

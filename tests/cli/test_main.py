@@ -1,5 +1,8 @@
+import pathlib
+import re
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -66,3 +69,24 @@ def test_an_error_of_the_system_is_one_line(capsys, monkeypatch):
     assert main(["models"]) == 1
     text = "gluonface models: error: /full/x: No space left on device\n"
     assert capsys.readouterr().err == text
+
+
+def test_the_installed_command_and_the_module_are_one(monkeypatch, capsys):
+    """It catches Ctrl-C while the command line is imported, too."""
+    from gluonface import __main__
+
+    root = pathlib.Path(__file__).resolve().parents[2]
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.search(r'^gluonface = "gluonface\.__main__:run"$', text, re.MULTILINE)
+    monkeypatch.setattr(sys, "argv", ["gluonface", "--version"])
+    assert __main__.run() == 0
+    monkeypatch.setitem(sys.modules, "gluonface.cli", Interrupted("gluonface.cli"))
+    assert __main__.run() == 130
+    assert capsys.readouterr().err == "gluonface: interrupted\n"
+
+
+class Interrupted(types.ModuleType):
+    """A module in whose import Ctrl-C comes."""
+
+    def __getattr__(self, name):
+        raise KeyboardInterrupt

@@ -1,7 +1,10 @@
 """Scalars of TensorBoard."""
 
+import resource
+
 import numpy as np
 import pytest
+from callback_cases import record, trainer_at
 from state_cases import make, rows
 
 from gluonface.training.callbacks import ConsoleLog, CsvFiles, TensorBoard
@@ -51,3 +54,20 @@ def test_each_auxiliary_loss_is_logged(tiny, noise_set, tmp_path, caplog):
         total = float(row["auxiliary_focal"]) + 0.1 * float(row["auxiliary_center"])
         total += 0.5 * float(row["auxiliary_ring"])
         assert float(row["loss"]) == pytest.approx(total, rel=1e-5)
+
+
+def test_a_full_disk_is_an_error_with_the_files_name_and_not_a_wait_without_end(tmp_path):
+    trainer = trainer_at(3, last_log=record(3))
+    events = TensorBoard(tmp_path)
+    events.fit_start(trainer)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            list(map(events.log, [trainer] * 100))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "events.out.tfevents")
+    events.close()
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_size <= 600
