@@ -18,7 +18,7 @@ from ..weights.onnx_file import normalizes_pixels
 from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX, UNTRAINED
 from .engine_selection import check_engine, engine_for, engine_for_onnx
-from .engines import Engine, run_in_chunks
+from .engines import Engine, check_rows, run_in_chunks
 from .export import trace
 
 __all__ = ["Embedder"]
@@ -288,6 +288,7 @@ def _load_symbol(weights, ctx, engine_name):
     symbol, card = weights.symbol, weights.card
     size = tuple((card or {}).get("input_size", (112, 112)))
     arrays = weights.content.arrays
+    check_rows(symbol, arrays, size, str(weights.params))
     engine = engine_for(symbol, arrays, ctx, size, str(weights.params), engine_name)
     if card is None:
         logger.info(

@@ -27,6 +27,7 @@ __all__ = [
     "OnnxEngine",
     "OpenVinoEngine",
     "SymbolEngine",
+    "check_rows",
     "errors_of",
     "has_cuda",
     "largest_difference",
@@ -261,11 +262,23 @@ def _check_shapes(symbol, args, auxs, size, source):
                     f"{name!r} in {source} has the shape {actual}; the symbol needs {shape}"
                 )
     known = {name: args[name].shape for name in inputs if name in args}
-    unfit = f"{source} does not fit the symbol"
-    found = _infer(symbol.infer_shape, unfit, **data, **known)
-    more = _infer(symbol.infer_shape, unfit, data=(PROBE, 3, *size), **known)
-    _require_rows(source, found[1][0], more[1][0])
-    return found
+    return _infer(symbol.infer_shape, f"{source} does not fit the symbol", **data, **known)
+
+
+def check_rows(
+    symbol: typing.Any, arrays: dict[str, np.ndarray], size: tuple[int, int], source: str
+) -> None:
+    """Raise DataError unless a symbol gives a row for each image; parameters as of an engine."""
+    args, auxs = split_params(arrays)
+    one = _check_shapes(symbol, args, auxs, size, source)[1][0]
+    known = {name: args[name].shape for name in symbol.list_arguments() if name in args}
+    more = _infer(
+        symbol.infer_shape,
+        f"{source} does not fit the symbol",
+        data=(PROBE, 3, *size),
+        **known,
+    )
+    _require_rows(source, one, more[1][0])
 
 
 def _require_rows(source, one, more):

@@ -23,7 +23,7 @@ from ..weights.load import load_net
 from ..weights.mxnet_params import params_bytes
 from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX
-from .engines import SymbolEngine
+from .engines import SymbolEngine, check_rows
 from .int8 import CALIBRATION_IMAGES, quantize
 from .onnx.convert import convert
 from .parity import disagreement, noise
@@ -126,6 +126,7 @@ def export_source(
     symbol, arrays = graph.to_symbol(), weights.content.arrays
     known = {k: v for k, v in (weights.card or {}).items() if k not in FIXED}
     size = tuple(known.get("input_size", (112, 112)))
+    check_rows(symbol, arrays, size, str(found.params))
     engine = SymbolEngine(symbol, arrays, mx.cpu(), size, source=str(found.params))
     document = make_card(None, engine.embedding_size, {**known, **card})
     if weights.card is None:
@@ -169,7 +170,7 @@ def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
         document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
     files = {ROLES[end]: prefix.with_name(f"{prefix.name}{end}") for end in contents}
     document["sha256"] = {
-        ROLES[end]: hashlib.sha256(content).hexdigest() for end, content in contents.items()
+        ROLES[end]: hashlib.new("sha256", content).hexdigest() for end, content in contents.items()
     }
     files["card"] = prefix.with_name(f"{prefix.name}.json")
     contents[".json"] = (json.dumps(document, indent=2) + "\n").encode()
