@@ -11,6 +11,7 @@ from ..files import StrPath, atomic_write
 
 __all__ = [
     "comma_fields",
+    "cut",
     "decode_text",
     "numbered_lines",
     "read_text",
@@ -67,6 +68,11 @@ def text_lines(text: str) -> list[tuple[int, str]]:
         for number, line in enumerate(text.splitlines(), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
+
+
+def cut(text: str, most: int = 100) -> str:
+    """Return a text of a file for a message: its beginning, where it is long."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def comma_fields(line: str) -> list[str]:

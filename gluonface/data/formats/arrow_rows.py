@@ -8,6 +8,7 @@ import typing
 
 from ...errors import DataError, InputError, MissingExtraError
 from ...files import StrPath
+from ..text_files import cut
 
 __all__ = ["ArrowRows", "is_saved_set", "open_saved"]
 
@@ -67,7 +68,7 @@ class ArrowRows:
         """Return a column; InputError if there is none, which lists those that there are."""
         if column not in self.columns:
             raise InputError(
-                f"{self.name} has no column {column!r}; its columns are {', '.join(self.columns)}"
+                f"{self.name} has no column {column!r}; its columns are {cut(', '.join(self.columns), 500)}"
             )
         return self._table.column(column).to_pylist()
 
@@ -86,7 +87,9 @@ class ArrowRows:
         struct = arrow.types.is_struct(column.type)
         names = [field.name for field in column.type] if struct else []
         if struct and "bytes" not in names:
-            raise InputError(f"{self.name}: its column image has the fields {names}; not `bytes`")
+            raise InputError(
+                f"{self.name}: its column image has the fields {cut(str(names))}; not `bytes`"
+            )
 
         def read(row):
             value = column[row].as_py()
@@ -126,7 +129,9 @@ def open_saved(path: StrPath, split: str | None = None) -> ArrowRows:
             split = splits[0]
         if split not in splits:
             said = "name one" if split is None else f"there is no {split!r}"
-            raise InputError(f"{folder} has the splits {', '.join(splits)}: {said} (--split)")
+            raise InputError(
+                f"{folder} has the splits {cut(', '.join(splits), 500)}: {said} (--split)"
+            )
         return open_saved(folder / _plain(split, folder))
     if split is not None:
         raise InputError(f"{folder} has no splits; split {split!r} cannot be chosen")

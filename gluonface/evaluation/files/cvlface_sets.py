@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...data.formats.arrow_rows import open_saved
+from ...data.text_files import cut
 from ...errors import DataError, InputError
 from ...files import StrPath, sha256
 from ...weights.torch_pickle import read_torch_values
@@ -88,7 +89,7 @@ def read_metadata(folder: StrPath, names: Sequence[str]) -> dict[str, typing.Any
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(
-            f"{path} has no {', '.join(missing)}; it has {', '.join(map(str, found)) or 'nothing'}"
+            f"{path} has no {', '.join(missing)}; it has {cut(', '.join(map(str, found)) or 'nothing', 500)}"
         )
     result: dict[str, typing.Any] = {}
     for name in names:
