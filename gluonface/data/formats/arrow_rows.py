@@ -67,9 +67,8 @@ class ArrowRows:
     def values(self, column: str) -> list[typing.Any]:
         """Return a column; InputError if there is none, which lists those that there are."""
         if column not in self.columns:
-            raise InputError(
-                f"{self.name} has no column {column!r}; its columns are {cut(', '.join(self.columns), 500)}"
-            )
+            names = cut(", ".join(self.columns), 500)
+            raise InputError(f"{self.name} has no column {column!r}; its columns are {names}")
         return self._table.column(column).to_pylist()
 
     def images(self) -> typing.Callable[[int], bytes]:
@@ -137,7 +136,7 @@ def open_saved(path: StrPath, split: str | None = None) -> ArrowRows:
         raise InputError(f"{folder} has no splits; split {split!r} cannot be chosen")
     files = _json(folder / "state.json").get("_data_files")
     try:
-        names = [str(entry["filename"]) for entry in files]
+        names = [entry["filename"] for entry in files]
     except (TypeError, KeyError) as error:
         raise DataError(f"{folder / 'state.json'} names no _data_files") from error
     if not names:
@@ -146,7 +145,10 @@ def open_saved(path: StrPath, split: str | None = None) -> ArrowRows:
 
 
 def _plain(name, folder):
-    if pathlib.PurePosixPath(name).name != name or name in ("", ".", ".."):
+    """Return a name if it is that of a file in the folder."""
+    if not isinstance(name, str) or not 0 < len(name) < 256 or "\0" in name:
+        raise DataError(f"{folder}: {str(name)[:60]!r} is no name of a file")
+    if pathlib.PurePosixPath(name).name != name or name in (".", ".."):
         raise DataError(f"{folder}: {name[:60]!r} leads out of the folder")
     return name
 

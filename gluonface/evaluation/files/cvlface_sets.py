@@ -88,9 +88,8 @@ def read_metadata(folder: StrPath, names: Sequence[str]) -> dict[str, typing.Any
     found = read_torch_values(path)
     missing = [name for name in names if name not in found]
     if missing:
-        raise InputError(
-            f"{path} has no {', '.join(missing)}; it has {cut(', '.join(map(str, found)) or 'nothing', 500)}"
-        )
+        there = cut(", ".join(map(str, found)) or "nothing", 500)
+        raise InputError(f"{path} has no {', '.join(missing)}; it has {there}")
     result: dict[str, typing.Any] = {}
     for name in names:
         value = found[name]

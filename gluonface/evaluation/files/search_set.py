@@ -159,8 +159,8 @@ def _read_list(tree, variables, folder, where):
     ids = [name for name in variables if name.endswith("_ids")]
     if len(sets) != 1 or len(ids) != 1:
         raise DataError(
-            f"{where} holds {cut(', '.join(variables) or 'no variables')}; one *_set and one *_ids were "
-            "expected"
+            f"{where} holds {cut(', '.join(variables) or 'no variables')}; one *_set and one *_ids "
+            "were expected"
         )
     names = flat_texts(variables[sets[0]], f"{where}: {sets[0]}")
     numbers = variables[ids[0]]

@@ -67,7 +67,8 @@ def read_pair_groups(path: StrPath, count: int) -> list[str]:
     places = [one] if one is not None else sides
     if None in places:
         raise InputError(
-            f"{path} has no column group, nor group1 and group2; its columns are {cut(', '.join(head), 500)}"
+            f"{path} has no column group, nor group1 and group2; its columns are "
+            f"{cut(', '.join(head), 500)}"
         )
     if len(lines) != count:
         raise DataError(f"{path} has {len(lines)} lines below its head; there are {count} pairs")

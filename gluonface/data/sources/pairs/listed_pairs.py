@@ -111,8 +111,8 @@ class ImageFinder:
         if count == total:
             raise DataError(
                 f"none of the {total} images that {self.source} lists is in {place}; the first is "
-                f"{cut(name)} ({where}). Name their folder with --root, or cut a prefix off the listed "
-                "paths with --strip"
+                f"{cut(name)} ({where}). Name their folder with --root, or cut a prefix off the "
+                "listed paths with --strip"
             )
         raise DataError(
             f"{count} of the {total} images that {self.source} lists are not in {place}; the first "

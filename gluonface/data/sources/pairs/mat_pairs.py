@@ -45,8 +45,8 @@ def open_agedb(
     variables = read_mat(data, where)
     if "splits" not in variables:
         raise InputError(
-            f"{where} holds the variables {cut(', '.join(variables) or 'none')}; AgeDB's protocol has "
-            "`splits`"
+            f"{where} holds the variables {cut(', '.join(variables) or 'none')}; AgeDB's protocol "
+            "has `splits`"
         )
     finder = ImageFinder(images, where, folder, strip)
     listed = []

@@ -92,8 +92,8 @@ def parse_table(
         if same is None or not first or not second:
             raise DataError(
                 f"{path}: line {number} has {cut(fields[place['same']])!r} in the column "
-                f"{cut(head[place['same']])!r} and the images {cut(first)!r} and {cut(second)!r}; two images and "
-                "1 or 0 were expected"
+                f"{cut(head[place['same']])!r} and the images {cut(first)!r} and {cut(second)!r}; "
+                "two images and 1 or 0 were expected"
             )
         rows.add(number, first, second, same)
         if rows.fold is not None:
