@@ -8,6 +8,7 @@ import typing
 
 from ...errors import DataError, InputError, MissingExtraError
 from ...files import StrPath
+from ..text_files import cut
 
 __all__ = ["ArrowRows", "is_saved_set", "open_saved"]
 
@@ -66,9 +67,8 @@ class ArrowRows:
     def values(self, column: str) -> list[typing.Any]:
         """Return a column; InputError if there is none, which lists those that there are."""
         if column not in self.columns:
-            raise InputError(
-                f"{self.name} has no column {column!r}; its columns are {', '.join(self.columns)}"
-            )
+            names = cut(", ".join(self.columns), 500)
+            raise InputError(f"{self.name} has no column {column!r}; its columns are {names}")
         return self._table.column(column).to_pylist()
 
     def images(self) -> typing.Callable[[int], bytes]:
@@ -86,7 +86,9 @@ class ArrowRows:
         struct = arrow.types.is_struct(column.type)
         names = [field.name for field in column.type] if struct else []
         if struct and "bytes" not in names:
-            raise InputError(f"{self.name}: its column image has the fields {names}; not `bytes`")
+            raise InputError(
+                f"{self.name}: its column image has the fields {cut(str(names))}; not `bytes`"
+            )
 
         def read(row):
             value = column[row].as_py()
@@ -126,13 +128,15 @@ def open_saved(path: StrPath, split: str | None = None) -> ArrowRows:
             split = splits[0]
         if split not in splits:
             said = "name one" if split is None else f"there is no {split!r}"
-            raise InputError(f"{folder} has the splits {', '.join(splits)}: {said} (--split)")
+            raise InputError(
+                f"{folder} has the splits {cut(', '.join(splits), 500)}: {said} (--split)"
+            )
         return open_saved(folder / _plain(split, folder))
     if split is not None:
         raise InputError(f"{folder} has no splits; split {split!r} cannot be chosen")
     files = _json(folder / "state.json").get("_data_files")
     try:
-        names = [str(entry["filename"]) for entry in files]
+        names = [entry["filename"] for entry in files]
     except (TypeError, KeyError) as error:
         raise DataError(f"{folder / 'state.json'} names no _data_files") from error
     if not names:
@@ -141,7 +145,10 @@ def open_saved(path: StrPath, split: str | None = None) -> ArrowRows:
 
 
 def _plain(name, folder):
-    if pathlib.PurePosixPath(name).name != name or name in ("", ".", ".."):
+    """Return a name if it is that of a file in the folder."""
+    if not isinstance(name, str) or not 0 < len(name) < 256 or "\0" in name:
+        raise DataError(f"{folder}: {str(name)[:60]!r} is no name of a file")
+    if pathlib.PurePosixPath(name).name != name or name in (".", ".."):
         raise DataError(f"{folder}: {name[:60]!r} leads out of the folder")
     return name
 

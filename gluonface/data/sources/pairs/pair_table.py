@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ....errors import DataError, InputError
+from ...text_files import cut
 from .face_pairs import common_group
 from .pair_list import Lines, PairRows, has_suffix, is_whole, lfw_image, read_label
 
@@ -71,7 +72,7 @@ def parse_table(
     unknown = sorted(set(columns) - set(_COLUMNS))
     if unknown:
         raise InputError(
-            f"columns: {', '.join(unknown)} is no column of pairs; they are "
+            f"columns: {cut(', '.join(unknown))} is no column of pairs; they are "
             f"{', '.join((*_COLUMNS, 'group'))}"
         )
     place = {key: _find(head, key, columns.get(key), path) for key in _COLUMNS}
@@ -90,15 +91,17 @@ def parse_table(
         first, second = fields[place["first"]], fields[place["second"]]
         if same is None or not first or not second:
             raise DataError(
-                f"{path}: line {number} has {fields[place['same']]!r} in the column "
-                f"{head[place['same']]!r} and the images {first!r} and {second!r}; two images and "
-                "1 or 0 were expected"
+                f"{path}: line {number} has {cut(fields[place['same']])!r} in the column "
+                f"{cut(head[place['same']])!r} and the images {cut(first)!r} and {cut(second)!r}; "
+                "two images and 1 or 0 were expected"
             )
         rows.add(number, first, second, same)
         if rows.fold is not None:
             fold = fields[place["fold"]]
             if not is_whole(fold):
-                raise DataError(f"{path}: line {number} has the fold {fold!r}; a number expected")
+                raise DataError(
+                    f"{path}: line {number} has the fold {cut(fold)!r}; a number expected"
+                )
             rows.fold.append(int(fold))
         if rows.group is not None:
             values = [fields[side] for side in sides]
@@ -128,7 +131,7 @@ def _named(head, name, path):
     found = found or [place for place, one in enumerate(head) if one.lower() == name.lower()]
     if len(found) != 1:
         raise InputError(
-            f"{path} has {'no' if not found else 'several'} columns {name!r}; its columns are "
+            f"{path} has {'no' if not found else 'several'} columns {cut(name)!r}; its columns are "
             f"{_listed(head)}"
         )
     return found[0]
@@ -139,7 +142,7 @@ def _group_places(head, group, path):
     if group:
         if len(group) > 2:
             raise InputError(
-                f"group is {', '.join(group)}: one column of the pairs' groups or two of the "
+                f"group is {cut(', '.join(group))}: one column of the pairs' groups or two of the "
                 "images' groups were expected"
             )
         return [_named(head, name, path) for name in group], []
@@ -152,12 +155,12 @@ def _group_places(head, group, path):
     ]
     if len(choices) > 1:
         named = "; ".join(" and ".join(head[place] for place in choice) for choice in choices)
-        return [], [f"several columns may be the groups ({named}); name one with --group"]
+        return [], [f"several columns may be the groups ({cut(named)}); name one with --group"]
     return (choices[0] if choices else []), []
 
 
 def _listed(head):
-    return ", ".join(name or "(unnamed)" for name in head)
+    return cut(", ".join(name or "(unnamed)" for name in head), 500)
 
 
 def _parse_kaggle(lines, path):
