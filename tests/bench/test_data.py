@@ -108,6 +108,7 @@ def test_wrong_numbers(option, capsys):
     assert "'0': a whole number from 1 was expected" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_packing_from_every_form(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     pytest.importorskip("lmdb")

@@ -19,7 +19,7 @@ def natural_key(text: str) -> tuple:
     return tuple(words), text
 
 
-def number_keys(values: typing.Sequence) -> tuple[np.ndarray, list[str]]:
+def number_keys(values: typing.Sequence | np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Number identities from 0 in the natural order of their keys.
 
     Parameters
