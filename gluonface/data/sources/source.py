@@ -36,8 +36,8 @@ def number_keys(values: typing.Sequence | np.ndarray) -> tuple[np.ndarray, list[
         if len(values) and values.min() >= 0 and values.max() < 4 * len(values) + 1000:
             there = np.zeros(int(values.max()) + 1, np.int32)  # less memory and time than sorting
             there[values] = 1
-            numbers = np.cumsum(there, dtype=np.int32) - 1
-            return numbers[values], [str(value) for value in np.flatnonzero(there).tolist()]
+            ranks = np.cumsum(there, dtype=np.int32) - 1
+            return ranks[values], [str(value) for value in np.flatnonzero(there).tolist()]
         found, labels = np.unique(values, return_inverse=True)
         return labels.astype(np.int32), [str(value) for value in found.tolist()]
     keys = sorted({str(value) for value in values if value is not None}, key=natural_key)
