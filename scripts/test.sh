@@ -20,7 +20,7 @@ install_insightface() {
 
 python=$(find_python)
 step "Environment: .venv-test with $($python --version)"
-make_environment .venv-test "$python" '.[cpu,onnx,openvino,align,docs,dev]'
+make_environment .venv-test "$python" '.[cpu,onnx,openvino,align,formats,docs,dev]'
 scripts/install-horovod.sh .venv-test
 export PATH="$PWD/.venv-test/bin:$PATH"
 install_insightface .venv-test/bin/python

@@ -69,6 +69,7 @@ def _details(entry):
         ("set", f"{entry.title} ({entry.kind})"),
         ("content", entry.about),
         ("files", entry.layout),
+        *([("found as", entry.forms)] if entry.forms else []),
         ("licence", entry.license),
         ("page", entry.page),
         ("then", entry.after),

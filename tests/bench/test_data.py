@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from gluonface.bench import _augmented, _many_records, data
+from gluonface.bench import _augmented, _face_sources, _many_records, data
 from gluonface.data import RecordDataset, images
 from gluonface.errors import InputError
 
@@ -106,3 +106,24 @@ def test_wrong_numbers(option, capsys):
         run(option, "0")
     assert caught.value.code == 2
     assert "'0': a whole number from 1 was expected" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_packing_from_every_form(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("lmdb")
+    file = tmp_path / "bench.json"
+    options = ("--images", "40", "--repeats", "1", "--json", str(file))
+    assert run("--source", *options, "--open", "2000") == 0
+    value = json.loads(file.read_text())
+    assert [row["form"] for row in value["rows"]] == ["folders", *_face_sources.FORMS]
+    assert value["rows"][0]["to_folders"] == 1
+    assert all(row["images_per_second"] > 0 for row in value["rows"])
+    assert [row["images"] for row in value["open"]] == [2000, 2000]
+    assert "Opening 2,000 entries, lmdb" in capsys.readouterr().out
+
+
+def test_packing_a_source_of_ones_own(tmp_path, capsys):
+    data.make_records(tmp_path / "faces", 40)
+    assert run("--source", str(tmp_path / "faces"), "--repeats", "1") == 0
+    assert "records" in capsys.readouterr().out

@@ -35,6 +35,8 @@ class Entry:
     license : str
     page : str
         Where the set is described and found.
+    forms : str
+        In which forms the set is found today; `gluonface.data.open_source` reads them.
     after : str
         What to do after the download.
     note : str
@@ -55,6 +57,7 @@ class Entry:
     license: str
     page: str
     after: str
+    forms: str = ""
     identities: int | None = None
     images: int | None = None
     pairs: int | None = None

@@ -7,6 +7,7 @@ all values are read at once, and then a value is one read at a position.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import pathlib
 import struct
@@ -29,6 +30,8 @@ _DATABASE = struct.Struct(
 _BRANCH, _LEAF, _OVERFLOW = 1, 2, 4
 _BIG, _SUB, _DUPLICATES = 1, 2, 4  # flags of a node
 _NO_ROOT = (1 << 64) - 1
+_LEAST_ENTRY = 10  # bytes in a page: its place, its head
+_AT_ONCE = 256  # leaf pages that are parsed at once
 KEY = 511  # bytes of a key at most, as LMDB is compiled everywhere
 
 
@@ -60,15 +63,24 @@ class LmdbPages:
         self.path = path / "data.mdb" if path.is_dir() else path
         self.file = PositionedFile(self.path)
         self._size, self._pages, depth, entries, root = self._meta()
-        blocks = list(self._leaves(root, depth)) if root != _NO_ROOT else []
-        width = max([block[0].dtype.itemsize for block in blocks], default=1)
-        self.keys = np.concatenate(
-            [b[0].astype(f"S{width}") for b in blocks] or [np.empty(0, "S1")]
-        )
-        self.offsets = np.concatenate([b[1] for b in blocks] or [np.empty(0, np.int64)])
-        self.sizes = np.concatenate([b[2] for b in blocks] or [np.empty(0, np.int64)])
-        if len(self.keys) != entries or (self.keys[1:] <= self.keys[:-1]).any():
-            raise self._damaged(f"it has {len(self.keys)} entries in order, {entries} are counted")
+        leaves = list(self._leaf_numbers(root, depth)) if root != _NO_ROOT else []
+        if entries > len(leaves) * (self._size // _LEAST_ENTRY):
+            raise self._damaged(f"{entries} entries are counted in {len(leaves)} pages")
+        self.keys = np.zeros(entries, "S1")
+        self.offsets = np.zeros(entries, np.int64)
+        self.sizes = np.zeros(entries, np.uint32)
+        count = 0
+        for start in range(0, len(leaves), _AT_ONCE):
+            keys, offsets, sizes = self._entries(leaves[start : start + _AT_ONCE])
+            end = count + len(keys)
+            if end <= entries:
+                if keys.dtype.itemsize > self.keys.dtype.itemsize:
+                    self.keys = self.keys.astype(keys.dtype)
+                self.keys[count:end] = keys
+                self.offsets[count:end], self.sizes[count:end] = offsets, sizes
+            count = end
+        if count != entries or (self.keys[1:] <= self.keys[:-1]).any():
+            raise self._damaged(f"it has {count} entries, {entries} in order are expected")
 
     def __len__(self):
         return len(self.keys)
@@ -121,8 +133,8 @@ class LmdbPages:
             raise self._damaged(f"page {number} has an entry outside")
         return data, places
 
-    def _leaves(self, root, depth):
-        """Yield keys, offsets and sizes of each leaf page, in order."""
+    def _leaf_numbers(self, root, depth):
+        """Yield the numbers of the leaf pages, in order."""
         if not 1 <= depth <= 64:
             raise self._damaged(f"a tree of {depth} levels")
         seen = 0
@@ -133,16 +145,23 @@ class LmdbPages:
             if seen > self._pages:
                 raise self._damaged("its pages lead back to themselves")
             if level == depth:
-                yield self._leaf(number)
+                yield number
                 continue
             data, places = self._page(number, _BRANCH)
             fields = _u16(data, places, 3)
             below = fields[:, 0] | fields[:, 1] << 16 | fields[:, 2] << 32
             waiting += [(int(one), level + 1) for one in below[::-1]]
 
-    def _leaf(self, number):
-        data, places = self._page(number, _LEAF)
-        fields = _u16(data, places, 4)
+    def _entries(self, numbers):
+        """Return keys, offsets and sizes of the entries in leaf pages."""
+        pages = [self._page(number, _LEAF) for number in numbers]
+        data = np.concatenate([page for page, _ in pages])
+        counts = [len(places) for _, places in pages]
+        page = np.repeat(np.arange(len(pages), dtype=np.int64), counts)
+        places = np.concatenate([places for _, places in pages])
+        ends_of_page = (page + 1) * self._size
+        at = page * self._size + places
+        fields = _u16(data, at, 4)
         sizes = fields[:, 0] | fields[:, 1] << 16
         flags, lengths = fields[:, 2], fields[:, 3]
         if (flags & (_SUB | _DUPLICATES)).any():
@@ -151,26 +170,24 @@ class LmdbPages:
                 "key; one with __keys__ and an image under each key was expected"
             )
         if (lengths == 0).any() or (lengths > KEY).any():
-            raise self._damaged(f"page {number} has an entry without a key")
+            raise self._damaged("an entry has no key")
         big = (flags & _BIG) > 0
-        starts = places + 8 + lengths
-        ends = starts + np.where(big, 8, sizes)
-        if (ends > self._size).any():
-            raise self._damaged(f"page {number} has an entry outside")
+        starts = at + 8 + lengths
+        if (starts + np.where(big, 8, sizes) > ends_of_page).any():
+            raise self._damaged("an entry ends outside its page")
         columns = np.arange(lengths.max(initial=1))
-        at = np.minimum(places[:, None] + 8 + columns, self._size - 1)
-        text = np.where(columns < lengths[:, None], data[at], 0).astype(np.uint8)
-        keys = np.ascontiguousarray(text).view(f"S{len(columns)}").ravel()
-        offsets = number * self._size + starts
+        text = data[np.minimum(at[:, None] + 8 + columns, len(data) - 1)]
+        text[columns >= lengths[:, None]] = 0
+        keys = text.view(f"S{len(columns)}").ravel()
+        offsets = np.array(numbers, np.int64)[page] * self._size + starts - page * self._size
         if big.any():
-            at = starts[big][:, None] + np.arange(8)
-            pages = np.ascontiguousarray(data[at]).view("<i8").ravel()
-            last = self._pages * self._size - _PAGE_HEAD
-            if (pages < 2).any() or (pages >= self._pages).any():
-                raise self._damaged(f"page {number} names a page that is not there")
-            offsets[big] = pages * self._size + _PAGE_HEAD
-            if (offsets[big] - _PAGE_HEAD + sizes[big] > last).any():
-                raise self._damaged(f"page {number} has a value that ends outside")
+            named = np.ascontiguousarray(data[starts[big][:, None] + np.arange(8)])
+            pages_of = named.view("<i8").ravel()
+            if (pages_of < 2).any() or (pages_of >= self._pages).any():
+                raise self._damaged("an entry names a page that is not there")
+            offsets[big] = pages_of * self._size + _PAGE_HEAD
+            if (offsets[big] + sizes[big] > self._pages * self._size).any():
+                raise self._damaged("a value ends outside the file")
         return keys, offsets, sizes
 
     def find(self, key: bytes) -> int | None:
@@ -182,22 +199,30 @@ class LmdbPages:
         """Return a value."""
         return self.file.read(int(self.offsets[position]), int(self.sizes[position]))
 
-    def gather(self, places: np.ndarray, count: int, step: int = 1 << 12) -> typing.Iterator:
-        """Yield (slice, uint8 (k, count)): the bytes at many places; zeros beyond the file."""
+    @contextlib.contextmanager
+    def bytes_at(self) -> typing.Iterator[typing.Callable[[np.ndarray, int], np.ndarray]]:
+        """Within this context, call what it gives with places and a count.
+
+        It returns uint8 (n, count), the bytes at each place of the file; zeros beyond its end.
+        """
         with (
             open(self.path, "rb") as file,
             mmap.mmap(file.fileno(), self.file.size, access=mmap.ACCESS_READ) as mapped,
         ):
-            data = np.frombuffer(mapped, np.uint8)
-            columns = np.arange(count)
-            for start in range(0, len(places), step):
-                rows = slice(start, start + step)
-                at = places[rows, None] + columns
+            held = [np.frombuffer(mapped, np.uint8)]  # emptied before the map is closed
+
+            def read(places, count):
+                data = held[0]
+                at = places[:, None] + np.arange(count)
                 found = data[np.minimum(at, len(data) - 1)]
                 found[at >= len(data)] = 0
-                yield rows, found
                 mapped.madvise(mmap.MADV_DONTNEED)  # or the whole file counts as used memory
-            del data
+                return found
+
+            try:
+                yield read
+            finally:
+                held.clear()
 
 
 def _u16(data, places, count):

@@ -143,7 +143,7 @@ def parse_example(data: bytes) -> dict[str, tuple[str, list]]:
     DataError
         When it is none.
     """
-    found = {}
+    found: dict[str, tuple[str, list]] = {}
     try:
         for number, kind, span in _fields(data, 0, len(data)):
             if number != 1 or kind != 2:
@@ -151,7 +151,8 @@ def parse_example(data: bytes) -> dict[str, tuple[str, list]]:
             for field, wire, entry in _fields(data, *span):
                 if field != 1 or wire != 2:
                     continue
-                name, feature = "", ("none", [])
+                name = ""
+                feature: tuple[str, list] = ("none", [])
                 for part, form, value in _fields(data, *entry):
                     if part == 1 and form == 2:
                         name = data[value[0] : value[1]].decode("utf-8", "replace")

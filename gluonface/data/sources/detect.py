@@ -16,7 +16,12 @@ from .source import FaceSource, natural_key
 
 __all__ = ["open_files", "open_folder"]
 
+_SPLITS = {"train", "test", "val", "valid", "validation", "dev"}
+_LOOKED = 10_000  # files in folders that are looked into, where there are no images
 CONTAINERS = ("zip", "tar", "parquet", "arrow", "arrow stream", "lmdb", "tfrecord")
+_SUFFIXES = {
+    ".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".parquet", ".arrow", ".lmdb", ".mdb", ".tfrecord"
+}  # fmt: skip
 _LISTS = (".txt", ".csv", ".tsv", ".lst")
 _HINTS = {
     "pickle": "it is not opened, for it can run code. Export a table of pandas as CSV; a "
@@ -51,7 +56,7 @@ def open_folder(path: pathlib.Path, options: SourceOptions) -> FaceSource:
         return open_files([path / "data.mdb"], options)
     _refuse_pairs(path)
     files, folders = _look(path)
-    kinds = {name: recognise_file(path / name) for name in files if not is_photo(name)}
+    kinds = {name: _kind(path / name) for name in files if not is_photo(name)}
     held = {name: kind for name, kind in kinds.items() if kind.form in CONTAINERS}
     photos = any(map(is_photo, files)) or any(_has_photos(path / name) for name in folders)
     if held and photos:
@@ -74,24 +79,38 @@ def open_folder(path: pathlib.Path, options: SourceOptions) -> FaceSource:
             return _list_file(
                 ListFile, [path / name for name in lists], options, root=path, group_by_list=True
             )
-        below = [
-            file for name in folders for file in _all_files(path / name)
-            if recognise_file(file).form in CONTAINERS
-        ]  # fmt: skip
+        others = [file for name in folders for file in _all_files(path / name)][:_LOOKED]
+        below = [file for file in others if _kind(file).form in CONTAINERS]
         if below:
             return _shards(path, below, options)
+        suffixes = sorted({file.suffix.lower() for file in others if file.suffix})[:5]
         raise InputError(
             f"{path} has no photographs ({', '.join(SUFFIXES)}), in folders or not"
             + "".join(f"; {name} is {kind.title}" for name, kind in list(kinds.items())[:3])
+            + (f"; there are files with {', '.join(suffixes)}: convert images" if suffixes else "")
         )
     return _shards(path, [path / name for name in held], options)
+
+
+def _kind(path):
+    """Return what a file in a folder is; a page of the web beside faces is nothing to stop at."""
+    try:
+        return recognise_file(path)
+    except DataError:
+        if path.suffix.lower() in _SUFFIXES:
+            raise
+        return FileKind("binary")
 
 
 def _look(path):
     """Return the names of the files and folders of a folder, in natural order, without junk."""
     try:
         with os.scandir(path) as entries:
-            found = [(entry.name, entry.is_dir()) for entry in entries if not is_junk(entry.name)]
+            found = [
+                (entry.name, entry.is_dir())
+                for entry in entries
+                if not is_junk(entry.name) and (entry.is_dir() or entry.is_file())
+            ]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     found.sort(key=lambda item: natural_key(item[0]))
@@ -149,19 +168,24 @@ def _shards(path, files, options):
             name = file.parent.name
         splits.setdefault(name, []).append(file)
     named = options.split
-    tables = ("parquet", "arrow", "arrow stream")
     if named is not None and named != "all":
         if named not in splits:
             raise InputError(
                 f"{path} has no split {named}; it has {', '.join(filter(None, splits)) or 'none'}"
             )
         files = splits[named]
-    elif named is None and len(splits) > 1 and recognise_file(files[0]).form in tables:
+    elif named is None and len(splits) > 1 and _are_splits(files[0], splits):
         raise InputError(
             f"{path} has the splits {', '.join(splits)}; say which, or all: --split NAME (split=)"
         )
     require_complete(files)
     return open_files(files, options, folder=path)
+
+
+def _are_splits(file, names):
+    """Return whether what stands before the numbers of shards are splits, not parts of a set."""
+    words = {re.split(r"[-_.]", name.lower())[-1] for name in names}
+    return bool(words & _SPLITS) or _kind(file).form in ("parquet", "arrow", "arrow stream")
 
 
 def open_files(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import typing
 
@@ -35,8 +36,8 @@ class IdentityFolders(ImageFiles):
     kind = "folders"
 
     def __init__(self, root: StrPath | typing.Sequence[StrPath], person: str | int | None = None):
-        roots = [root] if isinstance(root, (str, pathlib.PurePath)) else root
-        self.roots = [pathlib.Path(one) for one in roots]  # type: ignore[arg-type]
+        roots = [root] if isinstance(root, (str, os.PathLike)) else root
+        self.roots = [pathlib.Path(one) for one in roots]
         found = [(one, name) for one in self.roots for name in find_photos(one)]
         self.names = [name for _, name in found]
         labels, self.keys, self.groups = person_folders(

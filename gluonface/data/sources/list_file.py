@@ -83,7 +83,8 @@ class ListFile(ImageFiles):
                 names.append(name)
                 files.append(file)
                 identities.append(who)
-                groups.append(path.stem if group_by_list else table.groups and table.groups[row])
+                of_row = None if table.groups is None else table.groups[row]
+                groups.append(path.stem if group_by_list else of_row)
                 points.append(None if table.points is None else table.points[row])
         if any(bare) and not all(bare):
             raise InputError(

@@ -13,7 +13,8 @@ from .source import FaceSource, number_keys
 
 __all__ = ["LmdbSet"]
 
-_KEYS, _COUNT, _CLASSES = b"__keys__", b"__len__", b"__classnum__"
+_KEYS, _COUNT = b"__keys__", b"__len__"
+_STEP = 1 << 14  # entries that are looked at at once
 
 
 class LmdbSet(FaceSource):
@@ -92,37 +93,47 @@ class LmdbSet(FaceSource):
 
     def _positions(self, data):
         """Return the position of each image, in the order of ``__keys__``."""
-        wanted = _consecutive(data)
-        if wanted is None:
+        there = self.pages.keys
+        count = _consecutive(data)
+        if count is not None:
+            places = np.full(count, -1, np.int32)
+            numbers = _numbers(there)
+            known = np.flatnonzero((numbers >= 0) & (numbers < count))
+            places[numbers[known]] = known
+            missing = np.flatnonzero(places < 0)
+            missing_keys = [str(number).encode() for number in missing[:1].tolist()]
+        else:
             keys = self._decode(data, "__keys__")
             if not isinstance(keys, list) or not all(isinstance(key, bytes) for key in keys):
                 raise self._wrong("__keys__ is no list of keys")
             longest = max(map(len, keys), default=1)
             wanted = np.array(keys, f"S{max(longest, 1)}")
-        there = self.pages.keys
-        places = np.searchsorted(there, wanted)
-        inside = np.minimum(places, len(there) - 1)
-        missing = there[inside] != wanted
-        if missing.any():
-            key = wanted[np.argmax(missing)].decode("utf-8", "replace")
-            raise self._wrong(f"__keys__ names {missing.sum()} keys that are not there, as {key!r}")
-        if len(np.unique(places)) < len(places):
+            places = np.searchsorted(there, wanted).astype(np.int32)
+            missing = np.flatnonzero(there[np.minimum(places, len(there) - 1)] != wanted)
+            missing_keys = wanted[missing[:1]].tolist()
+        if len(missing):
+            key = missing_keys[0].decode("utf-8", "replace")[:100]
+            raise self._wrong(f"__keys__ names {len(missing)} keys that are not there, as {key!r}")
+        if len(places) and np.bincount(places).max() > 1:
             raise self._wrong("__keys__ names a key twice: there would be two images under it")
         return places
 
     def _all_labels(self):
         """Return the label of each image, int64 (n,)."""
-        offsets, sizes = self.pages.offsets[self._places], self.pages.sizes[self._places]
-        labels = np.empty(len(offsets), np.int64)
-        known = np.zeros(len(offsets), bool)
-        ends = np.zeros(len(offsets), np.int64)  # of the image in the value
-        for rows, head in self.pages.gather(offsets, 7):
-            ends[rows] = _end_of_image(head)
-        fits = (ends > 0) & (ends < sizes)
-        for rows, tail in self.pages.gather(offsets + ends, 9):
-            labels[rows], length = _whole_number(tail)
-            known[rows] = fits[rows] & (ends[rows] + length == sizes[rows]) & (length > 0)
-        for index in np.flatnonzero(~known).tolist():  # pickles, and what is wrong
+        pages = self.pages
+        found = np.zeros(len(pages), np.int64)  # by position: the order of the file
+        known = np.zeros(len(pages), bool)
+        with pages.bytes_at() as read:
+            for start in range(0, len(pages), _STEP):
+                rows = slice(start, start + _STEP)
+                sizes = pages.sizes[rows].astype(np.int64)
+                ends = _end_of_image(read(pages.offsets[rows], 7))
+                fits = (ends > 0) & (ends < sizes)
+                places = pages.offsets[rows] + np.where(fits, ends, 0)
+                found[rows], length = _whole_number(read(places, 9))
+                known[rows] = fits & (ends + length == sizes) & (length > 0)
+        labels = found[self._places]
+        for index in np.flatnonzero(~known[self._places]).tolist():  # pickles, and what is wrong
             labels[index] = self._sample(index)[1]
         return labels
 
@@ -167,7 +178,7 @@ def _single(value):
 
 
 def _consecutive(data):
-    """Return the keys ``0, 1, 2, ...`` when that is what a MessagePack array is, else None.
+    """Return n if a MessagePack array is that of the keys ``0, 1, ..., n - 1``, else None.
 
     Millions of keys are compared at once; as single objects they would need a gigabyte.
     """
@@ -179,28 +190,42 @@ def _consecutive(data):
         return None
     if count > len(data):
         return None
-    width = len(str(max(count - 1, 0)))
-    wanted = np.zeros(count, f"S{width}")
-    for digits in range(1, width + 1):
-        first = 10 ** (digits - 1) if digits > 1 else 0
-        numbers = np.arange(first, min(10**digits, count))
-        text = numbers[:, None] // 10 ** np.arange(digits - 1, -1, -1) % 10 + ord("0")
-        text = text.astype(np.uint8)
-        stored = data[at : at + len(numbers) * (digits + 1)]
-        for head in ([0xC4, digits], [0xA0 | digits]):
-            size = len(numbers) * (digits + len(head))
-            stored = data[at : at + size]
-            if stored[:1] == bytes(head[:1]):
-                whole = np.empty((len(numbers), digits + len(head)), np.uint8)
-                whole[:, : len(head)], whole[:, len(head) :] = head, text
-                if stored != whole.tobytes():
-                    return None
-                at += size
-                break
-        else:
+    start = 0
+    while start < count:
+        digits = len(str(start))
+        stop = min(10**digits, count, start + _STEP)
+        modern = data[at : at + 1] == b"\xc4"
+        head = b"\xc4" + bytes([digits]) if modern else bytes([0xA0 | digits])
+        rows = np.empty((stop - start, len(head) + digits), np.uint8)
+        rows[:, : len(head)] = np.frombuffer(head, np.uint8)
+        numbers = np.arange(start, stop)
+        for place in range(digits):
+            rows[:, -1 - place] = numbers // 10**place % 10 + ord("0")
+        if data[at : at + rows.size] != rows.tobytes():
             return None
-        wanted[first : first + len(numbers)] = np.ascontiguousarray(text).view(f"S{digits}").ravel()
-    return wanted if at == len(data) else None
+        start, at = stop, at + rows.size
+    return count if at == len(data) else None
+
+
+def _numbers(keys):
+    """Return the numbers that keys are, int32 (n,), -1 for others."""
+    width = keys.dtype.itemsize
+    found = np.full(len(keys), -1, np.int32)
+    for start in range(0, len(keys), _STEP):
+        text = keys[start : start + _STEP].view(np.uint8).reshape(-1, width)[:, :10]
+        value = np.zeros(len(text), np.int64)
+        good = np.ones(len(text), bool)
+        ended = np.zeros(len(text), bool)
+        for column in text.T:
+            ended |= column == 0
+            good &= ended | ((column >= ord("0")) & (column <= ord("9")))
+            value = np.where(ended, value, 10 * value + column - ord("0"))
+        long = keys[start : start + _STEP].view(np.uint8).reshape(-1, width)[:, 10:].any(axis=1)
+        good &= ~long & (value < 1 << 31) & ((text[:, 0] != ord("0")) | (value == 0))
+        if width > 1:  # "00"
+            good &= (text[:, 0] != ord("0")) | (text[:, 1] == 0)
+        found[start : start + _STEP] = np.where(good, value, -1)
+    return found
 
 
 def _end_of_image(head):

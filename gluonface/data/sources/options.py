@@ -20,8 +20,8 @@ class SourceOptions:
     person: str | int | None = None
     split: str | None = None
     strip: str | None = None
-    columns: typing.Mapping[str, str] | str | None = None
-    group: str | typing.Sequence[str] | None = None
+    columns: typing.Any = None
+    group: typing.Any = None
 
     def __post_init__(self):
         if self.root is not None:

@@ -74,8 +74,8 @@ def person_folders(
         depth = 1 if person == "first" else int(person)
         keys = ["/".join(parts[:depth]) for parts in folders]
     labels, found = number_keys(keys)
-    deep = person != "first" and person != 1 and any(len(parts) > 1 for parts in folders)
-    groups = [parts[0] if len(parts) > 1 else None for parts in folders] if deep else None
+    grouped = person not in ("first", 1) and any(len(parts) > 1 for parts in folders)
+    groups = [parts[0] if len(parts) > 1 else None for parts in folders] if grouped else None
     return PersonFolders(labels, found, groups)
 
 

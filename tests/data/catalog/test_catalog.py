@@ -21,7 +21,9 @@ def test_all_sets_are_there_and_say_everything():
         entry = CATALOG.get(name)
         assert entry.name == name
         assert entry.kind in ("training", "pairs", "protocol")
-        assert all((entry.title, entry.about, entry.layout, entry.license, entry.after))
+        assert all(
+            (entry.title, entry.about, entry.layout, entry.license, entry.after, entry.forms)
+        )
         assert entry.page.startswith("http")
         assert entry.note
         sums = [*entry.sums.values(), *(d for known in entry.copies.values() for d in known)]
@@ -31,6 +33,11 @@ def test_all_sets_are_there_and_say_everything():
             assert count is None or f"{count:,}" in entry.about
         if entry.kind == "pairs":
             assert f"{entry.pairs:,} pairs" in entry.about
+
+
+def test_what_has_become_of_webface():
+    for name in ("webface4m", "webface12m", "webface42m"):
+        assert "no longer answers" in CATALOG.get(name).forms.replace("\n", " ")
 
 
 def test_names_that_users_know():

@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from face_forms import FACES, folders, tarred, zipped
+from face_forms import FACES, folders, tarred, webdataset, zipped
 from record_files import png
 
 from gluonface.data import RecordWriter
@@ -87,6 +87,31 @@ def test_side_files_beside_archives(tmp_path):
     for name in ("README.md", "LICENSE.txt", "sums.json", "a.zip.md5", ".DS_Store"):
         (tmp_path / name).write_text("text")
     assert open_source(tmp_path).kind == "zip"
+
+
+def test_pages_and_links_beside_people(tmp_path):
+    folders(tmp_path)
+    (tmp_path / "index.html").write_text("<html>")
+    (tmp_path / "broken").symlink_to(tmp_path / "nothing")
+    assert len(open_source(tmp_path)) == 5
+    (tmp_path / "x.zip").write_text("<html>")
+    with pytest.raises(DataError, match=r"x\.zip is a web page"):
+        open_source(tmp_path)
+
+
+def test_splits_of_shards(tmp_path):
+    for name in ("faces-train-0000", "faces-val-0000"):
+        webdataset(tmp_path / name)
+    with pytest.raises(InputError, match="has the splits faces-train, faces-val; say which"):
+        open_source(tmp_path)
+    assert len(open_source(tmp_path, split="faces-val")) == 5
+
+
+def test_images_of_other_kinds(tmp_path):
+    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann" / "1.TIF").write_bytes(b"II*\0")
+    with pytest.raises(InputError, match=r"there are files with \.tif: convert"):
+        open_source(tmp_path)
 
 
 def test_chunks_of_records(tmp_path):

@@ -53,7 +53,7 @@ REFUSED = {
     "lmdb_other": "first keys are hello",
     "tfrecord_broken": "the checksum of the first length is wrong",
     "rec_train_val": "several .rec files",
-    "bfw_pkl": "export",
+    "bfw_pkl": "as CSV",
 }
 
 

@@ -197,9 +197,14 @@ def saved_files(
             files += some
         return files, features
     state = _json(folder / "state.json").get("_data_files")
-    state = state if isinstance(state, list) else []
-    names = [item.get("filename") if isinstance(item, dict) else None for item in state]
-    if not names or not all(map(_is_plain_name, names)):
+    names: list[str] = []
+    for item in state if isinstance(state, list) else [None]:
+        name = item.get("filename") if isinstance(item, dict) else None
+        if not _is_plain_name(name):
+            names = []
+            break
+        names.append(str(name))
+    if not names:
         raise DataError(f"{folder / 'state.json'} names no data files")
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
