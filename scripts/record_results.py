@@ -114,18 +114,23 @@ def figures() -> dict[str, np.ndarray]:
     return plugin.found
 
 
+def _read(path):
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
 def compare(paths: list[str]) -> None:
     """Print which groups of values differ from those of the first record, and by how much."""
-    first = np.load(paths[0])
+    first = _read(paths[0])
     for path in paths[1:]:
-        other = np.load(path)
+        other = _read(path)
         groups: dict[str, list[str]] = {}
-        for name in first.files:
+        for name in first:
             group = name.split(",")[0] if name.startswith("training") else name.split(":")[0]
             groups.setdefault(group, []).append(name)
         equal, different = 0, []
         for group, names in groups.items():
-            missing = [n for n in names if n not in other.files]
+            missing = [n for n in names if n not in other]
             worst, count = 0.0, 0
             for name in set(names) - set(missing):
                 a, b = first[name].astype(float), other[name].astype(float)
