@@ -53,7 +53,7 @@ KINDS = [
     (tar(), "tar", None),
     (tar(tarfile.PAX_FORMAT), "tar", None),
     (v7_tar(), "tar", None),
-    (gzip.compress(tar()), "tar", "gzip"),
+    (gzip.compress(tar(), mtime=0), "tar", "gzip"),
     (lzma.compress(pickle.dumps([1], 4)), "pickle", "xz"),
     (b"PAR1" + bytes(9), "parquet", None),
     (b"ARROW1\0\0", "arrow", None),
