@@ -161,7 +161,7 @@ def _is_name(separator, lines, rows):
 
 def _one_path_each(rows):
     """Return whether some column is a path in every row but the first, which may be a header."""
-    body = rows[1:] or rows
+    body = rows if any(map(_is_path, rows[0][1])) else rows[1:] or rows
     width = min(len(row) for _, row in rows)
     return any(all(_is_path(row[column]) for _, row in body) for column in range(width))
 
