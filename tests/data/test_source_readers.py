@@ -4,12 +4,14 @@ import mutations
 import pytest
 from source_readers import READERS
 
-for name in ("pyarrow", "lmdb", "msgpack"):
-    pytest.importorskip(name)
+for package in ("pyarrow", "lmdb", "msgpack"):
+    pytest.importorskip(package)
+
+FEW = [("zip", 20), ("lmdb", 20), ("list", 20)]  # each starts a process
+ALL = [pytest.param(name, 500, marks=pytest.mark.slow) for name in READERS]
 
 
-@pytest.mark.parametrize("count", [5, pytest.param(500, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("reader", "count"), [*FEW, *ALL])
 def test_damaged_sources(reader, count, tmp_path):
     outcome = mutations.run("source_readers", reader, count, tmp_path)
     assert outcome.problems == []

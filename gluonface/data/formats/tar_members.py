@@ -77,15 +77,16 @@ def stream_tar(
     path: StrPath,
     passed_over: list[tuple[str, str]],
     wanted: typing.Callable[[str], bool] = lambda name: True,
-) -> typing.Iterator[tuple[str, bytes | None]]:
-    """Yield (name, content) of the files of a gzip, xz or bzip2 tar, in its order.
+) -> typing.Iterator[tuple[str, bytes | None, int | None]]:
+    """Yield (name, content, link) of the files of a gzip, xz or bzip2 tar, in its order.
+
+    A hard link to an earlier file has that one's number, and no content; else `link` is None.
 
     Parameters
     ----------
     path : str or pathlib.Path
     passed_over : list
-        Other members are appended, as for `TarMembers`; links too, for what they link to has gone
-        by.
+        Other members are appended, as for `TarMembers`.
     wanted : callable, optional
         Name -> whether the content is read; in its place stands None if not.
 
@@ -96,15 +97,15 @@ def stream_tar(
     """
     with open_compressed(path) as file:
         stream = _Forward(file)
-        for name, member, _ in _walk(path, stream, passed_over, links=False):
-            if not wanted(name):
-                yield name, None
+        for name, member, link in _walk(path, stream, passed_over):
+            if link is not None or not wanted(name):
+                yield name, None, link
                 continue
             stream.seek(member.offset_data)
             data = stream.read(member.size)
             if len(data) < member.size:
                 raise _cut_short(path)
-            yield name, data
+            yield name, data, None
 
 
 class _Forward:
@@ -133,10 +134,10 @@ class _Forward:
         return self.last
 
 
-def _walk(path, stream, passed_over, links=True):
+def _walk(path, stream, passed_over):
     """Yield (name, TarInfo, None or the number of the file that it is a hard link to) of files."""
     try:
-        yield from _members(path, stream, passed_over, links)
+        yield from _members(path, stream, passed_over)
     except (DataError, OSError) as error:
         if isinstance(error, tarfile.TarError):
             raise _unreadable(path, error) from error
@@ -145,7 +146,7 @@ def _walk(path, stream, passed_over, links=True):
         raise _unreadable(path, error) from error
 
 
-def _members(path, stream, passed_over, links):
+def _members(path, stream, passed_over):
     numbers: dict[str, int] = {}  # name -> number, for hard links
     count = 0
     with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
@@ -171,9 +172,8 @@ def _members(path, stream, passed_over, links):
                     f"{path}: {name} has {member.size:,} bytes, more than the {MOST_BYTES:,} that "
                     "a member may have; the archive is refused"
                 )
-            if links:
-                numbers[name] = count if target is None else target
-                count += 1
+            numbers[name] = count if target is None else target
+            count += 1
             yield name, member, target
         # Python's reader takes a broken header for the end, which is a block of zeros.
         if stream.last != bytes(_BLOCK):

@@ -118,10 +118,15 @@ def _split(lines, by_words):
     for separator in "\t;,":
         if all(separator in line for _, line in lines):
             rows = _by(separator, lines)
-            # "Lee, Ann/1.jpg 7": a comma in a name parts nothing.
             header_only = len(lines) == 1 and not _SUFFIX.search(lines[0][1])
-            if separator == "\t" or header_only or _one_path_each(rows):
+            if separator == "\t" or header_only:
                 return rows
+            if _one_path_each(rows) and not _is_name(separator, lines, rows):
+                return rows
+            # "Lee, Ann/1.jpg,7" without quotes: the last comma parts
+            parts = [(number, line.rsplit(separator, 1)) for number, line in lines]
+            if all(_is_path(path.strip()) for _, (path, _) in parts):
+                return [(number, [field.strip() for field in row]) for number, row in parts]
     words = [(number, line.split()) for number, line in lines]
     head = words[0][1]
     if by_words or (
@@ -146,9 +151,17 @@ def _by(separator, lines):
     return [(number, [field.strip() for field in row]) for (number, _), row in zip(lines, parts)]
 
 
+def _is_name(separator, lines, rows):
+    """Return whether the separator parts a name: "Lee, Ann/1.jpg", with nothing after the path."""
+    return separator == "," and all(
+        _is_path(row[-1]) and ", " in line and '"' not in line
+        for (_, line), (_, row) in zip(lines, rows)
+    )
+
+
 def _one_path_each(rows):
     """Return whether some column is a path in every row but the first, which may be a header."""
-    body = rows[1:] or rows
+    body = rows if any(map(_is_path, rows[0][1])) else rows[1:] or rows
     width = min(len(row) for _, row in rows)
     return any(all(_is_path(row[column]) for _, row in body) for column in range(width))
 

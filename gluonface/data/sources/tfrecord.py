@@ -257,8 +257,8 @@ class TFRecordList(_Records):
 
 
 def _open_shard(path, folder, name, shard):
-    if name in (".", "..") or "/" in name or "\\" in name:
-        raise DataError(f"{path} names the set {name!r}; the name of a folder was expected")
+    if name in (".", "..") or set(name) & set("/\\") or not name.isprintable() or len(name) > 200:
+        raise DataError(f"{path} names the set {name[:60]!r}; the name of a folder was expected")
     file = folder / name / f"{name}-{shard:05d}.tfrecord"
     if not file.is_file():
         raise InputError(

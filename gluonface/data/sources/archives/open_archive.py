@@ -17,6 +17,7 @@ __all__ = ["Archive", "StreamedTar", "open_archives"]
 
 _KEPT_OPEN = 200  # archives of a set; a process may have 1024 files open
 _LABEL = (1 << 20) + 1  # bytes of a label that are kept; one more than it may have
+_SHARED = 64 << 20  # bytes of files that are kept for the hard links to them
 _AHEAD = 256  # files of a compressed tar that are kept for readers that come a little later
 
 
@@ -54,10 +55,14 @@ class StreamedTar:
         self.names: list[str] = []
         self.passed_over: list[tuple[str, str]] = []
         self.contents: dict[int, bytes] = {}
-        for name, data in stream_tar(path, self.passed_over, known):
+        self._links: dict[int, int] = {}
+        for name, data, link in stream_tar(path, self.passed_over, known):
             if data is not None:
                 self.contents[len(self.names)] = data[:_LABEL]
+            if link is not None:
+                self._links[len(self.names)] = link
             self.names.append(name)
+        self._linked = set(self._links.values())
         self._start()
 
     def _start(self):
@@ -65,12 +70,16 @@ class StreamedTar:
         self._stream: typing.Any = None
         self._next = 0
         self._kept: dict[int, bytes] = {}
+        self._shared: dict[int, bytes] = {}  # what hard links name
 
     def read(self, index: int) -> bytes:
         """Return the content of file `index`; what comes before it is read too."""
+        index = self._links.get(index, index)
         if index in self.contents:
             return self.contents[index]
         with self._lock:
+            if index in self._shared:
+                return self._shared[index]
             if index in self._kept:
                 return self._kept.pop(index)
             if self._stream is None or index < self._next:
@@ -78,13 +87,17 @@ class StreamedTar:
                 self._stream = stream_tar(self.path, [], self._wanted)
             while self._next <= index:
                 try:
-                    name, data = next(self._stream)
+                    name, data, _ = next(self._stream)
                 except StopIteration:
                     name, data = "", None
                 if name != self.names[self._next]:
                     raise DataError(f"{self.path} has changed; open it again")
                 if data is not None:
                     self._kept[self._next] = data
+                    if self._next in self._linked:
+                        self._shared[self._next] = data
+                        while sum(map(len, self._shared.values())) > _SHARED:
+                            self._shared.pop(next(iter(self._shared)))
                     if len(self._kept) > _AHEAD:  # these are never asked for
                         self._kept.pop(next(iter(self._kept)))
                 self._next += 1
@@ -101,7 +114,7 @@ class StreamedTar:
 
     def __getstate__(self):  # a copy in another process reads from the beginning
         state = self.__dict__.copy()
-        for name in ("_lock", "_stream", "_next", "_kept"):
+        for name in ("_lock", "_stream", "_next", "_kept", "_shared"):
             state.pop(name)
         return state
 

@@ -15,7 +15,7 @@ from ....files import StrPath
 from ...text_files import read_text
 from ..list_columns import shorten
 from ..source import FaceSource
-from .table_columns import RowIdentities, choose_columns, import_arrow
+from .table_columns import RowIdentities, choose_columns, import_arrow, read_names
 
 __all__ = ["ArrowFiles", "saved_files"]
 
@@ -95,6 +95,7 @@ class ArrowFiles(FaceSource):
                 with open(path, "rb") as file:
                     stream = file.read(6) != b"ARROW1"
                 reader = (arrow.ipc.open_stream if stream else arrow.ipc.open_file)(mapped)
+                read_names(reader.schema)
                 yield None, reader.schema, path
                 batches = iter(reader) if stream else map(
                     reader.get_batch, range(reader.num_record_batches)

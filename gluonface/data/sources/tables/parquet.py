@@ -123,6 +123,8 @@ class Parquet(FaceSource):
         file, row = self._row(index)
         with self._lock:
             start, values = self._batch(file, row)
+        if row - start >= len(values):
+            raise DataError(f"{self.name(index)} is not there; the file is damaged")
         data = values[row - start]
         if data is None:
             raise DataError(f"{self.name(index)}: the image is not in the file")

@@ -13,7 +13,7 @@ from ....errors import DataError, InputError, MissingExtraError
 from ..list_columns import GROUP_COLUMNS, IDENTITY_COLUMNS, choose_column, shorten
 from ..source import number_keys
 
-__all__ = ["RowIdentities", "TableColumns", "choose_columns", "import_arrow"]
+__all__ = ["RowIdentities", "TableColumns", "choose_columns", "import_arrow", "read_names"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,22 @@ def import_arrow() -> typing.Any:
     except ImportError as error:
         raise MissingExtraError("pyarrow", "formats", "to read Parquet and Arrow files") from error
     return pyarrow
+
+
+def read_names(schema) -> list[str]:
+    """Return the names of a schema's columns.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        When a name, also of a field in a struct, is no text.
+    """
+    is_struct = import_arrow().types.is_struct
+    for field in schema:
+        for inner in field.type if is_struct(field.type) else ():
+            str(inner.name)
+        str(field.type)
+    return list(schema.names)
 
 
 @dataclasses.dataclass(frozen=True)

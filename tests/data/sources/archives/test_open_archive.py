@@ -1,7 +1,9 @@
 """A compressed tar as an archive."""
 
+import tarfile
+
 import pytest
-from face_forms import faces_of, tar_gz
+from face_forms import add, faces_of, tar_gz
 
 from gluonface.data.sources.archives import open_archive
 from gluonface.data.sources.archives.open_archive import StreamedTar
@@ -36,3 +38,21 @@ def test_a_file_that_changes(tmp_path):
     tar_gz(tmp_path / "x", faces_of(1, side=16))
     with pytest.raises(DataError, match="has changed"):
         archive.read(2)
+
+
+def test_hard_links_in_a_compressed_tar(tmp_path, monkeypatch):
+    faces = faces_of(3, side=16)
+    path = tmp_path / "x.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for number, (_, data) in enumerate(faces):
+            add(archive, f"p/{number}.png", data)
+        for number in range(3):
+            link = tarfile.TarInfo(f"q/{number}.png")
+            link.type, link.linkname = tarfile.LNKTYPE, f"./p/{number}.png"
+            archive.addfile(link)
+    archive = StreamedTar(path, lambda name: True, lambda name: False)
+    wanted = [data for _, data in faces] * 2
+    assert [archive.read(i) for i in range(6)] == wanted
+    monkeypatch.setattr(open_archive, "_SHARED", 1)  # read again in place of kept
+    archive = StreamedTar(path, lambda name: True, lambda name: False)
+    assert [archive.read(i) for i in range(6)] == wanted
