@@ -9,15 +9,16 @@ RESUMES = True  # when the command is given again after an interruption
 
 def add_arguments(parser):
     """Add the options to `parser`."""
-    parser.add_argument("source", metavar="SET", help="a record folder, a .rec or a .bin file")
+    parser.add_argument("source", metavar="SET", help="a record folder, a .rec file or a pack")
     parser.add_argument("out", metavar="OUT", help="the folder for the images")
 
 
 def run(args):
     """Run the command and return the exit status."""
     from ..data.tools import unpack
+    from ..data.verification_pack import is_pack
 
-    if args.source.endswith(".bin"):
+    if is_pack(args.source):
         found = unpack.unpack_pack(args.source, args.out)
         rows = [("pairs", f"{found['pairs']:,}, listed in {args.out}/pairs.csv")]
     else:

@@ -17,12 +17,13 @@ def add_arguments(parser):
 def run(args):
     """Run the command and return the exit status."""
     from ..data.tools import inspect
+    from ..data.verification_pack import is_pack
     from ..errors import DataError
 
     wrong = 0
     for path in args.paths:
         try:
-            if path.endswith(".bin"):
+            if is_pack(path):
                 problems = inspect.inspect_pack(path, progress=True)["problems"]
             else:
                 problems = inspect.inspect_records(path, cache=inspection_cache())["problems"]

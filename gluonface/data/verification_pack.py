@@ -17,8 +17,9 @@ from ..errors import DataError, InputError
 from ..files import StrPath, atomic_write, require_no_stand_in, sha256
 from . import images, unpickle
 from .formats.compressed import MOST, compression_of, open_compressed, read_unpacked
+from .formats.file_kind import recognise_file
 
-__all__ = ["VerificationPack"]
+__all__ = ["VerificationPack", "is_pack"]
 
 logger = logging.getLogger(__name__)
 
@@ -209,6 +210,17 @@ class VerificationPack:
         for start in range(0, len(self.bins), batch_size):
             stop = min(start + batch_size, len(self.bins))
             yield np.stack([self.image(number) for number in range(start, stop)])
+
+
+def is_pack(path: StrPath) -> bool:
+    """Return whether a path is that of a pack: called ``.bin``, or a pickle, compressed or not."""
+    path = pathlib.Path(path)
+    if path.suffix.lower() == ".bin":
+        return True
+    try:
+        return path.is_file() and recognise_file(path).form == "pickle"
+    except (DataError, InputError):  # whoever opens it says what is wrong
+        return False
 
 
 def _read(path, length):

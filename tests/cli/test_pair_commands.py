@@ -1,6 +1,7 @@
 """pack-pairs, eval verification, eval identification and eval ijb on sets in published forms."""
 
 import json
+import lzma
 import pathlib
 
 import numpy as np
@@ -20,6 +21,7 @@ from pair_files import (
 
 from gluonface.cli import main
 from gluonface.data import VerificationPack, images, open_pairs
+from gluonface.data.verification_pack import is_pack
 from gluonface.evaluation.protocols import verification
 
 EXPECTED = pathlib.Path(__file__).resolve().parents[3] / "shared/reference/formats/expected.json"
@@ -157,6 +159,18 @@ def _options(case, root):
     if "BGR" in case.get("colour", ""):
         options["color"] = "BGR"
     return options
+
+
+def test_compressed_packs_are_unpacked_and_verified(tmp_path, capsys):
+    data = lzma.compress(write_pack(tmp_path / "x.bin").read_bytes())
+    (tmp_path / "hadrian.xz").write_bytes(data)
+    assert main(["data", "unpack", str(tmp_path / "hadrian.xz"), str(tmp_path / "out")]) == 0
+    assert "16 in" in capsys.readouterr().out
+    assert main(["data", "verify", str(tmp_path / "hadrian.xz")]) == 0
+    (tmp_path / "broken.xz").write_bytes(data[:-20])
+    assert main(["data", "verify", str(tmp_path / "broken.xz")]) == 1
+    assert "cut short" in capsys.readouterr().out
+    assert not is_pack(tmp_path / "none.xz")
 
 
 # --- eval verification
