@@ -114,9 +114,17 @@ def figures() -> dict[str, np.ndarray]:
     return plugin.found
 
 
+def _write(path, arrays):
+    # One array of all values: a file of an array for each name takes minutes to read.
+    sizes = [array.size for array in arrays.values()]
+    values = np.concatenate([np.ravel(array).astype(np.float64) for array in arrays.values()])
+    np.savez_compressed(path, names="\n".join(arrays), sizes=sizes, values=values)
+
+
 def _read(path):
     with np.load(path) as file:
-        return {name: file[name] for name in file.files}
+        names = str(file["names"]).split("\n")
+        return dict(zip(names, np.split(file["values"], np.cumsum(file["sizes"])[:-1])))
 
 
 def compare(paths: list[str]) -> None:
@@ -133,7 +141,7 @@ def compare(paths: list[str]) -> None:
             missing = [n for n in names if n not in other]
             worst, count = 0.0, 0
             for name in set(names) - set(missing):
-                a, b = first[name].astype(float), other[name].astype(float)
+                a, b = first[name], other[name]
                 if a.shape != b.shape:
                     worst, count = float("inf"), count + 1
                 elif not np.array_equal(a, b, equal_nan=True):
@@ -159,7 +167,7 @@ def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     found = {**embeddings(), **training(sys.argv[2]), **figures()}
-    np.savez_compressed(sys.argv[1], **{name.replace("/", "|"): v for name, v in found.items()})
+    _write(sys.argv[1], found)
     sys.stdout.write(
         f"{len(found)} arrays of Python {sys.version.split()[0]}, NumPy {np.__version__}" + "\n"
     )
