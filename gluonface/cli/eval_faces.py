@@ -26,6 +26,8 @@ class Faces:
         SHA-256 of what was read.
     side : function
         From a row to the `worst_errors.ErrorSide` of its image.
+    source : (path, EmbeddingOrigin or None), optional
+        The file of stored features and what it says of itself.
     """
 
     features: object
@@ -35,6 +37,7 @@ class Faces:
     card: object
     inputs: dict
     side: object
+    source: object = None
 
 
 def load(args, model, file, stored, what="images", group="no", unique=False):
@@ -64,8 +67,7 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
 
     if model is not None and not file:
         raise InputError("--list is missing: it says who is on the images")
-    names, labels = None, {}
-    inputs = {}
+    names, labels, inputs, source = None, {}, {}, None
     if file:
         names, labels = _read(file, group)
         if unique:
@@ -81,6 +83,8 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
         side = eval_common.image_sides(names, images)
     else:
         held = load_features(stored)
+        source = (held.path, held.origin)
+        eval_common.check_origin(args, *source)
         inputs[held.path.name] = held.sha256
         if names is not None:
             held = held.in_order_of(names, file)
@@ -89,14 +93,19 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
         e, f = held.e, held.f
         side = eval_common.image_sides(held.names, word=what.rstrip("s"))
     card = eval_common.card_of(args, model)
-    features, flip = eval_common.merge_views(args, e, f)
-    return Faces(features, labels["identity"], labels.get("group"), flip, card, inputs, side)
+    features, flip = eval_common.merge_views(args, e, f, source and source[1])
+    group = labels.get("group")
+    return Faces(features, labels["identity"], group, flip, card, inputs, side, source)
 
 
 def one_flip(*sides):
-    """Return the flip form of faces that are compared with each other; it must be one."""
+    """Return the flip form of faces that are compared with each other; it must be one.
+
+    The model of stored features must be one too.
+    """
     from ..errors import InputError
 
+    eval_common.check_one_origin(*(side.source for side in sides))
     flips = {side.flip for side in sides}
     if len(flips) > 1:
         raise InputError(

@@ -29,7 +29,8 @@ vectors, averaged over the folds. Each pack and form is evaluated on its own."""
         nargs="+",
         metavar="SOURCE",
         help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params, or NAME:untrained "
-        "for a baseline; several are compared in one table",
+        "for a baseline; several are compared in one table. With --embeddings: the model that "
+        "must have made them",
     )
     parser.add_argument("--pack", nargs="+", metavar="FILE.bin", help="verification packs")
     parser.add_argument(
@@ -81,7 +82,7 @@ def run(args):
     from ..errors import InputError
     from ..evaluation.report.worst_errors import pack_sides
 
-    if bool(args.embeddings) == bool(args.model or args.pack):
+    if bool(args.embeddings) == bool(args.pack) and not (args.model and not args.embeddings):
         raise InputError("give either --model and --pack, or --embeddings")
     if not args.embeddings and not (args.model and args.pack):
         raise InputError(f"--{'pack' if args.model else 'model'} is missing: both are needed")
@@ -178,6 +179,8 @@ def _evaluate_stored(args):
     results, names = [], {}
     for path in args.embeddings:
         stored = verification.load_outputs(path)
+        origin = stored["origin"]
+        eval_common.check_origin(args, path, origin)
         name = eval_common.unused_name(stored["name"], names)
         names[name] = path
         flip = args.flip or ("none" if stored["f"] is None else "both")
@@ -193,7 +196,11 @@ def _evaluate_stored(args):
         inputs = {pathlib.Path(path).name: stored["file"]}
         results += [
             dataclasses.replace(
-                result, name=name, pack_sha256=stored["sha256"], inputs=dict(inputs)
+                result,
+                name=name,
+                pack_sha256=stored["sha256"],
+                inputs=dict(inputs),
+                model=origin and str(origin.model),
             )
             for result in found.values()
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 import typing
@@ -9,6 +10,7 @@ import typing
 import numpy as np
 
 from .._compat import mx, thread_count
+from ..data.embedding_origin import ModelIdentity
 from ..errors import DataError, InputError
 from ..evaluation.scores.flip import FLIPS, combine_views
 from ..weights.load import load_net
@@ -38,12 +40,18 @@ class Embedder:
     card : dict
         ``name``, ``embedding_size``, ``input_size``, ``preprocessing`` (``"inside"``, or a dict
         of ``mean`` and ``scale`` that are applied here).
+    identity : ModelIdentity, optional
+        What embeddings of this model are known by. Default: nothing that can be recognised.
     """
 
-    def __init__(self, engine: Engine, card: dict[str, typing.Any]):
+    def __init__(
+        self, engine: Engine, card: dict[str, typing.Any], identity: ModelIdentity | None = None
+    ):
         self._engine = engine
         self.card = card
         self.embedding_size = engine.embedding_size
+        known = identity or ModelIdentity(card["name"], {})
+        self.identity = dataclasses.replace(known, embedding_size=engine.embedding_size)
         self.input_size = tuple(card["input_size"])
         self.engine = f"{engine.name} ({engine.device})"
         pixels = card["preprocessing"]
@@ -89,7 +97,7 @@ class Embedder:
             runner, card = _load_onnx(weights, ctx, engine)
         else:
             runner, card = _load_symbol(weights, context_of(ctx), engine)
-        model = cls(runner, card)
+        model = cls(runner, card, dataclasses.replace(weights.identity, name=card["name"]))
         logger.info(
             "%s (%d-d) runs with %s, %d threads; %s",
             card["name"],
