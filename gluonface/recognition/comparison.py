@@ -73,7 +73,7 @@ class Comparison:
         rows = []
         if self.same is not None:
             rows.append(("same person", "yes" if self.same else "no"))
-        point = self.decision and self.decision.point
+        point = None if self.decision is None else self.decision.point
         if point is not None:
             limit = f"threshold {point.threshold:.3f} for {frequency(point.fmr_target)}"
         elif self.threshold is not None:
@@ -274,9 +274,10 @@ def odds_text(decision: Decision, calibration: Calibration) -> str:
     side = "one person" if decision.llr >= 0 else "two people"
     odds = _odds(abs(decision.llr))
     if decision.capped:
+        odds = f"{math.exp(abs(decision.llr)):,.0f}"
         return f"more than {odds} : 1 for {side} (this set can show no more)"
-    most = calibration.llr_high if decision.llr >= 0 else -calibration.llr_low
-    return f"{odds} : 1 for {side} (this set can show {_odds(most)} : 1 at most)"
+    most = math.exp(calibration.llr_high if decision.llr >= 0 else -calibration.llr_low)
+    return f"{odds} : 1 for {side} (this set can show {most:,.0f} : 1 at most)"
 
 
 def _odds(llr):

@@ -20,7 +20,7 @@ from ..evaluation.scores.flip import merge_outputs, normalize_rows
 from ..weights.opened import AnySource
 from .quality import Quality, measure
 
-__all__ = ["CROPS", "FaceReader", "PhotoFace", "read_photo"]
+__all__ = ["CROPS", "FaceReader", "PhotoFace", "read_bytes", "read_photo"]
 
 CROPS = "crops"  # the `input` of a calibration made from crops
 FLIPS = ("sum", "none")
@@ -198,6 +198,14 @@ class FaceReader:
         return merge_outputs(e, f if self.flip == "sum" else None, self.flip)
 
 
+def read_bytes(photo: str | os.PathLike) -> bytes:
+    """Return the bytes of a picture's file, or raise InputError."""
+    try:
+        return pathlib.Path(photo).read_bytes()
+    except OSError as error:
+        raise InputError(f"{photo} cannot be read: {error.strerror}") from None
+
+
 def read_photo(photo: str | os.PathLike | bytes | np.ndarray) -> tuple[np.ndarray, str]:
     """Return a photograph as uint8 (H, W, 3) RGB, and what messages call it."""
     if isinstance(photo, np.ndarray):
@@ -210,11 +218,7 @@ def read_photo(photo: str | os.PathLike | bytes | np.ndarray) -> tuple[np.ndarra
     if isinstance(photo, (bytes, bytearray, memoryview)):
         name, data = "the photograph", bytes(photo)
     else:
-        name = os.fspath(photo)
-        try:
-            data = pathlib.Path(photo).read_bytes()
-        except OSError as error:
-            raise InputError(f"{name} cannot be read: {error.strerror}") from None
+        name, data = os.fspath(photo), read_bytes(photo)
     try:
         return images.decode(data), name
     except DataError as error:

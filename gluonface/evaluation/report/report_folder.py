@@ -23,7 +23,7 @@ from ..results.verification_result import VerificationResult, table_rows
 from . import page_blocks as blocks
 from . import worst_errors
 
-__all__ = ["errors_title", "write_report"]
+__all__ = ["errors_title", "write_page", "write_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,30 @@ def write_report(
         blocks.facts(facts),
         _details("How each figure is defined", convention),
     ]
-    with atomic_write(folder / "index.html", "w", encoding="utf-8") as file:
+    return write_page(folder, page, command)
+
+
+def write_page(folder: str | os.PathLike[str], page: dict[str, Any], command: str) -> pathlib.Path:
+    """Write ``index.html``, which needs no other file.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        It is there.
+    page : dict
+        ``title``, ``heading``, ``summary`` and ``blocks`` (see `page_blocks`).
+    command : str
+        What made it.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    path = pathlib.Path(folder) / "index.html"
+    with atomic_write(path, "w", encoding="utf-8") as file:
         file.write(_template().render(command=command, **page))
-    logger.info("report written to %s", folder / "index.html")
-    return folder / "index.html"
+    logger.info("report written to %s", path)
+    return path
 
 
 def _template():
