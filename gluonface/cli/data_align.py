@@ -11,7 +11,18 @@ def add_arguments(parser):
         "--landmarks",
         metavar="FILE",
         help="landmarks of the photographs, lines `PHOTO x1 y1 ... x5 y5` or .json; if not given, "
-        "faces are found by MTCNN (pip install 'gluonface[align]')",
+        "--detector finds the faces",
+    )
+    parser.add_argument(
+        "--detector",
+        metavar="D",
+        help="mtcnn (pip install 'gluonface[align]'), yunet:FILE.onnx or scrfd:FILE.onnx (if not "
+        "given, mtcnn)",
+    )
+    parser.add_argument(
+        "--turn",
+        action="store_true",
+        help="look for faces with the photograph turned by 90, 180 and 270 degrees as well",
     )
     parser.add_argument(
         "--several",
@@ -35,15 +46,22 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
+    from ..data.detectors import Turning, open_detector
     from ..data.tools.align import align_photos
+    from ..errors import InputError
     from ..files import write_json
 
     check_outputs(("--json", args.json))
     detector = None
     if args.landmarks is None:
-        from ..data.detectors import Mtcnn
-
-        detector = Mtcnn(args.smallest)
+        detector = open_detector(args.detector or "mtcnn", args.smallest)
+        if detector is None:
+            raise InputError(
+                "--detector none: to align photographs, give a detector or --landmarks"
+            )
+        detector = Turning(detector) if args.turn else detector
+    elif args.detector or args.turn:
+        raise InputError("--landmarks says where the faces are; leave out --detector and --turn")
     counts = align_photos(
         args.photos,
         args.out,

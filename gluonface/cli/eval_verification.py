@@ -22,8 +22,9 @@ def add_arguments(parser):
     parser.description += """
 
 The table on standard output has one row per pack and flip form. TAR is strict: the
-false-accept rate does not exceed the one named. Thresholds are squared distances of unit
-vectors, averaged over the folds. Each pack and form is evaluated on its own."""
+false-accept rate does not exceed the one named. The threshold is the mean over the folds: a
+cosine, and the same as the reference has it, a squared distance. Each pack and form is
+evaluated on its own."""
     parser.add_argument(
         "--model",
         nargs="+",

@@ -413,12 +413,7 @@ class _Reader:
             name: None if value is None else self._finite(value, f"held_out_cllr.{name}")
             for name, value in self._dict(stored, "held_out_cllr").items()
         }
-        norm = None
-        if stored.get("norm") is not None:
-            norm = {
-                name: self._finite(value, f"norm.{name}")
-                for name, value in self._dict(stored, "norm").items()
-            }
+        norm = None if stored.get("norm") is None else self._norm(self._dict(stored, "norm"))
         return {
             "model": model,
             "comparison": comparison,
@@ -472,6 +467,16 @@ class _Reader:
         )
         self._falling(pairs, "thresholds")
         return pairs
+
+    def _norm(self, stored):
+        """Return quantiles of lengths by their shares, which are texts."""
+        if set(stored) != {f"{share:g}" for share in NORM_QUANTILES}:
+            raise self._error("norm", list(stored), f"the quantiles {NORM_QUANTILES}")
+        norm = {name: self._finite(value, f"norm.{name}") for name, value in stored.items()}
+        values = [norm[f"{share:g}"] for share in NORM_QUANTILES]
+        if values[0] < 0 or any(b < a for a, b in zip(values, values[1:])):
+            raise self._error("norm", values, "quantiles that do not fall")
+        return norm
 
     def _falling(self, pairs, name):
         """Check that rates fall, and thresholds do not, from pair to pair."""

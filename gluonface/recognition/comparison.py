@@ -196,7 +196,7 @@ def compare(
         calibration.point(fmr)  # an error now, not after the detector has run
     if prior is not None and not 0 < finite_number(prior, "prior") < 1:
         raise InputError(f"prior is {prior!r}; expected a probability above 0 and below 1")
-    names = tuple(_name_of(photo, default) for photo, default in ((a, "A"), (b, "B")))
+    names = _names_of(a, b)
     warnings: list[str] = []
     faces = tuple(
         main_face(reader, photo, name, several, warnings) for photo, name in zip((a, b), names)
@@ -255,8 +255,11 @@ def main_face(
     return faces
 
 
-def _name_of(photo, default):
-    return os.path.basename(photo) if isinstance(photo, (str, os.PathLike)) else default
+def _names_of(a, b):
+    """Return what two photographs are called: file names, with folders where those are equal."""
+    paths = [str(p) if isinstance(p, (str, os.PathLike)) else None for p in (a, b)]
+    names = [os.path.basename(path) if path else name for path, name in zip(paths, "AB")]
+    return (paths[0] or "A", paths[1] or "B") if names[0] == names[1] else (names[0], names[1])
 
 
 # --- words --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ..files import write_json
 from ..weights.card import read_card
 from ..weights.opened import Weights
 from .calibration import Calibration
+from .faces import CROPS
 
 __all__ = ["add_to_card", "find_calibration", "mismatch", "require_match"]
 
@@ -99,12 +100,12 @@ def mismatch(
     if comparison.get("flip") != flip:
         return f"is of flip {comparison.get('flip')}, not of flip {flip}"
     if comparison.get("input") != input:
-        return f"is of faces cut out by {_cut(comparison.get('input'))}, not by {_cut(input)}"
+        return f"is of {_faces(comparison.get('input'))}, not of {_faces(input)}"
     return None
 
 
-def _cut(input):
-    return "another program (crops)" if input == "crops" else input
+def _faces(input):
+    return "ready crops" if input == CROPS else f"faces cut out by {input}"
 
 
 def _command(model, flip, input):

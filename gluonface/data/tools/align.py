@@ -17,6 +17,7 @@ from ...errors import DataError, InputError
 from ...files import StrPath, atomic_write
 from .. import images
 from ..alignment import align_face
+from ..detectors import Mtcnn, Turning
 from ..prefetch import map_ahead
 from ..sources.photo_folder import find_others, find_photos, read_landmarks
 from ..text_files import write_table
@@ -104,11 +105,10 @@ def align_photos(
         settings["landmarks"] = file_stamp(landmarks)
         detector = None
     elif detector is None:
-        from ..detectors import Mtcnn
-
         detector = Mtcnn()
     if detector is not None:
-        settings["detector"] = type(detector).__name__
+        settings["detector"] = getattr(detector, "identity", type(detector).__name__)
+        settings["turn"] = isinstance(detector, Turning)
         settings["smallest"] = getattr(detector, "smallest", None)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; a folder for the crops was expected")

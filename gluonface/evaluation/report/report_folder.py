@@ -178,8 +178,9 @@ def _verification_page(folder, results, name, sides):
         blocks.text(
             "soft",
             "TAR is strict: at a threshold whose false-accept rate does not exceed the one named. "
-            "Thresholds are squared distances, averaged over the folds. Read val together with the "
-            "realised far beside it.",
+            "Thresholds are cosines: a higher score is one person. That of a row is the mean over "
+            "the folds; beside it stands the reference's form, a squared distance (2 - 2 cosine). "
+            "Read val together with the realised far beside it.",
         ),
     ]
     for pack in packs:
@@ -213,7 +214,7 @@ def _pack_section(folder, name, results, sides):
     limits = {
         f"flip {flip}": (
             [("mean of folds", result.cosine_threshold)],
-            (1 - max(result.thresholds) / 2, 1 - min(result.thresholds) / 2),
+            (min(result.cosine_thresholds), max(result.cosine_thresholds)),
         )
         for flip, result in zip(flips, results)
     }
