@@ -120,7 +120,6 @@ def run(args):
     calibration, why = None, ""
     if args.threshold is None:
         calibration, why = find_calibration(weights, args.flip, reader.input, args.calibration)
-        reader.norms = calibration and calibration.norm
     result = compare(
         reader,
         args.a,

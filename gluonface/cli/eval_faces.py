@@ -28,6 +28,8 @@ class Faces:
         From a row to the `worst_errors.ErrorSide` of its image.
     source : (path, EmbeddingOrigin or None), optional
         The file of stored features and what it says of itself.
+    assumed : bool
+        Whether nothing says of which flip form the features are.
     """
 
     features: object
@@ -38,6 +40,7 @@ class Faces:
     inputs: dict
     side: object
     source: object = None
+    assumed: bool = False
 
 
 def load(args, model, file, stored, what="images", group="no", unique=False):
@@ -95,7 +98,8 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
     card = eval_common.card_of(args, model)
     features, flip = eval_common.merge_views(args, e, f, source and source[1])
     group = labels.get("group")
-    return Faces(features, labels["identity"], group, flip, card, inputs, side, source)
+    assumed = f is None and source is not None and source[1] is None
+    return Faces(features, labels["identity"], group, flip, card, inputs, side, source, assumed)
 
 
 def one_flip(*sides):
@@ -106,7 +110,9 @@ def one_flip(*sides):
     from ..errors import InputError
 
     eval_common.check_one_origin(*(side.source for side in sides))
-    flips = {side.flip for side in sides}
+    # Beside embeddings that say their flip form, older ones are taken to be of the same.
+    stated = any(side.source and side.source[1] and side.source[1].flip for side in sides)
+    flips = {side.flip for side in sides if not (stated and side.assumed)}
     if len(flips) > 1:
         raise InputError(
             "some features have mirrored outputs (f) and those they are compared with have none: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -198,8 +198,10 @@ def compare(
         raise InputError(f"prior is {prior!r}; expected a probability above 0 and below 1")
     names = _names_of(a, b)
     warnings: list[str] = []
+    norms = None if calibration is None else calibration.norm
     faces = tuple(
-        main_face(reader, photo, name, several, warnings) for photo, name in zip((a, b), names)
+        main_face(reader, photo, name, several, warnings, norms)
+        for photo, name in zip((a, b), names)
     )
     one, other = (found[0].embedding.astype(np.float64) for found in faces)
     score = float(np.clip(one @ other, -1, 1))
@@ -230,13 +232,14 @@ def main_face(
     name: str,
     several: str = "largest",
     warnings: list[str] | None = None,
+    norms: Mapping[str, float] | None = None,
 ) -> list[PhotoFace]:
     """Return the faces of a photograph, at least one; DataError if there is none.
 
     With ``several="refuse"`` more than one face is an error; else a second one that is almost as
-    large as the first is added to `warnings`.
+    large as the first is added to `warnings`. `norms` is that of `FaceReader.read`.
     """
-    faces = reader.read(photo)
+    faces = reader.read(photo, norms)
     if not faces:
         raise DataError(
             f"no face was found in {name} (by {reader.input}). Try --turn if it lies on a side, "

@@ -137,7 +137,11 @@ class FaceReader:
         """What made the embeddings, to be stored beside them."""
         return EmbeddingOrigin(self.identity, self.flip)
 
-    def read(self, photo: str | os.PathLike | bytes | np.ndarray) -> list[PhotoFace]:
+    def read(
+        self,
+        photo: str | os.PathLike | bytes | np.ndarray,
+        norms: Mapping[str, float] | None = None,
+    ) -> list[PhotoFace]:
         """Return the faces of a photograph, the largest first.
 
         Parameters
@@ -145,6 +149,8 @@ class FaceReader:
         photo : str, pathlib.Path, bytes or numpy.ndarray
             A file, an encoded image, or uint8 (H, W, 3) RGB. A photograph that says in its EXIF
             data how it is turned is turned first.
+        norms : dict, optional
+            In place of the reader's own.
 
         Returns
         -------
@@ -184,7 +190,7 @@ class FaceReader:
             confidence = None if self._detector is None else face.confidence
             norm = float(np.linalg.norm(output.astype(np.float64)))
             shape = (int(image.shape[0]), int(image.shape[1]))
-            quality = measure(crop, norm, points, shape, confidence, self.norms)
+            quality = measure(crop, norm, points, shape, confidence, norms or self.norms)
             box = _clipped(face.box, image.shape[:2])
             faces.append(PhotoFace(box, points, confidence, crop, output, unit, quality))
         return sorted(faces, key=lambda face: -face.area)
