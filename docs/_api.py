@@ -18,6 +18,7 @@ ROOMS = {
     "training": "Training",
     "evaluation": "Evaluation",
     "weights": "Weights in and out",
+    "recognition": "Recognition: one person or two",
     "deploy": "Embedding and export",
     "nn": "Network blocks",
     "native": "Operators of our own",

@@ -30,6 +30,8 @@ COMMANDS = {
     "train": ("train", "train a model, or go on with an interrupted run"),
     "eval": ("eval", "evaluate a model or stored embeddings"),
     "embed": ("embed", "write the embeddings of images to a file"),
+    "calibrate": ("calibrate", "measure what scores mean: thresholds, error rates, likelihoods"),
+    "compare": ("compare", "say whether two pictures show one person, and how sure that is"),
     "export": ("export", "write a model as symbol + params (and ONNX)"),
     "import": ("import_", "read weights of other toolkits into a model of ours"),
     "models": ("models", "list the backbones"),

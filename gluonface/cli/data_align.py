@@ -25,8 +25,18 @@ def add_arguments(parser):
         "--landmarks",
         metavar="FILE",
         help="landmarks of the photographs, lines `PHOTO x1 y1 ... x5 y5` or .json; if not given, "
-        "those of the list (DeepGlint's), else faces are found by MTCNN (pip install "
-        "'gluonface[align]')",
+        "those of the list (DeepGlint's), else --detector finds the faces",
+    )
+    parser.add_argument(
+        "--detector",
+        metavar="D",
+        help="mtcnn (pip install 'gluonface[align]'), yunet:FILE.onnx or scrfd:FILE.onnx (if not "
+        "given, the landmarks of the list, else mtcnn)",
+    )
+    parser.add_argument(
+        "--turn",
+        action="store_true",
+        help="look for faces with the photograph turned by 90, 180 and 270 degrees as well",
     )
     parser.add_argument(
         "--several",
@@ -51,14 +61,26 @@ def add_arguments(parser):
 
 def run(args):
     """Run the command and return the exit status."""
+    from ..data.detectors import Turning, open_detector
     from ..data.tools.align import align_photos
+    from ..errors import InputError
     from ..files import write_json
 
     check_outputs(("--json", args.json))
-
+    detector = None
+    if args.landmarks is not None and (args.detector or args.turn):
+        raise InputError("--landmarks says where the faces are; leave out --detector and --turn")
+    if args.detector or args.turn:
+        detector = open_detector(args.detector or "mtcnn", args.smallest)
+        if detector is None:
+            raise InputError(
+                "--detector none: to align photographs, give a detector or --landmarks"
+            )
+        detector = Turning(detector) if args.turn else detector
     counts = align_photos(
         args.photos[0] if len(args.photos) == 1 else args.photos,
         args.out,
+        detector=detector,
         smallest=args.smallest,
         **source_options(args),
         **keywords(args, "landmarks", "several", "confidence", "size", "quality", "workers"),

@@ -27,7 +27,8 @@ def add_arguments(parser):
         required=True,
         metavar="FILE.npz",
         help="arrays: embedding (N,D) float32; path, identity and group (N,) where there are some, "
-        "label (N,) of records, issame (N/2,) of a pack",
+        "label (N,) of records, issame (N/2,) of a pack; model, model_sha256 and flip, by which "
+        "other commands know what made them",
     )
     parser.add_argument(
         "--flip",
@@ -57,6 +58,7 @@ def run(args):
     import pathlib
     import sys
 
+    from ..data.embedding_origin import EmbeddingOrigin
     from ..deploy import Embedder, combine_views
     from ..errors import InputError
     from ..files import atomic_write, write_npz
@@ -77,6 +79,8 @@ def run(args):
         embedding = combine_views(e, f, args.flip)
     else:
         embedding = model.embed(batches, args.flip, args.batch_size)
+    if model.identity.sha256:  # random weights cannot be recognised later
+        arrays.update(EmbeddingOrigin(model.identity, args.flip).to_arrays())
     with atomic_write(out) as file:
         write_npz(file, {"embedding": embedding, **arrays})
     sys.stdout.write(f"{embedding.shape[0]} embeddings of {embedding.shape[1]} values: {out}\n")

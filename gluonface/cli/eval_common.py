@@ -5,6 +5,8 @@ __all__ = [
     "add_fpirs",
     "add_model_arguments",
     "card_of",
+    "check_one_origin",
+    "check_origin",
     "command",
     "compare_options",
     "embed",
@@ -30,7 +32,8 @@ def add_model_arguments(parser, images):
     group.add_argument(
         "--model",
         metavar="SOURCE",
-        help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params or NAME:untrained",
+        help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params or NAME:untrained; "
+        "with stored features: the model that must have made them",
     )
     group.add_argument("--images", metavar="DIR", help=images)
     group.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
@@ -133,7 +136,7 @@ def uses_stored_features(args, option, value):
         make_parent(args.json)
     if args.report:
         make_parent(pathlib.Path(args.report) / "index.html")
-    if bool(value) == bool(args.model or args.images):
+    if (value and args.images) or not (value or args.model or args.images):
         raise InputError(f"give either --model and --images, or {option}")
     if not value and not (args.model and args.images):
         raise InputError(f"--{'images' if args.model else 'model'} is missing: both are needed")
@@ -189,21 +192,82 @@ def card_of(args, model):
     return None if model is None else {**model[0].card, "source": args.model}
 
 
-def flip_of(args, f):
-    """Return the flip form: --flip, or the sum where there are outputs `f` of mirrored images."""
+def check_origin(args, path, origin):
+    """Refuse stored features of another model than ``--model``, where that is given.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    path : str or pathlib.Path
+        The file.
+    origin : EmbeddingOrigin or None
+        What it says of itself. Files of older programs say nothing: that is noted.
+    """
+    from ..errors import InputError
+    from ..weights import open_weights
+
+    models = [args.model] if isinstance(args.model, str) else args.model or []
+    if len(models) > 1:
+        raise InputError("stored features are of one model; give one --model to check it")
+    if models and origin is None:
+        _warn_of_unknown(path)
+    elif models:
+        origin.require_model(open_weights(models[0]).identity, path)
+
+
+def check_one_origin(*sources):
+    """Refuse stored features that are compared with those of another model or flip form.
+
+    Parameters
+    ----------
+    *sources : (path, EmbeddingOrigin or None) or None
+        Of each file; None for features that are not stored.
+    """
+    known = [source for source in sources if source is not None and source[1] is not None]
+    for path, origin in known[1:]:
+        origin.require_model(known[0][1].model, path, known[0][0])
+        origin.require_flip(known[0][1].flip, path, known[0][0])
+    if known:
+        for source in sources:
+            if source is not None and source[1] is None:
+                _warn_of_unknown(source[0])
+
+
+def _warn_of_unknown(path):
+    import logging
+
+    logging.getLogger(__name__).warning(
+        "%s does not say which model made its features: whether they fit is not checked", path
+    )
+
+
+def flip_of(args, f, stored=None):
+    """Return the flip form: --flip, or the sum where there are outputs `f` of mirrored images.
+
+    `stored` is the flip form of embeddings that are merged already, where it is known.
+    """
     from ..errors import InputError
 
+    if f is None and stored is not None:
+        if args.flip not in (None, stored):
+            raise InputError(f"--flip {args.flip}: the stored embeddings are of flip {stored}")
+        return stored
     if args.flip == "sum" and f is None:
         raise InputError("--flip sum needs the outputs of mirrored images (f), which are missing")
     return args.flip or ("none" if f is None else "sum")
 
 
-def merge_views(args, e, f):
-    """Return (features, flip form): the outputs of images and mirrors, merged."""
+def merge_views(args, e, f, origin=None):
+    """Return (features, flip form): the outputs of images and mirrors, merged.
+
+    `origin` is the `EmbeddingOrigin` of stored ones.
+    """
     from ..evaluation.scores.flip import merge_outputs
 
-    flip = flip_of(args, f)
-    return merge_outputs(e, f, flip, args.precision), flip
+    stored = origin and origin.flip
+    flip = flip_of(args, f, stored)
+    form = "none" if f is None and stored is not None else flip
+    return merge_outputs(e, f, form, args.precision), flip
 
 
 def compare_options(args):

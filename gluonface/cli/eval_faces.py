@@ -26,6 +26,10 @@ class Faces:
         SHA-256 of what was read.
     side : function
         From a row to the `worst_errors.ErrorSide` of its image.
+    source : (path, EmbeddingOrigin or None), optional
+        The file of stored features and what it says of itself.
+    assumed : bool
+        Whether nothing says of which flip form the features are.
     """
 
     features: object
@@ -35,6 +39,8 @@ class Faces:
     card: object
     inputs: dict
     side: object
+    source: object = None
+    assumed: bool = False
 
 
 def load(args, model, file, stored, what="images", group="no", unique=False):
@@ -64,8 +70,7 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
 
     if model is not None and not file:
         raise InputError("--list is missing: it says who is on the images")
-    names, labels = None, {}
-    inputs = {}
+    names, labels, inputs = None, {}, {}
     if file:
         names, labels = _read(file, group)
         if unique:
@@ -82,8 +87,12 @@ def load(args, model, file, stored, what="images", group="no", unique=False):
     else:
         labels = _arrays(held, group)
     side = eval_common.image_sides(held.names, word=what.rstrip("s"))
-    features, flip = eval_common.merge_views(args, held.e, held.f)
-    return Faces(features, labels["identity"], labels.get("group"), flip, None, inputs, side)
+    source = (held.path, held.origin)
+    eval_common.check_origin(args, *source)
+    features, flip = eval_common.merge_views(args, held.e, held.f, held.origin)
+    assumed = held.f is None and held.origin is None
+    identity, group = labels["identity"], labels.get("group")
+    return Faces(features, identity, group, flip, None, inputs, side, source, assumed)
 
 
 def embed_faces(args, model, images, identity, inputs, what):
@@ -112,10 +121,16 @@ def embed_faces(args, model, images, identity, inputs, what):
 
 
 def one_flip(*sides):
-    """Return the flip form of faces that are compared with each other; it must be one."""
+    """Return the flip form of faces that are compared with each other; it must be one.
+
+    The model of stored features must be one too.
+    """
     from ..errors import InputError
 
-    flips = {side.flip for side in sides}
+    eval_common.check_one_origin(*(side.source for side in sides))
+    # Beside embeddings that say their flip form, older ones are taken to be of the same.
+    stated = any(side.source and side.source[1] and side.source[1].flip for side in sides)
+    flips = {side.flip for side in sides if not (stated and side.assumed)}
     if len(flips) > 1:
         raise InputError(
             "some features have mirrored outputs (f) and those they are compared with have none: "

@@ -42,8 +42,8 @@ def run(args):
     held = _features(args)
     if held is None:
         return 0  # a rank that only helped
-    e, f, names, people, card, inputs, images, pairs = held
-    features, flip = eval_common.merge_views(args, e, f)
+    e, f, names, people, card, inputs, images, pairs, origin = held
+    features, flip = eval_common.merge_views(args, e, f, origin)
     side = eval_common.image_sides(names, images)
     if pairs:
         result = folder.evaluate_listed(
@@ -59,7 +59,7 @@ def run(args):
 
 
 def _features(args):
-    """Return e, f, names, people, card, inputs, images and pairs, or None on a helping rank."""
+    """Return e, f, names, people, card, inputs, images, pairs, origin; None on a helping rank."""
     from ..data.sources import open_source
     from ..errors import InputError
     from ..evaluation.files.feature_files import load_features
@@ -68,12 +68,14 @@ def _features(args):
 
     if eval_common.uses_stored_features(args, "--embeddings", args.embeddings):
         held = load_features(args.embeddings)
+        eval_common.check_origin(args, held.path, held.origin)
         if held.names is None:
             raise InputError(f"{held.path} has no array path, which says who is on each image")
         names = [str(name).replace("\\", "/") for name in held.names]
         people = _stored_people(args, held, names)
         pairs = args.pairs and folder.read_pairs(args.pairs, names)
-        return held.e, held.f, names, people, None, {held.path.name: held.sha256}, None, pairs
+        inputs = {held.path.name: held.sha256}
+        return held.e, held.f, names, people, None, inputs, None, pairs, held.origin
     source = open_source(args.images, **source_options(args))
     people = [source.identity(number) for number in range(len(source))]
     images = FaceImages(source, args.resize)
@@ -85,7 +87,7 @@ def _features(args):
         return None
     inputs = {"images (pixels)": found.sha256}
     card = eval_common.card_of(args, model)
-    return found.e, found.f, names, people, card, inputs, images, pairs
+    return found.e, found.f, names, people, card, inputs, images, pairs, None
 
 
 def _stored_people(args, held, names):

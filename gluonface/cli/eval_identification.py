@@ -128,7 +128,7 @@ def load_sides(args):
     probes = eval_faces.load(args, model, args.probes, args.probe_embeddings, "probes")
     if gallery is None:
         return None
-    eval_faces.one_flip(gallery, probes)
+    probes.flip = eval_faces.one_flip(gallery, probes)
     return gallery, probes
 
 

@@ -79,10 +79,10 @@ def run(args):
     if pairs is not None:
         ijb.find_pairs(known, pairs)
     lists = _lists(args.meta, probe_file, known)
-    e, f, card, inputs, aligned = _outputs(args, images, stored, crops)
+    e, f, card, inputs, aligned, origin = _outputs(args, images, stored, crops)
     if e is None:
         return 0  # a rank that only helped
-    flip = eval_common.flip_of(args, f)
+    flip = eval_common.flip_of(args, f, origin and origin.flip)
     options = eval_common.compare_options(args)
     settings = {
         "normalize_images": args.normalize_images,
@@ -197,17 +197,18 @@ def _read_lists(args, stored):
 
 
 def _outputs(args, images, stored, crops=None):
-    """Return e, f, model card, SHA-256 of inputs, aligned images; e is None on a helping rank."""
+    """Return e, f, card, SHA-256 of inputs, aligned images, origin; e is None on a helping rank."""
     from ..evaluation.files.feature_files import load_features
     from ..evaluation.files.image_list import ImageList
 
     if stored:
         held = load_features(args.embeddings).in_order_of(images.names, f"{args.meta}")
-        return held.e, held.f, None, {held.path.name: held.sha256}, None
+        eval_common.check_origin(args, held.path, held.origin)
+        return held.e, held.f, None, {held.path.name: held.sha256}, None, held.origin
     aligned = crops or ImageList(args.images, images.names, images.points)
     model = eval_common.open_model(args)
     found = eval_common.embed(args, model, aligned)
     if found is None:
-        return None, None, None, None, None
+        return None, None, None, None, None, None
     card = eval_common.card_of(args, model)
-    return found.e, found.f, card, {"images (aligned pixels)": found.sha256}, aligned
+    return found.e, found.f, card, {"images (aligned pixels)": found.sha256}, aligned, None

@@ -93,13 +93,19 @@ def run(args):
         for file in (args.probe_list, args.probe_noise, args.distractor_noise)
         if file
     }
-    probes, flip, of_probes = _features(
+    probes, flip, of_probes, source = _features(
         args, model, args.probe_features, args.images, paths, "probes"
     )
     results = []
     for file, names in lists.items():
-        distractors, own_flip, of_distractors = _features(
-            args, model, args.distractor_features, args.distractor_images, names, "distractors"
+        distractors, own_flip, of_distractors, _ = _features(
+            args,
+            model,
+            args.distractor_features,
+            args.distractor_images,
+            names,
+            "distractors",
+            source,
         )
         if distractors is None:
             continue  # a rank that only helped
@@ -166,8 +172,8 @@ def _title(args, file):
     return args.name if one and args.name else " ".join(filter(None, (args.name, _name(file))))
 
 
-def _features(args, model, stored, folder, names, what):
-    """Return features (None on a helping rank), flip form, and a function for their SHA-256."""
+def _features(args, model, stored, folder, names, what, before=None):
+    """Return features (None on a helping rank), flip form, a function for their SHA-256, origin."""
     import pathlib
 
     from ..errors import InputError
@@ -177,12 +183,20 @@ def _features(args, model, stored, folder, names, what):
     if model is not None:
         found = eval_common.embed(args, model, ImageList(folder, names), what)
         if found is None:
-            return None, None, None
-        return (*eval_common.merge_views(args, found.e, found.f), lambda: found.sha256)
+            return None, None, None, None
+        return (*eval_common.merge_views(args, found.e, found.f), lambda: found.sha256, None)
     if pathlib.Path(stored).is_dir():
         if args.flip:
             raise InputError(f"{stored}: a .bin holds one feature an image; leave out --flip")
         features = BinFolder(stored, names, args.suffix)
-        return features, STORED, lambda: features.sha256  # read once, while they are compared
+        # its SHA-256 is computed while they are compared
+        return features, STORED, lambda: features.sha256, (stored, None)
     held = load_features(stored).in_order_of(names, what)
-    return (*eval_common.merge_views(args, held.e, held.f), lambda: held.sha256)
+    source = (held.path, held.origin)
+    eval_common.check_origin(args, *source)
+    eval_common.check_one_origin(before, source)
+    return (
+        *eval_common.merge_views(args, held.e, held.f, held.origin),
+        lambda: held.sha256,
+        source,
+    )

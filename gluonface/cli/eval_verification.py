@@ -22,8 +22,9 @@ def add_arguments(parser):
     parser.description += """
 
 The table on standard output has one row per pack and flip form. TAR is strict: the
-false-accept rate does not exceed the one named. Thresholds are squared distances of unit
-vectors, averaged over the folds. Each pack and form is evaluated on its own.
+false-accept rate does not exceed the one named. The threshold is the mean over the folds: a
+cosine, and the same as the reference has it, a squared distance. Each pack and form is
+evaluated on its own.
 
 Pairs may come in any form: a pack, compressed or not, a list of pairs with --root, the folder,
 zip or tar of CFP, RFW, SurvFace, AgeDB or LFW as published, CVLface's Arrow folders, decoded
@@ -33,7 +34,8 @@ pixels. Images that are not 112x112 are an error, unless they are in a pack or -
         nargs="+",
         metavar="SOURCE",
         help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params, or NAME:untrained "
-        "for a baseline; several are compared in one table",
+        "for a baseline; several are compared in one table. With --embeddings: the model that "
+        "must have made them",
     )
     parser.add_argument(
         "--pack",
@@ -117,7 +119,7 @@ def run(args):
     from ..evaluation.report.worst_errors import pack_sides
 
     given = args.pack or args.pairs
-    if bool(args.embeddings) == bool(args.model or given):
+    if bool(args.embeddings) == bool(given) and not (args.model and not args.embeddings):
         raise InputError("give either --model and --pack (or --pairs), or --embeddings")
     if not args.embeddings and not (args.model and given):
         raise InputError(f"--{'pack' if args.model else 'model'} is missing: both are needed")
@@ -226,6 +228,8 @@ def _evaluate_stored(args):
     results, names = [], {}
     for path in args.embeddings:
         stored = verification.load_outputs(path)
+        origin = stored["origin"]
+        eval_common.check_origin(args, path, origin)
         name = eval_common.unused_name(stored["name"], names)
         names[name] = path
         flip = args.flip or ("none" if stored["f"] is None else "both")
@@ -243,7 +247,11 @@ def _evaluate_stored(args):
         inputs = {pathlib.Path(path).name: stored["file"]}
         results += [
             dataclasses.replace(
-                result, name=name, pack_sha256=stored["sha256"], inputs=dict(inputs)
+                result,
+                name=name,
+                pack_sha256=stored["sha256"],
+                inputs=dict(inputs),
+                model=origin and str(origin.model),
             )
             for result in found.values()
         ]

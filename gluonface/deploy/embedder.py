@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 import typing
@@ -9,6 +10,7 @@ import typing
 import numpy as np
 
 from .._compat import mx, thread_count
+from ..data.embedding_origin import ModelIdentity
 from ..errors import DataError, InputError
 from ..evaluation.scores.flip import FLIPS, combine_views
 from ..weights.card import INSIDE
@@ -40,13 +42,23 @@ class Embedder:
         dict of ``mean`` and ``scale`` that are applied here, in that order of colours).
     source : str, optional
         For messages; default the card's name.
+    identity : ModelIdentity, optional
+        What embeddings of this model are known by. Default: nothing that can be recognised.
     """
 
-    def __init__(self, engine: Engine, card: dict[str, typing.Any], source: str | None = None):
+    def __init__(
+        self,
+        engine: Engine,
+        card: dict[str, typing.Any],
+        source: str | None = None,
+        identity: ModelIdentity | None = None,
+    ):
         self._engine = engine
         self._source = source or card["name"]
         self.card = card
         self.embedding_size = engine.embedding_size
+        known = identity or ModelIdentity(card["name"], {})
+        self.identity = dataclasses.replace(known, embedding_size=engine.embedding_size)
         self.input_size = tuple(card["input_size"])
         self.engine = f"{engine.name} ({engine.device})"
         self._reversed = card.get("color", "RGB") == "BGR"
@@ -103,7 +115,8 @@ class Embedder:
         else:
             runner, card = _load_symbol(weights, context_of(ctx), engine)
         _check_card(card, runner, weights)
-        model = cls(runner, card, str(weights.source.params or weights))
+        identity = dataclasses.replace(weights.identity, name=card["name"])
+        model = cls(runner, card, str(weights.source.params or weights), identity)
         logger.info(
             "%s (%d-d) runs with %s, %d threads; %s%s",
             card["name"],

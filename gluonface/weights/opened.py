@@ -13,6 +13,7 @@ import typing
 import numpy as np
 
 from .._compat import mx
+from ..data.embedding_origin import ModelIdentity
 from ..errors import DataError, InputError
 from .card import read_card
 from .content import Content, read_bytes
@@ -92,6 +93,23 @@ class Weights:
             )
             return None
         return card
+
+    @functools.cached_property
+    def identity(self) -> ModelIdentity:
+        """What embeddings of this model are known by: see `ModelIdentity`."""
+        source, card = self.source, self.card or {}
+        name = str(card.get("name") or source.name or source.stem)
+        if source.params is None:
+            return ModelIdentity(name, {})
+        own = {source.role: self.sha256[self.params.name]}
+        known = card.get("sha256") or {}
+        if source.role != "int8" and known.get(source.role) == own[source.role]:
+            own.update(
+                (role, known[role])
+                for role in ("params", "onnx")
+                if isinstance(known.get(role), str)
+            )
+        return ModelIdentity(name, own)
 
     @functools.cached_property
     def content(self) -> Content:

@@ -101,3 +101,19 @@ def test_wrong_input(faces, tmp_path, capsys):
     assert "there is no folder" in capsys.readouterr().err
     assert embed(tmp_path / "big", out, "--batch-size", "0") == 2
     assert "--batch-size is 0" in capsys.readouterr().err
+
+
+def test_files_say_what_made_them(faces, small_prefix, tmp_path):
+    from gluonface.data.embedding_origin import pop_origin
+
+    for number, face in enumerate(faces):
+        (tmp_path / f"in/p{number // 2}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"in/p{number // 2}/{number}.png").write_bytes(png(face))
+    words = ["--model", str(small_prefix), "--input", str(tmp_path / "in"), "--flip", "none"]
+    assert main(["embed", *words, "--out", str(tmp_path / "e.npz")]) == 0
+    origin = pop_origin(load(tmp_path / "e.npz"), "e.npz")
+    assert origin.model.is_same(Embedder.load(small_prefix).identity)
+    assert origin.flip == "none"
+    # Random weights cannot be recognised: nothing is claimed.
+    assert embed(tmp_path / "in", tmp_path / "r.npz") == 0
+    assert pop_origin(load(tmp_path / "r.npz"), "r.npz") is None

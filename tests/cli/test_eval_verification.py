@@ -189,7 +189,7 @@ def test_notes_are_logged_once_per_pack(tmp_path, caplog):
         ([], "give either --model and --pack (or --pairs), or --embeddings"),
         (["--model", "x"], "--pack is missing"),
         (["--pack", "x.bin"], "--model is missing"),
-        (["--model", "x", "--embeddings", "y.npz"], "give either"),
+        (["--model", "x", "--pack", "p.bin", "--embeddings", "y.npz"], "give either"),
         (["--model", "x", "--pack", "nowhere.bin"], "nowhere.bin"),
         (["--embeddings", "nowhere.npz"], "there is no file nowhere.npz"),
     ],

@@ -140,10 +140,11 @@ def open_tree(path: StrPath, kind: FileKind | None = None) -> FileTree:
         raise InputError(f"{path} is not there; a folder or an archive of images was expected")
     kind = kind or recognise_file(path)
     if kind.form == "tar" and kind.compression:
-        held, total = {}, 0
-        for name, data in stream_tar(path, []):
-            held[name] = data or b""
-            total += len(held[name])
+        held, contents, total = {}, [], 0
+        for name, data, link in stream_tar(path, []):
+            contents.append(contents[link] if link is not None else data or b"")
+            held[name] = contents[-1]
+            total += len(data or b"")
             if total > _HELD:
                 raise InputError(
                     f"{path} unpacks to more than {_HELD:,} bytes; unpack it, and name the folder"

@@ -25,6 +25,7 @@ from ...files import (
 )
 from .. import images
 from ..alignment import align_face
+from ..detectors import Mtcnn, Turning
 from ..prefetch import map_ahead
 from ..sources import FaceSource, open_source
 from ..sources.person_folders import count_readings
@@ -132,11 +133,10 @@ def align_photos(
         points, detector = source.points, None
         settings["landmarks"] = "of the source"
     elif detector is None:
-        from ..detectors import Mtcnn
-
         detector = Mtcnn(smallest)
     if points is None:
-        settings["detector"] = type(detector).__name__
+        settings["detector"] = getattr(detector, "identity", type(detector).__name__)
+        settings["turn"] = isinstance(detector, Turning)
         settings["smallest"] = getattr(detector, "smallest", None)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; a folder for the crops was expected")

@@ -108,13 +108,14 @@ def embed_images(
                     held[chunk] = content
                 else:
                     with _explained(folder), atomic_write(file, private=True) as out:
-                        write_npz(out, content)
+                        write_npz(out, {**content, "model": np.array(model_key)})
             else:
                 bar.update(stop - first)
     if size > 1:
         comm.barrier("evaluation.embeddings")
     contents = [
-        held.get(chunk) or _load(place / f"part-{chunk:05d}.npz") for chunk in range(chunks)
+        held.get(chunk) or _load(place / f"part-{chunk:05d}.npz", model_key)
+        for chunk in range(chunks)
     ]
     failed = np.concatenate([content["failed"] for content in contents])
     if failed.sum() > allow_bad:
@@ -190,13 +191,15 @@ def _embed(embedder, images, first, stop, batch_size, allow_bad, bar):
     return {"e": e, "f": f, "failed": failed, "sha256": np.array(digest.hexdigest())}
 
 
-def _load(file):
+def _load(file, model_key):
     if not file.is_file():
         raise DataError(
             f"there is no {file}; another rank was to write it. All ranks need the same disk"
         )
     try:
         arrays = load_arrays(file)
+        if str(arrays.get("model", model_key)) != model_key:  # older files do not say it
+            raise DataError("it holds outputs of another model")
         return {name: arrays[name] for name in ("e", "f", "failed", "sha256")}
     except (DataError, KeyError, IndexError) as error:
         raise DataError(f"{file} is broken ({error}); delete it to have it made again") from error

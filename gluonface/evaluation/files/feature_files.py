@@ -1,5 +1,7 @@
 """Stored features: packed arrays (.npy, .npz), and MegaFace's .bin files of one image each."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import pathlib
@@ -8,6 +10,7 @@ import struct
 import numpy as np
 
 from ...data.arrays import load_arrays
+from ...data.embedding_origin import EmbeddingOrigin, pop_origin
 from ...errors import DataError, InputError
 from ...files import atomic_write, sha256, stand_in
 from ..scores.feature_matrix import check_matrix, row_lengths
@@ -34,6 +37,9 @@ class StoredFeatures:
         Everything else that the file holds.
     path : pathlib.Path
     sha256 : str
+    origin : EmbeddingOrigin or None
+        The model that made them, and their flip form; None where the file does not say. With
+        outputs of images and mirrors (``f``) there is no flip form yet.
     """
 
     e: np.ndarray
@@ -42,6 +48,7 @@ class StoredFeatures:
     arrays: dict
     path: pathlib.Path
     sha256: str
+    origin: EmbeddingOrigin | None = None
 
     def in_order_of(self, names, what):
         """Return these in the order of `names`, which the file must hold; `what` lists them."""
@@ -74,7 +81,7 @@ def load_features(path):
     path : str or pathlib.Path
         ``.npy`` of shape (n, D), which is mapped rather than read; or ``.npz`` with the array
         ``e`` or ``embedding`` (as `gluonface embed` writes it), ``f`` of the mirrored images, and
-        ``path``, the images' names.
+        ``path``, the images' names; ``model``, ``model_sha256`` and ``flip`` say what made them.
 
     Returns
     -------
@@ -111,10 +118,13 @@ def load_features(path):
             row_lengths(check_matrix(f, f"{path}: f", len(e)), f"{path}: f")
     except InputError as error:
         raise DataError(str(error)) from error
+    origin = pop_origin(arrays, path)
+    if origin is not None and (f is not None or name == "e"):  # outputs, not merged yet
+        origin = dataclasses.replace(origin, flip=None)
     names = arrays.pop("path", None)
     if names is not None and (names.shape != (len(e),) or names.dtype.kind != "U"):
         raise DataError(f"{path}: path has shape {names.shape} for {len(e)} features")
-    return StoredFeatures(e, f, names, arrays, path, sha256(path))
+    return StoredFeatures(e, f, names, arrays, path, sha256(path), origin)
 
 
 def read_bin(path, size=None):

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...data.arrays import load_arrays
+from ...data.embedding_origin import pop_origin
 from ...data.pair_folds import check_folds, fair_folds
 from ...errors import DataError, InputError
 from ...files import sha256
@@ -405,7 +406,7 @@ def load_outputs(path: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     dict
         With the keys e, f, issame, name, sha256; None for an absent optional one. ``file`` is the
-        SHA-256 of the file itself.
+        SHA-256 of the file itself, ``origin`` the `EmbeddingOrigin` where the file has one.
 
     Raises
     ------
@@ -432,6 +433,7 @@ def load_outputs(path: str | os.PathLike[str]) -> dict[str, Any]:
             if found[name].ndim != 2:
                 raise DataError(f"{path}: {name} has shape {found[name].shape}; expected (2n, D)")
             require_finite(found[name], f"{path}: {name}", error=DataError)
+    origin = pop_origin(found, path)
     texts = {name: str(found[name]) if name in found else None for name in ("name", "sha256")}
     return {
         "file": sha256(path),
@@ -440,6 +442,7 @@ def load_outputs(path: str | os.PathLike[str]) -> dict[str, Any]:
         "issame": found["issame"],
         "name": texts["name"] or path.stem,
         "sha256": texts["sha256"],
+        "origin": origin,
     }
 
 

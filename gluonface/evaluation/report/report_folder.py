@@ -24,7 +24,7 @@ from ..results.verification_result import VerificationResult, table_rows
 from . import page_blocks as blocks
 from . import worst_errors
 
-__all__ = ["errors_title", "write_report"]
+__all__ = ["errors_title", "write_page", "write_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +81,30 @@ def write_report(
         blocks.facts(facts),
         _details("How each figure is defined", convention),
     ]
-    with atomic_write(folder / "index.html", "w", encoding="utf-8") as file:
+    return write_page(folder, page, command)
+
+
+def write_page(folder: str | os.PathLike[str], page: dict[str, Any], command: str) -> pathlib.Path:
+    """Write ``index.html``, which needs no other file.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        It is there.
+    page : dict
+        ``title``, ``heading``, ``summary`` and ``blocks`` (see `page_blocks`).
+    command : str
+        What made it.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    path = pathlib.Path(folder) / "index.html"
+    with atomic_write(path, "w", encoding="utf-8") as file:
         file.write(_template().render(command=command, **page))
-    logger.info("report written to %s", folder / "index.html")
-    return folder / "index.html"
+    logger.info("report written to %s", path)
+    return path
 
 
 def _template():
@@ -159,8 +179,9 @@ def _verification_page(folder, results, name, sides):
         blocks.text(
             "soft",
             "TAR is strict: at a threshold whose false-accept rate does not exceed the one named. "
-            "Thresholds are squared distances, averaged over the folds. Read val together with the "
-            "realised far beside it.",
+            "Thresholds are cosines: a higher score is one person. That of a row is the mean over "
+            "the folds; beside it stands the reference's form, a squared distance (2 - 2 cosine). "
+            "Read val together with the realised far beside it.",
         ),
     ]
     for pack in packs:
@@ -194,7 +215,7 @@ def _pack_section(folder, name, results, sides):
     limits = {
         f"flip {flip}": (
             [("mean of folds", result.cosine_threshold)],
-            (1 - max(result.thresholds) / 2, 1 - min(result.thresholds) / 2),
+            (min(result.cosine_thresholds), max(result.cosine_thresholds)),
         )
         for flip, result in zip(flips, results)
     }

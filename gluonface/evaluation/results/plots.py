@@ -24,7 +24,18 @@ from ...files import atomic_write
 from ..metrics.operating_points import strict_points
 from .tables import rate_text
 
-__all__ = ["Curve", "cmc", "det", "histogram", "pair_sheet", "rate_curve", "roc", "save", "svg"]
+__all__ = [
+    "Curve",
+    "cmc",
+    "det",
+    "histogram",
+    "lines",
+    "pair_sheet",
+    "rate_curve",
+    "roc",
+    "save",
+    "svg",
+]
 
 # What a page calls each colour: see page.html. The curves' keep apart for colour-blind readers.
 _VARIABLES = {
@@ -133,6 +144,29 @@ def cmc(curves, title="CMC"):
     floor = min(float(np.min(curve.y)) for curve in curves)
     with _axes(title, "Rank", "Share of probes found", len(curves)) as axes:
         axes.set(xscale="log", xlim=(1, last), ylim=(_below(floor), 1))
+        _draw(axes, curves)
+    return axes.figure
+
+
+def lines(curves, title, x_name, y_name, x_limits, y_limits, diagonal=False):
+    """Draw curves over two linear axes, with their marks as dots.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+    title, x_name, y_name : str
+    x_limits, y_limits : (float, float)
+    diagonal : bool, default False
+        Whether to draw where both are equal.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with _axes(title, x_name, y_name, len(curves)) as axes:
+        axes.set(xlim=x_limits, ylim=y_limits)
+        if diagonal:
+            axes.plot(x_limits, x_limits, ls=":", lw=1.2, color=_COLOURS["soft"])
         _draw(axes, curves)
     return axes.figure
 

@@ -118,6 +118,9 @@ class VerificationResult(EvaluationResult):
         "their own have contiguous ones or, where one would lack a kind, parts of either kind",
         "distance": "squared Euclidean distance of unit vectors, 0..4; accepted below the "
         "threshold",
+        "threshold": "threshold and thresholds are squared distances, as the reference has them; "
+        "cosine_threshold and cosine_thresholds are the same as cosines, and so are the thresholds "
+        "of operating_points",
         **{name: CONVENTION[name] for name in ("score", "tar", "tar_reference")},
         "val": "share of accepted same pairs at an interpolated threshold aimed at far_target on "
         "the other folds; far is what was realised, so read both",
@@ -179,16 +182,23 @@ class VerificationResult(EvaluationResult):
         """The same as a cosine."""
         return 1 - self.threshold / 2
 
+    @property
+    def cosine_thresholds(self) -> tuple[float, ...]:
+        """The folds' thresholds as cosines."""
+        return tuple(1 - threshold / 2 for threshold in self.thresholds)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all but the arrays, ready for JSON: no NaN, no infinity."""
         names = (
             *("model", "pack", "pack_sha256", "inputs", "flip", "n_pairs", "n_same"),
             *("n_different", "folds", "embedding_size", "accuracy", "accuracy_std"),
             *("accuracy_low", "accuracy_high", "fold_accuracies", "thresholds", "threshold"),
-            *("cosine_threshold", "val", "val_std", "far", "far_target", "auc", "eer"),
+            *("cosine_threshold", "cosine_thresholds", "val", "val_std", "far", "far_target"),
+            *("auc", "eer"),
         )
         fields = {name: getattr(self, name) for name in names}
-        fields.update({key: list(fields[key]) for key in ("fold_accuracies", "thresholds")})
+        for name in ("fold_accuracies", "thresholds", "cosine_thresholds"):
+            fields[name] = list(fields[name])
         for name in ("tar", "tar_reference"):
             rates = getattr(self, name)
             fields[name] = rates and {f"{far:g}": rate for far, rate in rates.items()}
@@ -270,7 +280,8 @@ def table_rows(results: Sequence[VerificationResult]) -> list[list[str]]:
     fars = sorted({far for result in results for far in result.tar or {}}, reverse=True)
     head = [*(["model"] if models else []), "pack", "flip", "pairs", "accuracy"]
     head += [*(["95 % interval"] if intervals else []), f"val@{results[0].far_target:g}", "(far)"]
-    rows = [[*head, *(f"TAR@{far:g}" for far in fars), "AUC", "EER", "threshold"]]
+    head += [*(f"TAR@{far:g}" for far in fars), "AUC", "EER"]
+    rows = [[*head, "threshold (cosine)", "as squared distance"]]
     for result in results:
         points = {p.target: p for p in result.operating_points if p.convention == "strict"}
         row = [result.model or "-"] if models else []
@@ -279,7 +290,8 @@ def table_rows(results: Sequence[VerificationResult]) -> list[list[str]]:
         row += [interval(result.accuracy_low, result.accuracy_high)] if intervals else []
         row += [number(result.val), "-" if result.far is None else f"({result.far:.4f})"]
         row += [_rate(points.get(far)) for far in fars]
-        rows.append([*row, number(result.auc), number(result.eer), f"{result.threshold:.3f}"])
+        row += [number(result.auc), number(result.eer)]
+        rows.append([*row, f"{result.cosine_threshold:.3f}", f"{result.threshold:.3f}"])
     return rows
 
 

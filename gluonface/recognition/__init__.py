@@ -1,0 +1,40 @@
+"""What comes after the embedding: one person or two, and how sure.
+
+`Calibration` says what a score means; `FaceReader` takes a photograph to faces with embeddings;
+`compare` answers for two photographs. The names are imported at first use.
+"""
+
+import typing
+
+from ..lazy_names import lazy_names
+
+if typing.TYPE_CHECKING:
+    from .calibration import Calibration, Decision
+    from .comparison import Comparison, compare
+    from .faces import FaceReader, PhotoFace
+    from .model_calibration import add_to_card, find_calibration
+
+__all__ = [
+    "Calibration",
+    "Comparison",
+    "Decision",
+    "FaceReader",
+    "PhotoFace",
+    "add_to_card",
+    "compare",
+    "find_calibration",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Calibration": ".calibration",
+        "Decision": ".calibration",
+        "Comparison": ".comparison",
+        "compare": ".comparison",
+        "FaceReader": ".faces",
+        "PhotoFace": ".faces",
+        "add_to_card": ".model_calibration",
+        "find_calibration": ".model_calibration",
+    },
+)
