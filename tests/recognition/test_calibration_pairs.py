@@ -113,7 +113,7 @@ def test_wrong_use(small_prefix, people, tmp_path):
     with pytest.raises(InputError, match=r"50,000 images make 1,249,975,000 pairs"):
         all_pairs(np.zeros((50_000, 1)), [])
     (tmp_path / "one/p").mkdir(parents=True)
-    with pytest.raises(InputError, match="holds no images"):
+    with pytest.raises(InputError, match="has no photographs"):
         pairs_of_files(small_prefix, images=tmp_path / "one")
 
 

@@ -140,7 +140,9 @@ def open_tree(path: StrPath, kind: FileKind | None = None) -> FileTree:
         raise InputError(f"{path} is not there; a folder or an archive of images was expected")
     kind = kind or recognise_file(path)
     if kind.form == "tar" and kind.compression:
-        held, contents, total = {}, [], 0
+        held: dict[str, bytes] = {}
+        contents: list[bytes] = []
+        total = 0
         for name, data, link in stream_tar(path, []):
             contents.append(contents[link] if link is not None else data or b"")
             held[name] = contents[-1]
