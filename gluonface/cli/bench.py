@@ -14,5 +14,6 @@ def add_arguments(parser):
             "head": ("gluonface.bench.head", "time of a step of the classifier, for every loss"),
             "data": ("gluonface.bench.data", "images/s of the record loader"),
             "eval": ("gluonface.bench.eval", "the evaluation protocols at full size"),
+            "search": ("gluonface.bench.search", "the exact search of galleries"),
         },
     )
