@@ -26,7 +26,7 @@ from ..errors import DataError, InputError
 from ..evaluation.scores.feature_matrix import unit_matrix
 from .nearest import nearest
 
-__all__ = ["TEMPLATES", "Added", "Face", "Gallery"]
+__all__ = ["TEMPLATES", "Added", "Face", "Gallery", "check_name", "described", "make_templates"]
 
 APPLICATION, VERSION = 0x67666731, 1
 WAIT = 5.0  # seconds for another process that writes
@@ -136,6 +136,7 @@ class Gallery:
         self._ids: list[int] = []
         self._rows: list[tuple] = []  # person, norm and the texts of each face
         self._blocks: list[np.ndarray] = []
+        self._known: set[str | None] | None = None  # the SHA-256 of all pictures
         with self._connection() as db, self._explained():
             db.execute("BEGIN")
             self._load(db)
@@ -250,6 +251,12 @@ class Gallery:
         """The path of each face's picture."""
         return [row[2] for row in self._rows]
 
+    def holds_picture(self, picture_sha256: str) -> bool:
+        """Return whether a picture with this SHA-256 is enrolled."""
+        if self._known is None:
+            self._known = {row[3] for row in self._rows}
+        return picture_sha256 in self._known
+
     def templates(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what stands for the people.
 
@@ -324,8 +331,8 @@ class Gallery:
         held = self.about["model"]
         if not set(held["sha256"].values()) & set(model.get("sha256", {}).values()):
             raise InputError(
-                f"{self.path} holds embeddings of {_described(held)}, not of {_described(model)}; "
-                "enrol again, or give that model"
+                f"{self.path} holds embeddings of {described(held)}, not of {described(model)}; "
+                "enrol again, or give that model with --model"
             )
         if flip not in (None, self.about["flip"]):
             raise InputError(
@@ -574,6 +581,7 @@ class Gallery:
                 raise
 
     def _set_content(self, db, change):
+        self._known = None
         content = str((int(self._content) + change) % (1 << 64))
         db.execute("UPDATE about SET value = ? WHERE key = 'content'", (content,))
         self._content = content
@@ -710,7 +718,7 @@ def check_name(name: typing.Any) -> str:
     return text
 
 
-def _described(model):
+def described(model: typing.Mapping[str, typing.Any]) -> str:
     """Return the name of a model with the beginning of its SHA-256."""
     digests = list(model.get("sha256", {}).values())
     digest = f"sha256 {digests[0][:12]}..." if digests else "no sha256"

@@ -12,11 +12,11 @@ import typing
 
 import numpy as np
 
-from ..errors import InputError
-from ..evaluation.scores.feature_matrix import multiply, unit_matrix
-from .calibration import Calibration
-from .nearest import ROWS, nearest
-from .trials import supports
+from ...errors import InputError
+from ...evaluation.scores.feature_matrix import multiply, unit_matrix
+from ..calibration import Calibration
+from ..nearest import ROWS, nearest
+from ..trials import supports
 
 __all__ = [
     "Clustering",

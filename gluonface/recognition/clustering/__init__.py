@@ -1,0 +1,1 @@
+"""Which faces belong together, and the page that shows them."""
