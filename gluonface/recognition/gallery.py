@@ -184,6 +184,11 @@ class Gallery:
         size = model.get("embedding_size")
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise InputError(f"embedding_size is {size!r}; expected a whole number, 1 or more")
+        if not model.get("sha256"):
+            raise InputError(
+                f"{model.get('name') or 'the model'} has no sha256: random weights are others each "
+                "time; a gallery needs a model from files"
+            )
         about = {
             "model": dict(model),
             "flip": flip,
