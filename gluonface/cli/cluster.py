@@ -134,7 +134,7 @@ class _Work:
         self.args, self.source, self.stored = args, source, stored
         self.weights = open_weights(args.model) if args.model else None
         self.reader, self.calibration = None, None
-        self.fmr, self.meaning, self.note = None, "", ""
+        self.fmr, self.limit, self.meaning, self.note = None, None, "", ""
         self.held, why = None, "embeddings need --model or --calibration for a threshold"
         if stored:
             self.held = self._stored()
@@ -234,7 +234,8 @@ class _Work:
 
         if self.args.threshold is not None:
             self.meaning = f"{self.args.threshold:.3f}, yours: its error rates are not known"
-            return self.args.threshold
+            self.limit = self.args.threshold
+            return self.limit
         if self.args.fmr is not None:
             limit, self.fmr = self.calibration.threshold(self.args.fmr)
         else:
@@ -245,7 +246,7 @@ class _Work:
                     f"link in ten faces; the calibration supports {plain_rate(self.fmr)} at best, "
                     "so that some clusters may hold two people"
                 )
-        self.meaning = f"{limit:.3f}, FMR {plain_rate(self.fmr)}"
+        self.meaning, self.limit = f"{limit:.3f}, FMR {plain_rate(self.fmr)}", limit
         return limit
 
     def facts(self, faces):
@@ -269,6 +270,6 @@ class _Work:
         from ..recognition.check import gallery_point
 
         point, _ = gallery_point(self.gallery)
-        limit = self.threshold(len(sums)) if point is None else point.threshold
+        limit = self.limit if point is None else point.threshold
         found = self.gallery.search(sums, 1)
         return [near[0][0] if near and near[0][1] > limit else "" for near in found]

@@ -38,5 +38,13 @@ def add_arguments(parser):
                 "gluonface.cli.eval_folder",
                 "your own faces: a directory with a folder for each person",
             ),
+            "clusters": (
+                "gluonface.cli.eval_clusters",
+                "agreement of clusters with people: pairs, BCubed, mutual information",
+            ),
+            "overlap": (
+                "gluonface.cli.eval_overlap",
+                "people and images of a test set who are in the training set",
+            ),
         },
     )

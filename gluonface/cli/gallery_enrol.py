@@ -14,6 +14,12 @@ def add_arguments(parser):
         help="a folder with a folder for each person; with --person a picture or a folder of them",
     )
     parser.add_argument("--person", metavar="NAME", help="who is on all of PHOTOS")
+    parser.add_argument(
+        "--names",
+        metavar="FILE.csv",
+        help="lines FOLDER,NAME: who is in each folder of PHOTOS, such as the names.csv of "
+        "`gluonface cluster --link`; folders without a name are left out",
+    )
     add_model_argument(parser)
     parser.add_argument(
         "--template",
@@ -56,7 +62,7 @@ def run(args):
     from ._data_common import check_outputs
 
     check_outputs(("--json", args.json))
-    people = list_people(args.photos, args.person)
+    people = list_people(args.photos, args.person, args.names)
     pictures = [picture for some in people.values() for picture in some]
     gallery = Gallery.open(args.gallery) if pathlib.Path(args.gallery).exists() else None
     if gallery is not None and args.template not in (None, gallery.about["template"]):

@@ -11,6 +11,7 @@ import typing
 import numpy as np
 
 from ..data.sources.photo_folder import SUFFIXES, find_photos
+from ..data.text_files import numbered_lines, split_fields
 from ..errors import DataError, InputError
 from ..evaluation.files.image_list import find_people
 from .comparison import main_face
@@ -61,7 +62,9 @@ class Candidate:
     score: float
 
 
-def list_people(photos: str | os.PathLike, person: str | None = None) -> dict[str, list[str]]:
+def list_people(
+    photos: str | os.PathLike, person: str | None = None, names: str | os.PathLike | None = None
+) -> dict[str, list[str]]:
     """Return the pictures of each person.
 
     Parameters
@@ -70,21 +73,47 @@ def list_people(photos: str | os.PathLike, person: str | None = None) -> dict[st
         A folder with a folder for each person; with `person` a picture, or a folder of pictures.
     person : str, optional
         Who is on all of them.
+    names : str or pathlib.Path, optional
+        Lines FOLDER,NAME, such as the names.csv of `gluonface cluster`: who is in each folder.
+        Folders without a name are left out.
 
     Raises
     ------
     InputError
         There is no such picture or folder, or a name cannot be stored.
+    DataError
+        `names` is no such table.
     """
     photos = pathlib.Path(photos)
     if person is not None:
+        if names is not None:
+            raise InputError("person and names were both given; give one of them")
         return {check_name(person): find_pictures(photos)}
     if photos.is_file():
         raise InputError(f"who is on {photos}? Give --person NAME, or a folder for each person")
+    table = None if names is None else _read_names(names)
     people: dict[str, list[str]] = {}
     for name, owner in zip(*find_people(photos)):
-        people.setdefault(check_name(owner), []).append(str(photos / name))
+        if table is not None:
+            owner = table.get(owner, "")
+        if owner:
+            people.setdefault(check_name(owner), []).append(str(photos / name))
+    if not people:
+        raise InputError(f"{names} names none of the folders in {photos}")
     return people
+
+
+def _read_names(path):
+    """Return the names of folders out of a table."""
+    table: dict[str, str] = {}
+    for number, line in numbered_lines(path):
+        fields = split_fields(line, ",")
+        if len(fields) != 2 or (fields[0] in table):
+            raise DataError(
+                f"{path}, line {number}: {line[:80]!r}; expected FOLDER,NAME, each folder once"
+            )
+        table[fields[0]] = fields[1]
+    return table
 
 
 def find_pictures(photos: str | os.PathLike) -> list[str]:
