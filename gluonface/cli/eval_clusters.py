@@ -42,8 +42,9 @@ def run(args):
         values = [getattr(found, f"{prefix}_{part}") for part in ("precision", "recall", "f")]
         rows.append([name, *(f"{value:.4f}" for value in values)])
     sys.stdout.write(
-        f"{align_columns(rows)}\n\nNMI {found.nmi:.4f}\n{found.images:,} images of {found.people:,} "
-        f"people in {found.clusters:,} clusters, the largest of {found.largest:,}\n"
+        f"{align_columns(rows)}\n\nNMI {found.nmi:.4f}\n{found.images:,} images of "
+        f"{found.people:,} people in {found.clusters:,} clusters, the largest of "
+        f"{found.largest:,}\n"
     )
     if args.json:
         write_json(args.json, {**found.to_dict(), "not_in_true": unknown})

@@ -25,6 +25,12 @@ def add_arguments(parser):
         "adds the accuracy by folds",
     )
     parser.add_argument("--folds", type=int, default=10, help="of the accuracy, with --pairs")
+    parser.add_argument(
+        "--folds-by",
+        choices=("order", "people"),
+        default="order",
+        help="folds of the list as it stands, or folds that share no person, with --pairs",
+    )
     add_source_options(parser)
     stored = parser.add_argument_group("from stored features")
     stored.add_argument(
@@ -37,6 +43,9 @@ def add_arguments(parser):
 
 def run(args):
     """Compare, print, write; return the exit status."""
+    import logging
+
+    from ..errors import InputError
     from ..evaluation.protocols import folder
 
     held = _features(args)
@@ -45,9 +54,16 @@ def run(args):
     e, f, names, people, card, inputs, images, pairs, origin = held
     features, flip = eval_common.merge_views(args, e, f, origin)
     side = eval_common.image_sides(names, images)
+    if args.folds_by == "people" and not pairs:
+        raise InputError("--folds-by people is for --pairs: without it there are no folds")
     if pairs:
+        folds = args.folds
+        if args.folds_by == "people":
+            folds, reason = folder.folds_by_people(pairs, dict(zip(names, people)), folds)
+            if reason:
+                logging.getLogger(__name__).warning("%s", reason)
         result = folder.evaluate_listed(
-            features, names, pairs, args.folds, fars=args.fars, draws=args.bootstrap
+            features, names, pairs, folds, fars=args.fars, draws=args.bootstrap
         )
         return _finish_listed(args, result, (pairs, names, images and side), card, inputs, flip)
     with eval_common.pair_bar(len(features)) as bar:

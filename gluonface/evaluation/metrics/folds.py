@@ -21,7 +21,9 @@ __all__ = [
     "KFoldAccuracy",
     "ValAtFar",
     "fold_of_pairs",
+    "join_people",
     "kfold_accuracy",
+    "people_folds",
     "val_at_far",
 ]
 
@@ -213,6 +215,80 @@ def val_at_far(
         val[fold] = np.count_nonzero(accepted & same) / totals[fold, 1]
         far[fold] = np.count_nonzero(accepted & ~same) / totals[fold, 0]
     return ValAtFar(float(val.mean()), float(val.std()), float(far.mean()), target, chosen)
+
+
+def people_folds(
+    a: npt.ArrayLike, b: npt.ArrayLike, folds: int = 10
+) -> tuple[np.ndarray | None, str]:
+    """Put pairs into folds so that no person is in two of them.
+
+    People who are joined by any pair form a block. The blocks go, the one of most pairs first, into
+    the fold that is emptiest.
+
+    Parameters
+    ----------
+    a, b : array_like, shape (n,)
+        Who is on the first and on the second image of each pair: names or numbers.
+    folds : int, default 10
+
+    Returns
+    -------
+    fold : numpy.ndarray, shape (n,), int64, or None
+        None: there are no such folds.
+    reason : str
+        Why; empty otherwise.
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    check_folds(len(a), folds)
+    people, place = np.unique(np.concatenate([a, b]), return_inverse=True)
+    one, other = np.split(place.reshape(-1), 2)
+    block = join_people(len(people), one, other)[one]
+    _, first, place, sizes = np.unique(
+        block, return_index=True, return_inverse=True, return_counts=True
+    )
+    if sizes.max() * folds > len(a):
+        return None, (
+            f"people who are joined by pairs make a block of {sizes.max():,} of the {len(a):,} "
+            f"pairs, more than one of {folds} folds holds; the folds are those of the list, and "
+            "the same people are in several of them"
+        )
+    if len(sizes) < folds:
+        return None, (
+            f"people who are joined by pairs make {len(sizes)} blocks, fewer than {folds} folds; "
+            "use fewer folds"
+        )
+    filled, of_block = np.zeros(folds, np.int64), np.empty(len(sizes), np.int64)
+    for number in np.lexsort((first, -sizes)).tolist():
+        of_block[number] = np.argmin(filled)
+        filled[of_block[number]] += sizes[number]
+    return of_block[place.reshape(-1)], ""
+
+
+def join_people(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return for each of `count` numbers the smallest one that pairs join it with.
+
+    Parameters
+    ----------
+    count : int
+    one, other : numpy.ndarray of int, shape (n,)
+        The pairs.
+
+    Returns
+    -------
+    numpy.ndarray, shape (count,), int64
+    """
+    parent = list(range(count))
+
+    def root(number):
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+    for left, right in zip(one.tolist(), other.tolist()):
+        low, high = sorted((root(left), root(right)))
+        parent[high] = low
+    return np.array([root(number) for number in range(count)], np.int64)
 
 
 def _count_accepts(distance, issame, fold, thresholds):

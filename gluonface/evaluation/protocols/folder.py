@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..files.text_tables import read_fields
+from ..metrics.folds import people_folds
 from ..results.evaluation_result import EvaluationResult
 from ..results.verification_result import VerificationResult
 from ..scores.feature_matrix import check_matrix
 from . import verification
 from .all_pairs import compare_all
 
-__all__ = ["DEFAULT_FARS", "evaluate", "evaluate_listed", "read_pairs"]
+__all__ = ["DEFAULT_FARS", "evaluate", "evaluate_listed", "folds_by_people", "read_pairs"]
 
 DEFAULT_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
@@ -61,7 +62,7 @@ def evaluate_listed(
     features: npt.ArrayLike,
     names: Sequence[str],
     pairs: tuple[list[str], list[str], np.ndarray],
-    folds: int = 10,
+    folds: int | npt.ArrayLike = 10,
     **kwargs: Any,
 ) -> VerificationResult:
     """Evaluate listed pairs as packs are: accuracy by folds, TAR at FAR.
@@ -73,7 +74,8 @@ def evaluate_listed(
         Of the images.
     pairs : tuple of (a, b, same)
         As `read_pairs` returns them.
-    folds : int, default 10
+    folds : int or array_like of int, default 10
+        Or the fold of each pair, as `folds_by_people` returns it.
     **kwargs
         As for `verification.evaluate`.
 
@@ -85,6 +87,31 @@ def evaluate_listed(
     rows = [np.array([place[name] for name in side]) for side in pairs[:2]]
     matrix = np.asarray(features)
     return verification.evaluate(matrix[rows[0]], matrix[rows[1]], pairs[2], folds, **kwargs)
+
+
+def folds_by_people(
+    pairs: tuple[list[str], list[str], np.ndarray], people: dict[str, str], folds: int = 10
+) -> tuple[int | np.ndarray, str]:
+    """Return folds of listed pairs that share no person, for `evaluate_listed`.
+
+    Parameters
+    ----------
+    pairs : tuple of (a, b, same)
+        As `read_pairs` returns them.
+    people : dict of str to str
+        Who is on each image.
+    folds : int, default 10
+
+    Returns
+    -------
+    folds : numpy.ndarray of int, or int
+        The fold of each pair; the number, if there are no such folds.
+    reason : str
+        Why; empty otherwise.
+    """
+    a, b, _ = pairs
+    fold, reason = people_folds([people[n] for n in a], [people[n] for n in b], folds)
+    return (folds if fold is None else fold), reason
 
 
 def read_pairs(
