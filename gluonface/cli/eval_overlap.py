@@ -175,10 +175,12 @@ class _Set:
                 len(records), lambda number: records[number][0], records.stamp(), str(records.path)
             )
         else:
-            from ..evaluation.files.image_list import ImageList, find_people
+            from ..data.sources import open_source
+            from ..evaluation.files.image_list import FaceImages
 
-            names, people = find_people(self.path)
-            self.person, self.images = np.array(people), ImageList(self.path, names)
+            source = open_source(self.path)
+            self.person = np.array([source.identity(row) for row in range(len(source))])
+            self.images = FaceImages(source)
         self.outputs = self._embed(args, model)
 
     def _load(self):

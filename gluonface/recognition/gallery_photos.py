@@ -10,10 +10,10 @@ import typing
 
 import numpy as np
 
+from ..data.sources import open_source
 from ..data.sources.photo_folder import SUFFIXES, find_photos
 from ..data.text_files import numbered_lines, split_fields
 from ..errors import DataError, InputError
-from ..evaluation.files.image_list import find_people
 from .comparison import main_face
 from .faces import FaceReader, PhotoFace, read_bytes
 from .gallery import Added, Face, Gallery, check_name
@@ -93,11 +93,15 @@ def list_people(
         raise InputError(f"who is on {photos}? Give --person NAME, or a folder for each person")
     table = None if names is None else _read_names(names)
     people: dict[str, list[str]] = {}
-    for name, owner in zip(*find_people(photos)):
+    source = open_source(photos)
+    for row in range(len(source)):
+        path, owner = photos / source.relative_name(row), source.identity(row)
+        if not path.is_file():
+            raise InputError(f"{photos} is no folder of pictures; unpack it first")
         if table is not None:
             owner = table.get(owner, "")
         if owner:
-            people.setdefault(check_name(owner), []).append(str(photos / name))
+            people.setdefault(check_name(owner), []).append(str(path))
     if not people:
         raise InputError(f"{names} names none of the folders in {photos}")
     return people
