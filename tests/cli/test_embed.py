@@ -87,8 +87,8 @@ def test_wrong_input(faces, tmp_path, capsys):
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/face.png").write_bytes(png(faces[0])[:200])
     for source, status, message in (
-        ("none", 2, "there is no such folder of pictures, .rec file or .bin pack"),
-        ("empty", 2, "no picture in it"),
+        ("none", 2, "is not there; a folder of people"),
+        ("empty", 2, "has no photographs"),
         ("big", 1, "face.png is 224x112; expected an aligned face of 112x112"),
         ("torn", 1, "face.png cannot be read as a picture"),
     ):

@@ -416,7 +416,7 @@ def test_megaface_from_images_bins_and_packed(tmp_path, capsys):
         (["folder"], "give either --model and --images, or --embeddings"),
         (["folder", "--model", "x"], "--images is missing"),
         (["folder", "--embeddings", "none.npz"], "there is no file none.npz"),
-        (["folder", "--model", "x", "--images", "nowhere"], "there is no folder nowhere"),
+        (["folder", "--model", "x", "--images", "nowhere"], "nowhere is not there"),
         (["ijb", "--meta", "nowhere", "--embeddings", "e.npz"], "there is no folder nowhere"),
         (["identification", "--gallery-embeddings", "g.npz"], "--probe-embeddings is missing"),
         (["identification", "--model", "x", "--images", "y"], "--gallery and --probes are needed"),
