@@ -41,7 +41,7 @@ def _build_parser(command=None):
         description="Train, evaluate and ship face-recognition models with MXNet/Gluon.",
         epilog="`gluonface COMMAND --help` explains a command.",
     )
-    parser.add_argument("--version", action="version", version=f"gluonface {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"gluonface {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         add_command(commands, name, f"{__name__}.{module}", summary, complete=name == command)
