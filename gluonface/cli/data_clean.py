@@ -197,7 +197,7 @@ def _embeddings(args, dataset):
 
 
 def _model_of_centers(args):
-    """Return the identity of the model of the run that the centres are of; None if there is none."""
+    """Return the identity of the model of the centres' run; None if there is none."""
     import contextlib
     import pathlib
 

@@ -55,7 +55,7 @@ def load_embeddings(
     origin = pop_origin(found, path)
     if model is not None and origin is None:
         logger.warning("%s does not say which model made its embeddings: not checked", path)
-    elif model is not None:
+    elif model is not None and origin is not None:
         origin.require_model(model, path, "the run of the class centres")
     embeddings, stored = _numbers(found["embedding"], path, (2,)), found.get("label")
     if labels is not None and stored is not None and len(stored) == len(labels) == len(embeddings):
