@@ -45,14 +45,23 @@ COMMANDS = {
 }
 
 
+class _Help(argparse.HelpFormatter):
+    """Puts the line of a command beside its name, also of the longest one."""
+
+    def add_argument(self, action):
+        super().add_argument(action)
+        self._action_max_length = max(self._action_max_length, 4 + max(map(len, COMMANDS)))
+
+
 def _build_parser(command=None):
     """Build the parser; only the subparser of `command` gets its arguments."""
     parser = argparse.ArgumentParser(
         prog="gluonface",
         description="Train, evaluate and ship face-recognition models with MXNet/Gluon.",
         epilog="`gluonface COMMAND --help` explains a command.",
+        formatter_class=_Help,
     )
-    parser.add_argument("--version", action="version", version=f"gluonface {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"gluonface {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         add_command(commands, name, f"{__name__}.{module}", summary, complete=name == command)

@@ -184,7 +184,9 @@ def _embeddings(args, dataset):
     from ..data.tools import stored_embeddings
 
     if args.embeddings is not None:
-        return stored_embeddings.load_embeddings(args.embeddings, dataset.labels)
+        return stored_embeddings.load_embeddings(
+            args.embeddings, dataset.labels, _model_of_centers(args)
+        )
 
     from ..deploy import combine_views
     from . import eval_common
@@ -194,6 +196,20 @@ def _embeddings(args, dataset):
     model = eval_common.open_model(args)
     found = eval_common.embed(args, model, _Images(dataset))
     return combine_views(found.e, found.f, "sum")
+
+
+def _model_of_centers(args):
+    """Return the identity of the model of the centres' run; None if there is none."""
+    import contextlib
+    import pathlib
+
+    from ..errors import GluonfaceError
+    from ..weights import open_weights
+
+    if args.centers != "means" and pathlib.Path(args.centers).is_dir():
+        with contextlib.suppress(GluonfaceError):  # a checkpoint's folder alone is no model
+            return open_weights(args.centers).identity
+    return None
 
 
 class _Images:

@@ -333,7 +333,7 @@ def _copies(train, test):
     """Return (test image, training image, bits, mirrored) of images that are nearly the same."""
     import numpy as np
 
-    from ..data.tools.image_hash import hash_image, near_hashes
+    from ..data.image_hash import hash_image, near_hashes
 
     hashes = []
     for held in (train, test):

@@ -24,7 +24,7 @@ def run(args):
     from ..data.embedding_origin import EmbeddingOrigin, ModelIdentity
     from ..errors import InputError
     from ..evaluation.scores.flip import normalize_rows
-    from ..files import atomic_write
+    from ..files import atomic_write, write_npz
     from ..recognition.gallery import Gallery
     from ._data_common import check_outputs
 
@@ -40,14 +40,16 @@ def run(args):
         for row, (number, picture) in enumerate(zip(gallery.person.tolist(), gallery.pictures))
     ]
     with atomic_write(args.out) as file:
-        np.savez(
+        write_npz(
             file,
-            embedding=normalize_rows(gallery.outputs),
-            output=gallery.outputs,
-            path=np.array(paths, dtype=str),
-            name=np.array([gallery.names[number] for number in person.tolist()], dtype=str),
-            template=template,
-            **EmbeddingOrigin(identity, gallery.about["flip"]).to_arrays(),
+            {
+                "embedding": normalize_rows(gallery.outputs),
+                "output": gallery.outputs,
+                "path": np.array(paths, dtype=str),
+                "name": np.array([gallery.names[number] for number in person.tolist()], dtype=str),
+                "template": template,
+                **EmbeddingOrigin(identity, gallery.about["flip"]).to_arrays(),
+            },
         )
     sys.stdout.write(f"{len(gallery):,} faces of {len(gallery.names):,} people: {args.out}\n")
     return 0

@@ -42,6 +42,7 @@ __all__ = ["Calibration", "CalibrationPoint", "Decision"]
 
 FORMAT, VERSION = "gluonface-calibration", 1
 DRAWS = 1000
+MOST_LLR = 100.0  # natural logarithm: more pairs than there can be
 
 
 @dataclasses.dataclass(frozen=True)
@@ -391,24 +392,25 @@ class _Reader:
 
     def fields(self, stored):
         """Return the arguments of `Calibration`."""
-        own = self._dict(stored, "set")
+        own = self._dict(stored, "set", keys=("name", "kind", "sha256", "people"))
         people = own.get("people")
         for name in ("same", "different", "trials", "failures"):
             self._count(own.get(name), f"set.{name}")
         if people is not None:
             self._count(people, "set.people")
-        model = self._dict(stored, "model")
+        self._texts(own, "set", ("name", "kind", "sha256"))
+        model = self._dict(stored, "model", keys=("name", "embedding_size"))
+        self._texts(model, "model", ("name",))
         digests = self._dict(model, "sha256", "model.")
         for role, digest in digests.items():
             if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
                 raise self._error(f"model.sha256.{role}", digest, "64 hexadecimal digits")
-        comparison = self._dict(stored, "comparison")
-        for name in ("flip", "template", "input"):
-            if not isinstance(comparison.get(name), (str, type(None))):
-                raise self._error(f"comparison.{name}", comparison[name], "text")
+        names = ("flip", "template", "input")
+        comparison = self._dict(stored, "comparison", keys=names)
+        self._texts(comparison, "comparison", names)
         low, high = self._number(stored, "llr_low"), self._number(stored, "llr_high")
-        if not low < high:
-            raise self._error("llr_low", low, f"less than llr_high, {high:g}")
+        if not -MOST_LLR < low < 0 < high < MOST_LLR:
+            raise self._error("llr_low and llr_high", (low, high), "one below 0 and one above")
         costs = {
             name: None if value is None else self._finite(value, f"held_out_cllr.{name}")
             for name, value in self._dict(stored, "held_out_cllr").items()
@@ -487,11 +489,19 @@ class _Reader:
                     f"{next_limit:g} for {next_rate:g}; a smaller rate needs a higher threshold"
                 )
 
-    def _dict(self, stored, name, before=""):
+    def _dict(self, stored, name, before="", keys=()):
         value = stored.get(name)
         if not isinstance(value, dict):
             raise self._error(before + name, value, "an object")
+        missing = [key for key in keys if key not in value]
+        if missing:
+            raise self._error(f"{before}{name}", list(value), f"{missing[0]!r} in it")
         return value
+
+    def _texts(self, stored, where, names):
+        for name in names:
+            if not isinstance(stored[name], (str, type(None))):
+                raise self._error(f"{where}.{name}", stored[name], "text")
 
     def _number(self, stored, name):
         return self._finite(stored.get(name), name)
@@ -500,7 +510,7 @@ class _Reader:
         return ratio.stored_number(value, f"{self.where}: {name}")
 
     def _count(self, value, name):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 53:
             raise self._error(name, value, "a whole number, 0 or more")
         return value
 

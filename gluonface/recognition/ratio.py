@@ -310,9 +310,14 @@ def read_map(stored: Any, where: str) -> RatioMap:
 
 def stored_number(value, where):
     """Return a stored finite number, or raise DataError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise DataError(f"{where} is {value!r}; expected a finite number")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, (int, float)):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    except OverflowError:  # a whole number of hundreds of digits
+        pass
+    raise DataError(f"{where} is {repr(value)[:60]}; expected a finite number")
 
 
 def check_score(score: npt.ArrayLike) -> np.ndarray:

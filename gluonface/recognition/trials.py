@@ -370,7 +370,7 @@ def finite_number(value: Any, name: str) -> float:
     """Return a finite number, or raise InputError."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} is {value!r}; expected a number") from None
     if isinstance(value, bool) or not math.isfinite(number):
         raise InputError(f"{name} is {value!r}; expected a finite number")

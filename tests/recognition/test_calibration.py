@@ -10,6 +10,8 @@ from recognition_cases import comparison, model, people_scores
 
 from gluonface.errors import DataError, InputError
 from gluonface.recognition import Calibration
+from gluonface.recognition.calibration_report import summary_rows
+from gluonface.recognition.comparison import measured_on, odds_text
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +267,47 @@ def test_a_file_that_is_no_calibration(tmp_path, content):
 def test_no_file(tmp_path):
     with pytest.raises(InputError, match="gluonface calibrate makes one"):
         Calibration.load(tmp_path / "none.json")
+
+
+def _places(value, at=()):
+    """Yield where each value of a stored calibration is."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in items:
+        yield (*at, key)
+        if isinstance(one, (dict, list)):
+            yield from _places(one, (*at, key))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_values_are_refused_or_usable(calibration, tmp_path, seed):
+    """A value lost, or another in its place: a DataError, or a calibration that answers."""
+    random = np.random.RandomState(seed)
+    others = [None, True, -1, 0, 1e308, math.nan, math.inf, "x", "", [], {}, [None], 10**400]
+    base = calibration.to_dict()
+    places = list(_places(base))
+    refused = 0
+    for _ in range(250):
+        stored = copy.deepcopy(base)
+        *where, last = places[random.randint(len(places))]
+        inside = stored
+        for key in where:
+            inside = inside[key]
+        if random.rand() < 0.2:
+            del inside[last]
+        else:
+            inside[last] = others[random.randint(len(others))]
+        (tmp_path / "c.json").write_text(json.dumps(stored))
+        try:
+            found = Calibration.load(tmp_path / "c.json")
+        except DataError:
+            refused += 1
+            continue
+        decision = found.decide(0.5)
+        odds_text(decision, found)
+        measured_on(found, decision.point)
+        assert len(summary_rows(found)) >= 5
+        assert np.isfinite(found.ratio([-1, 0, 1])).all()
+    assert refused > 150
 
 
 # --- the reference cases ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 
 import numpy as np
@@ -9,11 +10,16 @@ import numpy as np
 from ...errors import DataError, InputError
 from ...files import StrPath, parse_json
 from ..arrays import load_arrays
+from ..embedding_origin import ModelIdentity, pop_origin
 
 __all__ = ["load_centers", "load_embeddings"]
 
+logger = logging.getLogger(__name__)
 
-def load_embeddings(path: StrPath, labels: np.ndarray | None = None) -> np.ndarray:
+
+def load_embeddings(
+    path: StrPath, labels: np.ndarray | None = None, model: ModelIdentity | None = None
+) -> np.ndarray:
     """Read embeddings from a file of `gluonface embed` or a .npy file.
 
     Parameters
@@ -22,6 +28,8 @@ def load_embeddings(path: StrPath, labels: np.ndarray | None = None) -> np.ndarr
         A .npz file with the array ``embedding``, or a .npy file, which is memory-mapped.
     labels : array (n,), optional
         The labels of the set; other values of ``label`` in the file are an error.
+    model : ModelIdentity, optional
+        The model that the class centres are of. Embeddings of other weights are an error.
 
     Returns
     -------
@@ -32,7 +40,7 @@ def load_embeddings(path: StrPath, labels: np.ndarray | None = None) -> np.ndarr
     InputError
         When there is no such file, or its labels are of another set.
     DataError
-        When it cannot be read or holds no such array.
+        When it cannot be read, holds no such array, or embeddings of another model.
     """
     path = pathlib.Path(path)
     found = load_arrays(path, mapped=True)
@@ -43,6 +51,11 @@ def load_embeddings(path: StrPath, labels: np.ndarray | None = None) -> np.ndarr
             f"{path} holds {', '.join(sorted(found)) or 'nothing'}; the array embedding was "
             "expected, as `gluonface embed` writes it"
         )
+    origin = pop_origin(found, path)
+    if model is not None and origin is None:
+        logger.warning("%s does not say which model made its embeddings: not checked", path)
+    elif model is not None and origin is not None:
+        origin.require_model(model, path, "the run of the class centres")
     embeddings, stored = _numbers(found["embedding"], path, (2,)), found.get("label")
     if labels is not None and stored is not None and len(stored) == len(labels) == len(embeddings):
         differ = np.flatnonzero(stored != labels)

@@ -294,3 +294,49 @@ def test_what_a_killed_run_left_is_removed_and_a_living_one_is_named(photos, tmp
     align_photos(photos, out, detector=Detector(), progress=False)
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in kept)
+
+
+def test_detectors_and_turning_from_the_command_line(tmp_path, shared):
+    """A photograph on its side is found with --turn alone; the crops are those of the upright."""
+    from gluonface.cli import main
+    from gluonface.data import RecordDataset
+
+    dataset = RecordDataset(shared / "data" / "att")
+    scene = np.full((260, 300, 3), 100, np.uint8)
+    scene[70:182, 90:202] = dataset[0][0]
+    for quarters in range(4):
+        path = tmp_path / f"photos/p/{quarters}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(images.encode(np.ascontiguousarray(np.rot90(scene, quarters)), 100))
+    yunet = f"yunet:{shared / 'data' / 'yunet' / 'yunet_n_640_640.onnx'}"
+    words = ["data", "align", str(tmp_path / "photos"), str(tmp_path / "out"), "--quality", "101"]
+    words += ["--detector", yunet, "--confidence", "0.85", "--json", str(tmp_path / "counts.json")]
+
+    def crops():
+        counts = json.loads((tmp_path / "counts.json").read_text())
+        return counts["crops"], sorted(path.name for path in (tmp_path / "out/p").glob("*.png"))
+
+    assert main(words) == 0
+    few = crops()
+    assert few[0] < 4
+    assert main([*words, "--turn"]) == 0  # other settings: the crops are made again
+    assert crops() == (4, ["0.png", "1.png", "2.png", "3.png"])
+    found = [images.decode((tmp_path / f"out/p/{n}.png").read_bytes()) for n in range(4)]
+    for crop in found[1:]:
+        assert np.abs(crop.astype(int) - found[0]).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--detector", "none"], "give a detector or --landmarks"),
+        (["--detector", "haar"], "detector 'haar' is unknown"),
+        (["--landmarks", "x.txt", "--turn"], "leave out --detector and --turn"),
+        (["--landmarks", "x.txt", "--detector", "mtcnn"], "leave out --detector and --turn"),
+    ],
+)
+def test_detectors_that_do_not_fit(photos, tmp_path, capsys, words, said):
+    from gluonface.cli import main
+
+    assert main(["data", "align", str(photos), str(tmp_path / "out"), *words]) == 2
+    assert said in capsys.readouterr().err

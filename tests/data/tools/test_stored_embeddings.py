@@ -108,3 +108,18 @@ def test_arrays_are_read_and_checked(tmp_path):
     np.save(tmp_path / "object.npy", np.array([{}, 1], object), allow_pickle=True)
     with pytest.raises(DataError, match="cannot be read"):
         stored_embeddings.load_centers(tmp_path / "object.npy")
+
+
+def test_embeddings_of_another_model_than_the_centres(tmp_path, caplog):
+    from gluonface.data.embedding_origin import EmbeddingOrigin, ModelIdentity
+
+    one, other = (ModelIdentity(name, {"params": name[0] * 64}) for name in ("a-net", "b-net"))
+    file = tmp_path / "e.npz"
+    np.savez(file, embedding=np.ones((4, 3)), **EmbeddingOrigin(one, "sum").to_arrays())
+    assert stored_embeddings.load_embeddings(file, model=one).shape == (4, 3)
+    assert stored_embeddings.load_embeddings(file).shape == (4, 3)
+    with pytest.raises(DataError, match=r"holds embeddings of a-net .*the run of the class centr"):
+        stored_embeddings.load_embeddings(file, model=other)
+    np.savez(file, embedding=np.ones((4, 3)))
+    stored_embeddings.load_embeddings(file, model=other)
+    assert "does not say which model" in caplog.text

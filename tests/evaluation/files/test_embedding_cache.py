@@ -147,3 +147,13 @@ def test_an_output_that_is_not_finite_names_its_image(faces):
 
     with pytest.raises(DataError, match=r"output for 3\.png is not finite"):
         embedding_cache.embed_images(Broken(), faces, batch_size=2)
+
+
+def test_a_part_of_another_model_is_refused(faces, tmp_path):
+    embedding_cache.embed_images(Means(), faces, tmp_path / "cache", "one")
+    embedding_cache.embed_images(Means(), faces, tmp_path / "cache", "two")
+    one, two = sorted((tmp_path / "cache").iterdir())
+    (two / "part-00001.npz").write_bytes((one / "part-00001.npz").read_bytes())
+    broken = "one" if '"two"' in (one / "key.json").read_text() else "two"
+    with pytest.raises(DataError, match=r"part-00001.npz is broken \(it holds outputs of another"):
+        embedding_cache.embed_images(Means(), faces, tmp_path / "cache", broken)

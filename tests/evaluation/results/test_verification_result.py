@@ -70,3 +70,15 @@ def test_without_errors_the_closest_calls_are_shown(noisy_pairs):
     assert not any(call.error for call in closest)
     near = sorted(abs(call.score - call.threshold) for call in result.calls())[:10]
     assert [abs(call.score - call.threshold) for call in closest] == near
+
+
+def test_thresholds_are_cosines_and_the_squared_distance_keeps_its_name(case):
+    result = evaluate(*case)
+    head, row = table([result]).splitlines()
+    assert head.endswith("threshold (cosine)  as squared distance")
+    assert row.split()[-2:] == [f"{result.cosine_threshold:.3f}", f"{result.threshold:.3f}"]
+    stored = result.to_dict()
+    np.testing.assert_allclose(stored["cosine_thresholds"], 1 - np.array(result.thresholds) / 2)
+    assert stored["cosine_threshold"] == pytest.approx(np.mean(stored["cosine_thresholds"]))
+    assert stored["thresholds"] == list(result.thresholds)  # squared distances, as documented
+    assert "squared distances" in result.CONVENTION["threshold"]

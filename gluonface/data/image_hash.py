@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._compat import cv2
+from .._compat import cv2
 
 __all__ = ["NEAR", "hash_image", "near_hashes"]
 
