@@ -175,3 +175,41 @@ def test_other_grids_give_the_other_programs_numbers(shared, case):
         accuracy = folds.kfold_accuracy(distance, data["issame"], 10, thresholds)
         assert accuracy.accuracy == data[f"exp_gfr_{grid}_noflip_acc_mean"]
         assert accuracy.std == pytest.approx(data[f"exp_gfr_{grid}_noflip_acc_std"], abs=1e-15)
+
+
+def test_folds_that_share_no_person():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 200, 300)
+    b = np.where(rng.random(300) < 0.5, a, a ^ 1)  # blocks of two people
+    fold, reason = folds.people_folds(a, b, 5)
+    assert reason == ""
+    sizes = np.bincount(fold, minlength=5)
+    assert sizes.sum() == 300
+    assert np.ptp(sizes) <= 4
+    for one in range(5):
+        inside = set(a[fold == one]) | set(b[fold == one])
+        assert not inside & (set(a[fold != one]) | set(b[fold != one]))
+    names = np.array([f"p{n}" for n in range(200)])
+    assert np.ptp(np.bincount(folds.people_folds(names[a], names[b], 5)[0])) <= 4
+
+
+def test_one_block_is_too_large():
+    fold, reason = folds.people_folds([0, 1, 2, 5, 6], [1, 2, 3, 5, 7], 2)
+    assert fold is None
+    assert "a block of 3 of the 5 pairs, more than one of 2 folds holds" in reason
+    fold, reason = folds.people_folds([0, 1], [0, 1], 2)
+    assert fold.tolist() == [0, 1]
+
+
+def test_folds_of_any_size():
+    rng = np.random.default_rng(1)
+    distance, same = rng.random(30) * 2, rng.random(30) < 0.5
+    edges = folds.fold_edges(30, 5)
+    whole = folds.kfold_accuracy(distance, same, 5)
+    given = folds.kfold_accuracy(distance, same, edges)
+    np.testing.assert_array_equal(whole.accuracies, given.accuracies)
+    uneven = folds.kfold_accuracy(distance, same, np.array([0, 4, 21, 30]))
+    assert len(uneven.accuracies) == 3
+    for wrong in ([0, 30], [0, 9, 9, 30], [1, 4, 30], [0, 5, 29]):
+        with pytest.raises(InputError, match="rise from 0 to 30"):
+            folds.kfold_accuracy(distance, same, np.array(wrong))
