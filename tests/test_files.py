@@ -255,7 +255,8 @@ def test_archives_are_those_of_numpy(tmp_path):
 
 # Where a file is opened for writing otherwise, and why an error of it needs no path.
 ELSEWHERE = {
-    "files.py", "bench/_face_sources.py", "bench/_many_records.py", "bench/eval.py", "head/storage/disk.py",
+    "files.py", "head/storage/disk.py",
+    "bench/_face_sources.py", "bench/_many_records.py", "bench/eval.py",
     "native/build.py", "data/tools/staging_dir.py",  # locks
     "deploy/int8.py",  # in a temporary folder
 }  # fmt: skip

@@ -91,7 +91,8 @@ def match_tables(
         An image of `true` is not in `found`, or nobody is named for it.
     """
     clusters = {(image, face or "1"): label for (image, face), label in found.items()}
-    people, labels = [], []
+    people: list[str] = []
+    labels: list[str] = []
     for (image, face), person in true.items():
         key = image, face or "1"
         if key not in clusters:

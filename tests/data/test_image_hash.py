@@ -3,7 +3,7 @@ import pytest
 
 from gluonface._compat import cv2
 from gluonface.data import images
-from gluonface.data.tools.image_hash import hash_image, near_hashes
+from gluonface.data.image_hash import hash_image, near_hashes
 
 
 def scene(seed):
