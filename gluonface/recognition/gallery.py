@@ -382,7 +382,7 @@ class Gallery:
             numbers = {name: key for key, name in self.names.items()}
             had = self.counts()
             owner = {row[3]: row[0] for row in self._rows if row[3] is not None}
-            new_people: dict[str, int] = {}
+            new_people: dict[int, str] = {}
             rows, outputs, skipped = [], [], []
             next_person = max(self.names, default=0) + 1
             next_face = max(self._ids, default=0) + 1

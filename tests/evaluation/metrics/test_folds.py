@@ -199,17 +199,3 @@ def test_one_block_is_too_large():
     assert "a block of 3 of the 5 pairs, more than one of 2 folds holds" in reason
     fold, reason = folds.people_folds([0, 1], [0, 1], 2)
     assert fold.tolist() == [0, 1]
-
-
-def test_folds_of_any_size():
-    rng = np.random.default_rng(1)
-    distance, same = rng.random(30) * 2, rng.random(30) < 0.5
-    edges = folds.fold_edges(30, 5)
-    whole = folds.kfold_accuracy(distance, same, 5)
-    given = folds.kfold_accuracy(distance, same, edges)
-    np.testing.assert_array_equal(whole.accuracies, given.accuracies)
-    uneven = folds.kfold_accuracy(distance, same, np.array([0, 4, 21, 30]))
-    assert len(uneven.accuracies) == 3
-    for wrong in ([0, 30], [0, 9, 9, 30], [1, 4, 30], [0, 5, 29]):
-        with pytest.raises(InputError, match="rise from 0 to 30"):
-            folds.kfold_accuracy(distance, same, np.array(wrong))
