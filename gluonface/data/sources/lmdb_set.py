@@ -14,7 +14,7 @@ from .source import FaceSource, number_keys
 __all__ = ["LmdbSet"]
 
 _KEYS, _COUNT = b"__keys__", b"__len__"
-_STEP = 1 << 14  # entries that are looked at at once
+_STEP = 1 << 12  # entries that are looked at at once
 
 
 class LmdbSet(FaceSource):

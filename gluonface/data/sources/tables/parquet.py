@@ -156,7 +156,8 @@ class Parquet(FaceSource):
     def _keep(self, key, values):
         self._cache[key] = values
         self._held += sum(len(data) for data in values if data is not None)
-        while self._held > CACHE and len(self._cache) > _LEAST:
+        most = CACHE // 16 if self.in_order else CACHE  # in order nothing is asked for twice
+        while self._held > most and len(self._cache) > _LEAST:
             _, old = self._cache.popitem(last=False)
             self._held -= sum(len(data) for data in old if data is not None)
 
