@@ -12,7 +12,7 @@ GROUPS = (
     ["records", "plain", "pack", "property", "index"],
     ["records without checksums", "plain without checksums", "packs of others", "journal"],
     ["notes", "photographs", "jpeg", "png", "webp", "bmp", "embeddings", "centers", "weights"],
-    ["im2rec list", "insightface list", "list", "lfw", "pairs", "landmarks", "json landmarks"],
+    ["im2rec list", "insightface list", "list", "landmarks", "json landmarks"],
     ["identities", "map"],
 )
 

@@ -117,9 +117,7 @@ def read_history(folder):
         return [{**e, "step": int(e["step"]), "accuracy": float(e["accuracy"])} for e in history]
     except FileNotFoundError:
         return []
-    except DataError:
-        raise
-    except (ValueError, OverflowError, KeyError, TypeError) as error:
+    except (DataError, ValueError, OverflowError, KeyError, TypeError) as error:
         raise DataError(
             f"{path} is damaged ({type(error).__name__}: {error}); move it away to go on without "
             "the results of earlier verifications"

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...errors import DataError, GluonfaceError, TrainingError
+from ...errors import DataError, GluonfaceError, InputError, TrainingError
 from ...weights.content import shown, shown_text
 
 __all__ = ["MAX_CLASSES", "check_form", "names_of_checkpoint"]
@@ -51,7 +51,7 @@ def names_of_checkpoint(folder: pathlib.Path) -> Iterator[None]:
     except GluonfaceError as error:
         if str(folder) in str(error):
             raise
-        kind = TrainingError if isinstance(error, TrainingError) else DataError
+        kind = next((k for k in (TrainingError, InputError) if isinstance(error, k)), DataError)
         raise kind(f"{folder}: {error}") from error
     except (
         *(AttributeError, EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError),
