@@ -72,7 +72,7 @@ def make_card(
         "preprocessing": INSIDE,
         "params": getattr(net_cfg, "params", None),
         "macs": getattr(net_cfg, "macs", None),
-        "paper": getattr(net_cfg, "paper", None),
+        "paper": getattr(net_cfg, "paper", None) or None,
         "training_data": None,
         "licence": None,
         "metrics": {},
@@ -198,10 +198,7 @@ def _or_none(check):
     return lambda value: value is None or check(value)
 
 
-TEXT = (
-    lambda value: value in (None, "") or _text(value),
-    "a text of at most 1,000 characters, or null",
-)
+TEXT = (_or_none(_text), "a text of at most 1,000 characters, or null")
 NUMBERS = "a number, or a list of one for red, green and blue in the order of `color`"
 # Of a card's key: whether a value has its form, and the form in words.
 FORMS: dict[str, tuple[typing.Callable[[typing.Any], bool], str]] = {
