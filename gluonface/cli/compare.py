@@ -154,7 +154,7 @@ def _draw(args, result):
     from ..recognition.faces import read_photo
 
     verdict = {True: "yes", False: "no", None: ""}[result.same]
-    words = {"yes": "same person", "no": "two people", "": "no decision"}[verdict]
+    words = {"yes": "same person", "no": "not above the threshold", "": "no decision"}[verdict]
     if result.decision is not None:
         words += (
             "\nlikelihood ratio " + odds_text(result.decision, result.calibration).split(" (")[0]
