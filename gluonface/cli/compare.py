@@ -35,12 +35,18 @@ def open_reader(args, weights, pictures=()):
     faces.
     """
     from ..data import images
+    from ..errors import DataError
     from ..recognition import FaceReader
     from ..recognition.faces import read_bytes
 
-    detector = args.detector
+    detector, sizes = args.detector, []
+    for picture in pictures:  # what is no picture is an error before any network is loaded
+        data = read_bytes(picture)
+        defect = images.find_defect(data)
+        if defect is not None:
+            raise DataError(f"{picture} cannot be read as a picture: {defect}")
+        sizes.append(images.size(data))
     if detector is None:
-        sizes = [images.size(read_bytes(picture)) for picture in pictures]
         detector = "none" if sizes and all(size == (112, 112) for size in sizes) else "mtcnn"
     return FaceReader(
         weights, detector, args.flip, turn=args.turn, smallest=args.smallest, ctx=args.ctx
@@ -148,7 +154,7 @@ def _draw(args, result):
     from ..recognition.faces import read_photo
 
     verdict = {True: "yes", False: "no", None: ""}[result.same]
-    words = {"yes": "same person", "no": "two people", "": "no decision"}[verdict]
+    words = {"yes": "same person", "no": "not above the threshold", "": "no decision"}[verdict]
     if result.decision is not None:
         words += (
             "\nlikelihood ratio " + odds_text(result.decision, result.calibration).split(" (")[0]

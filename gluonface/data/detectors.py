@@ -317,8 +317,8 @@ class Turning:
         for quarters in range(4):  # the way up that the file says comes first and wins a tie
             turned = np.ascontiguousarray(np.rot90(image, quarters))
             faces = [face for face in self.detector(turned) if _is_upright(face)]
-            sure = max((face.confidence * face.area**0.5 for face in faces), default=0.0)
-            if sure > surest * 1.02:
+            sure = max((face.confidence for face in faces), default=0.0)
+            if sure > surest:
                 best = [_turned_back(face, quarters, image.shape[:2]) for face in faces]
                 surest = sure
         return best

@@ -454,6 +454,8 @@ class _Reader:
                     values[name] = self._finite(one.get(name), f"{where}.{name}")
                     if name != "threshold" and not 0 <= values[name] <= 1:
                         raise self._error(f"{where}.{name}", values[name], "a share, 0 to 1")
+            if not values["fmr_target"] > 0:
+                raise self._error(f"{where}.fmr_target", 0, "a rate above 0")
             points.append(CalibrationPoint(**values))
         self._falling([(p.fmr_target, p.threshold) for p in points], "points")
         return tuple(points)

@@ -18,6 +18,7 @@ from ..evaluation.results.evaluation_result import score_histogram
 from ..evaluation.results.tables import rate_text
 from .calibration import Calibration
 from .calibration_pairs import CalibrationPairs
+from .trials import RULE_OF_30, people_needed
 
 __all__ = ["calibration_rows", "reliability", "summary_rows", "write_report"]
 
@@ -77,11 +78,24 @@ def summary_rows(calibration: Calibration) -> list[tuple[str, str]]:
     rows.append(
         ("decides at", f"FMR {rate_text(point.fmr_target)}, threshold {point.threshold:.4f}")
     )
+    for one in calibration.points:
+        if one.support == "3":
+            rows.append(("warning", _estimate(calibration, one.fmr_target)))
     if point.interval == "exact, pairs":
         rows.append(
             ("intervals", "of pairs as if independent: too narrow where pairs share people")
         )
     return rows
+
+
+def _estimate(calibration, fmr):
+    """Return that a rate keeps the rule of 3 alone, and what the rule of 30 would take."""
+    own, text = calibration.set, f"FMR {rate_text(fmr)} is an estimate (rule of 3)"
+    if own["people"] is None:
+        more = math.ceil(RULE_OF_30 / fmr - 1e-9) - own["trials"]
+        return f"{text}; the rule of 30 takes {more:,} more pairs of different people"
+    needed = people_needed(fmr, RULE_OF_30)
+    return f"{text}; the rule of 30 takes {needed:,} people, {needed - own['people']:,} more"
 
 
 def _odds(llr):

@@ -14,12 +14,13 @@ __all__ = ["beside", "draw_faces"]
 # RGB. The words say the same: never colour alone.
 COLOURS = {"yes": (0, 140, 60), "no": (200, 30, 30), "": (40, 90, 200)}
 FONT = 0  # cv2.FONT_HERSHEY_SIMPLEX
+READABLE = 400  # pixels of the longer side that words need
 
 
 def draw_faces(
     image: np.ndarray, faces: Sequence[PhotoFace], texts: Sequence[str], verdict: str = ""
 ) -> np.ndarray:
-    """Return a copy of a photograph with its faces marked.
+    """Return a copy of a photograph with its faces marked; a small one is enlarged.
 
     Parameters
     ----------
@@ -31,20 +32,25 @@ def draw_faces(
     verdict : {"yes", "no", ""}
         The colour.
     """
-    canvas = np.ascontiguousarray(image).copy()
+    factor = max(1, -(-READABLE // max(image.shape[:2])))
+    canvas = np.ascontiguousarray(image.repeat(factor, axis=0).repeat(factor, axis=1))
+    if factor == 1:
+        canvas = canvas.copy()
     colour = COLOURS[verdict]
-    scale = max(0.4, max(image.shape[:2]) / 1000)
+    scale = max(0.4, max(canvas.shape[:2]) / 1000)
     thick = max(1, round(2 * scale))
     for face, text in zip(faces, texts):
-        left, top, width, height = (round(v) for v in face.box)
+        left, top, width, height = (round(v * factor) for v in face.box)
         cv2.rectangle(canvas, (left, top), (left + width, top + height), colour, thick)
         for x, y in () if face.points is None else face.points:
-            cv2.circle(canvas, (round(x), round(y)), max(1, thick), colour, -1)
+            cv2.circle(canvas, (round(x * factor), round(y * factor)), max(1, thick), colour, -1)
         lines = text.encode("ascii", "replace").decode().split("\n") if text else []
         for number, line in enumerate(lines):
             (across, up), below = cv2.getTextSize(line, FONT, scale, thick)
             x = min(max(left, 0), max(canvas.shape[1] - across, 0))
-            y = min(top + height + (number + 1) * (up + below + 2), canvas.shape[0] - below)
+            step = up + below + 2  # below the box, or at the bottom where there is no room
+            first = min(top + height, canvas.shape[0] - below - len(lines) * step)
+            y = first + (number + 1) * step
             cv2.rectangle(canvas, (x, y - up - 1), (x + across, y + below), (255, 255, 255), -1)
             cv2.putText(canvas, line, (x, y), FONT, scale, colour, thick, cv2.LINE_AA)
     return canvas

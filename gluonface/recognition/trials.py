@@ -27,6 +27,7 @@ from .ratio import FOLDS
 
 __all__ = [
     "INTERVALS",
+    "RULE_OF_30",
     "CalibrationPoint",
     "Trials",
     "check_people",

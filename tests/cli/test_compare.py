@@ -62,7 +62,7 @@ def test_calibrate_then_compare(run, place):
     stored = json.loads((place / "out.json").read_text())
     decision = made.decide(stored["score"])
     assert stored["same"] == decision.same
-    assert cv2.imread("out.png").shape[1] == 2 * 112 + 8
+    assert cv2.imread("out.png").shape[1] == 2 * 448 + 8
 
 
 def test_the_card_is_looked_into(run, place):

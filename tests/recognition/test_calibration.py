@@ -218,6 +218,7 @@ STEPS = {"map": "steps", "score": [None, 0.1, 0.4], "llr": [-2.0, 0.0, 3.0]}
         (_set(["points"], []), "points is"),
         (_set(["points", 0, "threshold"], math.nan), r"points\[0\].threshold is nan"),
         (_set(["points", 0, "fmr_high"], 1.5), "fmr_high"),
+        (_set(["points", 1, "fmr_target"], 0), "a rate above 0"),
         (_set(["points", 0, "fmr_low"], True), "fmr_low is True"),
         (_set(["points", 0, "false_matches"], -1), "false_matches"),
         (_set(["points", 0, "support"], "300"), "support"),

@@ -49,8 +49,13 @@ def test_rows(calibration):
     summary = dict(summary_rows(calibration))
     assert summary["set"].startswith("made: 40 people, 780 pairs of people, 240 same and 12,480")
     assert "up to 781 : 1 for one person and 41 : 1 for two" in summary["likelihood ratios"]
+    assert summary["warning"] == (
+        "FMR 0.01 is an estimate (rule of 3); the rule of 30 takes 78 people, 38 more"
+    )
     bare = Calibration.fit(*people_scores()[:2])
     assert "as if independent" in dict(summary_rows(bare))["intervals"]
+    warning = dict(summary_rows(bare))["warning"]
+    assert warning.endswith("the rule of 30 takes 17,520 more pairs of different people")
 
 
 def test_what_is_said_is_about_what_is_found(calibration, pairs):

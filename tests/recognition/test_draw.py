@@ -29,8 +29,11 @@ def test_words_stay_in_the_picture(small_prefix):
     photo = np.full((120, 130, 3), 128, np.uint8)
     faces = FaceReader(Embedder.load(small_prefix), Marked((5, 4, 112))).read(photo)
     drawn = draw_faces(photo, faces, ["same person"], "")
-    assert drawn.shape == photo.shape
+    assert drawn.shape == (480, 520, 3)  # enlarged, so that the words can be read
     assert (drawn == 255).all(axis=2).any()
+    two = draw_faces(photo, faces, ["same person\nlikelihood ratio 9 : 1"], "")
+    white = (two == 255).all(axis=2).sum(axis=1)
+    assert (white[-40:] > 0).sum() > 1.6 * ((drawn == 255).all(axis=2).sum(axis=1)[-40:] > 0).sum()
 
 
 def test_side_by_side():
