@@ -34,7 +34,7 @@ def open_gallery_reader(args, gallery, pictures):
         if args.model:
             raise
         raise InputError(
-            f"the model of {gallery.path} is not there: {error} Give --model"
+            f"the model of {gallery.path} is not where it was: {error} Give --model"
         ) from None
     args.flip = args.flip or (about["flip"] if about else "sum")
     if about is not None:

@@ -32,13 +32,11 @@ def sets(tmp_path):
 
 def test_a_pack_with_people_of_the_training_set(tmp_path, capsys, sets, small_prefix):
     words = ["--train", sets[0], "--test", sets[1], "--model", small_prefix, "--folds", "4",
-             "--cosine", "0.98", "--cache", tmp_path / "cache"]  # fmt: skip
+             "--cosine", "0.9", "--cache", tmp_path / "cache"]  # fmt: skip
     said = run(capsys, "eval", "overlap", *words, "--images", "--report", tmp_path / "report",
                "--json", tmp_path / "o.json")  # fmt: skip
     found = json.loads((tmp_path / "o.json").read_text())
-    assert [row[1] for row in found["flagged"]] == ["person00", "person01"] or [
-        row[1] for row in found["flagged"]
-    ] == ["person01", "person00"]
+    assert sorted(row[1] for row in found["flagged"]) == ["person00", "person01"]
     assert found["people"] == 6
     assert found["pairs_touched"] == 5
     assert "2 of 6 test people (33.3 %) are perhaps among 10 training people" in said

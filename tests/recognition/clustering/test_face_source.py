@@ -34,9 +34,7 @@ def test_crops_and_what_was_done(tmp_path, embedder, monkeypatch):
     np.testing.assert_allclose(found.outputs[3], expected, rtol=1e-5, atol=1e-6)
     calls = []
     read = FaceReader.read
-    monkeypatch.setattr(
-        FaceReader, "read", lambda self, photo: calls.append(1) or read(self, photo)
-    )
+    monkeypatch.setattr(FaceReader, "read", lambda *a: calls.append(1) or read(*a))
     (photos / "person00/0.png").write_bytes(images.encode(people_images(1, 1, 7)[0, 0], 101))
     again = faces_of_folder(photos, reader, work)
     assert len(calls) == 1
@@ -61,8 +59,8 @@ def test_all_faces_of_photographs(tmp_path, embedder):
     crops = [found.crop(number) for number in range(2)]
     assert {crop.tobytes() for crop in crops} == {small.tobytes(), large.tobytes()}
     nobody = FaceReader(embedder, Marked())
-    with pytest.raises(DataError, match="no picture below .* has a face"):
-        faces_of_folder(tmp_path / "photos", nobody, tmp_path)
+    with pytest.raises(DataError, match=r"no picture below .* has a face"):
+        faces_of_folder(tmp_path / "photos", nobody, tmp_path / "photos")
 
 
 def test_stored_embeddings(tmp_path, embedder):
