@@ -153,7 +153,9 @@ def test_preparing_ones_own_faces_runs(tmp_path, monkeypatch):
     assert len(RecordDataset("faces")) == 20
 
 
-EVALUATION = sorted([*DOCS.glob("eval_*.rst"), DOCS / "published_tables.rst"])
+EVALUATION = sorted(
+    [*DOCS.glob("eval_*.rst"), *(DOCS / f"{name}.rst" for name in ("published_tables", "cluster"))]
+)
 EVALUATION.remove(DOCS / "eval_speed.rst")  # takes minutes
 
 
@@ -182,7 +184,7 @@ def test_evaluation_pages_run_and_print_what_they_show(path, tmp_path, monkeypat
                     made += 1
                     assert (tmp_path / "report/index.html").is_file()
         printed = capsys.readouterr().out
-    if path.stem not in ("eval_verification", "published_tables"):
+    if path.stem not in ("eval_verification", "published_tables", "cluster"):
         assert made == 1, f"{path.name} makes no report"
 
 
