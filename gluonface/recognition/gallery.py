@@ -29,6 +29,7 @@ from .nearest import nearest
 __all__ = ["TEMPLATES", "Added", "Face", "Gallery", "check_name", "described", "make_templates"]
 
 APPLICATION, VERSION = 0x67666731, 1
+PAGE = 8192  # bytes: 512 numbers fill half a page of SQLite's usual 4096, and two need another
 WAIT = 5.0  # seconds for another process that writes
 TEMPLATES = ("sum", "mean", "max")
 LONGEST_NAME = 200
@@ -52,8 +53,8 @@ _PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
 )
+_NUMBER, _TEXT = {float, type(None)}, {str, type(None)}
 _HEADER = b"SQLite format 3\0"
-_TEXTS = ("picture", "picture_sha256", "box", "quality", "added")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -213,6 +214,7 @@ class Gallery:
         try:
             with contextlib.closing(sqlite3.connect(name, isolation_level=None)) as db:
                 db.execute("PRAGMA synchronous=FULL")
+                db.execute(f"PRAGMA page_size={PAGE}")
                 db.execute(f"PRAGMA application_id={APPLICATION}")
                 db.execute(f"PRAGMA user_version={VERSION}")
                 db.execute("BEGIN")
@@ -661,9 +663,7 @@ class Gallery:
             raise self._damaged(f"the embedding of face {number} does not have its checksum")
         if person not in names:
             raise self._damaged(f"face {number} is of person {person}, who is not in it")
-        if not isinstance(norm, (float, type(None))) or not all(
-            isinstance(text, (str, type(None))) for text in texts
-        ):
+        if type(norm) not in _NUMBER or not _TEXT.issuperset(map(type, texts)):
             raise self._damaged(f"a value of face {number} is of another type")
 
     def _damaged(self, reason):
