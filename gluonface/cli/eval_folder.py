@@ -48,14 +48,14 @@ def run(args):
     from ..errors import InputError
     from ..evaluation.protocols import folder
 
+    if args.folds_by == "people" and not args.pairs:
+        raise InputError("--folds-by people is for --pairs: without it there are no folds")
     held = _features(args)
     if held is None:
         return 0  # a rank that only helped
     e, f, names, people, card, inputs, images, pairs, origin = held
     features, flip = eval_common.merge_views(args, e, f, origin)
     side = eval_common.image_sides(names, images)
-    if args.folds_by == "people" and not pairs:
-        raise InputError("--folds-by people is for --pairs: without it there are no folds")
     if pairs:
         folds = args.folds
         if args.folds_by == "people":

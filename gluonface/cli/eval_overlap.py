@@ -208,10 +208,10 @@ class _Set:
                 f"{self.path} does not say who is on its images; expected an array label, path or "
                 "issame, as `gluonface embed` writes them"
             )
-        if len(self.person) != len(self.outputs):
+        if self.person.shape != (len(self.outputs),):
             raise InputError(
-                f"{self.path} has {len(self.outputs)} embeddings and says who is on "
-                f"{len(self.person)} images"
+                f"{self.path} has {len(self.outputs)} embeddings, but what says who is on them has "
+                f"the shape {self.person.shape}"
             )
 
     def _embed(self, args, model):

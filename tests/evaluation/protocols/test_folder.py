@@ -43,3 +43,32 @@ def test_lists_name_the_wrong_line(tmp_path):
             folder.read_pairs(file, ["a", "b"])
     file.write_text("a b 1\nb a 0\n")
     assert folder.read_pairs(file, ["a", "b"])[2].tolist() == [True, False]
+
+
+def test_pairs_in_folds_that_share_no_person():
+    rng = np.random.default_rng(0)
+    people = {f"p{person}/{n}.jpg": f"p{person}" for person in range(40) for n in range(2)}
+    a, b, same = [], [], []
+    for person in rng.permutation(40).tolist():  # each with itself and with the one beside it
+        for other in (person, person ^ 1):
+            a.append(f"p{person}/0.jpg")
+            b.append(f"p{other}/1.jpg")
+            same.append(other == person)
+    pairs = a, b, np.array(same)
+    ordered, edges, reason = folder.order_by_people(pairs, people, 5)
+    assert reason == ""
+    assert edges.tolist() == [0, 16, 32, 48, 64, 80]
+    assert sorted(zip(*ordered)) == sorted(zip(*pairs))
+    sides = [{people[n] for side in ordered[:2] for n in side[start:stop]}
+             for start, stop in zip(edges, edges[1:])]  # fmt: skip
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 40
+    features = rng.standard_normal((80, 8))
+    result = folder.evaluate_listed(features, list(people), ordered, edges)
+    assert result.folds == 5
+    assert result.fold_edges == tuple(edges.tolist())
+    joined = ([*a, "p0/0.jpg"] * 2, [*b, "p2/0.jpg"] * 2, np.append(same, False).repeat(2))
+    chain = [f"p{n}/0.jpg" for n in range(40)]
+    _, number, reason = folder.order_by_people((chain[:-1], chain[1:], np.zeros(39)), people, 5)
+    assert number == 5
+    assert "a block of 39 of the 39 pairs" in reason
+    assert folder.order_by_people(joined, people, 2)[2] == ""
