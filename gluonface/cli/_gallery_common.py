@@ -20,6 +20,7 @@ def add_model_argument(parser):
 def open_gallery_reader(args, gallery, pictures):
     """Return (reader, calibration or None, why there is none); `gallery` may be None."""
     from ..errors import InputError
+    from ..recognition import Calibration
     from ..recognition.model_calibration import find_calibration
     from ..weights import open_weights
     from .compare import open_reader
@@ -42,7 +43,12 @@ def open_gallery_reader(args, gallery, pictures):
         gallery.require_model(weights.identity.to_dict(), args.flip)
         args.detector = args.detector or _detector_of(gallery)
     reader = open_reader(args, weights, pictures)
-    calibration, why = find_calibration(weights, args.flip, reader.input)
+    path = getattr(args, "calibration", None)
+    if path is None and about is not None and about["calibration"] is not None:
+        calibration = Calibration.from_dict(about["calibration"], f"{gallery.path}: calibration")
+        why = ""
+    else:
+        calibration, why = find_calibration(weights, args.flip, reader.input, path)
     reader.norms = calibration and calibration.norm
     if about is not None:
         gallery.require_model(reader.identity.to_dict(), args.flip, reader.input)

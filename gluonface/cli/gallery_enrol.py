@@ -22,6 +22,12 @@ def add_arguments(parser):
     )
     add_model_argument(parser)
     parser.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="what `gluonface calibrate` wrote; the gallery keeps it (if not given, that of the "
+        "gallery, or of the model card)",
+    )
+    parser.add_argument(
         "--template",
         choices=("sum", "mean", "max"),
         help="of a new gallery, what stands for a person: the sum of the raw outputs, in which "
@@ -80,6 +86,8 @@ def run(args):
             args.template or "sum",
             calibration and calibration.to_dict(),
         )
+    elif args.calibration or (calibration is not None and gallery.about["calibration"] is None):
+        gallery.set_about("calibration", calibration.to_dict())
     if calibration is None:
         logging.getLogger(__name__).warning("the quality of faces is not judged: %s", why)
     with tqdm.tqdm(total=len(pictures), unit="img", disable=None) as bar:

@@ -748,12 +748,17 @@ def _face_row(number, person, face, output, paths):
         content,
         _crc(number, person, content),
         float(np.sqrt(np.square(output, dtype=np.float64).sum())),
-        face.picture if paths else None,
+        _text(face.picture) if paths else None,
         face.picture_sha256,
         None if face.box is None else json.dumps([float(v) for v in face.box]),
         None if face.quality is None else json.dumps(face.quality, sort_keys=True),
         _now(),
     )
+
+
+def _text(path):
+    """Return a path as text: bytes of a file name that are no UTF-8 become escapes."""
+    return None if path is None else path.encode("utf-8", "backslashreplace").decode()
 
 
 def _row_sum(table, row):

@@ -129,3 +129,22 @@ def test_an_empty_gallery(tmp_path, capsys, gallery, photos):
         run(capsys, "gallery", "remove", gallery, f"person0{number}")
     assert "is empty" in run(capsys, "identify", gallery, photos, status=1)
     assert "holds 0 people" in run(capsys, "gallery", "check", gallery, status=2)
+
+
+def test_a_calibration_for_quality_and_few_people(tmp_path, capsys, gallery, small_prefix):
+    photos = write_people(tmp_path / "others", people_images(30, 2, 3))
+    out = tmp_path / "c.json"
+    run(capsys, "calibrate", "--model", small_prefix, "--images", photos, "--out", out)
+    new = write_people(tmp_path / "new", people_images(5, 1, 4))
+    words = ["--calibration", out, "--min-quality", "0.5", "--json", tmp_path / "e.json"]
+    run(capsys, "gallery", "enrol", gallery, new, *words)
+    assert Gallery.open(gallery).about["calibration"]["set"]["people"] == 30
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["faces"] + len(found["left_out"]) == 5
+    checked = run(capsys, "gallery", "check", gallery, "--fpir", "0.1")
+    assert "its calibration, at FMR FPIR / people" in checked
+    assert "its calibration, at the false match rate" in run(
+        capsys, "identify", gallery, new / "person00/0.png"
+    )
+    again = write_people(tmp_path / "again", people_images(1, 1, 6))
+    run(capsys, "gallery", "enrol", gallery, again, "--min-quality", "0")  # that of the gallery

@@ -119,6 +119,12 @@ def test_names_are_equal_however_they_are_composed(path, rng):
     assert gallery.remove("Zoe\u0308") == 2
 
 
+def test_a_file_name_that_is_no_text(path, rng):
+    gallery = make_gallery(path)
+    gallery.add([("q", [Face(rng.standard_normal(16), os.fsdecode(b"a/\xff.jpg"))])])
+    assert Gallery(path).pictures[-1] == r"a/\udcff.jpg"
+
+
 def test_another_model_flip_or_detector(path):
     gallery = make_gallery(path)
     gallery.require_model(MODEL, "sum", "crops")

@@ -113,7 +113,9 @@ def _cell(face, text, marked):
         image = None if face.read is None else data_uri(_thumbnail(face.read()))
     except (DataError, OSError):
         image = None  # the picture has gone since it was read; its name is shown
-    return {"name": face.name, "text": text, "marked": marked, "image": image}
+    # A file name may hold bytes that are no text.
+    name = face.name.encode("utf-8", "backslashreplace").decode()
+    return {"name": name, "text": text, "marked": marked, "image": image}
 
 
 def _thumbnail(crop):
