@@ -83,7 +83,8 @@ def test_own_folders_in_one_command(people, tmp_path, capsys):
     assert len(result["inputs"]["images (pixels)"]) == 64
     for point in result["operating_points"]:
         assert {"convention", "target", "tar", "far", "threshold", "false_accepts", "allowed",
-                "same", "different", "low", "high"} == set(point) - {"interval_too_narrow"}  # fmt: skip
+                "same", "different", "low", "high",
+                } == {*point} - {"interval_too_narrow"}  # fmt: skip
     assert result["operating_points"][0]["low"] is not None
     assert result["hardest"][0]["name_a"].startswith("p")
     run(capsys, "folder", "--model", "x", "--images", people)

@@ -55,20 +55,21 @@ def test_pairs_in_folds_that_share_no_person():
             b.append(f"p{other}/1.jpg")
             same.append(other == person)
     pairs = a, b, np.array(same)
-    ordered, edges, reason = folder.order_by_people(pairs, people, 5)
+    fold, reason = folder.folds_by_people(pairs, people, 5)
     assert reason == ""
-    assert edges.tolist() == [0, 16, 32, 48, 64, 80]
-    assert sorted(zip(*ordered)) == sorted(zip(*pairs))
-    sides = [{people[n] for side in ordered[:2] for n in side[start:stop]}
-             for start, stop in zip(edges, edges[1:])]  # fmt: skip
+    assert np.bincount(fold).tolist() == [16] * 5
+    sides = [
+        {people[n] for side in pairs[:2] for n, own in zip(side, fold) if own == number}
+        for number in range(5)
+    ]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 40
     features = rng.standard_normal((80, 8))
-    result = folder.evaluate_listed(features, list(people), ordered, edges)
+    result = folder.evaluate_listed(features, list(people), pairs, fold)
     assert result.folds == 5
-    assert result.fold_edges == tuple(edges.tolist())
+    assert result.fold == tuple(fold.tolist())
     joined = ([*a, "p0/0.jpg"] * 2, [*b, "p2/0.jpg"] * 2, np.append(same, False).repeat(2))
     chain = [f"p{n}/0.jpg" for n in range(40)]
-    _, number, reason = folder.order_by_people((chain[:-1], chain[1:], np.zeros(39)), people, 5)
+    number, reason = folder.folds_by_people((chain[:-1], chain[1:], np.zeros(39)), people, 5)
     assert number == 5
     assert "a block of 39 of the 39 pairs" in reason
-    assert folder.order_by_people(joined, people, 2)[2] == ""
+    assert folder.folds_by_people(joined, people, 2)[1] == ""
