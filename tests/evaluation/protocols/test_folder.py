@@ -66,7 +66,7 @@ def test_pairs_in_folds_that_share_no_person():
     features = rng.standard_normal((80, 8))
     result = folder.evaluate_listed(features, list(people), pairs, fold)
     assert result.folds == 5
-    assert result.fold == tuple(fold.tolist())
+    np.testing.assert_array_equal(result.fold, fold)
     joined = ([*a, "p0/0.jpg"] * 2, [*b, "p2/0.jpg"] * 2, np.append(same, False).repeat(2))
     chain = [f"p{n}/0.jpg" for n in range(40)]
     number, reason = folder.folds_by_people((chain[:-1], chain[1:], np.zeros(39)), people, 5)
