@@ -41,7 +41,7 @@ for cell in "${cells[@]}"; do
     fi
     step "Python $version${numpy:+ with NumPy 2}"
     directory=.venv-$version-numpy${numpy:-1}
-    NUMPY=$numpy make_environment "$directory" "$python" '.[cpu,onnx,openvino,align,docs,dev]'
+    NUMPY=$numpy make_environment "$directory" "$python" '.[cpu,onnx,openvino,align,formats,docs,dev]'
     # Every complaint of pip but the one about MXNet and NumPy, which is expected.
     if "$directory/bin/python" -m pip check | grep -v -e '^mxnet 1.9.1 has requirement numpy' -e '^No broken'; then
         table+=("$cell: pip check complains")
