@@ -26,7 +26,15 @@ from ..errors import DataError, InputError
 from ..evaluation.scores.feature_matrix import unit_matrix
 from .nearest import nearest
 
-__all__ = ["TEMPLATES", "Added", "Face", "Gallery", "check_name", "described", "make_templates"]
+__all__ = [
+    "TEMPLATES",
+    "Added",
+    "EnrolledFace",
+    "Gallery",
+    "check_name",
+    "described",
+    "make_templates",
+]
 
 APPLICATION, VERSION = 0x67666731, 1
 PAGE = 8192  # bytes: 512 numbers fill half a page of SQLite's usual 4096, and two need another
@@ -58,7 +66,7 @@ _HEADER = b"SQLite format 3\0"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Face:
+class EnrolledFace:
     """One face of a person.
 
     Attributes
@@ -355,13 +363,13 @@ class Gallery:
     # --- changes ----------------------------------------------------------------------------------
 
     def add(
-        self, people: typing.Iterable[tuple[str, typing.Sequence[Face]]], paths: bool = True
+        self, people: typing.Iterable[tuple[str, typing.Sequence[EnrolledFace]]], paths: bool = True
     ) -> Added:
         """Add faces of people; all or, if something is wrong, none.
 
         Parameters
         ----------
-        people : iterable of (str, sequence of Face)
+        people : iterable of (str, sequence of EnrolledFace)
             A name that is there already gets more faces. A picture whose SHA-256 is there already
             is skipped.
         paths : bool, default True

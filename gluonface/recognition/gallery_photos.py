@@ -16,7 +16,7 @@ from ..data.text_files import numbered_lines, split_fields
 from ..errors import DataError, InputError
 from .comparison import main_face
 from .faces import FaceReader, PhotoFace, read_bytes
-from .gallery import Added, Face, Gallery, check_name
+from .gallery import Added, EnrolledFace, Gallery, check_name
 
 __all__ = [
     "Candidate",
@@ -192,10 +192,14 @@ def enrol_photos(
         for picture in pictures:
             try:
                 face = _read_face(gallery, reader, picture, several, warnings)
-                reason = "" if force or isinstance(face, Face) else _refusal(face[0], min_quality)
+                reason = (
+                    ""
+                    if force or isinstance(face, EnrolledFace)
+                    else _refusal(face[0], min_quality)
+                )
                 if reason:
                     raise DataError(f"{picture}: {reason}")
-                faces.append(face if isinstance(face, Face) else face[1])
+                faces.append(face if isinstance(face, EnrolledFace) else face[1])
             except DataError as error:
                 if alone:
                     raise
@@ -218,14 +222,14 @@ def enrol_photos(
 
 
 def _read_face(gallery, reader, picture, several, warnings):
-    """Return (quality, Face) of a picture; a Face alone if it is in the gallery already."""
+    """Return (quality, EnrolledFace) of a picture; a EnrolledFace alone if it is in the gallery already."""
     data = read_bytes(picture)
     digest = hashlib.sha256(data).hexdigest()
     if gallery.holds_picture(digest):  # `Gallery.add` will skip it
-        return Face(np.ones(gallery.embedding_size, np.float32), picture, digest)
+        return EnrolledFace(np.ones(gallery.embedding_size, np.float32), picture, digest)
     face = main_face(reader, picture, os.path.basename(picture), several, warnings)[0]
     box = None if face.points is None else face.box
-    return face.quality, Face(face.output, picture, digest, box, face.quality.to_dict())
+    return face.quality, EnrolledFace(face.output, picture, digest, box, face.quality.to_dict())
 
 
 def _refusal(quality, min_quality):

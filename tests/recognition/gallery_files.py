@@ -6,14 +6,16 @@ import sys
 import mutations
 import numpy as np
 
-from gluonface.recognition.gallery import Face, Gallery
+from gluonface.recognition.gallery import EnrolledFace, Gallery
 
 MODEL = {"name": "tiny", "sha256": {"params": "ab" * 32}, "embedding_size": 16}
 
 
 def faces(rng, count, size=16, name="x"):
     return [
-        Face(rng.standard_normal(size), f"{name}/{n}.jpg", rng.bytes(32).hex(), (1, 2, 3, 4.5))
+        EnrolledFace(
+            rng.standard_normal(size), f"{name}/{n}.jpg", rng.bytes(32).hex(), (1, 2, 3, 4.5)
+        )
         for n in range(count)
     ]
 

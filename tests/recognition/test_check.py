@@ -9,7 +9,7 @@ from recognition_cases import comparison, people_scores
 from gluonface.errors import DataError, InputError
 from gluonface.recognition import Calibration, Gallery, check_gallery
 from gluonface.recognition.check import find_strangers, gallery_point, read_check, strict_point
-from gluonface.recognition.gallery import Face, make_templates
+from gluonface.recognition.gallery import EnrolledFace, make_templates
 
 
 def gallery(path, people, images=3, calibration=None, seed=0, **words):
@@ -17,7 +17,7 @@ def gallery(path, people, images=3, calibration=None, seed=0, **words):
     found = Gallery.create(path, MODEL, calibration=calibration, **words)
     centers = rng.standard_normal((people, 16))
     found.add(
-        (f"p{n:03d}", [Face(c + 0.3 * rng.standard_normal(16)) for _ in range(images)])
+        (f"p{n:03d}", [EnrolledFace(c + 0.3 * rng.standard_normal(16)) for _ in range(images)])
         for n, c in enumerate(centers)
     )
     return found
@@ -68,7 +68,7 @@ def test_the_rates_are_those_of_the_gallery_itself(tmp_path, template):
 def test_people_who_are_perhaps_one(tmp_path):
     found = gallery(tmp_path / "g", 40)
     own = found.outputs[found.person == 5]
-    found.add([("twin", [Face(output * 1.01) for output in own])])
+    found.add([("twin", [EnrolledFace(output * 1.01) for output in own])])
     result = check_gallery(found, [0.1])
     assert result.duplicates[0][:2] == ("p004", "twin")
     assert result.duplicates[0][2] == pytest.approx(1, abs=1e-5)

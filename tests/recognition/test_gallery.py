@@ -15,7 +15,7 @@ from gallery_files import MODEL, content, faces, make_gallery
 from gluonface.errors import DataError, InputError
 from gluonface.recognition import Gallery
 from gluonface.recognition import gallery as module
-from gluonface.recognition.gallery import Face, make_templates
+from gluonface.recognition.gallery import EnrolledFace, make_templates
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_removed_means_gone(path):
 def test_the_same_picture_and_the_same_name(path, rng):
     gallery = make_gallery(path)
     picture = gallery._rows[4]
-    again = Face(rng.standard_normal(16), "copy.jpg", picture[3])
+    again = EnrolledFace(rng.standard_normal(16), "copy.jpg", picture[3])
     new = faces(rng, 1)
     done = gallery.add([("p0", [again, *new]), ("q", [*new, *faces(rng, 1)])])
     assert (done.people, done.faces, done.known) == (1, 2, {"p0": 3})
@@ -108,7 +108,7 @@ def test_names_that_cannot_be(path, rng, name):
 def test_outputs_that_cannot_be(path, output):
     gallery = make_gallery(path)
     with pytest.raises(InputError, match=r"the output for a\.jpg of p9"):
-        gallery.add([("p9", [Face(output, "a.jpg")])])
+        gallery.add([("p9", [EnrolledFace(output, "a.jpg")])])
     assert content(Gallery(path)) == content(gallery)
 
 
@@ -121,7 +121,7 @@ def test_names_are_equal_however_they_are_composed(path, rng):
 
 def test_a_file_name_that_is_no_text(path, rng):
     gallery = make_gallery(path)
-    gallery.add([("q", [Face(rng.standard_normal(16), os.fsdecode(b"a/\xff.jpg"))])])
+    gallery.add([("q", [EnrolledFace(rng.standard_normal(16), os.fsdecode(b"a/\xff.jpg"))])])
     assert Gallery(path).pictures[-1] == r"a/\udcff.jpg"
 
 
