@@ -222,7 +222,7 @@ def enrol_photos(
 
 
 def _read_face(gallery, reader, picture, several, warnings):
-    """Return (quality, EnrolledFace) of a picture; a EnrolledFace alone if it is in the gallery already."""
+    """Return (quality, EnrolledFace) of a picture; the face alone if it is enrolled already."""
     data = read_bytes(picture)
     digest = hashlib.sha256(data).hexdigest()
     if gallery.holds_picture(digest):  # `Gallery.add` will skip it
