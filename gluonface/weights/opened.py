@@ -12,14 +12,16 @@ import typing
 
 import numpy as np
 
+from .. import model_zoo
 from .._compat import mx
 from ..errors import DataError, InputError
-from .card import read_card
+from .card import COLORS, read_card
 from .content import Content, read_bytes
 from .graph import Graph
 from .layers import read_layers
 from .mxnet_params import read_params
-from .names import TORCH_PIXELS
+from .names import TORCH_PIXELS, last_weight
+from .names.color import color_of_torch
 from .onnx_file import has_external_data, parse_onnx, read_onnx, takes_bytes
 from .safetensors import read_safetensors
 from .source import CHECKPOINT, ONNX, PARAMETERS, PYTORCH, SAFETENSORS, Source, find_source
@@ -42,10 +44,13 @@ class Weights:
     Attributes
     ----------
     source : Source
+    prefix : str or None
+        Of the network's tensors in a PyTorch file, if the caller named one.
     """
 
-    def __init__(self, source: Source):
-        self.source = source
+    def __init__(self, source: Source, color: str | None = None, prefix: str | None = None):
+        self.source, self.prefix = source, prefix
+        self._color = color
         self._bytes: dict[pathlib.Path, bytes] = {}
 
     def __str__(self) -> str:
@@ -73,13 +78,17 @@ class Weights:
             files += sorted(self._bytes.keys() - set(files))
         return {path.name: hashlib.sha256(self.read(path)).hexdigest() for path in files}
 
-    @property
+    @functools.cached_property
     def color(self) -> str:
         """The order of colours that the network takes, ``"RGB"`` or ``"BGR"``.
 
-        The model card's; RGB if there is none, or it does not say.
+        What the caller said, else what the model card says, else the file itself or a configuration
+        beside it. Where nothing tells it is RGB, with a warning if both orders are usual.
         """
-        return (self.card or {}).get("color", "RGB")
+        told = self._color or (self.card or {}).get("color")
+        if told is None and self.source.format in (PYTORCH, SAFETENSORS):
+            told = color_of_torch(self.params, self.content.arrays.keys())
+        return told or "RGB"
 
     @functools.cached_property
     def card(self) -> dict[str, typing.Any] | None:
@@ -180,6 +189,16 @@ class Weights:
             found[key] = values[0]
         return found
 
+    def embedding_size_of(self, name: str) -> int:
+        """Return the length of the embedding that the weights give in the backbone `name`."""
+        if self.source.format in (PYTORCH, SAFETENSORS):
+            cfg, build = model_zoo.BACKBONES.get(name)
+            net = build(cfg, prelu="plain")  # its parameters have names and no values
+            weight = last_weight(net, self.arrays, self, self.prefix)
+            if weight is not None and weight.ndim:
+                return int(weight.shape[0])
+        return self.embedding_size
+
     @property
     def embedding_size(self) -> int:
         """The length of the embedding that the network gives."""
@@ -220,13 +239,17 @@ READERS: dict[str, typing.Callable[[Weights], Content]] = {
 AnySource = typing.Union[str, os.PathLike, Source, Weights]
 
 
-def open_weights(source: AnySource) -> Weights:
+def open_weights(source: AnySource, color: str | None = None, prefix: str | None = None) -> Weights:
     """Open a source, or return it if it is opened already.
 
     Parameters
     ----------
     source : str, pathlib.Path, Source or Weights
         `gluonface.weights.source` says what can be named.
+    color : {"RGB", "BGR"}, optional
+        The order of colours that the network takes, whatever the files say.
+    prefix : str, optional
+        Of the network's tensors in a PyTorch file that holds several networks.
 
     Returns
     -------
@@ -235,8 +258,13 @@ def open_weights(source: AnySource) -> Weights:
     Raises
     ------
     InputError
-        If nothing is there.
+        If nothing is there, or `color` is another word.
     """
+    if color is not None and color not in COLORS:
+        raise InputError(f"color is {color!r}; expected {' or '.join(COLORS)}")
     if isinstance(source, Weights):
-        return source
-    return Weights(source if isinstance(source, Source) else find_source(source))
+        if color is None and prefix is None:
+            return source
+        source = source.source
+    found = source if isinstance(source, Source) else find_source(source)
+    return Weights(found, color, prefix)

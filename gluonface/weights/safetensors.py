@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from .content import MAX_DIMENSIONS, MAX_NUMBER, parse_json, read_bytes, shown
-from .torch_pickle import widened, without_prefixes
+from .torch_pickle import widened
 
 __all__ = ["read_safetensors"]
 
@@ -48,7 +48,7 @@ def read_safetensors(path: str | os.PathLike, data: bytes | None = None) -> dict
         numbers = memoryview(data)[8 + length :]
         places = {name: _place(name, entry) for name, entry in header.items()}
         _require_no_gaps(places, len(numbers))
-        return without_prefixes({name: _array(numbers, *row) for name, row in places.items()})
+        return {name: _array(numbers, *row) for name, row in places.items()}
     except DataError as error:
         raise DataError(
             f"{path} cannot be read as safetensors: {error}; fetch or write it again"
