@@ -107,9 +107,9 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
     follows, a gamma that ``fix_gamma`` says to ignore becomes 1, and another eps goes into the
     running variance. In training the eps is ours, 1e-5. Where an ONNX file has folded a BatchNorm
     into the convolution before, ours becomes the identity but for its beta; in training, which
-    normalises by the batch, such a network is another one than in inference. Where the source takes
-    the colours in the other order than ``net.cfg.color``, the inputs of the first convolution change
-    places; mean and scale are the same for all colours.
+    normalises by the batch, such a network is another one than in inference. Where the source
+    takes the colours in the other order than ``net.cfg.color``, the inputs of the first convolution
+    change places; mean and scale are the same for all colours.
     """
     weights = open_weights(source)
     ours = net._collect_params_with_prefix()

@@ -85,7 +85,7 @@ def backbone_tensors(
         else:
             aside[name] = array
     if aside:
-        groups = collections.Counter()
+        groups: collections.Counter[str] = collections.Counter()
         for name, array in aside.items():
             groups[name.partition(".")[0]] += array.size
         logger.info(
