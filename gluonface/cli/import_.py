@@ -38,6 +38,11 @@ def add_arguments(parser):
         help="of the network's tensors in a PyTorch file that holds several networks, such as a "
         "moving average: model. or ema_model.",
     )
+    parser.add_argument(
+        "--output",
+        metavar="NAME",
+        help="the embedding in an .onnx file, of several outputs that could be it",
+    )
     parser.add_argument("--licence", help="licence of the weights, for the model card")
     parser.add_argument("--training-data", help="what they were trained on, for the model card")
 
@@ -62,7 +67,7 @@ def run(args):
     from ..weights.source import CHECKPOINT, ONNX, PARAMETERS
 
     model_zoo.BACKBONES.get(args.model)  # a wrong name is the first thing to say
-    weights = open_weights(args.source, args.color, args.prefix)
+    weights = open_weights(args.source, args.color, args.prefix, args.output)
     kind = weights.source.format
     size = weights.embedding_size_of(args.model)
     net = model_zoo.get_model(args.model, embedding_size=size, **weights.pixels)
@@ -146,13 +151,20 @@ def _onnx_difference(net, weights):
     from .._compat import mx
     from ..deploy.engines import OnnxEngine
     from ..errors import DataError, MissingExtraError
+    from ..weights.onnx.mending import is_unit_length, without_unit_length
 
     images = np.random.RandomState(0).randint(0, 256, (CHECKED, 3, *net.cfg.input_size))
     images = images.astype("float32")
     fed = images if weights.color == net.cfg.color else images[:, ::-1]
     theirs = fed if weights.inside else (fed - net.cfg.mean) * np.float32(net.cfg.scale)
     try:
-        engine = OnnxEngine(weights.params, gpu=False, model=weights.onnx_bytes)
+        import onnx
+
+        # Ours ends before a division by the length of the embedding.
+        model = weights.onnx_bytes
+        if is_unit_length(weights.onnx_model):
+            model = without_unit_length(onnx, weights.onnx_model).SerializeToString()
+        engine = OnnxEngine(weights.params, gpu=False, model=model)
         theirs = np.concatenate([engine.run(image[None]) for image in theirs])
     except MissingExtraError:
         return None, "onnxruntime is not installed"

@@ -14,6 +14,7 @@ from ..evaluation.scores.flip import FLIPS, combine_views
 from ..weights.card import INSIDE
 from ..weights.load import load_net
 from ..weights.names import TORCH_PIXELS
+from ..weights.onnx.mending import is_unit_length
 from ..weights.onnx_file import normalizes_pixels
 from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX, UNTRAINED
@@ -62,7 +63,14 @@ class Embedder:
                 )
 
     @classmethod
-    def load(cls, source: AnySource, ctx: typing.Any = None, engine: str = "auto") -> Embedder:
+    def load(
+        cls,
+        source: AnySource,
+        ctx: typing.Any = None,
+        engine: str = "auto",
+        color: str | None = None,
+        output: str | None = None,
+    ) -> Embedder:
         """Load a model.
 
         Parameters
@@ -79,6 +87,11 @@ class Embedder:
             What runs it. ``auto`` on a CPU: OpenVINO if it is installed, else onnxruntime, else
             MXNet; on a GPU MXNet, and onnxruntime for ``.onnx`` files. A fixed rule; nothing is
             timed. The attribute ``engine`` says what runs.
+        color : {"RGB", "BGR"}, optional
+            The order of colours that the network takes, whatever its files say. Where nothing says
+            it, it is RGB; for ``.onnx`` files and AdaFace's networks a warning names both.
+        output : str, optional
+            The name of the embedding in a ``.onnx`` file, of several outputs that could be it.
 
         Returns
         -------
@@ -95,7 +108,7 @@ class Embedder:
             For a ``.onnx`` file without onnx and an engine for it, or without the engine asked for.
         """
         check_engine(engine)
-        weights = open_weights(source)
+        weights = open_weights(source, color, output=output)
         if weights.source.name is not None:
             runner, card = _load_zoo(weights, context_of(ctx), engine)
         elif weights.source.format == ONNX:
@@ -103,6 +116,7 @@ class Embedder:
         else:
             runner, card = _load_symbol(weights, context_of(ctx), engine)
         _check_card(card, runner, weights)
+        card = {**card, "color": weights.color}
         model = cls(runner, card, str(weights.source.params or weights))
         logger.info(
             "%s (%d-d) runs with %s, %d threads; %s%s",
@@ -315,6 +329,8 @@ def _load_onnx(weights, ctx, engine_name):
             else "does not normalise pixels, so they are fed as (x - 127.5) / 127.5, "
             "InsightFace's rule",
         )
+        if is_unit_length(weights.onnx_model):
+            logger.info("%s gives embeddings of unit length", path)
         pixels = INSIDE if inside else dict(TORCH_PIXELS)
         card = _card(path.stem, engine.embedding_size, engine.input_size, pixels)
     return engine, card

@@ -22,6 +22,7 @@ from .layers import read_layers
 from .mxnet_params import read_params
 from .names import TORCH_PIXELS, last_weight
 from .names.color import color_of_torch
+from .onnx.mending import colors_of, mend_onnx, without_unit_length
 from .onnx_file import has_external_data, parse_onnx, read_onnx, takes_bytes
 from .safetensors import read_safetensors
 from .source import CHECKPOINT, ONNX, PARAMETERS, PYTORCH, SAFETENSORS, Source, find_source
@@ -48,9 +49,15 @@ class Weights:
         Of the network's tensors in a PyTorch file, if the caller named one.
     """
 
-    def __init__(self, source: Source, color: str | None = None, prefix: str | None = None):
+    def __init__(
+        self,
+        source: Source,
+        color: str | None = None,
+        prefix: str | None = None,
+        output: str | None = None,
+    ):
         self.source, self.prefix = source, prefix
-        self._color = color
+        self._color, self._output, self._mended = color, output, False
         self._bytes: dict[pathlib.Path, bytes] = {}
 
     def __str__(self) -> str:
@@ -88,6 +95,15 @@ class Weights:
         told = self._color or (self.card or {}).get("color")
         if told is None and self.source.format in (PYTORCH, SAFETENSORS):
             told = color_of_torch(self.params, self.content.arrays.keys())
+        if told is None and self.source.format == ONNX:
+            told = colors_of(self.onnx_model)
+            if told is None:
+                logger.warning(
+                    "nothing says whether %s takes RGB or BGR; it is fed RGB, as InsightFace's are. "
+                    'If it takes BGR, say so: "color": "BGR" in a model card beside it, or '
+                    "`gluonface import --color BGR`",
+                    self.params,
+                )
         return told or "RGB"
 
     @functools.cached_property
@@ -151,14 +167,19 @@ class Weights:
 
     @functools.cached_property
     def onnx_model(self) -> typing.Any:
-        """The `onnx.ModelProto` of an ONNX file, the numbers in other files included."""
-        return parse_onnx(self.read(self.params), self.params, self.read)
+        """The `onnx.ModelProto` of an ONNX file, as `parse_onnx` and `mend_onnx` make it."""
+        model = parse_onnx(self.read(self.params), self.params, self.read)
+        import onnx
+
+        self._mended = mend_onnx(onnx, model, self.params, self._output)
+        return model
 
     @functools.cached_property
     def onnx_bytes(self) -> bytes:
         """An ONNX file in one piece, as an engine takes it."""
-        model, content = self.onnx_model, self.read(self.params)  # which checks it
-        return model.SerializeToString() if has_external_data(content) else content
+        model, content = self.onnx_model, self.read(self.params)  # which checks and mends it
+        changed = self._mended or has_external_data(content)
+        return model.SerializeToString() if changed else content
 
     @property
     def inside(self) -> bool:
@@ -226,20 +247,32 @@ def _read_arrays(read):
     return lambda weights: Content(read(weights.params, weights.read(weights.params)))
 
 
+def _read_onnx_file(weights):
+    import onnx
+
+    model = without_unit_length(onnx, weights.onnx_model)
+    return read_onnx(model, weights.params)
+
+
 # By Source.format. To add a format, add its ending to `source.FORMATS` and its reader here.
 READERS: dict[str, typing.Callable[[Weights], Content]] = {
     CHECKPOINT: _read_checkpoint,
     PARAMETERS: _read_arrays(read_params),
     PYTORCH: _read_arrays(read_torch),
     SAFETENSORS: _read_arrays(read_safetensors),
-    ONNX: lambda weights: read_onnx(weights.onnx_model, weights.params),
+    ONNX: _read_onnx_file,
 }
 
 
 AnySource = typing.Union[str, os.PathLike, Source, Weights]
 
 
-def open_weights(source: AnySource, color: str | None = None, prefix: str | None = None) -> Weights:
+def open_weights(
+    source: AnySource,
+    color: str | None = None,
+    prefix: str | None = None,
+    output: str | None = None,
+) -> Weights:
     """Open a source, or return it if it is opened already.
 
     Parameters
@@ -250,6 +283,8 @@ def open_weights(source: AnySource, color: str | None = None, prefix: str | None
         The order of colours that the network takes, whatever the files say.
     prefix : str, optional
         Of the network's tensors in a PyTorch file that holds several networks.
+    output : str, optional
+        The name of the embedding in an ONNX file with several outputs that could be it.
 
     Returns
     -------
@@ -263,8 +298,8 @@ def open_weights(source: AnySource, color: str | None = None, prefix: str | None
     if color is not None and color not in COLORS:
         raise InputError(f"color is {color!r}; expected {' or '.join(COLORS)}")
     if isinstance(source, Weights):
-        if color is None and prefix is None:
+        if color is prefix is output is None:
             return source
         source = source.source
     found = source if isinstance(source, Source) else find_source(source)
-    return Weights(found, color, prefix)
+    return Weights(found, color, prefix, output)
