@@ -123,7 +123,9 @@ def export_source(
     if any(node.name == OUTPUT for node in graph.nodes() if node is not graph.head[0]):
         raise InputError(f"{found.symbol} has an inner node named {OUTPUT!r}, which export needs")
     graph.head[0].name = OUTPUT
-    symbol, arrays = graph.to_symbol(), weights.content.arrays
+    arrays = weights.content.arrays
+    _say_shared_slopes(graph, arrays)
+    symbol = graph.to_symbol()
     known = {k: v for k, v in (weights.card or {}).items() if k not in FIXED}
     size = tuple(known.get("input_size", (112, 112)))
     check_rows(symbol, arrays, size, str(found.params))
@@ -235,6 +237,7 @@ def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:
     structural = {p.name: name for name, p in net._collect_params_with_prefix().items()}
     graph = Graph.from_symbol(outputs)
     names = _rename(graph, structural)
+    _say_shared_slopes(graph, {new: values[old] for old, new in names.items()})
     symbol = graph.to_symbol()
     auxiliary = set(symbol.list_auxiliary_states())
     arrays = {
@@ -242,6 +245,19 @@ def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:
         for old, new in names.items()
     }
     return symbol, arrays
+
+
+def _say_shared_slopes(graph, arrays):
+    """Write the shape of each slope that all channels share into the graph.
+
+    MXNet expects a slope for each channel otherwise, and `mx.mod.Module` refuses the file.
+    """
+    for node in graph.nodes():
+        slope = node.inputs[1][0] if node.op == "LeakyReLU" and len(node.inputs) > 1 else None
+        if slope is not None and slope.is_variable:
+            array = arrays.get(f"arg:{slope.name}", arrays.get(slope.name))
+            if array is not None and array.shape == (1,):
+                slope.attrs["__shape__"] = "(1,)"
 
 
 def _rename(graph, structural):

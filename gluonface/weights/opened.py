@@ -99,8 +99,8 @@ class Weights:
             told = colors_of(self.onnx_model)
             if told is None:
                 logger.warning(
-                    "nothing says whether %s takes RGB or BGR; it is fed RGB, as InsightFace's are. "
-                    'If it takes BGR, say so: "color": "BGR" in a model card beside it, or '
+                    "nothing says whether %s takes RGB or BGR; it is fed RGB, as InsightFace's "
+                    'are. If it takes BGR, say so: "color": "BGR" in a model card beside it, or '
                     "`gluonface import --color BGR`",
                     self.params,
                 )

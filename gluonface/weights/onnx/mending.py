@@ -96,8 +96,8 @@ def _keep_one_output(onnx, graph, path, wanted):
             return False
         if len(fit) > 1:
             raise InputError(
-                f"{path} has {len(fit)} outputs that could be the embedding, {_list(fit)}; name one "
-                "with --output"
+                f"{path} has {len(fit)} outputs that could be the embedding, {_list(fit)}; name "
+                "one with --output"
             )
         wanted = fit[0]
     logger.info(
