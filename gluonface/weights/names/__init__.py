@@ -14,7 +14,7 @@ from ...errors import DataError, InputError
 from . import adaface, arcface_torch, cavaface, mixfacenets
 from .groups import backbone_tensors
 
-__all__ = ["FAMILIES", "TORCH_PIXELS", "find_family", "last_weight", "renamed"]
+__all__ = ["FAMILIES", "TORCH_PIXELS", "find_family", "last_weight", "modules_of", "renamed"]
 
 TORCH_PIXELS = {"mean": 127.5, "scale": 1 / 127.5}  # what the networks of these toolkits see
 BATCH_NORM = {"weight": "gamma", "bias": "beta"}
@@ -33,8 +33,8 @@ def find_family(net: typing.Any) -> typing.Callable | None:
     return known or next((f for key, f in FAMILIES.items() if net.cfg.name.startswith(key)), None)
 
 
-def _modules(net, source):
-    """Return what their modules are called in ours; raise InputError if no naming is known."""
+def modules_of(net: typing.Any, source: typing.Any) -> dict[str, typing.Any]:
+    """Return {their name of a module: ours}; raise InputError if no naming is known."""
     family = find_family(net)
     if family is None:
         raise InputError(
@@ -56,7 +56,7 @@ def last_weight(
     arrays, source, prefix
         As of `renamed`.
     """
-    modules = _modules(net, source)
+    modules = modules_of(net, source)
     *_, key = (k for k in net._collect_params_with_prefix() if k.endswith(".weight"))
     tensors = backbone_tensors(arrays, modules.keys(), source, prefix)
     ours = key.rpartition(".")[0]
@@ -92,7 +92,7 @@ def renamed(
     DataError
         If a scale that the network holds at 1 is something else.
     """
-    modules = _modules(net, source)
+    modules = modules_of(net, source)
     mean, scale = TORCH_PIXELS.values()
     if not np.allclose([net.cfg.mean, net.cfg.scale], [mean, scale], rtol=1e-6, atol=0):
         raise InputError(
