@@ -21,6 +21,7 @@ from ..weights.source import ONNX, UNTRAINED
 from .engine_selection import check_engine, engine_for, engine_for_onnx
 from .engines import Engine, check_rows, run_in_chunks
 from .export import trace
+from .onnx.metadata import preprocessing_of
 
 __all__ = ["Embedder"]
 
@@ -332,6 +333,10 @@ def _load_onnx(weights, ctx, engine_name):
         if is_unit_length(weights.onnx_model):
             logger.info("%s gives embeddings of unit length", path)
         pixels = INSIDE if inside else dict(TORCH_PIXELS)
+        told = preprocessing_of(weights.onnx_model)
+        if told is not None and not engine.takes_bytes:
+            logger.info("%s says so in its metadata: preprocessing %s", path, told)
+            pixels = told
         card = _card(path.stem, engine.embedding_size, engine.input_size, pixels)
     return engine, card
 

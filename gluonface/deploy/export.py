@@ -26,6 +26,7 @@ from ..weights.source import ONNX
 from .engines import SymbolEngine, check_rows
 from .int8 import CALIBRATION_IMAGES, quantize
 from .onnx.convert import convert
+from .onnx.metadata import describe
 from .parity import disagreement, noise
 
 __all__ = ["export_model", "export_source", "trace", "write_together"]
@@ -164,11 +165,16 @@ def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
     contents = {"-symbol.json": symbol.tojson().encode(), "-0000.params": params_bytes(arrays)}
     if onnx:
         model = convert(symbol, arrays, input_size=size, name=document["name"])
+        describe(model, document, hashlib.sha256(contents["-0000.params"]).hexdigest())
         contents[".onnx"] = model.SerializeToString()
     if calibrate is not None:
         images, known = _calibration(calibrate)
         content, cosine = quantize(symbol, arrays, images, size, document["name"])
-        contents[".int8.onnx"] = content
+        import onnx as onnx_package
+
+        model = onnx_package.load_model_from_string(content)
+        describe(model, document, hashlib.sha256(contents["-0000.params"]).hexdigest())
+        contents[".int8.onnx"] = model.SerializeToString()
         document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
     files = {ROLES[end]: prefix.with_name(f"{prefix.name}{end}") for end in contents}
     document["sha256"] = {

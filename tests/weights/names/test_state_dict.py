@@ -66,6 +66,6 @@ def test_what_no_public_class_loads_is_refused(monkeypatch):
     cfg, build = BACKBONES.get("adaface_ir_18")
     with pytest.raises(InputError, match="gives 512 numbers, this model 64"):
         state_dict(build(cfg.resized(64), prelu="plain"), {})
+    net = get_model("mobilefacenet", mean=100)
     with pytest.raises(InputError, match="subtracts 100 from the pixels"):
-        net = get_model("mobilefacenet", mean=100)
         state_dict(net, modules_of(net, "x"))

@@ -112,7 +112,7 @@ def test_two_embeddings_are_asked_about(tmp_path, images):
     model = with_norm()
     model.graph.output.append(info("out", "N", SIZE))
     path = save(model, tmp_path / "m.onnx")
-    with pytest.raises(InputError, match="2 outputs .* 'feature', 'out'; name one with --output"):
+    with pytest.raises(InputError, match=r"2 outputs .* 'feature', 'out'; name one with --output"):
         Embedder.load(path, "cpu", "onnxruntime")
     with pytest.raises(InputError, match="no output 'x'; it has 'feature', 'norm', 'out'"):
         Embedder.load(path, "cpu", "onnxruntime", output="x")
