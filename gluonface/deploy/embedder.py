@@ -11,6 +11,7 @@ import numpy as np
 from .._compat import mx, thread_count
 from ..errors import DataError, InputError
 from ..evaluation.scores.flip import FLIPS, combine_views
+from ..gpus import check_gpu
 from ..weights.card import INSIDE
 from ..weights.load import load_net
 from ..weights.names import TORCH_PIXELS
@@ -259,7 +260,7 @@ def _check_images(images, size):
 def context_of(ctx):
     """Return the mx.Context of "cpu", "gpu(1)", ...; of None that of the first GPU, if any."""
     if ctx is None:
-        return mx.gpu(0) if mx.context.num_gpus() else mx.cpu()
+        ctx = "gpu(0)" if mx.context.num_gpus() else "cpu"
     if isinstance(ctx, mx.Context):
         kind, number = ctx.device_type, ctx.device_id
     else:
@@ -273,6 +274,8 @@ def context_of(ctx):
             f"ctx is gpu({number}), but MXNet sees {mx.context.num_gpus()} GPUs. Use ctx='cpu', or "
             "install gluonface[cu112] on a machine with an NVIDIA driver."
         )
+    if kind == "gpu":
+        check_gpu(number)
     return mx.Context(kind, number)
 
 
