@@ -51,7 +51,7 @@ ELSEWHERE = {
     "native/check.py": "test_build.py and test_native_operators.py run it for each operator",
     "training/run.py": "test_resume.py and cli/test_train.py run it in processes of their own",
     "weights/content.py": "test_opened.py: what every reader of a format returns",
-    "weights/names/modules.py": "the tests of the three maps of names, which are made of it",
+    "weights/names/modules.py": "the tests of the maps of names, which are made of it",
 }
 
 

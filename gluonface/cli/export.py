@@ -19,6 +19,12 @@ def add_arguments(parser):
         help="write the class centres of the run folder or checkpoint, float32, one row per class; "
         "may be given without --out",
     )
+    parser.add_argument(
+        "--torch",
+        metavar="FILE.safetensors",
+        help="write the state dict that the network's class in arcface_torch, cavaface or AdaFace "
+        "loads; may be given without --out",
+    )
     parser.add_argument("--onnx", action="store_true", help="write PREFIX.onnx as well")
     parser.add_argument(
         "--int8",
@@ -40,7 +46,7 @@ def run(args):
     """Export, print the files written and their sizes; return the exit status."""
     import sys
 
-    from ..deploy import export_source
+    from ..deploy import export_source, export_torch
     from ..errors import InputError
 
     if args.int8 != (args.calibrate is not None):
@@ -50,11 +56,14 @@ def run(args):
             else "--calibrate is for --int8, which is not given"
         )
     if args.out is None:
-        _only_centers(args)
+        _without_out(args)
     if args.centers is not None:
         _export_centers(args.model, args.centers)
-        if args.out is None:
-            return 0
+    if args.torch is not None:
+        path = export_torch(args.model, args.torch, args.licence)
+        sys.stdout.write(f"{path.stat().st_size:>12,} bytes  {path}\n")
+    if args.out is None:
+        return 0
     known = {"name": args.name, "training_data": args.training_data, "licence": args.licence}
     card = {key: value for key, value in known.items() if value}
     files = export_source(args.model, args.out, onnx=args.onnx, card=card, calibrate=args.calibrate)
@@ -63,13 +72,16 @@ def run(args):
     return 0
 
 
-def _only_centers(args):
+def _without_out(args):
     """Raise InputError if something is asked for that needs --out."""
     from ..errors import InputError
 
-    if args.centers is None:
-        raise InputError("nothing to write: give --out PREFIX, --centers FILE.npy, or both")
-    names = ("onnx", "int8", "name", "training_data", "licence")
+    if args.centers is None and args.torch is None:
+        raise InputError(
+            "nothing to write: give --out PREFIX, --centers FILE.npy, or both; or --torch FILE"
+        )
+    names = ["onnx", "int8", "name", "training_data"]
+    names += ["licence"] if args.torch is None else []
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
     if given:
         raise InputError(f"{', '.join(given)}: this is of the model, so give --out PREFIX as well")

@@ -20,11 +20,29 @@ def add_arguments(parser):
         required=True,
         metavar="SOURCE",
         help="an MXNet checkpoint (prefix x for x-symbol.json + x-0000.params, x,12 for another "
-        "epoch, or its folder), a PyTorch state dict of arcface_torch, cavaface or MixFaceNets "
-        "(.pth, .pt, .ckpt, .safetensors), an .onnx file, or a .params file that gluonface wrote",
+        "epoch, or its folder), a PyTorch state dict of AdaFace, arcface_torch, cavaface, "
+        "CVLface or MixFaceNets (.pth, .pt, .ckpt, .safetensors), an .onnx file, or a .params file "
+        "that gluonface wrote",
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="see `gluonface models`")
     parser.add_argument("--out", required=True, metavar="FILE.params", help="file to write")
+    parser.add_argument(
+        "--color",
+        choices=("RGB", "BGR"),
+        help="the order of colours that the source takes, where neither a model card nor a "
+        "configuration beside it says so; what is written always takes RGB",
+    )
+    parser.add_argument(
+        "--prefix",
+        metavar="TEXT",
+        help="of the network's tensors in a PyTorch file that holds several networks, such as a "
+        "moving average: model. or ema_model.",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="NAME",
+        help="the embedding in an .onnx file, of several outputs that could be it",
+    )
     parser.add_argument("--licence", help="licence of the weights, for the model card")
     parser.add_argument("--training-data", help="what they were trained on, for the model card")
 
@@ -49,9 +67,9 @@ def run(args):
     from ..weights.source import CHECKPOINT, ONNX, PARAMETERS
 
     model_zoo.BACKBONES.get(args.model)  # a wrong name is the first thing to say
-    weights = open_weights(args.source)
+    weights = open_weights(args.source, args.color, args.prefix, args.output)
     kind = weights.source.format
-    size = weights.embedding_size
+    size = weights.embedding_size_of(args.model)
     net = model_zoo.get_model(args.model, embedding_size=size, **weights.pixels)
     files = load_weights(net, weights)
     compare = {ONNX: _onnx_difference, CHECKPOINT: _difference}.get(kind, _no_difference)
@@ -65,7 +83,8 @@ def run(args):
         net.cfg,
         net.cfg.embedding_size,
         {
-            "color": weights.color,
+            "color": net.cfg.color,
+            "source_color": weights.color,
             "licence": args.licence or known.get("licence"),
             "training_data": args.training_data or known.get("training_data"),
             "imported_from": origin,
@@ -105,6 +124,7 @@ def _difference(net, weights):
     if any(array.dtype == "float16" for array in arrays.values()):
         return None, "MXNet computes in half precision on GPUs alone"
     images = mx.nd.random.uniform(0, 255, (CHECKED, 3, *net.cfg.input_size))
+    fed = images if weights.color == net.cfg.color else images.flip(axis=1)
     wanted = {k: mx.nd.array(v, dtype=v.dtype) for k, v in arrays.items()}
     names, auxiliary = graph.list_arguments(), graph.list_auxiliary_states()
     missing = [name for name in (*names, *auxiliary) if name not in wanted and name != "data"]
@@ -113,7 +133,7 @@ def _difference(net, weights):
     try:
         executor = graph.bind(
             mx.cpu(),
-            {**{k: wanted[k] for k in names if k in wanted}, "data": images},
+            {**{k: wanted[k] for k in names if k in wanted}, "data": fed},
             aux_states={k: wanted[k] for k in auxiliary},
             grad_req="null",
         )
@@ -131,12 +151,20 @@ def _onnx_difference(net, weights):
     from .._compat import mx
     from ..deploy.engines import OnnxEngine
     from ..errors import DataError, MissingExtraError
+    from ..weights.onnx.mending import is_unit_length, without_unit_length
 
     images = np.random.RandomState(0).randint(0, 256, (CHECKED, 3, *net.cfg.input_size))
     images = images.astype("float32")
-    theirs = images if weights.inside else (images - net.cfg.mean) * np.float32(net.cfg.scale)
+    fed = images if weights.color == net.cfg.color else images[:, ::-1]
+    theirs = fed if weights.inside else (fed - net.cfg.mean) * np.float32(net.cfg.scale)
     try:
-        engine = OnnxEngine(weights.params, gpu=False, model=weights.onnx_bytes)
+        import onnx
+
+        # Ours ends before a division by the length of the embedding.
+        model = weights.onnx_bytes
+        if is_unit_length(weights.onnx_model):
+            model = without_unit_length(onnx, weights.onnx_model).SerializeToString()
+        engine = OnnxEngine(weights.params, gpu=False, model=model)
         theirs = np.concatenate([engine.run(image[None]) for image in theirs])
     except MissingExtraError:
         return None, "onnxruntime is not installed"

@@ -13,15 +13,18 @@ from .._compat import mx, thread_count
 from ..data.embedding_origin import ModelIdentity
 from ..errors import DataError, InputError
 from ..evaluation.scores.flip import FLIPS, combine_views
+from ..gpus import check_gpu
 from ..weights.card import INSIDE
 from ..weights.load import load_net
 from ..weights.names import TORCH_PIXELS
+from ..weights.onnx.mending import is_unit_length
 from ..weights.onnx_file import normalizes_pixels
 from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX, UNTRAINED
 from .engine_selection import check_engine, engine_for, engine_for_onnx
 from .engines import Engine, check_rows, run_in_chunks
 from .export import trace
+from .onnx.metadata import preprocessing_of
 
 __all__ = ["Embedder"]
 
@@ -74,7 +77,14 @@ class Embedder:
                 )
 
     @classmethod
-    def load(cls, source: AnySource, ctx: typing.Any = None, engine: str = "auto") -> Embedder:
+    def load(
+        cls,
+        source: AnySource,
+        ctx: typing.Any = None,
+        engine: str = "auto",
+        color: str | None = None,
+        output: str | None = None,
+    ) -> Embedder:
         """Load a model.
 
         Parameters
@@ -91,6 +101,11 @@ class Embedder:
             What runs it. ``auto`` on a CPU: OpenVINO if it is installed, else onnxruntime, else
             MXNet; on a GPU MXNet, and onnxruntime for ``.onnx`` files. A fixed rule; nothing is
             timed. The attribute ``engine`` says what runs.
+        color : {"RGB", "BGR"}, optional
+            The order of colours that the network takes, whatever its files say. Where nothing says
+            it, it is RGB; for ``.onnx`` files and AdaFace's networks a warning names both.
+        output : str, optional
+            The name of the embedding in a ``.onnx`` file, of several outputs that could be it.
 
         Returns
         -------
@@ -107,7 +122,7 @@ class Embedder:
             For a ``.onnx`` file without onnx and an engine for it, or without the engine asked for.
         """
         check_engine(engine)
-        weights = open_weights(source)
+        weights = open_weights(source, color, output=output)
         if weights.source.name is not None:
             runner, card = _load_zoo(weights, context_of(ctx), engine)
         elif weights.source.format == ONNX:
@@ -115,6 +130,7 @@ class Embedder:
         else:
             runner, card = _load_symbol(weights, context_of(ctx), engine)
         _check_card(card, runner, weights)
+        card = {**card, "color": weights.color}
         identity = dataclasses.replace(weights.identity, name=card["name"])
         model = cls(runner, card, str(weights.source.params or weights), identity)
         logger.info(
@@ -257,7 +273,7 @@ def _check_images(images, size):
 def context_of(ctx):
     """Return the mx.Context of "cpu", "gpu(1)", ...; of None that of the first GPU, if any."""
     if ctx is None:
-        return mx.gpu(0) if mx.context.num_gpus() else mx.cpu()
+        ctx = "gpu(0)" if mx.context.num_gpus() else "cpu"
     if isinstance(ctx, mx.Context):
         kind, number = ctx.device_type, ctx.device_id
     else:
@@ -271,6 +287,8 @@ def context_of(ctx):
             f"ctx is gpu({number}), but MXNet sees {mx.context.num_gpus()} GPUs. Use ctx='cpu', or "
             "install gluonface[cu112] on a machine with an NVIDIA driver."
         )
+    if kind == "gpu":
+        check_gpu(number)
     return mx.Context(kind, number)
 
 
@@ -328,7 +346,13 @@ def _load_onnx(weights, ctx, engine_name):
             else "does not normalise pixels, so they are fed as (x - 127.5) / 127.5, "
             "InsightFace's rule",
         )
+        if is_unit_length(weights.onnx_model):
+            logger.info("%s gives embeddings of unit length", path)
         pixels = INSIDE if inside else dict(TORCH_PIXELS)
+        told = preprocessing_of(weights.onnx_model)
+        if told is not None and not engine.takes_bytes:
+            logger.info("%s says so in its metadata: preprocessing %s", path, told)
+            pixels = told
         card = _card(path.stem, engine.embedding_size, engine.input_size, pixels)
     return engine, card
 

@@ -26,6 +26,7 @@ from ..weights.source import ONNX
 from .engines import SymbolEngine, check_rows
 from .int8 import CALIBRATION_IMAGES, quantize
 from .onnx.convert import convert
+from .onnx.metadata import describe
 from .parity import disagreement, noise
 
 __all__ = ["export_model", "export_source", "trace", "write_together"]
@@ -123,7 +124,9 @@ def export_source(
     if any(node.name == OUTPUT for node in graph.nodes() if node is not graph.head[0]):
         raise InputError(f"{found.symbol} has an inner node named {OUTPUT!r}, which export needs")
     graph.head[0].name = OUTPUT
-    symbol, arrays = graph.to_symbol(), weights.content.arrays
+    arrays = weights.content.arrays
+    _say_shared_slopes(graph, arrays)
+    symbol = graph.to_symbol()
     # A calibration is of the old files: what is written here has another SHA-256.
     known = {k: v for k, v in (weights.card or {}).items() if k not in (*FIXED, "calibrations")}
     size = tuple(known.get("input_size", (112, 112)))
@@ -163,11 +166,16 @@ def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
     contents = {"-symbol.json": symbol.tojson().encode(), "-0000.params": params_bytes(arrays)}
     if onnx:
         model = convert(symbol, arrays, input_size=size, name=document["name"])
+        describe(model, document, hashlib.sha256(contents["-0000.params"]).hexdigest())
         contents[".onnx"] = model.SerializeToString()
     if calibrate is not None:
         images, known = _calibration(calibrate)
         content, cosine = quantize(symbol, arrays, images, size, document["name"])
-        contents[".int8.onnx"] = content
+        import onnx as onnx_package
+
+        model = onnx_package.load_model_from_string(content)
+        describe(model, document, hashlib.sha256(contents["-0000.params"]).hexdigest())
+        contents[".int8.onnx"] = model.SerializeToString()
         document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
     files = {ROLES[end]: prefix.with_name(f"{prefix.name}{end}") for end in contents}
     document["sha256"] = {
@@ -236,6 +244,7 @@ def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:
     structural = {p.name: name for name, p in net._collect_params_with_prefix().items()}
     graph = Graph.from_symbol(outputs)
     names = _rename(graph, structural)
+    _say_shared_slopes(graph, {new: values[old] for old, new in names.items()})
     symbol = graph.to_symbol()
     auxiliary = set(symbol.list_auxiliary_states())
     arrays = {
@@ -243,6 +252,19 @@ def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:
         for old, new in names.items()
     }
     return symbol, arrays
+
+
+def _say_shared_slopes(graph, arrays):
+    """Write the shape of each slope that all channels share into the graph.
+
+    MXNet expects a slope for each channel otherwise, and `mx.mod.Module` refuses the file.
+    """
+    for node in graph.nodes():
+        slope = node.inputs[1][0] if node.op == "LeakyReLU" and len(node.inputs) > 1 else None
+        if slope is not None and slope.is_variable:
+            array = arrays.get(f"arg:{slope.name}", arrays.get(slope.name))
+            if array is not None and array.shape == (1,):
+                slope.attrs["__shape__"] = "(1,)"
 
 
 def _rename(graph, structural):

@@ -10,6 +10,7 @@ import typing
 
 from .._compat import mx
 from ..errors import InputError
+from ..gpus import check_gpu
 from ..nn import FORMS
 from ..registry import import_modules
 from ._base import BACKBONES, Backbone, ModelCfg, register
@@ -75,7 +76,7 @@ def get_model(
     ------
     InputError
         For an unknown name or form, an embedding size that is not a positive integer, a mean or
-        scale that is no number, or something else than contexts.
+        scale that is no number, something else than contexts, or a GPU that MXNet has no code for.
     """
     cfg, build = BACKBONES.get(name)
     if embedding_size is not None:
@@ -101,6 +102,9 @@ def get_model(
     contexts = ctx if isinstance(ctx, (list, tuple)) else [mx.cpu() if ctx is None else ctx]
     if not contexts or not all(isinstance(context, mx.Context) for context in contexts):
         raise InputError(f"ctx is {ctx!r}; expected an mxnet.Context such as mx.cpu(), or several")
+    for context in contexts:
+        if context.device_type == "gpu":
+            check_gpu(context.device_id)
     if prelu == "auto":
         on_cpu = all(context.device_type.startswith("cpu") for context in contexts)
         prelu = "fast" if on_cpu else "elementwise"

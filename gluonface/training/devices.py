@@ -7,6 +7,7 @@ import re
 
 from .._compat import mx
 from ..errors import InputError
+from ..gpus import check_gpu
 from ..parallel.communicator import Communicator, Horovod, Local
 
 __all__ = ["communicator", "contexts"]
@@ -62,6 +63,7 @@ def contexts(text: str, comm: Communicator | None = None) -> list:
                     f"--ctx {text!r}: there is no gpu{number}; MXNet sees {count} GPUs"
                     + ("" if count else " (the CUDA build is gluonface[cu112])")
                 )
+            check_gpu(number)
         result.append(mx.Context(kind, number))
     if len(set(map(str, result))) < len(result):
         raise InputError(f"--ctx {text!r} names a device twice")

@@ -19,6 +19,7 @@ from .folding import drop_batch_norms
 from .graph import Graph
 from .layers import read_layers
 from .names import renamed
+from .names.color import reversed_colors
 from .opened import AnySource, open_weights
 from .source import ONNX, PYTORCH, SAFETENSORS
 
@@ -66,7 +67,7 @@ def load_net(source: AnySource) -> typing.Any:
         raise InputError(f"{weights}: {error}") from None
     options = {**weights.pixels, **options}
     if "embedding_size" not in options:
-        options["embedding_size"] = weights.embedding_size
+        options["embedding_size"] = weights.embedding_size_of(name)
     net = model_zoo.get_model(name, **options)
     net.cfg = dataclasses.replace(net.cfg, color=weights.color)
     load_weights(net, weights)
@@ -83,8 +84,8 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
     source : str, pathlib.Path, Source or Weights
         Any SOURCE with weights: a file of ``net.save_parameters``; an MXNet checkpoint (symbol
         and params) or an ONNX file of the same architecture, ours or InsightFace's; a state dict
-        of PyTorch (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of arcface_torch, cavaface or
-        MixFaceNets. `gluonface.weights.source` lists all.
+        of PyTorch (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of AdaFace, arcface_torch,
+        cavaface, CVLface or MixFaceNets. `gluonface.weights.source` lists all.
 
     Returns
     -------
@@ -106,12 +107,14 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
     follows, a gamma that ``fix_gamma`` says to ignore becomes 1, and another eps goes into the
     running variance. In training the eps is ours, 1e-5. Where an ONNX file has folded a BatchNorm
     into the convolution before, ours becomes the identity but for its beta; in training, which
-    normalises by the batch, such a network is another one than in inference.
+    normalises by the batch, such a network is another one than in inference. Where the source
+    takes the colours in the other order than ``net.cfg.color``, the inputs of the first convolution
+    change places; mean and scale are the same for all colours.
     """
     weights = open_weights(source)
     ours = net._collect_params_with_prefix()
     if weights.source.format in (PYTORCH, SAFETENSORS):
-        values = renamed(net, weights.arrays, weights)
+        values = renamed(net, weights.arrays, weights, weights.prefix)
     elif weights.layers is None:
         values = weights.arrays
         _warn_of_other_pixels(net.cfg, weights)
@@ -127,6 +130,12 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
                 f"the tensor {name!r} of {weights} has the shape {values[name].shape}; "
                 f"{net.cfg.name} needs {tuple(parameter.shape)}"
             )
+    if weights.color != net.cfg.color:
+        values = reversed_colors(ours, values)
+        logger.info(
+            "%s takes %s: its first convolution is reversed for %s",
+            *(weights, weights.color, net.cfg.color),
+        )
     for name, parameter in ours.items():
         parameter.set_data(mx.nd.array(values[name], dtype=parameter.dtype))
     logger.info("read %d tensors from %s into %s", len(ours), weights, net.cfg.name)

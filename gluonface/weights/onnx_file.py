@@ -350,6 +350,13 @@ class _Reader:
         if op == "BatchNormalization":
             settings = {"eps": float(attrs.get("epsilon", 1e-5)), "fix_gamma": False}
             return self.parameters("BatchNorm", name, data, weights, settings)
+        if op == "MaxPool" and attrs.get("kernel_shape") == [1, 1]:
+            # How PyTorch's networks take every other pixel, or with stride 1 all of them.
+            strides = attrs.get("strides", [1, 1])
+            if strides == [1, 1]:
+                return Node("Flatten", name, {}, [(data[0], 0)])
+            settings = {"kernel": (1, 1), "stride": tuple(strides), "pool_type": "max"}
+            return self.parameters("Pooling", name, data, [], settings)
         if op == "PRelu":
             weights = [(key, value.reshape(-1)) for key, value in weights]
             return self.parameters("LeakyReLU", name, data, weights, {"act_type": "prelu"})

@@ -12,15 +12,18 @@ import typing
 
 import numpy as np
 
+from .. import model_zoo
 from .._compat import mx
 from ..data.embedding_origin import ModelIdentity
 from ..errors import DataError, InputError
-from .card import read_card
+from .card import COLORS, read_card
 from .content import Content, read_bytes
 from .graph import Graph
 from .layers import read_layers
 from .mxnet_params import read_params
-from .names import TORCH_PIXELS
+from .names import TORCH_PIXELS, last_weight
+from .names.color import color_of_torch
+from .onnx.mending import colors_of, mend_onnx, without_unit_length
 from .onnx_file import has_external_data, parse_onnx, read_onnx, takes_bytes
 from .safetensors import read_safetensors
 from .source import CHECKPOINT, ONNX, PARAMETERS, PYTORCH, SAFETENSORS, Source, find_source
@@ -43,10 +46,19 @@ class Weights:
     Attributes
     ----------
     source : Source
+    prefix : str or None
+        Of the network's tensors in a PyTorch file, if the caller named one.
     """
 
-    def __init__(self, source: Source):
-        self.source = source
+    def __init__(
+        self,
+        source: Source,
+        color: str | None = None,
+        prefix: str | None = None,
+        output: str | None = None,
+    ):
+        self.source, self.prefix = source, prefix
+        self._color, self._output, self._mended = color, output, False
         self._bytes: dict[pathlib.Path, bytes] = {}
 
     def __str__(self) -> str:
@@ -74,13 +86,26 @@ class Weights:
             files += sorted(self._bytes.keys() - set(files))
         return {path.name: hashlib.sha256(self.read(path)).hexdigest() for path in files}
 
-    @property
+    @functools.cached_property
     def color(self) -> str:
         """The order of colours that the network takes, ``"RGB"`` or ``"BGR"``.
 
-        The model card's; RGB if there is none, or it does not say.
+        What the caller said, else what the model card says, else the file itself or a configuration
+        beside it. Where nothing tells it is RGB, with a warning if both orders are usual.
         """
-        return (self.card or {}).get("color", "RGB")
+        told = self._color or (self.card or {}).get("color")
+        if told is None and self.source.format in (PYTORCH, SAFETENSORS):
+            told = color_of_torch(self.params, self.content.arrays.keys())
+        if told is None and self.source.format == ONNX:
+            told = colors_of(self.onnx_model)
+            if told is None:
+                logger.warning(
+                    "nothing says whether %s takes RGB or BGR; it is fed RGB, as InsightFace's "
+                    'are. If it takes BGR, say so: "color": "BGR" in a model card beside it, or '
+                    "`gluonface import --color BGR`",
+                    self.params,
+                )
+        return told or "RGB"
 
     @functools.cached_property
     def card(self) -> dict[str, typing.Any] | None:
@@ -160,14 +185,19 @@ class Weights:
 
     @functools.cached_property
     def onnx_model(self) -> typing.Any:
-        """The `onnx.ModelProto` of an ONNX file, the numbers in other files included."""
-        return parse_onnx(self.read(self.params), self.params, self.read)
+        """The `onnx.ModelProto` of an ONNX file, as `parse_onnx` and `mend_onnx` make it."""
+        model = parse_onnx(self.read(self.params), self.params, self.read)
+        import onnx
+
+        self._mended = mend_onnx(onnx, model, self.params, self._output)
+        return model
 
     @functools.cached_property
     def onnx_bytes(self) -> bytes:
         """An ONNX file in one piece, as an engine takes it."""
-        model, content = self.onnx_model, self.read(self.params)  # which checks it
-        return model.SerializeToString() if has_external_data(content) else content
+        model, content = self.onnx_model, self.read(self.params)  # which checks and mends it
+        changed = self._mended or has_external_data(content)
+        return model.SerializeToString() if changed else content
 
     @property
     def inside(self) -> bool:
@@ -198,6 +228,16 @@ class Weights:
             found[key] = values[0]
         return found
 
+    def embedding_size_of(self, name: str) -> int:
+        """Return the length of the embedding that the weights give in the backbone `name`."""
+        if self.source.format in (PYTORCH, SAFETENSORS):
+            cfg, build = model_zoo.BACKBONES.get(name)
+            net = build(cfg, prelu="plain")  # its parameters have names and no values
+            weight = last_weight(net, self.arrays, self, self.prefix)
+            if weight is not None and weight.ndim:
+                return int(weight.shape[0])
+        return self.embedding_size
+
     @property
     def embedding_size(self) -> int:
         """The length of the embedding that the network gives."""
@@ -225,26 +265,44 @@ def _read_arrays(read):
     return lambda weights: Content(read(weights.params, weights.read(weights.params)))
 
 
+def _read_onnx_file(weights):
+    import onnx
+
+    model = without_unit_length(onnx, weights.onnx_model)
+    return read_onnx(model, weights.params)
+
+
 # By Source.format. To add a format, add its ending to `source.FORMATS` and its reader here.
 READERS: dict[str, typing.Callable[[Weights], Content]] = {
     CHECKPOINT: _read_checkpoint,
     PARAMETERS: _read_arrays(read_params),
     PYTORCH: _read_arrays(read_torch),
     SAFETENSORS: _read_arrays(read_safetensors),
-    ONNX: lambda weights: read_onnx(weights.onnx_model, weights.params),
+    ONNX: _read_onnx_file,
 }
 
 
 AnySource = typing.Union[str, os.PathLike, Source, Weights]
 
 
-def open_weights(source: AnySource) -> Weights:
+def open_weights(
+    source: AnySource,
+    color: str | None = None,
+    prefix: str | None = None,
+    output: str | None = None,
+) -> Weights:
     """Open a source, or return it if it is opened already.
 
     Parameters
     ----------
     source : str, pathlib.Path, Source or Weights
         `gluonface.weights.source` says what can be named.
+    color : {"RGB", "BGR"}, optional
+        The order of colours that the network takes, whatever the files say.
+    prefix : str, optional
+        Of the network's tensors in a PyTorch file that holds several networks.
+    output : str, optional
+        The name of the embedding in an ONNX file with several outputs that could be it.
 
     Returns
     -------
@@ -253,8 +311,13 @@ def open_weights(source: AnySource) -> Weights:
     Raises
     ------
     InputError
-        If nothing is there.
+        If nothing is there, or `color` is another word.
     """
+    if color is not None and color not in COLORS:
+        raise InputError(f"color is {color!r}; expected {' or '.join(COLORS)}")
     if isinstance(source, Weights):
-        return source
-    return Weights(source if isinstance(source, Source) else find_source(source))
+        if color is prefix is output is None:
+            return source
+        source = source.source
+    found = source if isinstance(source, Source) else find_source(source)
+    return Weights(found, color, prefix, output)

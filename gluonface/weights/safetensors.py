@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import typing
 
 import numpy as np
 
 from ..errors import DataError
 from .content import MAX_DIMENSIONS, MAX_NUMBER, parse_json, read_bytes, shown
-from .torch_pickle import widened, without_prefixes
+from .torch_pickle import widened
 
-__all__ = ["read_safetensors"]
+__all__ = ["read_safetensors", "safetensors_bytes"]
 
 TYPES = {
     "F64": "<f8",
@@ -28,6 +30,24 @@ TYPES = {
 }
 MAX_HEADER = 100_000_000  # bytes, the limit of the format's own library
 KEYS = {"dtype", "shape", "data_offsets"}
+
+
+def safetensors_bytes(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    """Return the content of a safetensors file: the tensors in their order, and the metadata."""
+    kinds = {np.dtype(kind).str: name for name, kind in TYPES.items() if name != "BF16"}
+    kinds["<u2"] = "U16"
+    header: dict[str, typing.Any] = {"__metadata__": metadata}
+    numbers, at = [], 0
+    for name, array in arrays.items():
+        raw = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        kind = kinds[array.dtype.newbyteorder("<").str]
+        place = [at, at + len(raw)]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": place}
+        numbers.append(raw)
+        at += len(raw)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the numbers are aligned
+    return b"".join([len(text).to_bytes(8, "little"), text, *numbers])
 
 
 def read_safetensors(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
@@ -48,7 +68,7 @@ def read_safetensors(path: str | os.PathLike, data: bytes | None = None) -> dict
         numbers = memoryview(data)[8 + length :]
         places = {name: _place(name, entry) for name, entry in header.items()}
         _require_no_gaps(places, len(numbers))
-        return without_prefixes({name: _array(numbers, *row) for name, row in places.items()})
+        return {name: _array(numbers, *row) for name, row in places.items()}
     except DataError as error:
         raise DataError(
             f"{path} cannot be read as safetensors: {error}; fetch or write it again"

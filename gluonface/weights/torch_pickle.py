@@ -21,13 +21,11 @@ from ..data.unpickle import StrictUnpickler, restored
 from ..errors import DataError
 from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes, shown, shown_text
 
-__all__ = ["is_hostile", "read_torch", "read_torch_values", "widened", "without_prefixes"]
+__all__ = ["is_hostile", "read_torch", "read_torch_values", "widened"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-WRAPPERS = ("state_dict", "state_dict_backbone", "model", "backbone")
-# Of DataParallel, torch.compile, and scripts that keep the network as an attribute.
-PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.")
+WRAPPERS = ("state_dict", "state_dict_backbone", "model", "backbone", "net")
 MAX_DEPTH = 3  # of dicts around the tensors
 MAX_KEY = 10_000  # characters of a key of a dict
 SPARE = 1 << 20  # bytes that all tensors may have beyond those of the file; several may share some
@@ -474,7 +472,7 @@ def _tensors(state, size):
 
 
 def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, np.ndarray]:
-    """Return the tensors of a state dict by name, without one of `PREFIXES` that all have.
+    """Return the tensors of a state dict by name.
 
     `data` is the content of the file, where it has been read already.
 
@@ -501,7 +499,7 @@ def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, 
         raise DataError(
             f"{path} is damaged or no file of PyTorch's: {shown_text(str(error))}; fetch it again"
         ) from None
-    return without_prefixes(tensors)
+    return tensors
 
 
 def read_torch_values(path: str | os.PathLike) -> dict[str, typing.Any]:
@@ -539,11 +537,3 @@ def _as_value(item):
 def widened(bfloat16: np.ndarray) -> np.ndarray:
     """Return bfloat16 numbers, given as uint16, as float32: the lower half is 0."""
     return (bfloat16.astype(np.uint32) << 16).view(np.float32)
-
-
-def without_prefixes(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return tensors without the prefixes that a wrapper of the network gave all their names."""
-    for prefix in PREFIXES * 2:  # one may be in another
-        if tensors and all(key.startswith(prefix) for key in tensors):
-            tensors = {key[len(prefix) :]: array for key, array in tensors.items()}
-    return tensors

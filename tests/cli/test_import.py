@@ -10,6 +10,7 @@ from gluonface.deploy import Embedder, export_model
 from gluonface.files import sha256
 from gluonface.model_zoo import get_model
 from gluonface.weights import load_weights
+from gluonface.weights.load import load_net
 from gluonface.weights.mxnet_params import params_bytes, read_params
 
 
@@ -188,7 +189,7 @@ def test_insightface_model(shared, tmp_path, capsys):
     np.testing.assert_array_equal(net(x).asnumpy(), want(x).asnumpy())
 
 
-def test_the_colour_order_stays_with_the_weights(own, tmp_path):
+def test_what_took_bgr_takes_rgb_afterwards(own, tmp_path):
     folder = tmp_path / "source"
     shutil.copytree(own.parent, folder)
     command = ["import", "--model", "mobilefacenet"]
@@ -198,7 +199,24 @@ def test_the_colour_order_stays_with_the_weights(own, tmp_path):
     assert card["color"] == "RGB"
     first.with_suffix(".json").write_text(json.dumps({**card, "color": "BGR"}))
     assert main([*command, "--from", str(first), "--out", str(again)]) == 0
-    assert json.loads(again.with_suffix(".json").read_text())["color"] == "BGR"
+    card = json.loads(again.with_suffix(".json").read_text())
+    assert (card["color"], card["source_color"]) == ("RGB", "BGR")
+    x = mx.nd.random.uniform(0, 255, (1, 3, 112, 112))
+    source, turned = (load_net(f"mobilefacenet:{path}") for path in (first, again))
+    assert (source.cfg.color, turned.cfg.color) == ("BGR", "RGB")
+    want = source(x.flip(axis=1)).asnumpy()
+    largest = np.abs(want).max()
+    assert np.abs(turned(x).asnumpy() - want).max() < 1e-4 * largest
+    assert np.abs(source(x).asnumpy() - want).max() > 1e-2 * largest
+
+
+def test_color_of_the_command_counts_more_than_a_card(own, tmp_path):
+    """What it takes is said by hand; the checkpoint is fed so when it is compared."""
+    out = tmp_path / "a.params"
+    command = ["import", "--model", "mobilefacenet", "--from", str(own), "--out", str(out)]
+    assert main([*command, "--color", "BGR"]) == 0
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert (card["color"], card["source_color"]) == ("RGB", "BGR")
 
 
 def test_a_file_that_onnxruntime_does_not_run(tmp_path, capsys, monkeypatch):

@@ -1,13 +1,16 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from deploy_nets import make_small, pixels
 
 from gluonface._compat import mx
-from gluonface.deploy import export_model
+from gluonface.deploy import export_model, export_source
 from gluonface.errors import GluonfaceError, InputError
 from gluonface.files import sha256
+from gluonface.model_zoo import get_model, list_models
 
 # Two float32 runs of one function by different operators: a few ulp of the largest term.
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
@@ -143,3 +146,50 @@ def test_a_graph_that_is_not_the_network_is_refused(tmp_path):
     with pytest.raises(GluonfaceError, match="differs from the network"):
         export_model(net, tmp_path / "m")
     assert not list(tmp_path.iterdir())
+
+
+# MXNet 1.9.1 alone, with what it misses of a newer NumPy.
+ALONE = """
+import sys
+import numpy
+
+numpy.bool = bool
+import mxnet as mx
+
+prefix = sys.argv[1]
+x = mx.nd.array(numpy.load(prefix + ".npy"))
+symbol, arguments, auxiliary = mx.model.load_checkpoint(prefix, 0)
+module = mx.mod.Module(symbol.get_internals()["fc1_output"], data_names=["data"], label_names=None)
+module.bind([("data", x.shape)], for_training=False)
+module.set_params(arguments, auxiliary)
+module.forward(mx.io.DataBatch([x], label=None), is_train=False)
+block = mx.gluon.SymbolBlock.imports(prefix + "-symbol.json", ["data"], prefix + "-0000.params")
+executor = symbol.bind(mx.cpu(), {**arguments, "data": x}, aux_states=auxiliary, grad_req="null")
+rows = [module.get_outputs()[0], block(x), executor.forward(is_train=False)[0]]
+assert "gluonface.nn" not in sys.modules  # but for the hook at the start of Python
+numpy.save(prefix + "-out.npy", numpy.stack([row.asnumpy() for row in rows]))
+"""
+# With one slope for all channels, of maps and of flat features. In resnest* two widths share one.
+SHARED = ("gluonfr_mobilefacenet_re_se", "se_resnet18_v2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in SHARED else pytest.param(n, marks=pytest.mark.slow) for n in list_models()],
+)
+def test_every_name_loads_without_this_package(tmp_path, name):
+    """By `Module`, `SymbolBlock.imports` and `load_checkpoint`; exported twice."""
+    mx.random.seed(3)
+    net = get_model(name)
+    export_model(net, tmp_path / "once")
+    export_source(tmp_path / "once", tmp_path / "m")
+    x = np.random.default_rng(0).uniform(0, 255, (2, 3, *net.cfg.input_size)).astype("f4")
+    np.save(tmp_path / "m.npy", x)
+    command = [sys.executable, "-c", ALONE, str(tmp_path / "m")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    want = net(mx.nd.array(x)).asnumpy()
+    for got in np.load(tmp_path / "m-out.npy"):
+        assert np.abs(got - want).max() <= 1e-4 * np.abs(want).max()
+    for file in tmp_path.iterdir():
+        file.unlink()  # pytest keeps its folders

@@ -377,6 +377,25 @@ def ir(t, x, depth, se, old=False):
     return t.fc_head(x, ("bn2", "fc", "features"), gamma=np.ones(512))
 
 
+def adaface(t, x, units, se):
+    """AdaFace's IR, before it divides by the length of the embedding."""
+    x, number = t.row("input_layer", x, S, 64, 3), 0
+    for count, out in zip(units, (64, 128, 256, 512)):
+        for i in range(count):
+            name, s, n = f"body.{number}", 1 if i else 2, x.shape[1]
+            number += 1
+            y = t.conv(f"{name}.res_layer.1", t.bn(f"{name}.res_layer.0", x), out, 3)
+            y = t.prelu(f"{name}.res_layer.3", t.bn(f"{name}.res_layer.2", y))
+            y = t.bn(f"{name}.res_layer.5", t.conv(f"{name}.res_layer.4", y, out, 3, s))
+            if se:
+                y = t.se(f"{name}.res_layer.se_block", y, out // 16, ("fc1", "fc2"), bias=False)
+            if n == out:
+                x = y + x[:, :, ::s, ::s]
+            else:
+                x = y + t.row(f"{name}.shortcut_layer", x, ("0", "1"), out, 1, s, act=None)
+    return t.fc_head(x)
+
+
 def attention_net(t, x, depth, se):
     def unit(name, x, out=None, s=1):
         return ir_unit(t, name, x, out or x.shape[1], s, se)
@@ -729,5 +748,7 @@ NETWORKS = {
     "mbf_large": mbf_large,
     "iresnet18": lambda t, x: iresnet(t, x, (2, 2, 2, 2)),
     "iresnet34": lambda t, x: iresnet(t, x, (3, 4, 6, 3)),
+    "adaface_ir_18": lambda t, x: adaface(t, x, (2, 2, 2, 2), False),
+    "adaface_ir_se_50": lambda t, x: adaface(t, x, (3, 4, 14, 3), True),
     "vit_t": lambda t, x: vit(t, x, 256, 12),
 }

@@ -12,6 +12,7 @@ from gluonface.weights import load_weights
 QUICK = ("mobilefacenet_cbam", "mobilenetv3", "ghostnet", "mixfacenet_xs", "rexnetv1_x1.0")
 OTHERS = {
     "mixfacenets": ("mixfacenet", "shufflemixfacenet"),
+    "adaface": ("adaface",),
     "arcface_torch": ("mbf", "iresnet", "vit"),
 }
 

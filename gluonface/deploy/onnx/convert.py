@@ -23,6 +23,7 @@ from ...weights.opened import AnySource, open_weights
 from ..parity import disagreement, noise
 from ..rewriting.rewrite import infer_shapes
 from . import shape_operators  # noqa: F401  (registers its operators)
+from .metadata import describe
 from .operators import CONVERTERS, unsupported
 
 __all__ = ["convert", "export_onnx"]
@@ -75,6 +76,15 @@ def export_onnx(
         raise InputError(f"{prefix} is no exported prefix; expected x of x-symbol.json")
     path = pathlib.Path(path or source.symbol.with_name(f"{source.stem}.onnx"))
     model = convert(weights.symbol, weights.content.arrays, input_size, name=source.stem or "model")
+    card = weights.card or {
+        "name": source.stem,
+        "color": weights.color,
+        "mean": weights.layers.mean,
+        "scale": weights.layers.scale,
+        "input_size": input_size,
+        "embedding_size": weights.embedding_size,
+    }
+    describe(model, card, weights.sha256[weights.params.name])
     with atomic_write(path) as file:
         file.write(model.SerializeToString())
     logger.info("%s converted to %s", source.symbol, path)

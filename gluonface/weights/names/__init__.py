@@ -11,14 +11,16 @@ import typing
 import numpy as np
 
 from ...errors import DataError, InputError
-from . import arcface_torch, cavaface, mixfacenets
+from . import adaface, arcface_torch, cavaface, mixfacenets
+from .groups import backbone_tensors
 
-__all__ = ["FAMILIES", "TORCH_PIXELS", "find_family", "renamed"]
+__all__ = ["FAMILIES", "TORCH_PIXELS", "find_family", "last_weight", "modules_of", "renamed"]
 
 TORCH_PIXELS = {"mean": 127.5, "scale": 1 / 127.5}  # what the networks of these toolkits see
 BATCH_NORM = {"weight": "gamma", "bias": "beta"}
 # By the class of a backbone, or else by what its name begins with.
 FAMILIES: dict[str, typing.Callable] = {
+    **adaface.FAMILIES,
     **arcface_torch.FAMILIES,
     **cavaface.FAMILIES,
     **mixfacenets.FAMILIES,
@@ -31,8 +33,39 @@ def find_family(net: typing.Any) -> typing.Callable | None:
     return known or next((f for key, f in FAMILIES.items() if net.cfg.name.startswith(key)), None)
 
 
+def modules_of(net: typing.Any, source: typing.Any) -> dict[str, typing.Any]:
+    """Return {their name of a module: ours}; raise InputError if no naming is known."""
+    family = find_family(net)
+    if family is None:
+        raise InputError(
+            f"{source} is a PyTorch file; of those, the networks of arcface_torch, AdaFace, "
+            f"cavaface and MixFaceNets are known, not {net.cfg.name}"
+        )
+    return dict(family(net))
+
+
+def last_weight(
+    net: typing.Any, arrays: dict[str, np.ndarray], source: typing.Any, prefix: str | None = None
+) -> np.ndarray | None:
+    """Return the tensor of a state dict that makes the embedding; None if it is not there.
+
+    Parameters
+    ----------
+    net : Backbone
+        Of any embedding size; it needs no values.
+    arrays, source, prefix
+        As of `renamed`.
+    """
+    modules = modules_of(net, source)
+    *_, key = (k for k in net._collect_params_with_prefix() if k.endswith(".weight"))
+    tensors = backbone_tensors(arrays, modules.keys(), source, prefix)
+    ours = key.rpartition(".")[0]
+    names = [f"{theirs}.weight" for theirs, target in modules.items() if target == ours]
+    return next((tensors[name] for name in names if name in tensors), None)
+
+
 def renamed(
-    net: typing.Any, arrays: dict[str, np.ndarray], source: typing.Any
+    net: typing.Any, arrays: dict[str, np.ndarray], source: typing.Any, prefix: str | None = None
 ) -> dict[str, np.ndarray]:
     """Return the tensors of a state dict under our names.
 
@@ -43,6 +76,8 @@ def renamed(
         As `read_torch` gives them.
     source : str, pathlib.Path or Weights
         For messages.
+    prefix : str, optional
+        Of the network's tensors, where the file holds several networks; see `groups`.
 
     Returns
     -------
@@ -52,17 +87,12 @@ def renamed(
     Raises
     ------
     InputError
-        If no naming is known for this backbone, or its preprocessing is not that of the source.
+        If no naming is known for this backbone, its preprocessing is not that of the source, or
+        several networks of the file fit.
     DataError
         If a scale that the network holds at 1 is something else.
     """
-    name = net.cfg.name
-    family = find_family(net)
-    if family is None:
-        raise InputError(
-            f"{source} is a PyTorch file; of those, the networks of arcface_torch, cavaface and "
-            f"MixFaceNets are known, not {name}"
-        )
+    modules = modules_of(net, source)
     mean, scale = TORCH_PIXELS.values()
     if not np.allclose([net.cfg.mean, net.cfg.scale], [mean, scale], rtol=1e-6, atol=0):
         raise InputError(
@@ -71,10 +101,9 @@ def renamed(
             f"scale={scale:.9g}"
         )
     ours = net._collect_params_with_prefix()
-    modules = dict(family(net))
     values: dict[str, np.ndarray] = {}
     groups: dict[str, dict[int, np.ndarray]] = {}
-    for name, array in arrays.items():
+    for name, array in backbone_tensors(arrays, modules.keys(), source, prefix).items():
         module, _, role = name.rpartition(".")
         if role == "num_batches_tracked":
             continue

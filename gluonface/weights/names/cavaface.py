@@ -6,7 +6,7 @@ have does no harm.
 """
 
 from ...model_zoo.efficientnet import NETWORKS
-from ...nn import SE
+from ...nn import CBAM, SE
 from .modules import BLOCK, FIRST, SEQUENTIAL, conv_unit, same, se
 
 __all__ = ["FAMILIES"]
@@ -46,8 +46,8 @@ def _ir(net):
     units = [f"stages.{s}.{u}" for s, stage in enumerate(net.stages) for u in range(len(stage))]
     for i, unit in enumerate(units):
         yield from _ir_unit(f"body.{i}", unit)
-    yield from (("bn2", "head.bn1"), ("fc", "head.fc"), ("features", "head.bn2"))
     yield from _fc_head()  # of its first revisions
+    yield from (("bn2", "head.bn1"), ("fc", "head.fc"), ("features", "head.bn2"))
 
 
 # Of the attention modules of the three stages: units, and the sequences of units.
@@ -199,11 +199,13 @@ def _mobilefacenet(net):
                 for part in parts:
                     yield f"{theirs}.{place}.{part}", f"stages.{i}.{part}{number}"
             theirs, ours = f"{theirs}.attention_layer", f"stages.{i}.attention"
-            yield from se(theirs, ours)  # SE
-            yield theirs, ours  # GCT
-            yield f"{theirs}.conv", f"{ours}.conv"  # ECA
-            yield from se(f"{theirs}.ch_gate.mlp", ours, "fc1", "fc2")  # CBAM
-            yield from conv_unit(f"{theirs}.sp_gate.conv", ours)
+            if isinstance(net.stages[i].attention, CBAM):
+                yield from se(f"{theirs}.ch_gate.mlp", ours, "fc1", "fc2")
+                yield from conv_unit(f"{theirs}.sp_gate.conv", ours)
+            else:
+                yield from se(theirs, ours)  # SE
+                yield theirs, ours  # GCT
+                yield f"{theirs}.conv", f"{ours}.conv"  # ECA
 
 
 def _mobilenetv2(net):

@@ -1,0 +1,1 @@
+"""ONNX files as the engines and the import take them, whatever their exporter made of them."""

@@ -1,0 +1,85 @@
+"""Weights for PyTorch: what is written is what was read, and gives the same embeddings."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gluonface._compat import mx
+from gluonface.cli import main
+from gluonface.deploy import Embedder, export_torch
+from gluonface.errors import GluonfaceError, InputError
+from gluonface.model_zoo import get_model
+from gluonface.weights.safetensors import read_safetensors
+from gluonface.weights.torch_pickle import read_torch
+
+
+def metadata(path):
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length])["__metadata__"]
+
+
+def test_a_file_of_pytorch_comes_out_as_it_went_in(shared, tmp_path):
+    """Every tensor to the bit; arcface_torch scales the pixels as the model does."""
+    source = shared / "reference/weights/arcface_torch_mbf.pth"
+    if not source.is_file():
+        pytest.skip(f"needs {source}")
+    path = export_torch(f"mbf:{source}", tmp_path / "m.safetensors")
+    written, given = read_safetensors(path), read_torch(source)
+    assert list(written) == list(given)
+    for name, array in given.items():
+        if not name.endswith("num_batches_tracked"):
+            assert written[name].dtype == array.dtype == np.float32
+        assert written[name].shape == array.shape
+        if array.dtype == np.float32:
+            np.testing.assert_array_equal(written[name], array, err_msg=name)
+    told = metadata(path)
+    assert told["format"] == "pt"
+    assert told["class"].startswith("arcface_torch: backbones.get_model('mbf'")
+    assert (told["color"], told["embedding_size"]) == ("RGB", "512")
+    assert told["mean"] == told["std"] == "0.5,0.5,0.5"
+
+
+def test_other_pixels_go_into_the_first_convolution(tmp_path, images):
+    """MobileFaceNet scales by 1/128 here, cavaface by 1/127.5."""
+    mx.random.seed(5)
+    net = get_model("mobilefacenet")
+    net.save_parameters(str(tmp_path / "m.params"))
+    out = tmp_path / "new" / "m.safetensors"
+    command = ["export", "--model", f"mobilefacenet:{tmp_path / 'm.params'}", "--torch", str(out)]
+    assert main([*command, "--licence", "MIT"]) == 0
+    first = net._collect_params_with_prefix()
+    weight = next(p for p in first.values() if p.shape[1:] == (3, 3, 3)).data().asnumpy()
+    written = read_safetensors(out)
+    np.testing.assert_allclose(written["conv1.conv.weight"], weight * 127.5 / 128, rtol=1e-6)
+    assert metadata(out)["licence"] == "MIT"
+    before = Embedder.load(f"mobilefacenet:{tmp_path / 'm.params'}", "cpu", "mxnet")
+    after = Embedder.load(f"mobilefacenet:{out}", "cpu", "mxnet")
+    want = before.embed_views(images)[0]
+    assert np.abs(after.embed_views(images)[0] - want).max() < 1e-4 * np.abs(want).max()
+
+
+def test_what_cannot_be_written(small_prefix, tmp_path, monkeypatch):
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(InputError, match="does not name its backbone"):
+        export_torch(small_prefix, out)
+    with pytest.raises(InputError, match=r"ends in \.safetensors"):
+        export_torch("mobilefacenet:untrained", tmp_path / "m.pth")
+    with pytest.raises(InputError, match="no public PyTorch class"):
+        export_torch("mixfacenet_xs:untrained", out)
+    # Two tensors in each other's place.
+    module = "gluonface.deploy.torch_state.state_dict"
+    import gluonface.deploy.torch_state as torch_state
+
+    make = torch_state.state_dict
+
+    def exchanged(net, modules):
+        arrays = make(net, modules)
+        arrays["conv1.conv.weight"] = arrays["conv1.conv.weight"][:, ::-1] * 2
+        return arrays
+
+    monkeypatch.setattr(module, exchanged)
+    with pytest.raises(GluonfaceError, match="give other embeddings"):
+        export_torch("mobilefacenet:untrained", out)
+    assert not out.exists()
