@@ -84,7 +84,9 @@ def write_report(
     return write_page(folder, page, command)
 
 
-def write_page(folder: str | os.PathLike[str], page: dict[str, Any], command: str) -> pathlib.Path:
+def write_page(
+    folder: str | os.PathLike[str], page: dict[str, Any], command: str, announce: bool = True
+) -> pathlib.Path:
     """Write ``index.html``, which needs no other file.
 
     Parameters
@@ -95,6 +97,8 @@ def write_page(folder: str | os.PathLike[str], page: dict[str, Any], command: st
         ``title``, ``heading``, ``summary`` and ``blocks`` (see `page_blocks`).
     command : str
         What made it.
+    announce : bool, default True
+        Log where it is. False for a folder that is renamed afterwards.
 
     Returns
     -------
@@ -103,7 +107,8 @@ def write_page(folder: str | os.PathLike[str], page: dict[str, Any], command: st
     path = pathlib.Path(folder) / "index.html"
     with atomic_write(path, "w", encoding="utf-8") as file:
         file.write(_template().render(command=command, **page))
-    logger.info("report written to %s", path)
+    if announce:
+        logger.info("report written to %s", path)
     return path
 
 

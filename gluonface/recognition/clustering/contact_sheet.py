@@ -103,7 +103,7 @@ def write_contact_sheet(
         "doubtful face of each cluster has a frame. ",
         "blocks": content,
     }
-    return write_page(folder, page, "gluonface cluster")
+    return write_page(folder, page, "gluonface cluster", announce=False)
 
 
 def _cell(face, text, marked):
