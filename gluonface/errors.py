@@ -7,6 +7,7 @@ line on standard error and exits with the error's status.
 from __future__ import annotations
 
 import re
+import typing
 
 __all__ = [
     "DataError",
@@ -15,6 +16,8 @@ __all__ = [
     "MissingExtraError",
     "TrainingError",
     "printable",
+    "shown",
+    "shown_text",
 ]
 
 # Control characters but the tab and the line feed: a terminal obeys them. Marks of writing
@@ -31,6 +34,22 @@ def printable(text: str) -> str:
     a line; they are shown, not obeyed. Tabs and line feeds stay.
     """
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def shown(value: typing.Any, most: int = 60) -> str:
+    """Return a value of a file for a message: short, and nothing that a terminal obeys."""
+    if isinstance(value, int) and abs(value) > 1 << 64:
+        return "a number of more than 20 digits"  # Python refuses to print some
+    if isinstance(value, (list, dict, tuple, set)):
+        return f"a {type(value).__name__} of {len(value)}"  # it may be deep
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def shown_text(text: str, most: int = 300) -> str:
+    """Return a text of a file or another program for a message: one short, printable line."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:most])
+    return line if len(text) <= most else f"{line}..."
 
 
 class GluonfaceError(Exception):

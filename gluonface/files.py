@@ -16,7 +16,7 @@ import socket
 import tempfile
 import typing
 
-from .errors import DataError, InputError
+from .errors import DataError, InputError, shown, shown_text
 
 __all__ = [
     "FileLock",
@@ -411,21 +411,47 @@ def require_no_stand_in(path: StrPath) -> None:
         raise DataError(f"{path} is {what}")
 
 
-def parse_json(text: str | bytes, path: StrPath) -> typing.Any:
-    """Return the value of a JSON text.
+_JSON_DIGITS = 20
+
+
+def parse_json(text: str | bytes, name: StrPath) -> typing.Any:
+    """Return what a JSON text of others holds.
+
+    Parameters
+    ----------
+    text : str or bytes
+    name : str or pathlib.Path
+        What messages call it.
 
     Raises
     ------
     DataError
-        When it is none, when it is nested too deep, or when a number has thousands of digits.
+        If it is none, a name stands twice in an object, a number has more than 20 digits, or it
+        is nested too deep.
     """
+
+    def digits(text):
+        if len(text) > _JSON_DIGITS:
+            raise ValueError(f"a number of {len(text)} digits")
+        return int(text)
+
+    def unique(pairs):
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"the name {shown(twice)} stands twice in an object")
+        return found
+
     try:
-        return json.loads(text)
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        return json.loads(text, parse_int=digits, object_pairs_hook=unique)
     except RecursionError:
-        raise DataError(f"{path} is not JSON that can be read: it is nested too deep") from None
-    except ValueError as error:  # also UnicodeDecodeError, and integers that Python refuses
+        raise DataError(f"{name} is not JSON that can be read: it is nested too deep") from None
+    except ValueError as error:  # also UnicodeDecodeError
         what = stand_in(text if isinstance(text, bytes) else text[:256].encode())
-        raise DataError(f"{path} is {what or f'not JSON: {str(error)[:200]}'}") from error
+        raise DataError(f"{name} is {what or f'not JSON: {shown_text(str(error))}'}") from error
 
 
 _YAML_BYTES = 1 << 20

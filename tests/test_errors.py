@@ -28,7 +28,7 @@ def test_every_error_is_public():
         for name, value in vars(errors).items()
         if isinstance(value, type) and value.__module__ == errors.__name__
     }
-    assert {*errors.__all__} == {*defined, "printable"}
+    assert {*errors.__all__} == {*defined, "printable", "shown", "shown_text"}
 
 
 def test_a_missing_extra_is_named_with_its_command():

@@ -11,7 +11,6 @@ from ..files import StrPath, atomic_write, stand_in
 
 __all__ = [
     "comma_fields",
-    "cut",
     "decode_text",
     "numbered_lines",
     "read_text",
@@ -84,11 +83,6 @@ def whole_number(text: str, limit: int = 1 << 63) -> int | None:
         return None
     value = int(text.lstrip("0") or "0")
     return value if value < limit else None
-
-
-def cut(text: str, most: int = 100) -> str:
-    """Return a text of a file for a message: its beginning, where it is long."""
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def comma_fields(line: str) -> list[str]:

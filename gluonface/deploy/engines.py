@@ -11,9 +11,8 @@ import typing
 import numpy as np
 
 from .._compat import mx, thread_count
-from ..errors import DataError, GluonfaceError, InputError, MissingExtraError
+from ..errors import DataError, GluonfaceError, InputError, MissingExtraError, shown_text
 from ..evaluation.scores.flip import normalize_rows
-from ..weights.content import shown_text
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
 from ..weights.opened import open_weights

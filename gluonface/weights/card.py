@@ -12,8 +12,8 @@ import typing
 from importlib import metadata
 
 from .. import __version__
-from ..errors import DataError, InputError
-from .content import parse_json, shown
+from ..errors import DataError, InputError, shown
+from ..files import parse_json
 
 __all__ = ["COLORS", "INSIDE", "make_card", "read_card"]
 
@@ -126,7 +126,7 @@ def read_card(path: pathlib.Path) -> dict[str, typing.Any] | None:
     if len(content) > MAX_BYTES:
         return None
     try:
-        card = parse_json(content)
+        card = parse_json(content, "it")
     except DataError as error:
         if FORMAT.encode() in content:
             raise DataError(

@@ -12,8 +12,8 @@ import math
 import pathlib
 import typing
 
-from ..errors import DataError
-from .content import MAX_DIMENSIONS, shown, shown_text
+from ..errors import DataError, shown, shown_text
+from .content import MAX_DIMENSIONS
 
 __all__ = ["check_onnx"]
 

@@ -12,8 +12,8 @@ import typing
 
 import numpy as np
 
-from ..errors import DataError, MissingExtraError
-from .content import Content, shown, shown_text
+from ..errors import DataError, MissingExtraError, shown, shown_text
+from .content import Content
 from .graph import Graph, Node
 from .layers import LINEAR
 from .onnx_check import check_onnx

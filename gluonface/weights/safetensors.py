@@ -9,8 +9,9 @@ import typing
 
 import numpy as np
 
-from ..errors import DataError
-from .content import MAX_DIMENSIONS, MAX_NUMBER, parse_json, read_bytes, shown
+from ..errors import DataError, shown
+from ..files import parse_json
+from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes
 from .torch_pickle import widened
 
 __all__ = ["read_safetensors", "safetensors_bytes"]
@@ -61,7 +62,7 @@ def read_safetensors(path: str | os.PathLike, data: bytes | None = None) -> dict
         length = int.from_bytes(data[:8], "little")
         if len(data) < 8 or length > min(len(data) - 8, MAX_HEADER):
             raise DataError("its header is not whole")
-        header = parse_json(data[8 : 8 + length])
+        header = parse_json(data[8 : 8 + length], "its header")
         if not isinstance(header, dict):
             raise DataError("its header is no dict")
         header.pop("__metadata__", None)

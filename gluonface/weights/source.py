@@ -24,9 +24,9 @@ import os
 import pathlib
 import re
 
-from ..errors import DataError, InputError
+from ..errors import DataError, InputError, shown, shown_text
 from ..model_zoo import MAX_EMBEDDING
-from .content import read_bytes, shown, shown_text
+from .content import read_bytes
 
 __all__ = [
     "CHECKPOINT",

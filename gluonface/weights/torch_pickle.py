@@ -18,8 +18,8 @@ import zipfile
 import numpy as np
 
 from ..data.unpickle import StrictUnpickler, restored
-from ..errors import DataError
-from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes, shown, shown_text
+from ..errors import DataError, shown, shown_text
+from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes
 
 __all__ = ["is_hostile", "read_torch", "read_torch_values", "widened"]
 

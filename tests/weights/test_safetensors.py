@@ -139,13 +139,13 @@ def test_the_order_of_the_header_is_free(tmp_path):
     [
         (b'{"a": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}, "a": {}}', "stands twice"),
         (b'{"a": {"dtype": "U8", "dtype": "F8", "shape": []}}', "stands twice"),
-        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep"),
         (b'{"a": {"dtype": "U8", "shape": [' + b"9" * 5000 + b"]}}", "a number of 5000 digits"),
-        (b'{"a": \xff}', "no JSON"),
+        (b'{"a": \xff}', "not JSON"),
         (b"[]", "its header is no dict"),
         (b"7", "its header is no dict"),
         (b'{"a": 7}', "'a' is not whole"),
-        (b"<html>", "no JSON"),
+        (b"<html>", "a web page"),
     ],
 )
 def test_headers(tmp_path, header, message):

@@ -6,9 +6,8 @@ import json
 import pathlib
 import typing
 
-from ...errors import DataError, InputError, MissingExtraError
+from ...errors import DataError, InputError, MissingExtraError, shown_text
 from ...files import StrPath
-from ..text_files import cut
 
 __all__ = ["ArrowRows", "is_saved_set", "open_saved"]
 
@@ -67,7 +66,7 @@ class ArrowRows:
     def values(self, column: str) -> list[typing.Any]:
         """Return a column; InputError if there is none, which lists those that there are."""
         if column not in self.columns:
-            names = cut(", ".join(self.columns), 500)
+            names = shown_text(", ".join(self.columns), 500)
             raise InputError(f"{self.name} has no column {column!r}; its columns are {names}")
         return self._table.column(column).to_pylist()
 
@@ -87,7 +86,8 @@ class ArrowRows:
         names = [field.name for field in column.type] if struct else []
         if struct and "bytes" not in names:
             raise InputError(
-                f"{self.name}: its column image has the fields {cut(str(names))}; not `bytes`"
+                f"{self.name}: its column image has the fields {shown_text(str(names))}; not "
+                "`bytes`"
             )
 
         def read(row):
@@ -129,7 +129,7 @@ def open_saved(path: StrPath, split: str | None = None) -> ArrowRows:
         if split not in splits:
             said = "name one" if split is None else f"there is no {split!r}"
             raise InputError(
-                f"{folder} has the splits {cut(', '.join(splits), 500)}: {said} (--split)"
+                f"{folder} has the splits {shown_text(', '.join(splits), 500)}: {said} (--split)"
             )
         return open_saved(folder / _plain(split, folder))
     if split is not None:

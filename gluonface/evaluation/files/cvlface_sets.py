@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...data.formats.arrow_rows import open_saved
-from ...data.text_files import cut
-from ...errors import DataError, InputError
+from ...errors import DataError, InputError, shown_text
 from ...files import StrPath, sha256
 from ...weights.torch_pickle import read_torch_values
 from .ijb_lists import Images, Pairs
@@ -88,7 +87,7 @@ def read_metadata(folder: StrPath, names: Sequence[str]) -> dict[str, typing.Any
     found = read_torch_values(path)
     missing = [name for name in names if name not in found]
     if missing:
-        there = cut(", ".join(map(str, found)) or "nothing", 500)
+        there = shown_text(", ".join(map(str, found)) or "nothing", 500)
         raise InputError(f"{path} has no {', '.join(missing)}; it has {there}")
     result: dict[str, typing.Any] = {}
     for name in names:

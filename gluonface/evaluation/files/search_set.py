@@ -14,8 +14,7 @@ from ...data.formats.arrow_rows import is_saved_set
 from ...data.formats.mat_file import flat_texts, read_mat
 from ...data.sources.file_tree import FileTree, open_tree
 from ...data.sources.photo_folder import SUFFIXES
-from ...data.text_files import cut
-from ...errors import DataError
+from ...errors import DataError, shown_text
 from ...files import StrPath
 from .cvlface_sets import ImageRows, open_rows, read_metadata
 from .image_list import EncodedImages
@@ -159,8 +158,8 @@ def _read_list(tree, variables, folder, where):
     ids = [name for name in variables if name.endswith("_ids")]
     if len(sets) != 1 or len(ids) != 1:
         raise DataError(
-            f"{where} holds {cut(', '.join(variables) or 'no variables')}; one *_set and one *_ids "
-            "were expected"
+            f"{where} holds {shown_text(', '.join(variables) or 'no variables')}; one *_set and "
+            "one *_ids were expected"
         )
     names = flat_texts(variables[sets[0]], f"{where}: {sets[0]}")
     numbers = variables[ids[0]]
@@ -182,7 +181,7 @@ def _read_list(tree, variables, folder, where):
         count = "none" if len(missing) == len(names) else f"{len(names) - len(missing)}"
         raise DataError(
             f"{count} of the {len(names)} images that {where} lists are in {tree.place(folder)}; "
-            f"the first that is missing is {cut(missing[0])}"
+            f"the first that is missing is {shown_text(missing[0])}"
         )
     return found
 
@@ -197,7 +196,7 @@ def _open_cvlface(path, resize):
     numbers: dict[str, int] = {}
     for number, one in enumerate(paths):
         if numbers.setdefault(_stem(one), number) != number:
-            raise DataError(f"{path}: two images have the base name {cut(_stem(one))}")
+            raise DataError(f"{path}: two images have the base name {shown_text(_stem(one))}")
 
     def side(key) -> list[tuple[int, str]]:
         found = []

@@ -16,9 +16,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ...errors import DataError
+from ...errors import DataError, shown, shown_text
 from ...files import open_to_write, sha256, sync
-from ...weights.content import shown, shown_text
 from .manifest_form import check_form
 
 __all__ = [

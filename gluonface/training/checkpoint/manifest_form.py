@@ -10,8 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...errors import DataError, GluonfaceError, InputError, TrainingError
-from ...weights.content import shown, shown_text
+from ...errors import DataError, GluonfaceError, InputError, TrainingError, shown, shown_text
 
 __all__ = ["MAX_CLASSES", "check_form", "names_of_checkpoint"]
 

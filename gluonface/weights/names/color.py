@@ -13,8 +13,8 @@ import typing
 
 import numpy as np
 
-from ...errors import DataError
-from ..content import parse_json, shown
+from ...errors import DataError, shown
+from ...files import parse_json
 from .adaface import is_adaface, own_checkpoint
 
 __all__ = ["color_of_torch", "reversed_colors"]
@@ -86,7 +86,7 @@ def _configured(path):
 
 def _from_json(text):
     try:
-        held = parse_json(text)
+        held = parse_json(text, "it")
     except DataError:
         return None  # of another program
     for part in (held.get("conf"), held) if isinstance(held, dict) else ():

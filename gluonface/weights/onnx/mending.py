@@ -10,8 +10,7 @@ import logging
 import pathlib
 import typing
 
-from ...errors import InputError
-from ..content import shown
+from ...errors import InputError, shown
 
 __all__ = ["colors_of", "is_unit_length", "mend_onnx", "without_unit_length"]
 

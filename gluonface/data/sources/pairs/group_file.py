@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 
-from ....errors import DataError, InputError
+from ....errors import DataError, InputError, shown_text
 from ....files import StrPath
-from ...text_files import cut, numbered_lines
+from ...text_files import numbered_lines
 from .face_pairs import FacePairs, common_group
 from .pair_list import split_lines
 
@@ -41,14 +41,16 @@ def read_groups(path: StrPath, pairs: FacePairs) -> list[str]:
         return read_pair_groups(path, len(pairs))
     key, group = of_path if of_path is not None else of_person, _place(head, _GROUPS)
     if group is None:
-        raise InputError(f"{path} has no column group; its columns are {cut(', '.join(head), 500)}")
+        raise InputError(
+            f"{path} has no column group; its columns are {shown_text(', '.join(head), 500)}"
+        )
     known: dict[str, str] = {}
     for number, fields in lines:
         if not fields[key] or not fields[group]:
-            raise DataError(f"{path}: line {number} has an empty {cut(head[key])} or group")
+            raise DataError(f"{path}: line {number} has an empty {shown_text(head[key])} or group")
         name = fields[key].replace("\\", "/").strip("/")
         if known.setdefault(name, fields[group]) != fields[group]:
-            raise DataError(f"{path}: line {number} gives {cut(name)} a second group")
+            raise DataError(f"{path}: line {number} gives {shown_text(name)} a second group")
     of_image: list[str] = []
     for number in range(pairs.num_images):
         image = pairs.image_name(number).replace("\\", "/")
@@ -68,7 +70,7 @@ def read_pair_groups(path: StrPath, count: int) -> list[str]:
     if None in places:
         raise InputError(
             f"{path} has no column group, nor group1 and group2; its columns are "
-            f"{cut(', '.join(head), 500)}"
+            f"{shown_text(', '.join(head), 500)}"
         )
     if len(lines) != count:
         raise DataError(f"{path} has {len(lines)} lines below its head; there are {count} pairs")

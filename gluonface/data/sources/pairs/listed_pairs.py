@@ -7,9 +7,9 @@ import pathlib
 import re
 import typing
 
-from ....errors import DataError, InputError
+from ....errors import DataError, InputError, shown_text
 from ....files import StrPath, sha256
-from ...text_files import cut, text_lines
+from ...text_files import text_lines
 from ..file_tree import FileTree, open_tree, read_list_text
 from ..photo_folder import SUFFIXES
 from . import pair_list, pair_table
@@ -111,12 +111,12 @@ class ImageFinder:
         if count == total:
             raise DataError(
                 f"none of the {total} images that {self.source} lists is in {place}; the first is "
-                f"{cut(name)} ({where}). Name their folder with --root, or cut a prefix off the "
-                "listed paths with --strip"
+                f"{shown_text(name)} ({where}). Name their folder with --root, or cut a prefix off "
+                "the listed paths with --strip"
             )
         raise DataError(
             f"{count} of the {total} images that {self.source} lists are not in {place}; the first "
-            f"is {cut(name)} ({where})"
+            f"is {shown_text(name)} ({where})"
         )
 
 

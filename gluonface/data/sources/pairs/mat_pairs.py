@@ -7,9 +7,8 @@ import typing
 
 import numpy as np
 
-from ....errors import DataError, InputError
+from ....errors import DataError, InputError, shown_text
 from ...formats.mat_file import flat_texts, read_mat
-from ...text_files import cut
 from ..file_tree import FileTree
 from .face_pairs import FacePairs
 from .listed_pairs import ImageFinder, ListedPair, make_pairs
@@ -45,8 +44,8 @@ def open_agedb(
     variables = read_mat(data, where)
     if "splits" not in variables:
         raise InputError(
-            f"{where} holds the variables {cut(', '.join(variables) or 'none')}; AgeDB's protocol "
-            "has `splits`"
+            f"{where} holds the variables {shown_text(', '.join(variables) or 'none')}; AgeDB's "
+            "protocol has `splits`"
         )
     finder = ImageFinder(images, where, folder, strip)
     listed = []
@@ -150,7 +149,7 @@ def _names(variables: dict[str, typing.Any], stem: str, where: str):
         shape = getattr(value, "shape", None)
         raise DataError(
             f"{where}: a cell `{stem}` of (pairs, 2) names was expected; there are the variables "
-            f"{cut(', '.join(variables) or 'none')}{f', of shape {shape}' if shape else ''}"
+            f"{shown_text(', '.join(variables) or 'none')}{f', of shape {shape}' if shape else ''}"
         )
     sides = [flat_texts(value[:, side], f"{where}: {stem}") for side in (0, 1)]
     yield from zip(*sides)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ....errors import DataError, InputError
-from ...text_files import cut
+from ....errors import DataError, InputError, shown_text
 from .face_pairs import common_group
 from .pair_list import Lines, PairRows, has_suffix, is_whole, lfw_image, read_label
 
@@ -72,7 +71,7 @@ def parse_table(
     unknown = sorted(set(columns) - set(_COLUMNS))
     if unknown:
         raise InputError(
-            f"columns: {cut(', '.join(unknown))} is no column of pairs; they are "
+            f"columns: {shown_text(', '.join(unknown))} is no column of pairs; they are "
             f"{', '.join((*_COLUMNS, 'group'))}"
         )
     place = {key: _find(head, key, columns.get(key), path) for key in _COLUMNS}
@@ -91,16 +90,17 @@ def parse_table(
         first, second = fields[place["first"]], fields[place["second"]]
         if same is None or not first or not second:
             raise DataError(
-                f"{path}: line {number} has {cut(fields[place['same']])!r} in the column "
-                f"{cut(head[place['same']])!r} and the images {cut(first)!r} and {cut(second)!r}; "
-                "two images and 1 or 0 were expected"
+                f"{path}: line {number} has {shown_text(fields[place['same']])!r} in the column "
+                f"{shown_text(head[place['same']])!r} and the images "
+                f"{shown_text(first)!r} and {shown_text(second)!r}; two images and 1 or 0 "
+                "were expected"
             )
         rows.add(number, first, second, same)
         if rows.fold is not None:
             fold = fields[place["fold"]]
             if not is_whole(fold):
                 raise DataError(
-                    f"{path}: line {number} has the fold {cut(fold)!r}; a number expected"
+                    f"{path}: line {number} has the fold {shown_text(fold)!r}; a number expected"
                 )
             rows.fold.append(int(fold))
         if rows.group is not None:
@@ -131,8 +131,8 @@ def _named(head, name, path):
     found = found or [place for place, one in enumerate(head) if one.lower() == name.lower()]
     if len(found) != 1:
         raise InputError(
-            f"{path} has {'no' if not found else 'several'} columns {cut(name)!r}; its columns are "
-            f"{_listed(head)}"
+            f"{path} has {'no' if not found else 'several'} columns "
+            f"{shown_text(name)!r}; its columns are {_listed(head)}"
         )
     return found[0]
 
@@ -142,8 +142,8 @@ def _group_places(head, group, path):
     if group:
         if len(group) > 2:
             raise InputError(
-                f"group is {cut(', '.join(group))}: one column of the pairs' groups or two of the "
-                "images' groups were expected"
+                f"group is {shown_text(', '.join(group))}: one column of the pairs' groups or two "
+                "of the images' groups were expected"
             )
         return [_named(head, name, path) for name in group], []
     plain = [_plain(name) for name in head]
@@ -155,12 +155,14 @@ def _group_places(head, group, path):
     ]
     if len(choices) > 1:
         named = "; ".join(" and ".join(head[place] for place in choice) for choice in choices)
-        return [], [f"several columns may be the groups ({cut(named)}); name one with --group"]
+        return [], [
+            f"several columns may be the groups ({shown_text(named)}); name one with --group"
+        ]
     return (choices[0] if choices else []), []
 
 
 def _listed(head):
-    return cut(", ".join(name or "(unnamed)" for name in head), 500)
+    return shown_text(", ".join(name or "(unnamed)" for name in head), 500)
 
 
 def _parse_kaggle(lines, path):
