@@ -3,7 +3,16 @@
 from .._compat import mx
 from ..nn import conv
 
-__all__ = ["Residual", "bn", "conv", "projection", "relu", "residual_stages", "sequence"]
+__all__ = [
+    "Residual",
+    "add_shortcut",
+    "bn",
+    "conv",
+    "projection",
+    "relu",
+    "residual_stages",
+    "sequence",
+]
 
 
 def bn(channels, **kwargs):
@@ -28,6 +37,15 @@ def projection(inputs, outputs, stride=1):
     if inputs == outputs:
         return None
     return sequence(conv(inputs, outputs, 1, stride), bn(outputs))
+
+
+def add_shortcut(F, x, y, shortcut, stride):
+    """Return `y` plus the input `x` of its unit: through `shortcut`, else every `stride`-th pixel."""
+    if shortcut is not None:
+        x = shortcut(x)
+    elif stride > 1:
+        x = F.Pooling(x, kernel=(1, 1), stride=(stride,) * 2, pool_type="max")
+    return F.elemwise_add(y, x)
 
 
 class Residual(mx.gluon.HybridBlock):

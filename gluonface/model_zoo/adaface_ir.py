@@ -12,7 +12,7 @@ import functools
 from .._compat import mx
 from ..nn import SE, FCHead, PReLU, in_order
 from ._base import Backbone, cavaface_cfg, register
-from ._layers import bn, conv, projection, residual_stages, sequence
+from ._layers import add_shortcut, bn, conv, projection, residual_stages, sequence
 
 __all__ = ["AdaFaceIR", "AdaFaceUnit"]
 
@@ -60,11 +60,7 @@ class AdaFaceUnit(mx.gluon.HybridBlock):
         y = in_order(F, x, *body)
         if self.se is not None:
             y = self.se(y)
-        if self.shortcut is not None:
-            x = self.shortcut(x)
-        elif self.stride > 1:
-            x = F.Pooling(x, kernel=(1, 1), stride=(self.stride,) * 2, pool_type="max")
-        return F.elemwise_add(y, x)
+        return add_shortcut(F, x, y, self.shortcut, self.stride)
 
 
 class AdaFaceIR(Backbone):

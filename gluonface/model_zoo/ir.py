@@ -10,7 +10,7 @@ import functools
 from .._compat import mx
 from ..nn import SE, FCHead, PReLU
 from ._base import Backbone, cavaface_cfg, register
-from ._layers import bn, conv, projection, residual_stages, sequence
+from ._layers import add_shortcut, bn, conv, projection, residual_stages, sequence
 
 __all__ = ["IR", "IRUnit"]
 
@@ -55,11 +55,7 @@ class IRUnit(mx.gluon.HybridBlock):
         y = self.bn2(self.conv2(self.prelu(self.conv1(self.bn1(x)))))
         if self.se is not None:
             y = self.se(y)
-        if self.shortcut is not None:
-            x = self.shortcut(x)
-        elif self.stride > 1:
-            x = F.Pooling(x, kernel=(1, 1), stride=(self.stride,) * 2, pool_type="max")
-        return F.elemwise_add(y, x)
+        return add_shortcut(F, x, y, self.shortcut, self.stride)
 
 
 class IR(Backbone):
