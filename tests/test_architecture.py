@@ -43,6 +43,7 @@ MEMBERS = {
 # File -> why it has no test file of its own. The test of `room/name.py` is `room/test_name.py`.
 ELSEWHERE = {
     "bench/profile.py": "`docs/measure.py profiles` runs it; MXNet's profiler takes minutes",
+    "data/sources/tables/table_source.py": "test_arrow_files.py, test_parquet.py: their base class",
     "data/sources/image_files.py": "test_source.py: the base class of folders and list files",
     **dict.fromkeys(
         [f"data/synthetic/{n}.py" for n in ("drawing", "hair", "modelling", "occlusion", "traits")],

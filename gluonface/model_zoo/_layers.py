@@ -40,7 +40,7 @@ def projection(inputs, outputs, stride=1):
 
 
 def add_shortcut(F, x, y, shortcut, stride):
-    """Return `y` plus the input `x` of its unit: through `shortcut`, else every `stride`-th pixel."""
+    """Return `y` plus the input `x` of its unit, by `shortcut` or else every `stride`-th pixel."""
     if shortcut is not None:
         x = shortcut(x)
     elif stride > 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
 import typing
 
@@ -14,13 +13,13 @@ from ....errors import DataError, InputError
 from ....files import StrPath
 from ...text_files import read_text
 from ..list_columns import shorten
-from ..source import FaceSource
 from .table_columns import RowIdentities, choose_columns, import_arrow, read_names
+from .table_source import TableSource
 
 __all__ = ["ArrowFiles", "saved_files"]
 
 
-class ArrowFiles(FaceSource):
+class ArrowFiles(TableSource):
     """The rows of Arrow streams or files, which are one set with shared identities.
 
     Parameters
@@ -72,12 +71,7 @@ class ArrowFiles(FaceSource):
                     identities.add(part)
                 counts.append(part.num_rows)
         self._first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        labels, self.keys, groups = identities.finish()
-        kept = np.flatnonzero(labels >= 0)
-        self._rows = None if len(kept) == len(labels) else kept
-        self._nobody = np.flatnonzero(labels < 0) if self._rows is not None else ()
-        self.labels = labels if self._rows is None else labels[kept]
-        self.groups = groups if groups is None or self._rows is None else groups[kept]
+        self._keep_people(identities)
         if not len(self.labels):
             raise InputError(f"{self.paths[0]} is an Arrow file without images")
         if all(self._column(part).null_count == len(part) for part in self._batches()):
@@ -113,33 +107,18 @@ class ArrowFiles(FaceSource):
         column = batch.column(self.columns.image)
         return column.field("bytes") if self.columns.struct else column
 
-    def _row(self, index):
-        row = int(index if self._rows is None else self._rows[index])
-        part = int(np.searchsorted(self._first, row, "right")) - 1
-        return part, row - int(self._first[part])
-
-    def name(self, index: int) -> str:
-        """See `FaceSource`. The folder or file and the row, from 0."""
+    def _row_name(self, row):
         where = self.paths[0] if len(self.paths) == 1 else self.paths[0].parent
-        return f"{where}: row {int(index if self._rows is None else self._rows[index])}"
+        return f"{where}: row {row}"
 
     def read(self, index: int) -> bytes:
         """See `FaceSource`."""
-        part, row = self._row(index)
+        part, row = self._place(self._row(index))
         with _reading(self.paths[0]):
             data = self._column(self._batches()[part])[row].as_py()
         if data is None:
             raise DataError(f"{self.name(index)}: the image is not in the file")
         return data
-
-    def ignored(self) -> list[tuple[str, str]]:
-        """See `FaceSource`. Rows of nobody."""
-        return [(f"{self.paths[0]}: row {row}", "its label is -1 or null") for row in self._nobody]
-
-    def stamp(self) -> list:
-        """See `FaceSource`. Path, bytes and modification time of the files."""
-        states = [(path, os.stat(path)) for path in self.paths]
-        return [[str(path), state.st_size, state.st_mtime_ns] for path, state in states]
 
     def __getstate__(self):  # a copy in another process maps the files again
         return {**self.__dict__, "_parts": None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import os
 import pathlib
 import threading
 import typing
@@ -12,8 +11,8 @@ import numpy as np
 
 from ....errors import DataError, InputError
 from ..list_columns import shorten
-from ..source import FaceSource
 from .table_columns import RowIdentities, choose_columns, import_arrow
+from .table_source import TableSource
 
 __all__ = ["Parquet"]
 
@@ -23,7 +22,7 @@ _LEAST = 4  # times so many rows are kept, for threads that come a little later
 _BUFFER = 1 << 20  # bytes of a file that are read at once
 
 
-class Parquet(FaceSource):
+class Parquet(TableSource):
     """The rows of Parquet files, which are one set with shared identities.
 
     Parameters
@@ -76,12 +75,7 @@ class Parquet(FaceSource):
                 if rows[-1] > rows[-2]:
                     identities.add(file.read(columns=wanted))
         self._first = np.array(rows, np.int64)
-        labels, self.keys, groups = identities.finish()
-        kept = np.flatnonzero(labels >= 0)
-        self._rows = None if len(kept) == len(labels) else kept
-        self._nobody = np.flatnonzero(labels < 0) if self._rows is not None else ()
-        self.labels = labels if self._rows is None else labels[kept]
-        self.groups = groups if groups is None or self._rows is None else groups[kept]
+        self._keep_people(identities)
         if not len(self.labels):
             raise InputError(f"{self.paths[0]} is a Parquet file without images")
         self.in_order = total > CACHE
@@ -107,20 +101,13 @@ class Parquet(FaceSource):
         self._held = 0
         self._batches: typing.Any = None  # the reading that goes on: (file, next row, generator)
 
-    def _row(self, index):
-        """Return the file and the row in it of image `index`."""
-        row = int(index if self._rows is None else self._rows[index])
-        file = int(np.searchsorted(self._first, row, "right")) - 1
-        return file, row - int(self._first[file])
-
-    def name(self, index: int) -> str:
-        """See `FaceSource`. The file and the row, from 0."""
-        file, row = self._row(index)
+    def _row_name(self, row):
+        file, row = self._place(row)
         return f"{self.paths[file]}: row {row}"
 
     def read(self, index: int) -> bytes:
         """See `FaceSource`."""
-        file, row = self._row(index)
+        file, row = self._place(self._row(index))
         with self._lock:
             start, values = self._batch(file, row)
         if row - start >= len(values):
@@ -177,24 +164,6 @@ class Parquet(FaceSource):
         if self._batches is not None:
             self._batches[2].close()
             self._batches = None
-
-    def ignored(self) -> list[tuple[str, str]]:
-        """See `FaceSource`. Rows of nobody."""
-        found = []
-        for row in self._nobody:
-            file = int(np.searchsorted(self._first, row, "right")) - 1
-            found.append(
-                (
-                    f"{self.paths[file]}: row {int(row - self._first[file])}",
-                    "its label is -1 or null",
-                )
-            )
-        return found
-
-    def stamp(self) -> list:
-        """See `FaceSource`. Path, bytes and modification time of the files."""
-        states = [(path, os.stat(path)) for path in self.paths]
-        return [[str(path), state.st_size, state.st_mtime_ns] for path, state in states]
 
     def __getstate__(self):  # a copy in another process opens the files again
         state = self.__dict__.copy()
