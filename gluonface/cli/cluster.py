@@ -4,6 +4,8 @@ from .compare import add_reader_arguments, open_reader
 
 __all__ = ["add_arguments", "run"]
 
+RESUMES = True  # when the command is given again after an interruption
+
 
 def add_arguments(parser):
     """Add the options of this command to `parser`."""

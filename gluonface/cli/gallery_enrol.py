@@ -4,6 +4,8 @@ from ._gallery_common import add_model_argument, open_gallery_reader
 
 __all__ = ["add_arguments", "run"]
 
+RESUMES = True  # when the command is given again after an interruption
+
 
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
