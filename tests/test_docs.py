@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from doc_pages import blocks, commands
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -25,26 +26,6 @@ SPHINX = re.compile(r"^\.\. (toctree|include|image|literalinclude)::|:(doc|class
 
 def ids(paths):
     return [str(path.relative_to(ROOT)) for path in paths]
-
-
-def blocks(path, language):
-    """Return (line, class, code) of the code blocks of a language."""
-    found, lines = [], path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines):
-        start = re.match(rf"( *)\.\. code-block:: {language}\s*$", line)
-        if not start:
-            continue
-        indent, options, code = len(start[1]) + 1, "", []
-        for other in lines[number + 1 :]:
-            if other.strip() and len(other) - len(other.lstrip()) < indent:
-                break
-            if re.match(r"\s*:class:", other):
-                options = other.split(":")[-1].strip()
-            elif not re.match(r"\s*:\w+:", other):
-                code.append(other)
-        depth = min(len(one) - len(one.lstrip()) for one in code if one.strip())
-        found.append((number + 1, options, "\n".join(one[depth:] for one in code).strip()))
-    return found
 
 
 # --- reST ---------------------------------------------------------------------------------------
@@ -206,19 +187,6 @@ def generator(stem="_generate"):
 @pytest.fixture(scope="module")
 def parsers():
     return generator().command_parsers()
-
-
-def commands(path):
-    """Return the gluonface commands of a text as lists of words: of its blocks and inline code."""
-    text = path.read_text(encoding="utf-8")
-    lines = []
-    for _, _, code in blocks(path, "bash"):
-        lines += code.replace("\\\n", " ").split("\n")
-    lines += [" ".join(found.split()) for found in re.findall(r"``([^`]+)``", text)]
-    for line in lines:
-        start = re.search(r"(?:^|[ /])gluonface (?=[a-z-])", line)
-        if start and "import" not in line[: start.start()]:
-            yield shlex.split(line[start.end() :], comments=True)
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=ids(TEXTS))

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from doc_pages import commands
 from recognition_cases import Marked, people_images, write_people
 
 from gluonface.cli import main
@@ -44,8 +45,6 @@ def pictures(tmp_path, monkeypatch, small_prefix):
 
 
 def test_commands_and_python_of_two_pictures(pictures, capsys):
-    from test_docs import commands
-
     calibrate, compare = [words for words in commands(PAGE) if "runs/mine/export/model" in words]
     names = {}
     exec(example("two-pictures"), names)

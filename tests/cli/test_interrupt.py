@@ -18,12 +18,22 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENDS = "the same command goes on where it stopped"
 
 
+@pytest.fixture(autouse=True)
+def _signals():
+    """Let SIGINT raise, as in a terminal, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt(words, delay, folder):
     """Start a command, send SIGINT to its processes after some seconds; return it, ended."""
     command = [sys.executable, "-m", "gluonface", *map(str, words)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
         start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        # A shell starts what runs in the background with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
