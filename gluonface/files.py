@@ -325,7 +325,9 @@ def place_inside(folder: StrPath, name: str) -> pathlib.Path | None:
     path = pathlib.Path(folder, name)
     try:
         root, parent = pathlib.Path(folder).resolve(), path.parent.resolve()
-    except (OSError, RuntimeError):  # a link to itself
+    except (OSError, RuntimeError):  # a link to itself, up to Python 3.12
+        return None
+    if parent.is_symlink():  # the same, since Python 3.13
         return None
     return path if root == parent or root in parent.parents else None
 

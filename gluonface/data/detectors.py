@@ -407,9 +407,10 @@ def _reason(error):
 @contextlib.contextmanager
 def _quiet():
     """Within this context OpenCV does not print its errors itself."""
-    level = cv2.getLogLevel()
-    cv2.setLogLevel(0)
+    place = cv2 if hasattr(cv2, "getLogLevel") else cv2.utils.logging  # OpenCV 4, and 5
+    level = place.getLogLevel()
+    place.setLogLevel(0)
     try:
         yield
     finally:
-        cv2.setLogLevel(level)
+        place.setLogLevel(level)

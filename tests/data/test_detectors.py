@@ -86,8 +86,11 @@ def test_yunet_is_opencvs_own(yunet, scene):
 
 
 def test_files_that_are_not_yunet(yunet, tmp_path):
-    with pytest.raises(DataError, match=r"cannot read .*dynamic.*take a file of one input size"):
-        Yunet(yunet / "yunet_n_dynamic.onnx")
+    if cv2.__version__.startswith("4."):  # OpenCV 5 reads it
+        with pytest.raises(
+            DataError, match=r"cannot read .*dynamic.*take a file of one input size"
+        ):
+            Yunet(yunet / "yunet_n_dynamic.onnx")
     (tmp_path / "x.onnx").write_bytes(b"no network")
     with pytest.raises(DataError, match=r"cannot read .*x\.onnx"):
         Yunet(tmp_path / "x.onnx")

@@ -179,6 +179,8 @@ SHARED = ("gluonfr_mobilefacenet_re_se", "se_resnet18_v2")
 )
 def test_every_name_loads_without_this_package(tmp_path, name):
     """By `Module`, `SymbolBlock.imports` and `load_checkpoint`; exported twice."""
+    if not np.__version__.startswith("1."):
+        pytest.skip("MXNet without this package needs NumPy 1")
     mx.random.seed(3)
     net = get_model(name)
     export_model(net, tmp_path / "once")

@@ -62,7 +62,8 @@ def run(*words, **kwargs):
 
 
 def test_files_are_whole_and_the_symbol_comes_last(tmp_path):
-    done = run("-c", CHILD, tmp_path)
+    # Python 3.12 and later warn of a fork beside threads.
+    done = run("-W", "ignore::DeprecationWarning", "-c", CHILD, tmp_path)
     assert done.communicate(timeout=120)[1] == ""
     states = []
     for place in sorted(tmp_path.iterdir(), key=lambda path: int(path.name)):
