@@ -200,7 +200,12 @@ def _load(file, model_key):
         arrays = load_arrays(file)
         if str(arrays.get("model", model_key)) != model_key:  # older files do not say it
             raise DataError("it holds outputs of another model")
-        return {name: arrays[name] for name in ("e", "f", "failed", "sha256")}
+        found = {name: arrays[name] for name in ("e", "f", "failed", "sha256")}
+        e, f, failed = (found[name] for name in ("e", "f", "failed"))
+        whole = e.ndim == 2 and e.shape == f.shape and failed.shape == e.shape[:1]
+        if not whole or (e.dtype, f.dtype, failed.dtype) != (np.float32, np.float32, bool):
+            raise DataError("its arrays have other shapes or types than embeddings")
+        return found
     except (DataError, KeyError, IndexError) as error:
         raise DataError(f"{file} is broken ({error}); delete it to have it made again") from error
 
