@@ -222,7 +222,7 @@ def unchecked(read):
             document.pop("sha256")
             if path.name != MANIFEST:
                 document["files"][path.name] = file_entry(path)
-        except (ValueError, RecursionError, AttributeError, KeyError):
+        except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
             return read(path)
         (path.parent / MANIFEST).unlink()
         write_manifest(path.parent, document)

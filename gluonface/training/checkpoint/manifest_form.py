@@ -16,6 +16,7 @@ __all__ = ["MAX_CLASSES", "check_form", "names_of_checkpoint"]
 
 MAX_CLASSES = 1 << 40
 ROW = re.compile(r"[\w.]{1,100}")
+FILE = re.compile(r"[\w-][\w.-]{0,200}")
 
 
 def check_form(manifest: Any, path: pathlib.Path) -> dict[str, Any]:
@@ -84,6 +85,11 @@ def _rows(value: Any) -> bool:
     return _dict(lambda entry: isinstance(entry, dict))(value) and all(map(ROW.fullmatch, value))
 
 
+def _files(value: Any) -> bool:
+    # Names in the folder of the checkpoint, and nothing that leads out of it.
+    return _dict(lambda entry: isinstance(entry, dict))(value) and all(map(FILE.fullmatch, value))
+
+
 def _state(value: Any) -> bool:
     return _number(value) or (isinstance(value, list) and all(map(_state, value)))
 
@@ -98,7 +104,7 @@ FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "head.state": (_dict(_state), "{name: number}"),
     "optimizer.head_counts": (_dict(_count), "{name: whole number}"),
     "rows": (_rows, "{name: {tail, dtype}}"),
-    "files": (_dict(lambda value: isinstance(value, dict)), "{file: {bytes, sha256}}"),
+    "files": (_files, "{file: {bytes, sha256}}"),
     "trainer.progress": (
         _dict(lambda value: value is None or _number(value)),
         "{name: number or null}",
