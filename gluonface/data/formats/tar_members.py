@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import pathlib
 import tarfile
 import typing
@@ -48,17 +49,17 @@ class TarMembers:
         self._file = PositionedFile(path, keep_open)
         self.names: list[str] = []
         self.passed_over: list[tuple[str, str]] = []
-        places: list[tuple[int, int]] = []
+        places = array.array("q")  # offset and size in turn; tuples would take ten times as much
         with open(path, "rb") as file:
             for name, member, target in _walk(path, _Forward(file), self.passed_over):
                 if target is None:
-                    places.append((member.offset_data, member.size))
+                    places.extend((member.offset_data, member.size))
                     if member.offset_data + member.size > self._file.size:
                         raise _cut_short(path)
                 else:
-                    places.append(places[target])
+                    places.extend(places[2 * target : 2 * target + 2])
                 self.names.append(name)
-        self._places = np.array(places, np.int64).reshape(-1, 2)
+        self._places = np.frombuffer(places, np.int64).reshape(-1, 2)
 
     def __len__(self):
         return len(self.names)
@@ -147,8 +148,10 @@ def _walk(path, stream, passed_over):
 
 
 def _members(path, stream, passed_over):
-    numbers: dict[str, int] = {}  # name -> number, for hard links
-    count = 0
+    names: list[str] = []
+    targets: dict[int, int] = {}  # number of a hard link -> of its file
+    numbers: dict[str, int] = {}  # name -> number, filled up when a hard link asks
+    filled = 0
     with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
         while (member := archive.next()) is not None:
             archive.members = []  # or all headers stay in memory
@@ -157,6 +160,9 @@ def _members(path, stream, passed_over):
             name, reason = clean_name(member.name)
             target = None
             if reason is None and member.islnk():
+                for number in range(filled, len(names)):
+                    numbers[names[number]] = targets.get(number, number)
+                filled = len(names)
                 target = numbers.get(clean_name(member.linkname)[0])
                 if target is None:
                     reason = f"it is a link to {member.linkname}, which is not at hand"
@@ -172,8 +178,9 @@ def _members(path, stream, passed_over):
                     f"{path}: {name} has {member.size:,} bytes, more than the {MOST_BYTES:,} that "
                     "a member may have; the archive is refused"
                 )
-            numbers[name] = count if target is None else target
-            count += 1
+            if target is not None:
+                targets[len(names)] = target
+            names.append(name)
             yield name, member, target
         # Python's reader takes a broken header for the end, which is a block of zeros.
         if stream.last != bytes(_BLOCK):

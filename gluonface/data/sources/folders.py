@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 import typing
+
+import numpy as np
 
 from ...files import StrPath
 from .image_files import ImageFiles
@@ -38,12 +41,18 @@ class IdentityFolders(ImageFiles):
     def __init__(self, root: StrPath | typing.Sequence[StrPath], person: str | int | None = None):
         roots = [root] if isinstance(root, (str, os.PathLike)) else root
         self.roots = [pathlib.Path(one) for one in roots]
-        found = [(one, name) for one in self.roots for name in find_photos(one)]
-        self.names = [name for _, name in found]
-        labels, self.keys, self.groups = person_folders(
+        found = [find_photos(one) for one in self.roots]
+        self._first = np.cumsum([0, *map(len, found)])
+        self.names = found[0] if len(found) == 1 else list(itertools.chain.from_iterable(found))
+        self.labels, self.keys, self.groups = person_folders(
             self.names, person, ", ".join(map(str, self.roots))
         )
-        super().__init__([str(one / name) for one, name in found], labels)
+
+    def name(self, index: int) -> str:
+        """See `FaceSource`. The path; it is put together here, for millions would fill memory."""
+        index = range(len(self.names))[index]
+        root = self.roots[int(np.searchsorted(self._first, index, "right")) - 1]
+        return os.path.join(root, self.names[index])
 
     def relative_name(self, index: int) -> str:
         """See `FaceSource`. The path from the root."""

@@ -32,19 +32,22 @@ class ImageFiles(FaceSource):
 
     def read(self, index: int) -> bytes:
         """See `FaceSource`."""
-        return pathlib.Path(self.paths[index]).read_bytes()
+        return pathlib.Path(self.name(index)).read_bytes()
+
+    def _all_paths(self):
+        return map(self.name, range(len(self.labels)))
 
     def stamp(self) -> str:
         """See `FaceSource`. The SHA-256 of the paths and labels; files are not opened."""
         digest = hashlib.sha256()
-        for label, path in zip(self.labels.tolist(), self.paths):
+        for label, path in zip(self.labels.tolist(), self._all_paths()):
             digest.update(f"{label}\t{path}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
     def content_stamp(self) -> str:
         """See `FaceSource`. With the bytes and modification time of each file."""
         digest = hashlib.sha256(self.stamp().encode())
-        for path in self.paths:
+        for path in self._all_paths():
             try:
                 state = os.stat(path)
                 digest.update(f"{state.st_size} {state.st_mtime_ns}\n".encode())

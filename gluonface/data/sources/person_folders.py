@@ -66,16 +66,26 @@ def person_folders(
                 f"(person=){_repeated(names)}"
             )
         person = "first"
-    folders = [name.split("/")[:-1] for name in names]
+    # By folder, of which there are few, not by image.
+    known: dict[str, int] = {}
+    folder_of = np.fromiter(
+        (known.setdefault(name.rpartition("/")[0], len(known)) for name in names),
+        np.int32,
+        len(names),
+    )
+    folders = [folder.split("/") for folder in known]
     if person == "last":
-        keys = ["/".join(parts) for parts in folders]
+        keys = list(known)
         _report_repeated(names, where)
     else:
         depth = 1 if person == "first" else int(person)
         keys = ["/".join(parts[:depth]) for parts in folders]
-    labels, found = number_keys(keys)
-    grouped = person not in ("first", 1) and any(len(parts) > 1 for parts in folders)
-    groups = [parts[0] if len(parts) > 1 else None for parts in folders] if grouped else None
+    numbers, found = number_keys(keys)
+    labels = numbers[folder_of]
+    groups = None
+    if person not in ("first", 1) and any(len(parts) > 1 for parts in folders):
+        tops = [parts[0] if len(parts) > 1 else None for parts in folders]
+        groups = [tops[folder] for folder in folder_of.tolist()]
     return PersonFolders(labels, found, groups)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import pathlib
 import typing
 
@@ -49,7 +50,7 @@ class ArchiveTree(ArchiveFiles):
         where = str(archives[0].path) + (
             f" and {len(archives) - 1} more" if len(archives) > 1 else ""
         )
-        members, names, self._others = [], [], []
+        members, names, self._others = array.array("i"), [], []
         seen: dict[str, pathlib.Path] = {}
         for number, archive in enumerate(archives):
             for place, name in enumerate(archive.names):
@@ -61,7 +62,7 @@ class ArchiveTree(ArchiveFiles):
                             + "; a name for each image was expected"
                         )
                     seen[name] = archive.path
-                    members.append((number, place))
+                    members.extend((number, place))
                     names.append(name)
                 elif not any(map(is_junk, name.split("/"))):
                     reason = f"it is none of {', '.join(SUFFIXES)}; convert it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import pathlib
 import re
@@ -76,7 +77,8 @@ class WebDataset(ArchiveFiles):
     kind = "webdataset"
 
     def __init__(self, shards: typing.Sequence[Archive], column: str | None = None):
-        members, identities = [], []
+        members, identities = array.array("i"), []
+        same: dict[str, str] = {}  # one text for all images of a person
         self._others: list[tuple[str, str]] = []
         for number, shard in enumerate(shards):
             for key, sample in _samples(shard.names):
@@ -97,8 +99,8 @@ class WebDataset(ArchiveFiles):
                 if who is None:
                     self._others.append((where, "its label is -1 or null, nobody"))
                     continue
-                members.append((number, sample[images[0]]))
-                identities.append(who)
+                members.extend((number, sample[images[0]]))
+                identities.append(same.setdefault(who, who))
         if not members:
             raise InputError(f"{shards[0].path}: no sample has an image and a label")
         labels, self.keys = number_keys(identities)

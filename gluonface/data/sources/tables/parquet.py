@@ -17,6 +17,7 @@ from .table_source import TableSource
 __all__ = ["Parquet"]
 
 CACHE = 256 << 20  # bytes of images that are kept; a larger set is read in its order
+_IN_ORDER = CACHE // 16  # where images are read in the order of the rows, none is read twice
 _ROWS = 32  # rows that are decoded at once
 _LEAST = 4  # times so many rows are kept, for threads that come a little later
 _BUFFER = 1 << 20  # bytes of a file that are read at once
@@ -79,6 +80,9 @@ class Parquet(TableSource):
         if not len(self.labels):
             raise InputError(f"{self.paths[0]} is a Parquet file without images")
         self.in_order = total > CACHE
+        # Tools take people in the order of their numbers: in that of the rows, where it is the same.
+        sorted_by_person = bool(np.all(np.diff(self.labels) >= 0))
+        self._most = _IN_ORDER if self.in_order or sorted_by_person else CACHE
         self._start()
 
     @property
@@ -143,8 +147,7 @@ class Parquet(TableSource):
     def _keep(self, key, values):
         self._cache[key] = values
         self._held += sum(len(data) for data in values if data is not None)
-        most = CACHE // 16 if self.in_order else CACHE  # in order nothing is asked for twice
-        while self._held > most and len(self._cache) > _LEAST:
+        while self._held > self._most and len(self._cache) > _LEAST:
             _, old = self._cache.popitem(last=False)
             self._held -= sum(len(data) for data in old if data is not None)
 

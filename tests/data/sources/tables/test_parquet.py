@@ -1,5 +1,6 @@
 """Faces in Parquet files."""
 
+import numpy as np
 import pytest
 from face_forms import FACES, faces_of, parquet, table
 from record_files import png
@@ -107,6 +108,7 @@ def test_images_that_are_not_in_the_file(tmp_path):
 def test_a_large_set_is_read_in_its_order(tmp_path, monkeypatch, group):
     faces = faces_of(300, side=16)
     monkeypatch.setattr(module, "CACHE", 20_000)
+    monkeypatch.setattr(module, "_IN_ORDER", 1000)
     path = parquet(tmp_path / "x", faces, classes=None, group=group)
     source = open_source(path)
     assert source.in_order
@@ -114,6 +116,17 @@ def test_a_large_set_is_read_in_its_order(tmp_path, monkeypatch, group):
     assert source._held <= 5 * 32 * max(len(data) for _, data in faces)
     order = [299, 0, 150, 149, 20, 299]  # slow, but right
     assert [source.read(i) for i in order] == [faces[i][1] for i in order]
+
+
+def test_a_small_set_is_kept_only_if_its_people_are_scattered(tmp_path):
+    faces = faces_of(40, side=16)
+    scattered = [faces[i] for i in np.random.default_rng(0).permutation(40)]
+    kept = {}
+    for name, rows in (("sorted", faces), ("scattered", scattered)):
+        source = open_source(parquet(tmp_path / name, rows, classes=None))
+        assert not source.in_order
+        kept[name] = source._most
+    assert kept == {"sorted": module.CACHE // 16, "scattered": module.CACHE}
 
 
 def test_splits_of_a_folder(tmp_path):
