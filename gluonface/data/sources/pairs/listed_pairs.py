@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import hashlib
+import itertools
 import pathlib
 import re
 import typing
@@ -129,11 +131,12 @@ def make_pairs(
 ) -> FacePairs:
     """Return the `FacePairs` of listed files; a file is one image in however many pairs it is."""
     numbers: dict[str, int] = {}
-    sides, same = [], []
+    sides, same = array.array("q"), []
     folds: list[typing.Any] = []
     groups: list[typing.Any] = []
     for pair in listed:
-        sides.append([numbers.setdefault(path, len(numbers)) for path in pair[:2]])
+        for path in pair[:2]:
+            sides.append(numbers.setdefault(path, len(numbers)))
         same.append(pair.same)
         folds.append(pair.fold)
         groups.append(pair.group)
@@ -177,21 +180,22 @@ def open_list(
     if root is None and len({path.parent.resolve() for path in paths}) > 1:
         raise InputError("the lists are in several folders; say where their images are (--root)")
     tree = FileTree(paths[0].parent) if root is None else open_tree(root)
-    listed: list[ListedPair] = []
+    listed: list[typing.Iterable[ListedPair]] = []
     notes: list[str] = []
-    inputs, finders = {}, []
+    inputs, finders, first = {}, [], 0
     for path in paths:
         finder = ImageFinder(tree, str(path), strip=strip)
         finders.append(finder)
         rows = read_rows(text_lines(read_list_text(path)), str(path), finder, columns, group, notes)
-        first = max((pair.fold for pair in listed if pair.fold is not None), default=-1) + 1
         shift = 0 if rows.form == "table" else first  # LFW's stretches go on from list to list
-        listed += _pairs_of(rows, finder, shift)
+        listed.append(_pairs_of(rows, finder, shift))
+        first = max([first, *(fold + shift + 1 for fold in rows.fold or ())])
         inputs[str(path)] = sha256(path)
+    name = paths[0].stem.split(".")[0] or paths[0].name
+    pairs = make_pairs(itertools.chain.from_iterable(listed), tree, name, inputs)
     for finder in finders:
         finder.check()
-    name = paths[0].stem.split(".")[0] or paths[0].name
-    return _noted(make_pairs(listed, tree, name, inputs), notes)
+    return _noted(pairs, notes)
 
 
 def open_tree_list(

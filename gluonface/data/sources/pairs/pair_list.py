@@ -63,7 +63,9 @@ class PairRows:
         self.same.append(same)
 
 
-Lines = list[tuple[int, list[str]]]  # number of a line and its fields
+# Number of a line and its fields. Tuples, which the garbage collector leaves alone: as lists, the
+# million lines of BFW's table took twice as long.
+Lines = list[tuple[int, tuple[str, ...]]]
 
 
 def split_lines(lines: list[tuple[int, str]]) -> Lines:
@@ -80,14 +82,14 @@ def split_lines(lines: list[tuple[int, str]]) -> Lines:
         if own is None or own not in line:
             own = next((mark for mark in "\t;," if mark in line), None)
         if own is None:
-            fields = line.split()
+            row = line.split()
         elif own == "\t" or '"' not in line:  # a table may have a million lines
-            fields = line.split(own)
+            row = line.split(own)
         else:
-            fields = _csv_fields(line, own)
-        fields = [field.strip() for field in fields]
+            row = _csv_fields(line, own)
+        fields = tuple(map(str.strip, row))
         while fields and not fields[-1]:
-            fields.pop()
+            fields = fields[:-1]
         result.append((number, fields))
     return result
 
@@ -141,7 +143,7 @@ def _fits_folders(fields):
     return len(fields) == 1 and "/" in fields[0].replace("\\", "/").strip("/")
 
 
-_FITS: dict[str, typing.Callable[[list[str]], bool]] = {
+_FITS: dict[str, typing.Callable[[typing.Sequence[str]], bool]] = {
     "lfw": _fits_lfw,
     "label first": _fits_label_first,
     "label last": _fits_label_last,

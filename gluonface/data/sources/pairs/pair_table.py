@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 
 from ....errors import DataError, InputError, shown_text
 from .face_pairs import common_group
@@ -27,7 +28,7 @@ def _plain(name):
     return re.sub(r"[\s_-]", "", name).lower()
 
 
-def is_head(fields: list[str]) -> bool:
+def is_head(fields: typing.Sequence[str]) -> bool:
     """Return whether the first line of a list names columns: no field is an image or a number."""
     return (
         len(fields) > 1
@@ -46,7 +47,7 @@ def parse_table(
 
     Parameters
     ----------
-    lines : list of (int, list of str)
+    lines : list of (int, tuple of str)
         The head first.
     path : str
         For messages.

@@ -80,7 +80,7 @@ class Parquet(TableSource):
         if not len(self.labels):
             raise InputError(f"{self.paths[0]} is a Parquet file without images")
         self.in_order = total > CACHE
-        # Tools take people in the order of their numbers: in that of the rows, where it is the same.
+        # Tools take people in the order of their numbers, which may be that of the rows.
         sorted_by_person = bool(np.all(np.diff(self.labels) >= 0))
         self._most = _IN_ORDER if self.in_order or sorted_by_person else CACHE
         self._start()

@@ -177,11 +177,11 @@ def test_missing_images_are_counted(tmp_path, people):
 def test_fields_are_split_as_all_lines_are():
     lines = [(1, "a b.jpg\tc;d.jpg\t1"), (2, "e.jpg\tf,g.jpg\t0\t\t")]
     assert split_lines(lines) == [
-        (1, ["a b.jpg", "c;d.jpg", "1"]),
-        (2, ["e.jpg", "f,g.jpg", "0"]),
+        (1, ("a b.jpg", "c;d.jpg", "1")),
+        (2, ("e.jpg", "f,g.jpg", "0")),
     ]
     quoted = [(1, '"a, b.jpg",c.jpg,1')]
-    assert split_lines(quoted) == [(1, ["a, b.jpg", "c.jpg", "1"])]
+    assert split_lines(quoted) == [(1, ("a, b.jpg", "c.jpg", "1"))]
 
 
 def test_the_form_of_names_that_end_as_images_is_not_lfws():
