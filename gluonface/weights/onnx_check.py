@@ -14,6 +14,7 @@ import typing
 
 from ..errors import DataError, shown, shown_text
 from .content import MAX_DIMENSIONS
+from .onnx.computed_shapes import infer_computed_shapes
 
 __all__ = ["check_onnx"]
 
@@ -26,7 +27,9 @@ KNOWN = 1024  # elements up to which onnx needs a constant's values to infer sha
 
 # What exporters of recognition networks write: PyTorch's, MXNet's, Keras', ours and InsightFace's.
 # Not among them: loops and branches, which hold graphs; what reads files; random numbers; sequences
-# and texts; what writes into given places, such as ScatterND.
+# and texts; what writes into given places, such as ScatterND. Nor Range: onnx's inference of shapes
+# makes all its numbers, 2^40 of them if a file says so; networks need few, which exporters write as
+# constants.
 _NAMES = """
     Conv ConvTranspose Gemm MatMul Einsum
     BatchNormalization InstanceNormalization LayerNormalization GroupNormalization
@@ -40,7 +43,7 @@ _NAMES = """
     ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare
     ReduceLogSum ReduceLogSumExp CumSum ArgMax ArgMin
     Flatten Reshape Transpose Squeeze Unsqueeze Concat Split Slice Pad Gather GatherElements
-    Expand Tile Shape Size Range Constant ConstantOfShape Identity Dropout Cast CastLike
+    Expand Tile Shape Size Constant ConstantOfShape Identity Dropout Cast CastLike
     Resize Upsample DepthToSpace SpaceToDepth
     QuantizeLinear DequantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul
     ConvInteger MatMulInteger
@@ -225,7 +228,12 @@ def _check_by_onnx(onnx, model):
         checker.check_model(bare)
         for value in bare.graph.output:
             value.type.tensor_type.ClearField("shape")  # many a file says there what is not so
-        inferred = inference.infer_shapes(bare, strict_mode=True, data_prop=True).graph
+        _fix_axes(bare.graph, {tensor.name for tensor in model.graph.initializer})
+        inferred = infer_computed_shapes(
+            onnx,
+            bare,
+            lambda one: inference.infer_shapes(one, strict_mode=True, data_prop=True).graph,
+        )
     except (checker.ValidationError, inference.InferenceError, ValueError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise DataError(f"onnx says: {shown_text(' '.join(lines))}") from None
@@ -239,6 +247,24 @@ def _check_by_onnx(onnx, model):
         if math.prod(sizes) > MAX_ELEMENTS or len(kind.shape.dim) > MAX_DIMENSIONS:
             raise DataError(f"{shown(value.name)} would have the shape {sizes}")
     _check_divisors(onnx, model.graph, types)
+
+
+def _fix_axes(graph, tensors):
+    """Set the axes of the images that a file leaves open: one image, of 112 x 112."""
+    for value in graph.input:
+        dim = value.type.tensor_type.shape.dim
+        if value.name in tensors or not dim:
+            continue
+        if not dim[0].HasField("dim_value"):
+            dim[0].dim_value = 1
+        if len(dim) == 4:
+            for place, axis in enumerate(dim):
+                if not axis.HasField("dim_value"):
+                    axis.dim_value = 3 if place == 1 and _is_open(dim[2:]) else 112
+
+
+def _is_open(axes):
+    return not any(axis.HasField("dim_value") for axis in axes)
 
 
 def _without_weights(onnx, model):
