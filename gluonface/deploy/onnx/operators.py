@@ -63,6 +63,8 @@ for _op_type, _names in {
     "Abs": ("abs",),
     "Neg": ("negative",),
     "Erf": ("erf",),
+    "Floor": ("floor",),
+    "Sin": ("sin",),
     "Reciprocal": ("reciprocal",),
 }.items():
     _renames(_op_type, *_names)
