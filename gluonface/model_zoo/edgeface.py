@@ -29,7 +29,8 @@ __all__ = ["CrossCovarianceAttention", "EdgeFace", "FourierPositions", "LowRankL
 
 KERNELS = (3, 5, 7, 9)  # of the stages
 PARTS = (0, 2, 3, 4)  # of the channels in the last block of each stage
-SIDE = 14  # of the map to which positions are added, in the second stage
+SIDES = (28, 14, 7, 3)  # rows and columns of the maps
+SIDE = SIDES[1]  # of the map to which positions are added
 WAVES = 32  # of rows, and as many of columns
 PERIOD = 10_000
 SMALL, LARGE = (2, 2, 6, 2), (3, 3, 9, 3)  # blocks of the stages
@@ -91,8 +92,11 @@ class FourierPositions(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, x, weight, bias):
         """Return `x` (N, SIDE * SIDE, channels) with the positions, same shape."""
+        # Numbers of tokens and of waves. Both are counted along `x`: of a parameter's shape
+        # arange_like knows nothing when a loaded graph's shapes are inferred (MXNet 1.9.1).
         token = F.reshape(F.contrib.arange_like(x, axis=1), (-1, 1))
-        wave = F.reshape(F.contrib.arange_like(weight, axis=1), (1, -1))
+        as_many = F.slice_axis(x, axis=1, begin=0, end=2 * WAVES)
+        wave = F.reshape(F.contrib.arange_like(as_many, axis=1), (1, -1))
         row = F.floor(token / SIDE)
         of_columns = F.floor(wave / WAVES)  # 0 for the waves of rows
         place = F.broadcast_add(
@@ -170,14 +174,17 @@ class SplitBlock(mx.gluon.HybridBlock):
     Parameters
     ----------
     channels, parts, heads : int
+    side : int
+        Rows and columns of the map.
     positions : bool
         Whether the tokens get positions, on a map of 14x14.
     make : callable
         ``make(inputs, outputs)`` returns a linear layer.
     """
 
-    def __init__(self, channels, parts, heads, positions, make, **kwargs):
+    def __init__(self, channels, parts, heads, side, positions, make, **kwargs):
         super().__init__(**kwargs)
+        self.side = side
         width = math.ceil(channels / parts)
         self.cuts = [(i * width, min(channels, (i + 1) * width)) for i in range(parts)]
         with self.name_scope():
@@ -204,7 +211,8 @@ class SplitBlock(mx.gluon.HybridBlock):
             y = self.positions(y)
         y = F.elemwise_add(y, self.scale_xca(self.xca(self.norm_xca(y))))
         y = self.scale(self.mlp(self.norm(y)))
-        return F.elemwise_add(x, F.reshape_like(F.transpose(y, (0, 2, 1)), x))
+        y = F.reshape(F.transpose(y, (0, 2, 1)), (0, 0, self.side, self.side))
+        return F.elemwise_add(x, y)
 
 
 class EdgeFace(Backbone):
@@ -232,13 +240,12 @@ class EdgeFace(Backbone):
         with self.name_scope():
             self.stem = sequence(patches(3, inputs, 4), ChannelNorm(inputs))
             self.stages = sequence()
-            rows = zip(channels, blocks, KERNELS, PARTS)
-            for number, (width, count, kernel, parts) in enumerate(rows):
-                stage = sequence(*downsample(inputs, width) if number else ())
+            for width, count, kernel, parts, side in zip(channels, blocks, KERNELS, PARTS, SIDES):
+                stage = sequence(*downsample(inputs, width) if len(self.stages) else ())
                 for _ in range(count - bool(parts)):
                     stage.add(ConvNeXtBlock(width, kernel, make=make))
                 if parts:
-                    stage.add(SplitBlock(width, parts, heads, number == 1, make))
+                    stage.add(SplitBlock(width, parts, heads, side, side == SIDE, make))
                 self.stages.add(stage)
                 inputs = width
             if rank_factor is not None:
