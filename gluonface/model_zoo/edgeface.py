@@ -16,11 +16,13 @@ from ..nn import (
     ConvNeXtBlock,
     LayerScale,
     PooledHead,
+    as_map,
     channel_norm,
     conv,
     downsample,
     linear,
     patches,
+    tokens,
 )
 from ._base import Backbone, cavaface_cfg, register
 from ._layers import sequence
@@ -150,7 +152,9 @@ class CrossCovarianceAttention(mx.gluon.HybridBlock):
         qkv = F.transpose(self.qkv(x), (0, 2, 1))  # (N, 3 channels, T)
         q, k, v = F.split(qkv, num_outputs=3, axis=1)
         # (N * heads, channels / heads, T)
-        q, k, v = (F.reshape(y, (-1, self.channels // self.heads, 0), reverse=True) for y in (q, k, v))
+        q, k, v = (
+            F.reshape(y, (-1, self.channels // self.heads, 0), reverse=True) for y in (q, k, v)
+        )
         a = F.batch_dot(_unit_rows(F, q), _unit_rows(F, k), transpose_b=True)
         a = F.broadcast_mul(F.reshape(a, (-4, -1, self.heads, 0, 0)), F.expand_dims(temperature, 0))
         a = F.softmax(F.reshape(a, (-3, 0, 0)), axis=-1)
@@ -174,17 +178,14 @@ class SplitBlock(mx.gluon.HybridBlock):
     Parameters
     ----------
     channels, parts, heads : int
-    side : int
-        Rows and columns of the map.
     positions : bool
         Whether the tokens get positions, on a map of 14x14.
     make : callable
         ``make(inputs, outputs)`` returns a linear layer.
     """
 
-    def __init__(self, channels, parts, heads, side, positions, make, **kwargs):
+    def __init__(self, channels, parts, heads, positions, make, **kwargs):
         super().__init__(**kwargs)
-        self.side = side
         width = math.ceil(channels / parts)
         self.cuts = [(i * width, min(channels, (i + 1) * width)) for i in range(parts)]
         with self.name_scope():
@@ -194,7 +195,7 @@ class SplitBlock(mx.gluon.HybridBlock):
             self.positions = FourierPositions(channels) if positions else None
             self.norm_xca = channel_norm(channels)
             self.xca = CrossCovarianceAttention(channels, heads, make)
-            self.scale_xca = LayerScale(channels)
+            self.scale_xca = LayerScale(channels, of_tokens=True)
             self.norm = channel_norm(channels)
             self.mlp = MLP(channels, 4 * channels, make)
             self.scale = LayerScale(channels)
@@ -206,13 +207,12 @@ class SplitBlock(mx.gluon.HybridBlock):
         for convolve, part in zip(self.convs[1:], rest):
             done.append(convolve(F.elemwise_add(done[-1], part)))
         y = F.concat(*done, rest[-1], dim=1)
-        y = F.transpose(F.reshape(y, (0, 0, -3)), (0, 2, 1))
+        y = tokens(F, y)
         if self.positions is not None:
             y = self.positions(y)
         y = F.elemwise_add(y, self.scale_xca(self.xca(self.norm_xca(y))))
-        y = self.scale(self.mlp(self.norm(y)))
-        y = F.reshape(F.transpose(y, (0, 2, 1)), (0, 0, self.side, self.side))
-        return F.elemwise_add(x, y)
+        y = as_map(F, self.mlp(self.norm(y)), x)
+        return F.elemwise_add(x, self.scale(y))
 
 
 class EdgeFace(Backbone):
@@ -245,7 +245,7 @@ class EdgeFace(Backbone):
                 for _ in range(count - bool(parts)):
                     stage.add(ConvNeXtBlock(width, kernel, make=make))
                 if parts:
-                    stage.add(SplitBlock(width, parts, heads, side, side == SIDE, make))
+                    stage.add(SplitBlock(width, parts, heads, side == SIDE, make))
                 self.stages.add(stage)
                 inputs = width
             if rank_factor is not None:

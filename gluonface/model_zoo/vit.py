@@ -68,7 +68,17 @@ class VisionTransformer(Backbone):
     """
 
     def __init__(
-        self, cfg, width, depth, drop, patch=9, heads=8, hidden=4, masks=True, prelu="fast", **kwargs
+        self,
+        cfg,
+        width,
+        depth,
+        drop,
+        patch=9,
+        heads=8,
+        hidden=4,
+        masks=True,
+        prelu="fast",
+        **kwargs,
     ):
         super().__init__(cfg, **kwargs)
         del prelu

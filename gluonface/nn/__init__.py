@@ -17,9 +17,11 @@ from .convnext import (
     ConvNeXtBlock,
     LayerScale,
     PooledHead,
+    as_map,
     channel_norm,
     downsample,
     patches,
+    tokens,
 )
 from .heads import GDC, FCHead, FlatBatchNorm, MobileHead
 from .transformer import MLP, SelfAttention, TransformerBlock, gelu, linear
@@ -48,6 +50,7 @@ __all__ = [
     "SelfAttention",
     "Swish",
     "TransformerBlock",
+    "as_map",
     "bn_prelu_conv",
     "channel_norm",
     "computing_on",
@@ -64,5 +67,6 @@ __all__ = [
     "patches",
     "prelu_form",
     "set_prelu_form",
+    "tokens",
     "without_onednn",
 ]

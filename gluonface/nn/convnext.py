@@ -18,13 +18,28 @@ __all__ = [
     "ConvNeXtBlock",
     "LayerScale",
     "PooledHead",
+    "as_map",
     "channel_norm",
     "downsample",
     "patches",
+    "tokens",
 ]
 
 EPS = 1e-6  # of the LayerNorms
-LAST, SECOND = (0, 2, 3, 1), (0, 3, 1, 2)  # where a map's channels are to be
+
+
+def tokens(F: typing.Any, x: typing.Any) -> typing.Any:
+    """Return the pixels (N, H * W, C) of a map (N, C, H, W).
+
+    As three axes: a LayerNorm after a transposition of four is no longer seen as one by the
+    engines that run ONNX files, which move the transposition into it.
+    """
+    return F.transpose(F.reshape(x, (0, 0, -3)), (0, 2, 1))
+
+
+def as_map(F: typing.Any, y: typing.Any, like: typing.Any) -> typing.Any:
+    """Return pixels (N, H * W, C) as a map with the sizes of the map `like` (N, C, H, W)."""
+    return F.reshape_like(F.transpose(y, (0, 2, 1)), like)
 
 
 def channel_norm(channels: int) -> mx.gluon.nn.LayerNorm:
@@ -45,8 +60,7 @@ class ChannelNorm(mx.gluon.nn.LayerNorm):
 
     def hybrid_forward(self, F, x, gamma, beta):
         """Return the normalised map of `x` (N, channels, H, W), same shape."""
-        y = super().hybrid_forward(F, F.transpose(x, LAST), gamma, beta)
-        return F.transpose(y, SECOND)
+        return as_map(F, super().hybrid_forward(F, tokens(F, x), gamma, beta), x)
 
 
 class LayerScale(mx.gluon.HybridBlock):
@@ -55,22 +69,25 @@ class LayerScale(mx.gluon.HybridBlock):
     Parameters
     ----------
     channels : int
-        Size of the last axis.
+    of_tokens : bool, default False
+        Whether the channels are the last axis, as of tokens; else the second of four, as of maps.
 
     References
     ----------
     Touvron et al., Going deeper with Image Transformers, https://arxiv.org/abs/2103.17239
     """
 
-    def __init__(self, channels, **kwargs):
+    def __init__(self, channels, of_tokens=False, **kwargs):
         super().__init__(**kwargs)
+        self.of_tokens = of_tokens
         with self.name_scope():
             start = mx.initializer.Constant(1e-6)
             self.gamma = self.params.get("gamma", shape=(channels,), init=start)
 
     def hybrid_forward(self, F, x, gamma):
-        """Return `x` (..., channels) scaled."""
-        return F.broadcast_mul(x, gamma)
+        """Return `x` (N, channels, H, W) or (N, T, channels) scaled."""
+        factors = gamma if self.of_tokens else F.reshape(gamma, (1, -1, 1, 1))
+        return F.broadcast_mul(x, factors)
 
 
 class ConvNeXtBlock(mx.gluon.HybridBlock):
@@ -98,8 +115,8 @@ class ConvNeXtBlock(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, x):
         """Return the map of `x` (N, channels, H, W), same shape."""
-        y = F.transpose(self.conv(x), LAST)
-        y = F.transpose(self.scale(self.mlp(self.norm(y))), SECOND)
+        y = self.mlp(self.norm(tokens(F, self.conv(x))))
+        y = self.scale(as_map(F, y, x))
         return F.elemwise_add(x, drop_path(F, y, self.drop, rank=4))
 
 

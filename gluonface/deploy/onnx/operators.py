@@ -168,10 +168,11 @@ def _leaky_relu(b, node, x):
     if kind == "selu":
         return b.emit(node, "Selu", x[:1])
     if kind == "gelu":
-        scaled = b.emit(node, "Mul", [x[0], b.const(np.float32(math.sqrt(0.5)))])
+        # In the order in which PyTorch writes it: engines know it by that.
+        scaled = b.emit(node, "Div", [x[0], b.const(np.float32(math.sqrt(2)))])
         gate = b.emit(node, "Add", [b.emit(node, "Erf", [scaled]), b.const(np.float32(1))])
-        half = b.emit(node, "Mul", [x[0], b.const(np.float32(0.5))])
-        return b.emit(node, "Mul", [half, gate])
+        y = b.emit(node, "Mul", [x[0], gate])
+        return b.emit(node, "Mul", [y, b.const(np.float32(0.5))])
     raise unsupported(node, f"act_type={kind}")
 
 
@@ -277,7 +278,8 @@ def _centred(b, node, x, axes, eps):
     """Return (x - mean) / sqrt(variance + eps) over `axes`."""
     mean = b.emit(node, "ReduceMean", [x], axes=axes, keepdims=1)
     centred = b.emit(node, "Sub", [x, mean])
-    square = b.emit(node, "Mul", [centred, centred])
+    # As a power, by which engines know the pattern: they compute it as one operator.
+    square = b.emit(node, "Pow", [centred, b.const(np.float32(2))])
     variance = b.emit(node, "ReduceMean", [square], axes=axes, keepdims=1)
     wide = b.emit(node, "Add", [variance, b.const(np.float32(eps))])
     return b.emit(node, "Div", [centred, b.emit(node, "Sqrt", [wide])])

@@ -42,9 +42,7 @@ PUBLIC = {
         f"timmface_convnext_{size}": TIMM.format(f"convnext_{size}", "patch_size=2")
         for size in ("atto", "nano")
     },
-    "timmface_vit_tiny_patch8": TIMM.format(
-        "vit_tiny_patch16_224", "patch_size=8, img_size=112"
-    ),
+    "timmface_vit_tiny_patch8": TIMM.format("vit_tiny_patch16_224", "patch_size=8, img_size=112"),
     "timmface_vit_small_patch8_gap": TIMM.format(
         "vit_small_patch16_224",
         "patch_size=8, img_size=112, class_token=False, global_pool='avg'",
