@@ -11,18 +11,18 @@ import math
 
 from .._compat import mx
 from ..nn import (
+    LAST,
     MLP,
+    SECOND,
     ChannelNorm,
     ConvNeXtBlock,
     LayerScale,
     PooledHead,
-    as_map,
     channel_norm,
     conv,
     downsample,
     linear,
     patches,
-    tokens,
 )
 from ._base import Backbone, cavaface_cfg, register
 from ._layers import sequence
@@ -178,14 +178,17 @@ class SplitBlock(mx.gluon.HybridBlock):
     Parameters
     ----------
     channels, parts, heads : int
+    side : int
+        Rows and columns of the map.
     positions : bool
         Whether the tokens get positions, on a map of 14x14.
     make : callable
         ``make(inputs, outputs)`` returns a linear layer.
     """
 
-    def __init__(self, channels, parts, heads, positions, make, **kwargs):
+    def __init__(self, channels, parts, heads, side, positions, make, **kwargs):
         super().__init__(**kwargs)
+        self.side = side
         width = math.ceil(channels / parts)
         self.cuts = [(i * width, min(channels, (i + 1) * width)) for i in range(parts)]
         with self.name_scope():
@@ -195,7 +198,7 @@ class SplitBlock(mx.gluon.HybridBlock):
             self.positions = FourierPositions(channels) if positions else None
             self.norm_xca = channel_norm(channels)
             self.xca = CrossCovarianceAttention(channels, heads, make)
-            self.scale_xca = LayerScale(channels, of_tokens=True)
+            self.scale_xca = LayerScale(channels)
             self.norm = channel_norm(channels)
             self.mlp = MLP(channels, 4 * channels, make)
             self.scale = LayerScale(channels)
@@ -207,12 +210,12 @@ class SplitBlock(mx.gluon.HybridBlock):
         for convolve, part in zip(self.convs[1:], rest):
             done.append(convolve(F.elemwise_add(done[-1], part)))
         y = F.concat(*done, rest[-1], dim=1)
-        y = tokens(F, y)
+        y = F.reshape(F.transpose(y, LAST), (0, -3, 0))
         if self.positions is not None:
             y = self.positions(y)
         y = F.elemwise_add(y, self.scale_xca(self.xca(self.norm_xca(y))))
-        y = as_map(F, self.mlp(self.norm(y)), x)
-        return F.elemwise_add(x, self.scale(y))
+        y = F.reshape(self.scale(self.mlp(self.norm(y))), (0, -4, self.side, self.side, 0))
+        return F.elemwise_add(x, F.transpose(y, SECOND))
 
 
 class EdgeFace(Backbone):
@@ -245,7 +248,7 @@ class EdgeFace(Backbone):
                 for _ in range(count - bool(parts)):
                     stage.add(ConvNeXtBlock(width, kernel, make=make))
                 if parts:
-                    stage.add(SplitBlock(width, parts, heads, side == SIDE, make))
+                    stage.add(SplitBlock(width, parts, heads, side, side == SIDE, make))
                 self.stages.add(stage)
                 inputs = width
             if rank_factor is not None:

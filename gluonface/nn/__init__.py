@@ -13,15 +13,15 @@ from .backend import (
 )
 from .chain import Chain, Conv2D, ConvBN, Layers, conv, in_order
 from .convnext import (
+    LAST,
+    SECOND,
     ChannelNorm,
     ConvNeXtBlock,
     LayerScale,
     PooledHead,
-    as_map,
     channel_norm,
     downsample,
     patches,
-    tokens,
 )
 from .heads import GDC, FCHead, FlatBatchNorm, MobileHead
 from .transformer import MLP, SelfAttention, TransformerBlock, gelu, linear
@@ -32,8 +32,10 @@ __all__ = [
     "FORMS",
     "GCT",
     "GDC",
+    "LAST",
     "MLP",
     "SE",
+    "SECOND",
     "Chain",
     "ChannelNorm",
     "Conv2D",
@@ -50,7 +52,6 @@ __all__ = [
     "SelfAttention",
     "Swish",
     "TransformerBlock",
-    "as_map",
     "bn_prelu_conv",
     "channel_norm",
     "computing_on",
@@ -67,6 +68,5 @@ __all__ = [
     "patches",
     "prelu_form",
     "set_prelu_form",
-    "tokens",
     "without_onednn",
 ]

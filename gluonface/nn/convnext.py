@@ -6,40 +6,27 @@ the channels as the last axis, see `transformer`: a transposition there and one 
 
 from __future__ import annotations
 
-import typing
-
 from .._compat import mx
 from .attention import means
 from .chain import Chain, conv
 from .transformer import MLP, drop_path, linear
 
 __all__ = [
+    "LAST",
+    "SECOND",
     "ChannelNorm",
     "ConvNeXtBlock",
     "LayerScale",
     "PooledHead",
-    "as_map",
     "channel_norm",
     "downsample",
     "patches",
-    "tokens",
 ]
 
 EPS = 1e-6  # of the LayerNorms
 
 
-def tokens(F: typing.Any, x: typing.Any) -> typing.Any:
-    """Return the pixels (N, H * W, C) of a map (N, C, H, W).
-
-    As three axes: a LayerNorm after a transposition of four is no longer seen as one by the
-    engines that run ONNX files, which move the transposition into it.
-    """
-    return F.transpose(F.reshape(x, (0, 0, -3)), (0, 2, 1))
-
-
-def as_map(F: typing.Any, y: typing.Any, like: typing.Any) -> typing.Any:
-    """Return pixels (N, H * W, C) as a map with the sizes of the map `like` (N, C, H, W)."""
-    return F.reshape_like(F.transpose(y, (0, 2, 1)), like)
+LAST, SECOND = (0, 2, 3, 1), (0, 3, 1, 2)  # where the channels of a map are to be
 
 
 def channel_norm(channels: int) -> mx.gluon.nn.LayerNorm:
@@ -60,7 +47,8 @@ class ChannelNorm(mx.gluon.nn.LayerNorm):
 
     def hybrid_forward(self, F, x, gamma, beta):
         """Return the normalised map of `x` (N, channels, H, W), same shape."""
-        return as_map(F, super().hybrid_forward(F, tokens(F, x), gamma, beta), x)
+        y = super().hybrid_forward(F, F.transpose(x, LAST), gamma, beta)
+        return F.transpose(y, SECOND)
 
 
 class LayerScale(mx.gluon.HybridBlock):
@@ -69,25 +57,22 @@ class LayerScale(mx.gluon.HybridBlock):
     Parameters
     ----------
     channels : int
-    of_tokens : bool, default False
-        Whether the channels are the last axis, as of tokens; else the second of four, as of maps.
+        Size of the last axis.
 
     References
     ----------
     Touvron et al., Going deeper with Image Transformers, https://arxiv.org/abs/2103.17239
     """
 
-    def __init__(self, channels, of_tokens=False, **kwargs):
+    def __init__(self, channels, **kwargs):
         super().__init__(**kwargs)
-        self.of_tokens = of_tokens
         with self.name_scope():
             start = mx.initializer.Constant(1e-6)
             self.gamma = self.params.get("gamma", shape=(channels,), init=start)
 
     def hybrid_forward(self, F, x, gamma):
-        """Return `x` (N, channels, H, W) or (N, T, channels) scaled."""
-        factors = gamma if self.of_tokens else F.reshape(gamma, (1, -1, 1, 1))
-        return F.broadcast_mul(x, factors)
+        """Return `x` (..., channels) scaled."""
+        return F.broadcast_mul(x, gamma)
 
 
 class ConvNeXtBlock(mx.gluon.HybridBlock):
@@ -115,8 +100,8 @@ class ConvNeXtBlock(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, x):
         """Return the map of `x` (N, channels, H, W), same shape."""
-        y = self.mlp(self.norm(tokens(F, self.conv(x))))
-        y = self.scale(as_map(F, y, x))
+        y = F.transpose(self.conv(x), LAST)
+        y = F.transpose(self.scale(self.mlp(self.norm(y))), SECOND)
         return F.elemwise_add(x, drop_path(F, y, self.drop, rank=4))
 
 

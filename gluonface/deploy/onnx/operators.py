@@ -289,10 +289,21 @@ def _centred(b, node, x, axes, eps):
 def _layer_norm(b, node, x):
     rank = b.rank(node.inputs[0])
     axis = int(node.value("axis", -1)) % rank
+    fixed = not any(b.is_batch(node.inputs[0], i) for i in range(1, rank))
+    x, of_pixels = x[0], rank == 4 and axis == 3 and fixed
+    if of_pixels:
+        # As rows of pixels. Engines move a transposition of four axes into what follows, and then
+        # see no layer norm in it any more.
+        *_, height, width, channels = b.shape(node.inputs[0])
+        x = b.emit(node, "Reshape", [x, b.const(np.int64([-1, height * width, channels]))])
+        rank, axis = 3, 2
     shape = (-1,) + (1,) * (rank - 1 - axis)
-    y = _centred(b, node, x[0], [axis], float(node.value("eps", 1e-5)))
+    y = _centred(b, node, x, [axis], float(node.value("eps", 1e-5)))
     y = b.emit(node, "Mul", [y, b.reshaped(node.inputs[1], shape)])
-    return b.emit(node, "Add", [y, b.reshaped(node.inputs[2], shape)])
+    y = b.emit(node, "Add", [y, b.reshaped(node.inputs[2], shape)])
+    if of_pixels:
+        y = b.emit(node, "Reshape", [y, b.const(np.int64([-1, height, width, channels]))])
+    return y
 
 
 @converts("L2Normalization")
