@@ -128,7 +128,10 @@ def renamed(
 
 
 def _tensors(arrays, modules, source, prefix):
-    return timm.multiplied(backbone_tensors(arrays, modules, source, prefix), modules)
+    """Return the tensors of the backbone, low-rank layers multiplied where it has full ones."""
+    pairs = (f"{name}.{part}" for name in modules for part in timm.LOW_RANK)
+    tensors = backbone_tensors(arrays, {*modules, *pairs}, source, prefix)
+    return timm.multiplied(tensors, modules)
 
 
 def _key(module, role, ours):

@@ -12,7 +12,7 @@ import numpy as np
 from .arcface_torch import vit_blocks
 from .modules import same
 
-__all__ = ["FAMILIES", "multiplied"]
+__all__ = ["FAMILIES", "LOW_RANK", "multiplied"]
 
 LOW_RANK = ("linear1", "linear2")
 
@@ -80,9 +80,9 @@ def multiplied(
     """
     result = dict(tensors)
     for name, first in tensors.items():
-        layer, _, end = name.rpartition(".linear1.weight")
+        layer, found, end = name.rpartition(".linear1.weight")
         second = tensors.get(f"{layer}.linear2.weight")
-        whole = not end and layer in modules and f"{layer}.linear1" not in modules
+        whole = found and not end and layer in modules and f"{layer}.linear1" not in modules
         if not whole or second is None or first.ndim != 2 or second.ndim != 2:
             continue
         if second.shape[1] != len(first):
