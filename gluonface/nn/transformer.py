@@ -1,9 +1,9 @@
 """What transformers are made of: linear layers of tokens, GELU, self-attention, and their block.
 
 Tokens are (N, T, C), T vectors of C numbers. The channels are the last axis because there MXNet's
-LayerNorm is fast on CPUs: over the second axis of a map it takes eight times as long as two
+LayerNorm is fast on CPUs: over the second axis of a map it takes many times as long as two
 transpositions and the LayerNorm between them. GELU is ``LeakyReLU(act_type="gelu")``, which
-oneDNN computes; composed of ``erf`` it takes ten times as long. The page of the model zoo has the
+oneDNN computes; composed of ``erf`` it takes many times as long. The page of the model zoo has the
 figures.
 """
 
