@@ -149,7 +149,7 @@ class VisionTransformer(Backbone):
         return F.stop_gradient(chosen * training)
 
 
-def _register(name, width, depth, drop, params, macs, source, note, **settings):
+def _register(name, width, depth, drop, params, macs, *, source, note, **settings):
     alias = name.replace("_", "-")
 
     @register(
@@ -175,14 +175,14 @@ for _name, *_row in TABLE:
     _register(
         f"vit_{_name}",
         *_row,
-        "https://github.com/deepinsight/insightface",
-        "The last 4 rows and columns of the image are not used.",
+        source="https://github.com/deepinsight/insightface",
+        note="The last 4 rows and columns of the image are not used.",
     )
 for _name, _depth, _heads, _hidden, _params, _macs in CVLFACE:
     _register(
         *(f"cvlface_vit_{_name}", 512, _depth, 0.1, _params, _macs),
-        "https://github.com/mk-minchul/CVLface",
-        "CVLface's plain ViT, without KP-RPE.",
+        source="https://github.com/mk-minchul/CVLface",
+        note="CVLface's plain ViT, without KP-RPE.",
         patch=8,
         heads=_heads,
         hidden=_hidden,
