@@ -118,12 +118,13 @@ def published_table():
             figure["loss"],
             figure["ijbc"],
             figure["others"],
+            figure["licence"],
             link(figure["source"]),
         ]
         for row in table()
         for figure in row["published"]
     ]
-    headings = ["Name", "Trained on", "Loss", "IJB-C 1e-4", "Others", "Source"]
+    headings = ["Name", "Trained on", "Loss", "IJB-C 1e-4", "Others", "Their weights", "Source"]
     return list_table(headings, rows, "explore")
 
 

@@ -386,6 +386,49 @@ def native(args, scratch):
     write("native", ["Backbone", "Without", "With", "Times as fast"], rows)
 
 
+def layer_norms(args, scratch):
+    """Milliseconds of layer norms of maps and of GELU, in the ways in which MXNet can do them."""
+    from gluonface._compat import mx
+    from gluonface.nn import LAST, SECOND, gelu
+
+    nd = mx.nd
+    maps = nd.random.normal(shape=(8, 48, 28, 28))
+    tokens = nd.random.normal(shape=(8, 28, 28, 192))
+    ones, zeros = nd.ones(48), nd.zeros(48)
+
+    def last(x):
+        x = nd.LayerNorm(nd.transpose(x, LAST), ones, zeros, axis=-1, eps=1e-6)
+        return nd.transpose(x, SECOND)
+
+    ways = (
+        ("Layer norm", "of the second axis", maps, lambda x: nd.LayerNorm(x, ones, zeros, axis=1)),
+        ("Layer norm", "of the last axis, between two transpositions", maps, last),
+        ("GELU", "of erf", tokens, lambda x: x * 0.5 * (1 + nd.erf(x * 0.5**0.5))),
+        ("GELU", "of LeakyReLU", tokens, lambda x: gelu(nd, x)),
+    )
+
+    def once(function, x, trained):
+        begin = time.perf_counter()
+        if trained:
+            x.attach_grad()
+            with mx.autograd.record():
+                y = function(x)
+            y.backward()
+        else:
+            function(x)
+        nd.waitall()
+        return 1000 * (time.perf_counter() - begin)
+
+    rows = []
+    for what, how, x, function in ways:
+        inference, training = (
+            min(once(function, x, trained) for _ in range(25)) for trained in (False, True)
+        )
+        rows.append([what, how, f"{inference:.1f}", f"{training:.1f}"])
+        sys.stderr.write(f"{rows[-1]}\n")
+    write("layer_norms", ["What", "How", "Forward", "Forward and backward"], rows)
+
+
 PHOTOGRAPHS = (flip, sources, finetune)  # need --faces
 EVERYTHING = (
     backbone,
@@ -398,6 +441,7 @@ EVERYTHING = (
     zoo,
     profiles,
     native,
+    layer_norms,
     checks,
 )
 MEASUREMENTS = {measure.__name__: measure for measure in EVERYTHING}

@@ -125,12 +125,12 @@ def export_source(
         raise InputError(f"{found.symbol} has an inner node named {OUTPUT!r}, which export needs")
     graph.head[0].name = OUTPUT
     arrays = weights.content.arrays
-    _say_shared_slopes(graph, arrays)
-    symbol = graph.to_symbol()
     # A calibration is of the old files: what is written here has another SHA-256.
     known = {k: v for k, v in (weights.card or {}).items() if k not in (*FIXED, "calibrations")}
     size = tuple(known.get("input_size", (112, 112)))
-    check_rows(symbol, arrays, size, str(found.params))
+    check_rows(graph.to_symbol(), arrays, size, str(found.params))
+    _say_shapes(graph, arrays, size)
+    symbol = graph.to_symbol()
     engine = SymbolEngine(symbol, arrays, mx.cpu(), size, source=str(found.params))
     document = make_card(None, engine.embedding_size, {**known, **card})
     if weights.card is None:
@@ -244,7 +244,8 @@ def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:
     structural = {p.name: name for name, p in net._collect_params_with_prefix().items()}
     graph = Graph.from_symbol(outputs)
     names = _rename(graph, structural)
-    _say_shared_slopes(graph, {new: values[old] for old, new in names.items()})
+    size = getattr(getattr(net, "cfg", None), "input_size", (112, 112))
+    _say_shapes(graph, {new: values[old] for old, new in names.items()}, size)
     symbol = graph.to_symbol()
     auxiliary = set(symbol.list_auxiliary_states())
     arrays = {
@@ -254,17 +255,20 @@ def trace(net: typing.Any) -> tuple[typing.Any, dict[str, np.ndarray]]:
     return symbol, arrays
 
 
-def _say_shared_slopes(graph, arrays):
-    """Write the shape of each slope that all channels share into the graph.
+def _say_shapes(graph, arrays, size):
+    """Write into the graph the shapes of parameters that MXNet does not infer from the images'.
 
-    MXNet expects a slope for each channel otherwise, and `mx.mod.Module` refuses the file.
+    `mx.mod.Module`, which infers them all, refuses the file otherwise. Of a PReLU it expects a
+    slope for each channel, where one may be for all; of the positions of a transformer, which are
+    added to the tokens, and of all that follows it knows nothing.
     """
+    symbol = graph.to_symbol()
+    known, _, _ = symbol.infer_shape_partial(data=(1, 3, *size))
+    inferred = dict(zip(symbol.list_arguments(), known))
     for node in graph.nodes():
-        slope = node.inputs[1][0] if node.op == "LeakyReLU" and len(node.inputs) > 1 else None
-        if slope is not None and slope.is_variable:
-            array = arrays.get(f"arg:{slope.name}", arrays.get(slope.name))
-            if array is not None and array.shape == (1,):
-                slope.attrs["__shape__"] = "(1,)"
+        array = arrays.get(f"arg:{node.name}", arrays.get(node.name)) if node.is_variable else None
+        if array is not None and inferred.get(node.name, array.shape) != array.shape:
+            node.attrs["__shape__"] = str(array.shape)
 
 
 def _rename(graph, structural):

@@ -48,7 +48,8 @@ def table(names: list[str] | None = None) -> list[dict]:
     list of dict
         The fields of `ModelCfg`, ``aliases``, the columns of `MEASURED` (None where nothing was
         measured), and ``published``: a list of dicts with ``data``, ``loss``, ``ijbc`` (the true
-        accept rate at a false accept rate of 1e-4, per cent), ``others`` and ``source``.
+        accept rate at a false accept rate of 1e-4, per cent), ``others``, ``source`` and
+        ``licence`` (what is said of their weights; empty where nothing was looked up).
     """
     speed, published = _read(SPEED), _read(FOLDER / "published.csv")
     rows = []

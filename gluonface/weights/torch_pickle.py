@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import pathlib
 import struct
 import typing
 import zipfile
@@ -89,6 +90,17 @@ _TYPES = {
     "ByteStorage": _Type("u1"),
     "BoolStorage": _Type("?"),
 }
+
+# The types of quantised tensors, as of EdgeFace's files whose names end in "_q".
+_QUANTIZED = {
+    f"torch.{kind}Storage" for kind in ("QInt8", "QUInt8", "QInt32", "QUInt4x2", "QUInt2x4")
+}
+# Where the file with the floats is not called as the quantised one without "_q".
+_FLOAT_FILES = {"edgeface_xs_q": "edgeface_xs_gamma_06"}
+
+
+class _QuantizedError(DataError):
+    """The tensors of a file are quantised."""
 
 
 class _Storage:
@@ -269,6 +281,8 @@ class _TorchUnpickler(StrictUnpickler):
         what, kind, key, _, count = pid[:5]
         if not isinstance(what, str) or what != "storage":
             raise DataError("it refers to something that is no storage of numbers")
+        if isinstance(kind, _Inert) and kind.name in _QUANTIZED:
+            raise _QuantizedError("its tensors are quantised to 8 bits or fewer, which is not read")
         if not isinstance(kind, _Type) or not isinstance(key, str) or not _whole((count,)):
             raise DataError(
                 "it refers to a storage of an unknown kind"
@@ -488,6 +502,11 @@ def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, 
     try:
         value = _read_zip(data) if data[:2] == b"PK" else _read_legacy(data)
         tensors = _tensors(_unwrapped(value), len(data))
+    except _QuantizedError as error:
+        raise DataError(
+            f"{path} cannot be read as PyTorch weights: {error}; take the file "
+            f"with floats, {_float_file(path)}"
+        ) from None
     except DataError as error:
         raise DataError(f"{path} cannot be read as PyTorch weights: {error}") from None
     except zipfile.BadZipFile as error:
@@ -500,6 +519,13 @@ def read_torch(path: str | os.PathLike, data: bytes | None = None) -> dict[str, 
             f"{path} is damaged or no file of PyTorch's: {shown_text(str(error))}; fetch it again"
         ) from None
     return tensors
+
+
+def _float_file(path):
+    """Return what the file with the floats of a quantised network is called."""
+    path = pathlib.Path(path)
+    stem = _FLOAT_FILES.get(path.stem) or path.stem.removesuffix("_q")
+    return f"{stem}{path.suffix}" if stem != path.stem else "as it was before quantisation"
 
 
 def read_torch_values(path: str | os.PathLike) -> dict[str, typing.Any]:

@@ -60,6 +60,39 @@ def test_other_pixels_go_into_the_first_convolution(tmp_path, images):
     assert np.abs(after.embed_views(images)[0] - want).max() < 1e-4 * np.abs(want).max()
 
 
+# timm is the one toolkit of these that is installed as a package: name, and how it is built there.
+OF_TIMM = {
+    "timmface_convnext_atto": ("convnext_atto", {"patch_size": 2}),
+    "timmface_vit_tiny_patch8": ("vit_tiny_patch16_224", {"patch_size": 8, "img_size": 112}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_TIMM)
+def test_pytorch_gives_the_same_embeddings(name, tmp_path, images):
+    torch = pytest.importorskip("torch", reason="needs PyTorch and timm")
+    timm = pytest.importorskip("timm", reason="needs PyTorch and timm")
+    mx.random.seed(5)
+    net = get_model(name)
+    for key, parameter in net._collect_params_with_prefix().items():
+        if key.endswith(".gamma"):  # the scales of the blocks, else 1e-6
+            parameter.set_data(mx.nd.random.uniform(0.5, 1.5, parameter.shape))
+    net.save_parameters(str(tmp_path / "m.params"))
+    out = export_torch(f"{name}:{tmp_path / 'm.params'}", tmp_path / "m.safetensors")
+    theirs, settings = OF_TIMM[name]
+    assert metadata(out)["class"].startswith(f"timm_face: timm.create_model('{theirs}', num_cl")
+    model = timm.create_model(theirs, num_classes=512, **settings).eval()
+    tensors = {key: torch.tensor(array) for key, array in read_safetensors(out).items()}
+    model.load_state_dict(tensors, strict=True)
+    x = images[:4].transpose(0, 3, 1, 2).astype("f4")
+    with torch.no_grad():
+        got = model((torch.tensor(x) / 255 - 0.5) / 0.5).numpy()
+    want = net(mx.nd.array(x)).asnumpy()
+    assert want.std() > 0.1
+    # Seen: 1e-6.
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+
 def test_what_cannot_be_written(small_prefix, tmp_path, monkeypatch):
     out = tmp_path / "m.safetensors"
     with pytest.raises(InputError, match="does not name its backbone"):

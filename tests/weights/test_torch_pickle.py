@@ -457,6 +457,24 @@ def test_tensors_of_another_kind(torch, tmp_path):
         read_torch(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "floats"),
+    [
+        ("edgeface_xxs_q.pt", "edgeface_xxs.pt"),
+        ("edgeface_xs_q.pt", "edgeface_xs_gamma_06.pt"),
+        ("a.pth", "as it was before quantisation"),
+    ],
+)
+def test_quantised_tensors(torch, tmp_path, monkeypatch, name, floats):
+    """As EdgeFace's small files have them; the message names the file to take."""
+    kind = type("QInt8Storage", (), {"__module__": "torch"})
+    monkeypatch.setattr(sys.modules["torch"], "QInt8Storage", kind, raising=False)
+    monkeypatch.setitem(torch_files.STORAGES, "i8", "QInt8Storage")
+    path = write_zip(tmp_path / name, {"t": Written(np.zeros(3, "i8"))})
+    with pytest.raises(DataError, match=rf"quantised.*take the file with floats, {floats}"):
+        read_torch(path)
+
+
 def test_a_whole_network_is_not_made(torch, tmp_path):
     operations = b"\x80\x02" + spelt(Named("mypkg.nets", "Net", state={"a": 1})) + b"."
     path = write_zip(tmp_path / "a.pth", {}, {"data.pkl": operations})

@@ -63,6 +63,8 @@ for _op_type, _names in {
     "Abs": ("abs",),
     "Neg": ("negative",),
     "Erf": ("erf",),
+    "Floor": ("floor",),
+    "Sin": ("sin",),
     "Reciprocal": ("reciprocal",),
 }.items():
     _renames(_op_type, *_names)
@@ -166,10 +168,11 @@ def _leaky_relu(b, node, x):
     if kind == "selu":
         return b.emit(node, "Selu", x[:1])
     if kind == "gelu":
-        scaled = b.emit(node, "Mul", [x[0], b.const(np.float32(math.sqrt(0.5)))])
+        # In the order in which PyTorch writes it: engines know it by that.
+        scaled = b.emit(node, "Div", [x[0], b.const(np.float32(math.sqrt(2)))])
         gate = b.emit(node, "Add", [b.emit(node, "Erf", [scaled]), b.const(np.float32(1))])
-        half = b.emit(node, "Mul", [x[0], b.const(np.float32(0.5))])
-        return b.emit(node, "Mul", [half, gate])
+        y = b.emit(node, "Mul", [x[0], gate])
+        return b.emit(node, "Mul", [y, b.const(np.float32(0.5))])
     raise unsupported(node, f"act_type={kind}")
 
 
@@ -275,7 +278,8 @@ def _centred(b, node, x, axes, eps):
     """Return (x - mean) / sqrt(variance + eps) over `axes`."""
     mean = b.emit(node, "ReduceMean", [x], axes=axes, keepdims=1)
     centred = b.emit(node, "Sub", [x, mean])
-    square = b.emit(node, "Mul", [centred, centred])
+    # As a power, by which engines know the pattern: they compute it as one operator.
+    square = b.emit(node, "Pow", [centred, b.const(np.float32(2))])
     variance = b.emit(node, "ReduceMean", [square], axes=axes, keepdims=1)
     wide = b.emit(node, "Add", [variance, b.const(np.float32(eps))])
     return b.emit(node, "Div", [centred, b.emit(node, "Sqrt", [wide])])
@@ -285,10 +289,21 @@ def _centred(b, node, x, axes, eps):
 def _layer_norm(b, node, x):
     rank = b.rank(node.inputs[0])
     axis = int(node.value("axis", -1)) % rank
+    fixed = not any(b.is_batch(node.inputs[0], i) for i in range(1, rank))
+    x, of_pixels = x[0], rank == 4 and axis == 3 and fixed
+    if of_pixels:
+        # As rows of pixels. Engines move a transposition of four axes into what follows, and then
+        # see no layer norm in it any more.
+        *_, height, width, channels = b.shape(node.inputs[0])
+        x = b.emit(node, "Reshape", [x, b.const(np.int64([-1, height * width, channels]))])
+        rank, axis = 3, 2
     shape = (-1,) + (1,) * (rank - 1 - axis)
-    y = _centred(b, node, x[0], [axis], float(node.value("eps", 1e-5)))
+    y = _centred(b, node, x, [axis], float(node.value("eps", 1e-5)))
     y = b.emit(node, "Mul", [y, b.reshaped(node.inputs[1], shape)])
-    return b.emit(node, "Add", [y, b.reshaped(node.inputs[2], shape)])
+    y = b.emit(node, "Add", [y, b.reshaped(node.inputs[2], shape)])
+    if of_pixels:
+        y = b.emit(node, "Reshape", [y, b.const(np.int64([-1, height, width, channels]))])
+    return y
 
 
 @converts("L2Normalization")

@@ -144,6 +144,15 @@ def _pad(b, node, x):
     return b.emit(node, "Pad", [x[0], pads, value], mode=str(node.value("mode", "constant")))
 
 
+@converts("_contrib_arange_like")
+def _arange_like(b, node, x):
+    if "axis" not in node.attrs or b.is_batch(node.inputs[0], int(node.attrs["axis"])):
+        raise unsupported(node, "it counts along the batch")
+    count = b.shape(node.inputs[0])[int(node.attrs["axis"])]
+    start, step = float(node.value("start", 0)), float(node.value("step", 1))
+    return b.const(np.float32(start + step * np.arange(count)))
+
+
 @converts("tile")
 def _tile(b, node, x):
     reps = node.integers("reps")

@@ -11,7 +11,7 @@ import typing
 import numpy as np
 
 from ...errors import DataError, InputError
-from . import adaface, arcface_torch, cavaface, mixfacenets
+from . import adaface, arcface_torch, cavaface, mixfacenets, timm
 from .groups import backbone_tensors
 
 __all__ = ["FAMILIES", "TORCH_PIXELS", "find_family", "last_weight", "modules_of", "renamed"]
@@ -24,6 +24,7 @@ FAMILIES: dict[str, typing.Callable] = {
     **arcface_torch.FAMILIES,
     **cavaface.FAMILIES,
     **mixfacenets.FAMILIES,
+    **timm.FAMILIES,
 }
 
 
@@ -39,7 +40,7 @@ def modules_of(net: typing.Any, source: typing.Any) -> dict[str, typing.Any]:
     if family is None:
         raise InputError(
             f"{source} is a PyTorch file; of those, the networks of arcface_torch, AdaFace, "
-            f"cavaface and MixFaceNets are known, not {net.cfg.name}"
+            f"CVLface, EdgeFace, timm-face, cavaface and MixFaceNets are known, not {net.cfg.name}"
         )
     return dict(family(net))
 
@@ -58,7 +59,7 @@ def last_weight(
     """
     modules = modules_of(net, source)
     *_, key = (k for k in net._collect_params_with_prefix() if k.endswith(".weight"))
-    tensors = backbone_tensors(arrays, modules.keys(), source, prefix)
+    tensors = _tensors(arrays, modules, source, prefix)
     ours = key.rpartition(".")[0]
     names = [f"{theirs}.weight" for theirs, target in modules.items() if target == ours]
     return next((tensors[name] for name in names if name in tensors), None)
@@ -103,7 +104,7 @@ def renamed(
     ours = net._collect_params_with_prefix()
     values: dict[str, np.ndarray] = {}
     groups: dict[str, dict[int, np.ndarray]] = {}
-    for name, array in backbone_tensors(arrays, modules.keys(), source, prefix).items():
+    for name, array in _tensors(arrays, modules, source, prefix).items():
         module, _, role = name.rpartition(".")
         if role == "num_batches_tracked":
             continue
@@ -124,6 +125,13 @@ def renamed(
     for key, found in groups.items():
         values[key] = np.concatenate([found[number] for number in sorted(found)])
     return {**_not_affine(values, ours), **values}
+
+
+def _tensors(arrays, modules, source, prefix):
+    """Return the tensors of the backbone, low-rank layers multiplied where it has full ones."""
+    pairs = (f"{name}.{part}" for name in modules for part in timm.LOW_RANK)
+    tensors = backbone_tensors(arrays, {*modules, *pairs}, source, prefix)
+    return timm.multiplied(tensors, modules)
 
 
 def _key(module, role, ours):

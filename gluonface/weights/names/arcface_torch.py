@@ -3,7 +3,7 @@
 Each function yields pairs of names of a module with tensors: theirs, and ours.
 """
 
-__all__ = ["FAMILIES"]
+__all__ = ["FAMILIES", "vit_blocks"]
 
 LINES = ("layers.0", "layers.1", "layers.2")
 
@@ -47,15 +47,20 @@ def _mbf(net):
         yield f"features.layers.{name}", f"head.gdc.{part}"
 
 
-def _vit(net):
-    """Yield the names of arcface_torch's vision transformers."""
-    yield from {"pos_embed": "positions", "mask_token": "mask_token"}.items()
-    yield from {"patch_embed.proj": "patches", "norm": "norm"}.items()
+def vit_blocks(net):
+    """Yield the names of the blocks of a vision transformer, which timm gives them too."""
     names = {"norm1": "norm1", "norm2": "norm2", "mlp.fc1": "fc1", "mlp.fc2": "fc2"}
     names.update({"attn.qkv": "attention.qkv", "attn.proj": "attention.proj"})
     for i in range(len(net.blocks)):
         for name, part in names.items():
             yield f"blocks.{i}.{name}", f"blocks.{i}.{part}"
+
+
+def _vit(net):
+    """Yield the names of arcface_torch's and CVLface's vision transformers."""
+    yield from {"pos_embed": "positions", "mask_token": "mask_token"}.items()
+    yield from {"patch_embed.proj": "patches", "norm": "norm"}.items()
+    yield from vit_blocks(net)
     for i, part in enumerate(("fc1", "bn1", "fc2", "bn2")):
         yield f"feature.{i}", part
 

@@ -13,6 +13,7 @@ from ...errors import InputError
 __all__ = ["PUBLIC", "state_dict"]
 
 ARCFACE = "arcface_torch: backbones.get_model('{}', fp16=False, num_features={{size}})"
+TIMM = "timm_face: timm.create_model('{}', num_classes={{size}}, {})"
 FACENET = "cavaface: MobileFaceNet([112, 112], {{size}}, output_name='GDC', attention='{}')"
 # Ours -> the public class. All names and shapes of these have been compared with those of the
 # class. One without a size to fill in gives 512 numbers.
@@ -33,6 +34,19 @@ PUBLIC = {
     "ghostnet_x1.3": "cavaface: GhostNet([112, 112])",
     "rexnetv1_x1.0": "cavaface: ReXNetV1([112, 112])",
     **{f"resnest{n}": f"cavaface: ResNeSt_{n}([112, 112])" for n in (50, 101)},
+    **{
+        f"edgeface_{name}": f"edgeface: backbones.get_model('edgeface_{name}')"
+        for name in ("xxs", "xs_gamma_06", "s_gamma_05", "base")
+    },
+    **{
+        f"timmface_convnext_{size}": TIMM.format(f"convnext_{size}", "patch_size=2")
+        for size in ("atto", "nano")
+    },
+    "timmface_vit_tiny_patch8": TIMM.format("vit_tiny_patch16_224", "patch_size=8, img_size=112"),
+    "timmface_vit_small_patch8_gap": TIMM.format(
+        "vit_small_patch16_224",
+        "patch_size=8, img_size=112, class_token=False, global_pool='avg'",
+    ),
 }
 COUNTER = "num_batches_tracked"
 NORM = {"gamma": "weight", "beta": "bias"}
@@ -41,6 +55,12 @@ LINEAR = {
     "mobilefacenet_cbam": re.compile(r"\.mlp\.fc\d$"),
     "mobilenetv3": re.compile(r"\.fc\.\d$"),
 }
+# Linear layers here, 1x1 convolutions there; by the beginning of our name.
+CONVOLUTIONS = {
+    "edgeface_": re.compile(r"\.token_projection$"),
+    "timmface_convnext_": re.compile(r"\.mlp\.fc\d$"),
+}
+PREFIXES = {"edgeface_": "model."}  # of all names there; by the beginning of our name
 MEAN, SCALE = 127.5, 1 / 127.5  # of the pixels that these networks see
 
 
@@ -83,7 +103,8 @@ def state_dict(net: typing.Any, modules: dict[str, typing.Any]) -> dict[str, np.
     """
     cfg = net.cfg
     _check(cfg)
-    linear = LINEAR.get(cfg.name)
+    linear, convolutions = LINEAR.get(cfg.name), _by_beginning(CONVOLUTIONS, cfg.name)
+    prefix = _by_beginning(PREFIXES, cfg.name) or ""
     ours = net._collect_params_with_prefix()
     parts: dict[str, dict[str, typing.Any]] = {}
     for key, parameter in ours.items():
@@ -96,7 +117,7 @@ def state_dict(net: typing.Any, modules: dict[str, typing.Any]) -> dict[str, np.
         if last[target] != theirs:
             continue
         if target in ours:
-            found[theirs] = ours[target].data().asnumpy()
+            found[prefix + theirs] = ours[target].data().asnumpy()
             continue
         roles = parts.get(target, {})
         norm = "running_mean" in roles
@@ -109,10 +130,16 @@ def state_dict(net: typing.Any, modules: dict[str, typing.Any]) -> dict[str, np.
                 array = array * np.float32(cfg.scale / SCALE)
             if role == "weight" and linear is not None and linear.search(theirs):
                 array = array.reshape(array.shape[:2])
-            found[f"{theirs}.{_role(role, roles)}"] = array
+            if role == "weight" and convolutions is not None and convolutions.search(theirs):
+                array = array.reshape((*array.shape, 1, 1))
+            found[f"{prefix}{theirs}.{_role(role, roles)}"] = array
         if norm:
-            found[f"{theirs}.{COUNTER}"] = np.array(0, np.int64)
+            found[f"{prefix}{theirs}.{COUNTER}"] = np.array(0, np.int64)
     return found
+
+
+def _by_beginning(table, name):
+    return next((value for key, value in table.items() if name.startswith(key)), None)
 
 
 def _role(role, roles):

@@ -1,3 +1,4 @@
+import collections
 import hashlib
 
 import numpy as np
@@ -6,8 +7,11 @@ from deploy_nets import pixels
 
 from gluonface._compat import mx
 from gluonface.deploy import Embedder, export_model, export_onnx
+from gluonface.deploy.export import trace
 from gluonface.deploy.onnx.convert import convert
 from gluonface.errors import DataError, GluonfaceError, InputError
+from gluonface.model_zoo import get_model
+from gluonface.nn import MLP
 from gluonface.weights import open_weights
 from gluonface.weights.onnx_file import normalizes_pixels
 
@@ -146,3 +150,21 @@ def test_what_is_no_prefix(small_prefix, tmp_path):
     (tmp_path / "c.onnx").write_bytes(b"something else")
     with pytest.raises(DataError, match=r"c\.onnx"):
         Embedder.load(tmp_path / "c.onnx")
+
+
+def test_onnxruntime_sees_layer_norms_and_gelu(tmp_path):
+    """It runs each as one operator, whatever transpositions stand around it."""
+    net = get_model("edgeface_xxs")
+    net(mx.nd.zeros((1, 3, 112, 112)))
+    norms, gelus = [], []
+    net.apply(lambda b: norms.append(b) if isinstance(b, mx.gluon.nn.LayerNorm) else None)
+    net.apply(lambda b: gelus.append(b) if isinstance(b, MLP) else None)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # that the file is for this machine
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    content = convert(*trace(net), compare=False).SerializeToString()
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    graph = onnx.load(options.optimized_model_filepath).graph
+    found = collections.Counter(node.op_type for node in graph.node)
+    assert found["LayerNormalization"] == len(norms) == 20
+    assert found["BiasGelu"] + found["Gelu"] == len(gelus) == 12

@@ -43,6 +43,8 @@ CASES = {
     "abs": [lambda x: S.abs(x)],
     "negative": [lambda x: S.negative(x)],
     "erf": [lambda x: S.erf(x)],
+    "floor": [lambda x: S.floor(x * 3)],
+    "sin": [lambda x: S.sin(x * 3)],
     "reciprocal": [lambda x: S.reciprocal(x + 3)],
     "_copy": [lambda x: S.identity(x) + 1],
     "BlockGrad": [lambda x: S.BlockGrad(x) + 1],

@@ -36,6 +36,10 @@ CASES = {
         lambda x: S.slice_axis(x, axis=3, begin=2, end=None),
         lambda x: S.slice_axis(x, axis=2, begin=-5, end=-1),
     ],
+    "_contrib_arange_like": [
+        lambda x: S.broadcast_add(x, S.contrib.arange_like(x, axis=3)),
+        lambda x: S.broadcast_add(x, S.contrib.arange_like(x, axis=-1, start=2, step=0.5)),
+    ],
     "reshape_like": [lambda x: S.reshape_like(S.reshape(x, shape=(0, -1)), x) + 1],
     "slice_like": [lambda x: S.slice_like(x, S.slice_axis(x, axis=3, begin=0, end=5), axes=(3,))],
     "UpSampling": [lambda x: S.UpSampling(x, scale=2, sample_type="nearest")],

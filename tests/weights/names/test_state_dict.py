@@ -27,7 +27,7 @@ def key_of(name):
     kind = call.rpartition("'")[0].rpartition("'")[2] if "'" in call else call.partition("(")[0]
     if "attention=" in call:
         kind = f"MobileFaceNet_{kind}"
-    if toolkit == "arcface_torch":
+    if toolkit in ("arcface_torch", "timm_face"):
         kind = call.split("'")[1]
     return f"{toolkit.lower()}/{kind}"
 
