@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import importlib.util
 import os
 import pathlib
@@ -19,6 +20,9 @@ TEXTS = [
     *(ROOT / name for name in ("README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst")),
     *sorted(DOCS.glob("*.rst")),
     *sorted((DOCS / "results").glob("*.rst")),
+]
+PAGES_WITH_ERRORS = [
+    path for path in TEXTS if "\nCommon errors\n" in path.read_text(encoding="utf-8")
 ]
 # Directives and roles that Sphinx adds to reST; docutils alone does not know them.
 SPHINX = re.compile(r"^\.\. (toctree|include|image|literalinclude)::|:(doc|class|func|ref):`", re.M)
@@ -228,32 +232,29 @@ def test_modules_that_pages_run_exist(path):
         assert importlib.util.find_spec(name), f"{path.name} runs {name}, which is not there"
 
 
+@functools.lru_cache(maxsize=None)
 def messages():
-    """Return the texts of the package's errors and scripts, values left out."""
+    """Return the texts of the package and of its scripts, values left out."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh")]
-    for name in (
-        "_compat.py",
-        "_mxnet_repairs.py",
-        "errors.py",
-        "weights/source.py",
-        "native/__init__.py",
-    ):
-        tree = ast.parse((ROOT / "gluonface" / name).read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
+    for path in sorted((ROOT / "gluonface").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-            texts.append("".join(str(p.value) for p in parts if isinstance(p, ast.Constant)))
+            texts.append("".join(p.value for p in parts
+                                 if isinstance(p, ast.Constant) and isinstance(p.value, str)))  # fmt: skip
     return "\n".join(texts)
 
 
-def test_the_messages_that_the_install_page_explains_are_real():
-    text = (DOCS / "install.rst").read_text(encoding="utf-8")
-    table = text[text.index("When something is wrong") :]
-    explained = re.findall(r"^   \* - .*?``(.+?)``", table, re.M)
-    assert len(explained) > 8
-    known = messages()
-    for message in explained:
-        for part in re.split(r"\d+\.\d+(?:\.\d+)?", message):  # versions are values
-            assert part.strip(" .") in known, f"no error of ours says {message!r}"
+COMMON = re.compile(r"^Common errors\n-+\n(.*?)(?=^\S.*\n[=~-]+$|\Z)", re.M | re.S)
+
+
+@pytest.mark.parametrize("path", PAGES_WITH_ERRORS, ids=ids(PAGES_WITH_ERRORS))
+def test_the_messages_that_a_page_explains_are_real(path):
+    table = COMMON.search(path.read_text(encoding="utf-8"))[1]
+    rows = re.findall(r"^   \* - (.*(?:\n       .*)*)\n     - ", table, re.M)[1:]
+    assert rows
+    for message in (found for row in rows for found in re.findall(r"``(.+?)``", row, re.S)):
+        for part in re.split(r"\d+\.\d+(?:\.\d+)?", " ".join(message.split())):  # versions
+            assert part.strip(" .") in messages(), f"no error of ours says {message!r}"
 
 
 # --- paths --------------------------------------------------------------------------------------
