@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
@@ -153,7 +154,7 @@ class RunFolder:
             self._hold()
             self.require_new()  # another process may have begun since the last look
         remove_unfinished(self.path)
-        text = config_text(config)
+        text = config_text(with_absolute_paths(config))
         with atomic_write(self.config, "w", encoding="utf-8") as file:
             file.write(f"{CHECKSUM}{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
         now = datetime.datetime.now().isoformat(timespec="seconds")
@@ -193,6 +194,21 @@ class RunFolder:
             self._level = None
         for handler in self._quieted:
             handler.removeFilter(self._quiet)
+
+
+def with_absolute_paths(config: Config) -> Config:
+    """Return a configuration whose files are found from any folder: a run is resumed anywhere."""
+
+    def absolute(path):
+        return None if path is None else os.path.abspath(path)
+
+    data, packs = config.data, [absolute(path) for path in config.eval.packs]
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(data, path=absolute(data.path)),
+        eval=dataclasses.replace(config.eval, packs=packs),
+        head=dataclasses.replace(config.head, centers_path=absolute(config.head.centers_path)),
+    )
 
 
 class LogFile(logging.StreamHandler):

@@ -42,7 +42,8 @@ def read_identity_names(folder: StrPath) -> dict[int, str]:
         raise DataError(f"{path} is no table: {error}. Write it again, or remove it") from error
     if not rows or rows[0][0] != "identity" or "name" not in rows[0]:
         return {}
-    place, names = rows[0].index("name"), {}
+    place = rows[0].index("name")
+    names: dict[int, str] = {}
     for line, row in enumerate(rows[1:], start=2):
         number = whole_number(row[0])
         if number is None or len(row) <= place:
