@@ -40,6 +40,7 @@ COMMANDS = {
     "identify": ("identify", "say who of a gallery is on a picture"),
     "cluster": ("cluster", "say which faces of many belong together"),
     "data": ("data", "make, inspect and check training data"),
+    "doctor": ("doctor", "show versions, engines, devices, and what is missing for what"),
     "cache": ("cache", "show what is cached on this machine, or clear it"),
     "bench": ("bench", "measure speed against a baseline in the same run"),
 }
@@ -61,7 +62,13 @@ def _build_parser(command=None):
         epilog="`gluonface COMMAND --help` explains a command.",
         formatter_class=_Help,
     )
-    parser.add_argument("-V", "--version", action="version", version=f"gluonface {__version__}")
+    parser.add_argument(
+        "-V",
+        "--version",
+        action="version",
+        version=f"gluonface {__version__}",
+        help="show the version; with --verbose, what `gluonface doctor` shows",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         add_command(commands, name, f"{__name__}.{module}", summary, complete=name == command)
@@ -101,6 +108,8 @@ def _guarded(words, alone):
 
 def _run(words, called):
     """Run the command; its arguments become attributes of `called`."""
+    if "--verbose" in words and {"-V", "--version"} & set(words):
+        words = ["doctor", *(w for w in words if w not in ("--verbose", "-V", "--version"))]
     command = next((word for word in words if word in COMMANDS), None)
     called.command = command
     parser = _build_parser(command)

@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 from .._compat import mx
-from ..errors import DataError, GluonfaceError, InputError, TrainingError
+from ..errors import DataError, GluonfaceError, InputError, TrainingError, install_command
 from ..parallel.agreement import agree, exchange, raise_on_all_ranks
 from ..parallel.communicator import Local
 from ..parallel.liveness import PeerMonitor
@@ -106,7 +106,7 @@ def _train(config, folder, comm, resume, resume_from, argv, progress):
         _log_setup(config, trainer)
         if config.export.onnx and not _has_onnx():
             logger.warning(
-                "there will be no ONNX file: onnx is not installed (pip install 'gluonface[onnx]')"
+                "there will be no ONNX file: onnx is not installed (%s)", install_command("onnx")
             )
         try:
             trainer.fit()

@@ -6,19 +6,18 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
-import importlib.metadata
 import logging
 import os
 import pathlib
 import platform
 import shlex
-import subprocess
 import sys
 import time
 from typing import Any
 
 from ..errors import DataError, InputError, TrainingError, printable
 from ..files import FileLock, atomic_write, open_to_write, remove_unfinished, write_json
+from ..machine import cpu_name, find_commit, installed_version
 from .config.config import Config
 from .config.recipes import config_text
 
@@ -246,45 +245,13 @@ def environment():
 
     return {
         "gluonface": __version__,
-        "commit": _commit(),
+        "commit": find_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "cpu": _cpu_name(),
+        "packages": {name: version for name in PACKAGES if (version := installed_version(name))},
+        "cpu": cpu_name(),
         "cores": usable_cores(),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "gpus": mx.context.num_gpus(),
         "executable": sys.executable,
     }
-
-
-def _version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _commit():
-    """Return the commit of the source tree, with + when it has changes; None outside of one."""
-    root = pathlib.Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty=+"]
-        found = subprocess.run(
-            [*command, "--exclude=*"], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
-
-
-def _cpu_name():
-    try:
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
