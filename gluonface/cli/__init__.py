@@ -40,6 +40,7 @@ COMMANDS = {
     "identify": ("identify", "say who of a gallery is on a picture"),
     "cluster": ("cluster", "say which faces of many belong together"),
     "data": ("data", "make, inspect and check training data"),
+    "install-horovod": ("install_horovod", "build Horovod for this installation's MXNet"),
     "doctor": ("doctor", "show versions, engines, devices, and what is missing for what"),
     "cache": ("cache", "show what is cached on this machine, or clear it"),
     "bench": ("bench", "measure speed against a baseline in the same run"),

