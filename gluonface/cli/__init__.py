@@ -32,6 +32,7 @@ COMMANDS = {
     "embed": ("embed", "write the embeddings of images to a file"),
     "calibrate": ("calibrate", "measure what scores mean: thresholds, error rates, likelihoods"),
     "compare": ("compare", "say whether two pictures show one person, and how sure that is"),
+    "compare-published": ("compare_published", "put a result beside the published rows"),
     "export": ("export", "write a model as symbol + params (and ONNX)"),
     "import": ("import_", "read weights of other toolkits into a model of ours"),
     "models": ("models", "list the backbones"),
