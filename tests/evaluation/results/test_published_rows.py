@@ -95,7 +95,7 @@ def test_figures_of_every_kind_of_document():
         OwnFigure("MegaFace rank 1", 90.0, None, "sum", refined=False)
     ]
     for wrong in ({}, [], {"results": [{}]}, {"results": []}, {"history": [], "best": {}}):
-        with pytest.raises(DataError, match="^x "):
+        with pytest.raises(DataError, match=r"^x "):
             own_figures(wrong, "x")
 
 
