@@ -6,6 +6,8 @@ line on standard error and exits with the error's status.
 
 from __future__ import annotations
 
+import importlib.metadata
+import pathlib
 import re
 import typing
 
@@ -15,6 +17,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "TrainingError",
+    "install_command",
     "printable",
     "shown",
     "shown_text",
@@ -50,6 +53,21 @@ def shown_text(text: str, most: int = 300) -> str:
     """Return a text of a file or another program for a message: one short, printable line."""
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:most])
     return line if len(text) <= most else f"{line}..."
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of gluonface, however gluonface itself is here.
+
+    With an installed gluonface, from a wheel or a checkout, pip takes the extra from what is
+    installed and looks for no other gluonface. A checkout that is only on the path is named.
+    """
+    try:
+        importlib.metadata.distribution("gluonface")
+    except importlib.metadata.PackageNotFoundError:
+        root = pathlib.Path(__file__).resolve().parents[1]
+        if (root / "pyproject.toml").is_file():
+            return f"pip install -e '{root}[{extra}]'"
+    return f"pip install 'gluonface[{extra}]'"
 
 
 class GluonfaceError(Exception):
@@ -93,5 +111,5 @@ class MissingExtraError(GluonfaceError, ImportError):
     def __init__(self, package: str, extra: str, purpose: str):
         super().__init__(
             f"{package} is not installed; it is needed {purpose}. "
-            f"Install it with: pip install 'gluonface[{extra}]'"
+            f"Install it with: {install_command(extra)}"
         )

@@ -14,7 +14,7 @@ import typing
 
 from .errors import InputError
 
-__all__ = ["Gpu", "check_gpu", "query_gpu"]
+__all__ = ["Gpu", "check_gpu", "is_supported", "query_gpu"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,11 @@ def query_gpu(number: int) -> Gpu | None:
     return Gpu(name or "unknown", *found)
 
 
+def is_supported(gpu: Gpu) -> bool:
+    """Return whether the published MXNet has machine code for a GPU."""
+    return FIRST <= gpu.major <= LAST
+
+
 def check_gpu(number: int) -> None:
     """Raise InputError if the published MXNet cannot run on a GPU.
 
@@ -81,7 +86,7 @@ def check_gpu(number: int) -> None:
     gpu = query_gpu(number)
     if gpu is None:
         return
-    if not FIRST <= gpu.major <= LAST:
+    if not is_supported(gpu):
         generation = GENERATIONS.get(gpu.major)
         raise InputError(
             f"gpu({number}) is {gpu.name}, compute capability {gpu.capability}"

@@ -1,6 +1,6 @@
 # Sourced by the scripts that train a published recipe. Each script then sets
 #   recipe, title           name and title of the recipe
-#   default_processes       processes of the published run, one per device
+#   published_processes       processes of the published run, one per device, for --help; 1 is the default
 #   smoke_settings          array of KEY=VALUE that make the recipe small
 # may set
 #   default_ctx             devices of the published run; gpu is the GPU with the number of the process
@@ -34,7 +34,7 @@ usage: $0 --data DIR --run DIR [options]
   --data DIR           DATA             (training records; needed)
   --run DIR            RUN              runs/$recipe; with --smoke a temporary one
   --packs "A.bin B.bin" PACKS           the .bin files in the data folder
-  --processes N        PROCESSES        $default_processes, one per device; 1 with --smoke
+  --processes N        PROCESSES        1 (the published run: $published_processes); more need Horovod
   --hosts LIST         HOSTS            this machine; host1:8,host2:8 for several
   --ctx DEVICES        CTX              $default_ctx; cpu with --smoke
 END
@@ -127,11 +127,17 @@ run_recipe() {
         exit 1
     fi
 
+    PROCESSES=${PROCESSES:-1}
+    if [ "$PROCESSES" != 1 ] && [ -z "$dry" ] && ! command -v horovodrun >/dev/null; then
+        echo "$0: --processes $PROCESSES needs Horovod, and there is no horovodrun command. Build it:" \
+            "gluonface install-horovod (--processes 1, the default, needs none)" >&2
+        exit 1
+    fi
+
     if [ -n "$smoke" ]; then
         RUN=${RUN:-$(mktemp -d "${TMPDIR:-/tmp}/gluonface-smoke.XXXXXX")}
         DATA=${DATA:-$RUN/faces}
         CTX=${CTX:-cpu}
-        PROCESSES=${PROCESSES:-1}
         if [ "$DATA" = "$RUN/faces" ] && [ -z "$dry" ]; then
             gluonface data synthesize "${smoke_faces[@]}" --out "$DATA"
         fi
@@ -140,7 +146,6 @@ run_recipe() {
     fi
     RUN=${RUN:-runs/$recipe}
     CTX=${CTX:-$default_ctx}
-    PROCESSES=${PROCESSES:-$default_processes}
     if [ -z "$DATA" ]; then
         echo "$0: give the training data with --data DIR, or try every step with --smoke" >&2
         exit 2
@@ -155,14 +160,15 @@ run_recipe() {
     done
     if [ -z "$PACKS" ]; then
         for pack in "$DATA"/*.bin; do
-            if [ -f "$pack" ]; then PACKS="$PACKS $pack"; fi
+            if [ -f "$pack" ]; then packs+=("$pack"); fi
         done
-    fi
-    if [ -n "$PACKS" ]; then
+    elif [ -f "$PACKS" ]; then
+        packs=("$PACKS")
+    else
         # shellcheck disable=SC2206  # a list of paths, meant to be split at blanks
         packs=($PACKS)
-        arguments+=(--packs "${packs[@]}")
     fi
+    if [ ${#packs[@]} != 0 ]; then arguments+=(--packs "${packs[@]}"); fi
     if [ "$PROCESSES" != 1 ] && [ -z "$dry" ]; then
         command=(horovodrun -np "$PROCESSES")
         if [ -n "$HOSTS" ]; then command+=(-H "$HOSTS"); fi

@@ -17,6 +17,6 @@ fi
 shift
 recipe=augment-$row
 title="MobileFaceNet with ArcFace on MS1M, row $row of cavaface's table of augmentations"
-default_processes=8
+published_processes=8
 smoke_settings=(train.steps=24 data.batch_size=12 optimizer.lr=0.02 eval.every=24 checkpoint.every=24 eval.folds=5)
 run_recipe "$@"

@@ -8,6 +8,6 @@ set -euo pipefail
 
 recipe=mixfacenet-m
 title="MixFaceNet-M with ArcFace on MS1MV2, class centres sharded by Partial FC"
-default_processes=4
+published_processes=4
 smoke_settings=(train.steps=4 data.batch_size=4 optimizer.lr=0.02 eval.every=4 checkpoint.every=2 eval.folds=5)
 run_recipe "$@"

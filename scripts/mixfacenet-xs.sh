@@ -8,6 +8,6 @@ set -euo pipefail
 
 recipe=mixfacenet-xs
 title="MixFaceNet-XS with ArcFace on MS1MV2, class centres sharded by Partial FC"
-default_processes=4
+published_processes=4
 smoke_settings=(train.steps=6 data.batch_size=6 optimizer.lr=0.02 eval.every=6 checkpoint.every=3 eval.folds=5)
 run_recipe "$@"

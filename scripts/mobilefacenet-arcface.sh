@@ -10,7 +10,7 @@ set -euo pipefail
 
 recipe=mobilefacenet-arcface
 title="Train MobileFaceNet-128 with ArcFace, the gluon-face recipe"
-default_processes=1
+published_processes=1
 default_ctx=gpu0,gpu1,gpu2,gpu3,gpu4,gpu5,gpu6,gpu7
 recipe_flags=(
     "--batch-size N|BATCH_SIZE|data.batch_size|1760, over all devices"

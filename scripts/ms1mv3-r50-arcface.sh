@@ -8,6 +8,6 @@ set -euo pipefail
 
 recipe=ms1mv3-r50-arcface
 title="iResNet-50 with ArcFace on MS1MV3"
-default_processes=8
+published_processes=8
 smoke_settings=(train.steps=4 data.batch_size=4 optimizer.lr=0.01 eval.every=4 checkpoint.every=2 eval.folds=5)
 run_recipe "$@"

@@ -1,5 +1,7 @@
 """The errors of the package: base classes, exit status, the hint of a missing extra."""
 
+import pathlib
+
 import pytest
 
 from gluonface import errors
@@ -28,7 +30,7 @@ def test_every_error_is_public():
         for name, value in vars(errors).items()
         if isinstance(value, type) and value.__module__ == errors.__name__
     }
-    assert {*errors.__all__} == {*defined, "printable", "shown", "shown_text"}
+    assert {*errors.__all__} == {*defined, "install_command", "printable", "shown", "shown_text"}
 
 
 def test_a_missing_extra_is_named_with_its_command():
@@ -51,3 +53,22 @@ def test_a_missing_extra_is_named_with_its_command():
 def test_control_characters_are_shown_not_obeyed(text, shown):
     assert errors.printable(text) == shown
     assert str(DataError(f"{text} is broken")) == f"{shown} is broken"
+
+
+def test_the_command_for_an_extra_works_however_gluonface_is_installed(monkeypatch):
+    """pip takes the extra from an installed gluonface; a checkout on the path is named."""
+    import importlib.metadata
+
+    def installed(name):
+        return object()
+
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", installed)
+    assert errors.install_command("onnx") == "pip install 'gluonface[onnx]'"
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+    root = pathlib.Path(errors.__file__).parents[1]
+    assert errors.install_command("onnx") == f"pip install -e '{root}[onnx]'"
+    monkeypatch.setattr(errors, "__file__", "/nowhere/gluonface/errors.py")
+    assert errors.install_command("onnx") == "pip install 'gluonface[onnx]'"

@@ -26,7 +26,13 @@ def call(tmp_path):
     (tmp_path / "bin").mkdir()
     for name in ("gluonface", "horovodrun"):
         fake = tmp_path / "bin" / name
-        fake.write_text('#!/bin/sh\nprintf "%s %s\\n" "$(basename "$0")" "$*"\n')
+        fake.write_text(
+            '#!/bin/sh\nprintf "%s" "$(basename "$0")"\n'
+            "for word; do\n"
+            'case $word in *" "*) word="\'$word\'";; esac; printf " %s" "$word"\n'
+            "done\n"
+            "echo\n"
+        )
         fake.chmod(0o755)
 
     def run(name, *arguments, **environment):
@@ -54,10 +60,14 @@ def test_help_smoke_and_the_published_run(call, name):
     assert "--sample-rate R" in done.stdout
     done, (line,) = call(name, "--data", "d", "--run", "r")
     assert done.returncode == 0, done.stderr
+    assert line == (f"gluonface train --recipe {name} --data d --run r --ctx gpu")
+    processes = RECIPES[name]
+    done, (line,) = call(name, "--data", "d", "--run", "r", "--processes", str(processes))
     assert line == (
-        f"horovodrun -np {RECIPES[name]} gluonface train --recipe {name} --data d --run r "
+        f"horovodrun -np {processes} gluonface train --recipe {name} --data d --run r "
         "--ctx gpu --parallel horovod"
     )
+    assert f"(the published run: {processes})" in call(name, "--help")[0].stdout
     done, (synthesize, train) = call(name, "--smoke", "--run", "r")
     assert synthesize.startswith("gluonface data synthesize")
     assert train.startswith(f"gluonface train --recipe {name} --data r/faces --run r --ctx cpu")
@@ -90,6 +100,33 @@ def test_hosts_processes_and_wrong_use(call):
         done, calls = call("mixfacenet-s", *arguments)
         assert done.returncode == 2
         assert not calls
+
+
+def test_names_with_blanks(call, tmp_path):
+    data = tmp_path / "my data"
+    data.mkdir()
+    for name in ("a b.bin", "c.bin"):
+        (data / name).touch()
+    _, (line,) = call("mixfacenet-s", "--data", "my data", "--run", "my run")
+    assert line == (
+        "gluonface train --recipe mixfacenet-s --data 'my data' --run 'my run' --ctx gpu "
+        "--packs 'my data/a b.bin' 'my data/c.bin'"
+    )
+    _, (line,) = call("mixfacenet-s", "--data", "d", "--packs", "my data/a b.bin")
+    assert line.endswith("--packs 'my data/a b.bin'")
+    _, (line,) = call("mixfacenet-s", "--data", "d", "--packs", "x.bin y.bin")
+    assert line.endswith("--packs x.bin y.bin")
+
+
+def test_several_processes_without_horovod_are_refused_first(call, tmp_path):
+    (tmp_path / "bin" / "horovodrun").unlink()
+    done, calls = call("mixfacenet-s", "--smoke", "--processes", "4")
+    assert done.returncode == 1
+    assert not calls
+    assert "gluonface install-horovod" in done.stderr
+    done, calls = call("mixfacenet-s", "--smoke", "--run", "r")
+    assert done.returncode == 0
+    assert len(calls) == 2
 
 
 def test_two_hosts_explains_itself():

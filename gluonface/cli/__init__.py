@@ -32,6 +32,7 @@ COMMANDS = {
     "embed": ("embed", "write the embeddings of images to a file"),
     "calibrate": ("calibrate", "measure what scores mean: thresholds, error rates, likelihoods"),
     "compare": ("compare", "say whether two pictures show one person, and how sure that is"),
+    "compare-published": ("compare_published", "put a result beside the published rows"),
     "export": ("export", "write a model as symbol + params (and ONNX)"),
     "import": ("import_", "read weights of other toolkits into a model of ours"),
     "models": ("models", "list the backbones"),
@@ -40,6 +41,8 @@ COMMANDS = {
     "identify": ("identify", "say who of a gallery is on a picture"),
     "cluster": ("cluster", "say which faces of many belong together"),
     "data": ("data", "make, inspect and check training data"),
+    "install-horovod": ("install_horovod", "build Horovod for this installation's MXNet"),
+    "doctor": ("doctor", "show versions, engines, devices, and what is missing for what"),
     "cache": ("cache", "show what is cached on this machine, or clear it"),
     "bench": ("bench", "measure speed against a baseline in the same run"),
 }
@@ -61,7 +64,13 @@ def _build_parser(command=None):
         epilog="`gluonface COMMAND --help` explains a command.",
         formatter_class=_Help,
     )
-    parser.add_argument("-V", "--version", action="version", version=f"gluonface {__version__}")
+    parser.add_argument(
+        "-V",
+        "--version",
+        action="version",
+        version=f"gluonface {__version__}",
+        help="show the version; with --verbose, what `gluonface doctor` shows",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         add_command(commands, name, f"{__name__}.{module}", summary, complete=name == command)
@@ -101,6 +110,8 @@ def _guarded(words, alone):
 
 def _run(words, called):
     """Run the command; its arguments become attributes of `called`."""
+    if "--verbose" in words and {"-V", "--version"} & set(words):
+        words = ["doctor", *(w for w in words if w not in ("--verbose", "-V", "--version"))]
     command = next((word for word in words if word in COMMANDS), None)
     called.command = command
     parser = _build_parser(command)

@@ -47,12 +47,17 @@ def add_source_options(parser):
         help="columns of a list or table: path (or image), identity; of a list without a header, "
         "numbers from 1",
     )
+    group.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="go on when more than half of the images of a list are not there",
+    )
     group.add_argument("--group", metavar="NAME", help="the column of the group, or several: a,b")
 
 
 def source_options(args):
     """Return the options of `add_source_options` as keyword arguments."""
-    return keywords(args, "root", "person", "split", "strip", "columns", "group")
+    return keywords(args, "root", "person", "split", "strip", "columns", "group", "allow_missing")
 
 
 def add_writing_options(parser):

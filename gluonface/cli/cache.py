@@ -2,7 +2,7 @@
 
 from ._tables import add_table_arguments, aligned, print_table
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "measure", "run"]
 
 CACHES = {
     "embeddings": "of evaluated images and training sets; biometric data, readable by you alone",
@@ -30,7 +30,7 @@ def run(args):
     names = [name for name in CACHES if fnmatch.fnmatchcase(name, args.pattern)]
     if not names:
         raise InputError(f"there is no cache {args.pattern!r}; there are {', '.join(CACHES)}")
-    rows = [_measure(name, cache_folder(name)) for name in names]
+    rows = [measure(name, cache_folder(name)) for name in names]
     lines = aligned([(r["name"], f"{r['bytes']:,} bytes", r["folder"]) for r in rows], right={1})
     lines = [
         text for row, line in zip(rows, lines) for text in (line, f"    {CACHES[row['name']]}")
@@ -44,7 +44,8 @@ def run(args):
     return 0
 
 
-def _measure(name, folder):
+def measure(name, folder):
+    """Return the name, folder, number of files and bytes of a cache."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     size = sum(path.stat().st_size for path in files)
     return {"name": name, "folder": str(folder), "files": len(files), "bytes": size}

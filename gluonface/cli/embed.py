@@ -18,7 +18,7 @@ def add_arguments(parser):
         required=True,
         nargs="+",
         metavar="SOURCE",
-        help="aligned 112x112 faces: a folder of pictures (subfolders too, in sorted order), "
+        help="aligned 112x112 faces: pictures, a folder of them (subfolders too, in sorted order), "
         "training records (train.rec or its folder), a verification pack (.bin), or any form that "
         "`gluonface data pack` takes",
     )
@@ -43,6 +43,19 @@ def add_arguments(parser):
         "normalised, as `gluonface eval verification --embeddings` reads them",
     )
     add_source_options(parser)
+    parser.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="the layer of an MXNet checkpoint that gives the embedding, where it is not called "
+        "fc1 and a classifier follows it; the output of an .onnx file that has several",
+    )
+    parser.add_argument(
+        "--allow-bad",
+        type=int,
+        default=0,
+        metavar="N",
+        help="leave out up to N pictures that cannot be read, and name them",
+    )
     parser.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
     parser.add_argument("--ctx", metavar="DEVICE", help="cpu, gpu, gpu1 (a GPU if there is one)")
     parser.add_argument(
@@ -70,37 +83,71 @@ def run(args):
         raise InputError(f"--out: there is no folder {out.parent}")
     if args.batch_size < 1:
         raise InputError(f"--batch-size is {args.batch_size}; expected 1 or more")
+    if args.allow_bad < 0:
+        raise InputError(f"--allow-bad is {args.allow_bad}; expected 0 or more")
     count, images, arrays = _open(args.input, source_options(args))
-    model = Embedder.load(args.model, ctx=args.ctx, engine=args.engine)
-    batches = _batches(images, count, args.batch_size)
+    if args.allow_bad and "path" not in arrays:
+        raise InputError(
+            "--allow-bad: the rows of records and packs keep their places; `gluonface data pack` "
+            "writes a record set without what cannot be read"
+        )
+    model = Embedder.load(args.model, ctx=args.ctx, engine=args.engine, output=args.layer)
+    bad: dict[int, str] = {}
+    batches = _batches(images, count, args.batch_size, args.allow_bad, bad)
     if args.views:
         e, f = model.embed_views(batches, args.batch_size)
         arrays.update(e=e, f=f)
         embedding = combine_views(e, f, args.flip)
     else:
         embedding = model.embed(batches, args.flip, args.batch_size)
+    if bad:
+        arrays.update(_without(arrays, count, bad))
     if model.identity.sha256:  # random weights cannot be recognised later
         arrays.update(EmbeddingOrigin(model.identity, args.flip).to_arrays())
     with atomic_write(out) as file:
         write_npz(file, {"embedding": embedding, **arrays})
     sys.stdout.write(f"{embedding.shape[0]} embeddings of {embedding.shape[1]} values: {out}\n")
     sys.stdout.write(f"engine: {model.engine}\n")
+    for reason in bad.values():
+        sys.stdout.write(f"left out: {reason}\n")
     return 0
 
 
-def _batches(images, count, size):
-    """Yield stacks of images under a progress bar."""
+def _without(arrays, count, bad):
+    """Return the arrays that have a row per picture, without the rows of those left out."""
+    import numpy as np
+
+    kept = np.setdiff1d(np.arange(count), list(bad))
+    return {name: arrays[name][kept] for name in ("path", "identity", "group") if name in arrays}
+
+
+def _batches(images, count, size, allowed=0, bad=None):
+    """Yield stacks of images under a progress bar; up to `allowed` go into `bad` instead."""
     import numpy as np
     import tqdm
+
+    from ..errors import DataError
 
     kept = []
     with tqdm.tqdm(total=count, unit="img", disable=None) as bar:
         for number in range(count):
-            kept.append(images(number))
-            if len(kept) == size or number == count - 1:
+            try:
+                kept.append(images(number))
+            except DataError as error:
+                if not allowed:
+                    raise
+                if len(bad) == allowed:
+                    raise DataError(f"one more than --allow-bad {allowed}: {error}") from error
+                bad[number] = str(error)
+            if len(kept) == size:
                 yield np.stack(kept)
                 bar.update(len(kept))
                 kept = []
+        if kept:
+            yield np.stack(kept)
+            bar.update(len(kept))
+    if bad and len(bad) == count:
+        raise DataError("no picture is left")
 
 
 def _open(paths, options):
@@ -137,6 +184,13 @@ def _open(paths, options):
             lambda number: _read(files[number], files[number].read_bytes),
             {"path": np.array(names)},
         )
+    if all(is_photo(one) and os.path.isfile(one) for one in paths):
+        files = [pathlib.Path(one) for one in paths]
+        return (
+            len(files),
+            lambda number: _read(files[number], files[number].read_bytes),
+            {"path": np.array([str(one) for one in paths])},
+        )
     source = open_source(paths, **options)
     numbers = range(len(source))
     arrays = {
@@ -159,6 +213,7 @@ def _read(name, load):
         raise DataError(f"{name} cannot be read as a picture: {error}") from error
     if image.shape[:2] != (112, 112):
         raise DataError(
-            f"{name} is {image.shape[0]}x{image.shape[1]}; expected an aligned face of 112x112"
+            f"{name} is {image.shape[1]}x{image.shape[0]} (width x height); expected an aligned "
+            "face of 112x112: gluonface data align"
         )
     return image

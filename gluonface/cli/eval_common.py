@@ -23,6 +23,11 @@ __all__ = [
     "uses_stored_features",
 ]
 
+LAYER = (
+    "the layer of an MXNet checkpoint that gives the embedding, where it is not called fc1 and a "
+    "classifier follows it; the output of an .onnx file that has several"
+)
+
 FLIPS = ("sum", "none")
 
 
@@ -35,6 +40,7 @@ def add_model_arguments(parser, images):
         help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params or NAME:untrained; "
         "with stored features: the model that must have made them",
     )
+    group.add_argument("--layer", metavar="NAME", help=LAYER)
     group.add_argument("--images", metavar="DIR", help=images)
     group.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
     group.add_argument(
@@ -163,12 +169,15 @@ def open_model(args):
         from .._compat import mx
 
         ctx = f"gpu({comm.local_rank})" if mx.context.num_gpus() else None
-    weights = open_weights(args.model)
+    layer = getattr(args, "layer", None)
+    weights = open_weights(args.model, output=layer)
     embedder = Embedder.load(weights, ctx=ctx)
     if not weights.sha256:
         return embedder, None, comm  # random weights cannot be recognised in a later run
     digest = hashlib.sha256("".join(h for _, h in sorted(weights.sha256.items())).encode())
     digest.update(repr(embedder.card.get("preprocessing")).encode())
+    if layer is not None:
+        digest.update(layer.encode())
     return embedder, digest.hexdigest(), comm
 
 

@@ -37,6 +37,7 @@ pixels. Images that are not 112x112 are an error, unless they are in a pack or -
         "for a baseline; several are compared in one table. With --embeddings: the model that "
         "must have made them",
     )
+    parser.add_argument("--layer", metavar="NAME", help=eval_common.LAYER)
     parser.add_argument(
         "--pack",
         nargs="+",
@@ -198,7 +199,7 @@ def _evaluate_models(args):
         pack.name = eval_common.unused_name(pack.name, packs)
         packs[pack.name] = pack
     ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
-    embedders = {source: Embedder.load(source, ctx=ctx) for source in args.model}
+    embedders = {source: Embedder.load(source, ctx=ctx, output=args.layer) for source in args.model}
     results = []
     for source, embedder in embedders.items():
         for pack in packs.values():

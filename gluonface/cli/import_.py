@@ -40,8 +40,10 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--output",
+        "--layer",
         metavar="NAME",
-        help="the embedding in an .onnx file, of several outputs that could be it",
+        help="what gives the embedding: in an .onnx file an output, of several that could be it; "
+        "in an MXNet checkpoint the layer before the classifier, where it is not called fc1",
     )
     parser.add_argument("--licence", help="licence of the weights, for the model card")
     parser.add_argument("--training-data", help="what they were trained on, for the model card")

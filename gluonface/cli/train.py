@@ -1,6 +1,7 @@
 """`gluonface train`: train a model, or resume an interrupted run."""
 
 import logging
+import os
 import pathlib
 import shlex
 import sys
@@ -60,7 +61,11 @@ def add_arguments(parser):
     )
     add("--ctx", metavar="DEVICES", help="cpu | gpu | cpu0,cpu1 | gpu0,gpu1,...")
     add("--parallel", choices=("local", "horovod"), help="horovod: as a process of horovodrun")
-    add("--dry-run", action="store_true", help="print the resolved settings and stop")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="print the settings, check what the run checks, stop",
+    )
     add("--progress", action="store_true", help="show a progress bar even without a terminal")
 
 
@@ -73,6 +78,18 @@ def run(args):
         import yaml
 
         yaml.safe_dump(config_to_dict(config), sys.stdout, sort_keys=False)
+        sys.stdout.flush()
+        if config.data.path is None:
+            logger.warning("without --data only the settings were checked")
+            return 0
+        from ..training.run import check
+
+        found = check(config, args.folder, args.resume)
+        logger.info(
+            "nothing is wrong: %d people, %d images, %d steps (%d per epoch) on %s",
+            *(found[key] for key in ("classes", "images", "steps", "steps_per_epoch")),
+            ", ".join(found["devices"]),
+        )
         return 0
     if args.folder is None:
         raise InputError("--run DIR is missing: the folder that the run writes to")
@@ -96,8 +113,14 @@ def run(args):
 
 
 def resume_command(args):
-    """Return the command that goes on with a run."""
-    return f"gluonface train --run {shlex.quote(str(args.folder))} --resume"
+    """Return the command that goes on with a run, in as many processes."""
+    size = os.environ.get("HOROVOD_SIZE", "")
+    start = ""
+    if size.isdigit() and int(size) > 1:
+        start = f"horovodrun -np {size} "
+        if os.environ.get("HOROVOD_CROSS_SIZE", "1") not in ("", "1"):
+            start += "-H HOSTS "
+    return f"{start}gluonface train --run {shlex.quote(str(args.folder))} --resume"
 
 
 def after_interrupt(args):

@@ -15,6 +15,8 @@ import numpy as np
 from .._compat import cv2
 from ..errors import DataError, InputError
 from ..files import stand_in
+from .image_formats.exif import orientation, turn
+from .image_formats.heif import decode_heif, heif_defect, heif_format, heif_size
 
 __all__ = [
     "MAX_PIXELS",
@@ -39,12 +41,12 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers 
 
 
 def size(data: bytes) -> tuple[int, int] | None:
-    """Return (height, width) of an encoded image without decoding it.
+    """Return (height, width) of an encoded image, as it is stored, without decoding it.
 
     Parameters
     ----------
     data : bytes
-        JPEG, PNG, WebP or BMP.
+        JPEG, PNG, WebP, BMP, or HEIC and AVIF where they can be read.
 
     Returns
     -------
@@ -60,6 +62,8 @@ def size(data: bytes) -> tuple[int, int] | None:
             width, height = struct.unpack_from("<ii", data, 18)
         elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             return _webp_size(data)
+        elif heif_format(data):
+            return heif_size(data)
         else:
             return None
     except (struct.error, IndexError):
@@ -114,8 +118,8 @@ def find_defect(data: bytes) -> str | None:
     if data[:2] == b"\xff\xd8":
         if data[-2:] != b"\xff\xd9" and data.rfind(b"\xff\xd9") < 0:
             return "it is a JPEG that ends early"
-    elif data[:8] == _PNG:
-        reason = _check_png(data)
+    elif data[:8] == _PNG or heif_format(data):
+        reason = _check_png(data) if data[:8] == _PNG else heif_defect(data)
         if reason is not None:
             return reason
     shape = size(data)
@@ -158,6 +162,8 @@ def _png_bytes(data, shape):
 def decode_bgr(data: bytes) -> np.ndarray:
     """Decode an encoded image to uint8 (H, W, 3) in OpenCV's order, blue first.
 
+    An image with an EXIF orientation is returned upright.
+
     Raises
     ------
     DataError
@@ -166,13 +172,17 @@ def decode_bgr(data: bytes) -> np.ndarray:
     reason = find_defect(data)
     if reason is not None:
         raise DataError(reason)
+    if heif_format(data):
+        return decode_heif(data)
+    jpeg = data[:2] == b"\xff\xd8"  # OpenCV turns it
+    how = cv2.IMREAD_COLOR if jpeg else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except cv2.error as error:
         raise DataError(f"OpenCV cannot decode it: {error.err}") from error
     if image is None:
         raise DataError(f"OpenCV cannot decode it (it starts with {bytes(data[:8])!r})")
-    return image
+    return image if jpeg else turn(image, orientation(data))
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -241,6 +251,8 @@ def fit(image: np.ndarray, target: int) -> np.ndarray:
 def resize_encoded(data: bytes, target: int, resize: bool, quality: int = 95) -> bytes:
     """Return an encoded image of `target` x `target`: the same bytes, or resized and encoded again.
 
+    HEIC and AVIF images are always encoded again: readers of records know JPEG and PNG.
+
     Parameters
     ----------
     data : bytes
@@ -257,9 +269,10 @@ def resize_encoded(data: bytes, target: int, resize: bool, quality: int = 95) ->
         When the image is broken, or has another size and `resize` is False.
     """
     image = decode(data)
-    if image.shape[:2] == (target, target):
+    same = image.shape[:2] == (target, target)
+    if same and not heif_format(data):
         return data
-    if not resize:
+    if not same and not resize:
         raise DataError(
             f"it has {image.shape[1]} x {image.shape[0]} pixels, {target} x {target} were "
             "expected; align photographs first (gluonface data align), or add --resize"

@@ -105,7 +105,8 @@ class Embedder:
             The order of colours that the network takes, whatever its files say. Where nothing says
             it, it is RGB; for ``.onnx`` files and AdaFace's networks a warning names both.
         output : str, optional
-            The name of the embedding in a ``.onnx`` file, of several outputs that could be it.
+            The name of the embedding in a ``.onnx`` file, of several outputs that could be it; or
+            of the layer that gives it in an MXNet checkpoint, where that is not called ``fc1``.
 
         Returns
         -------

@@ -24,9 +24,19 @@ import types
 import typing
 
 from .._compat import mx
-from .build import NativeError, library
+from .build import NativeError, describe, library
 
-__all__ = ["NAMES", "NativeError", "allowed", "load", "operators", "ready", "setting", "without"]
+__all__ = [
+    "NAMES",
+    "NativeError",
+    "allowed",
+    "load",
+    "operators",
+    "ready",
+    "setting",
+    "state",
+    "without",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +92,16 @@ def _ready():
         )
         return False
     return True
+
+
+def state() -> str:
+    """Return in words whether there are operators here; nothing is compiled."""
+    if os.environ.get("GLUONFACE_NATIVE", "1") == "0":
+        return "switched off (GLUONFACE_NATIVE=0)"
+    try:
+        return describe()
+    except NativeError as error:
+        return f"none: {error}"
 
 
 @contextlib.contextmanager

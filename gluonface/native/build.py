@@ -19,7 +19,7 @@ import tempfile
 from .._compat import mx
 from ..files import atomic_write, cache_folder, sha256, sync_folder
 
-__all__ = ["NativeError", "library"]
+__all__ = ["NativeError", "describe", "library"]
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,26 @@ def library() -> pathlib.Path:
         except OSError as error:
             raise NativeError(f"they cannot be stored in {folder}: {error}") from None
     return path
+
+
+def describe() -> str:
+    """Return in words what `library` would return; nothing is compiled.
+
+    Raises
+    ------
+    NativeError
+        If there is none, with the reason.
+    """
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise NativeError("they are for Linux on x86-64")
+    folder, key = _own_folder(), _key()
+    path = _find(folder, key)
+    if path is not None:
+        return f"compiled ({path})"
+    note = folder / f"operators-{key}.failed"
+    if note.exists():
+        raise NativeError(f"{_last_line(note.read_text())} (delete {note} to retry)")
+    return f"compiled at their first use, with {_compiler()[0]}"
 
 
 def _find(folder, key):

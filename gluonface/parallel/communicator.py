@@ -18,7 +18,7 @@ from ..errors import GluonfaceError, InputError, MissingExtraError
 from .rendezvous import checked_rendezvous
 from .watchdog import Watchdog
 
-__all__ = ["Communicator", "Horovod", "Local"]
+__all__ = ["Communicator", "Horovod", "Local", "horovod_state"]
 
 logger = logging.getLogger(__name__)
 BUILD = (
@@ -32,6 +32,22 @@ OPERATIONS = ("sum", "mean", "max", "min")
 def _check_operation(op):
     if op not in OPERATIONS:
         raise InputError(f"unknown reduction {op!r}; expected one of {', '.join(OPERATIONS)}")
+
+
+def horovod_state() -> str:
+    """Return in words whether Horovod is there and what it was built with."""
+    if importlib.util.find_spec("horovod") is None:
+        return "not installed: training has one process"
+    try:
+        _ = mx.__version__  # our import of MXNet prepares NumPy, so it has to come first
+        import horovod
+        import horovod.mxnet as hvd
+    except (ImportError, OSError, GluonfaceError) as error:
+        return f"installed, but its MXNet part cannot be imported: {error}"
+    having = [
+        name for name, built in (("Gloo", hvd.gloo_built), ("NCCL", hvd.nccl_built)) if built()
+    ]
+    return f"{horovod.__version__}, for MXNet, with {' and '.join(having) or 'no operations'}"
 
 
 class Local:

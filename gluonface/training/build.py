@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pathlib
+import typing
 from typing import Any
 
 from .._compat import mx
@@ -15,17 +16,21 @@ from .classifier import build_head, start_centers
 from .config.config import Config, config_to_dict
 from .devices import contexts
 from .optimizer_step import OptimizerStep
-from .precision import LossScale, reduced
+from .precision import LossScale, reduced, require_dtype
 from .schedules import learning_rate, margin_strength
+from .setup_checks import Problems, open_training_set, require_batch
 from .trainer import Trainer
 
-__all__ = ["build", "check_auxiliary", "initialise", "total_steps", "without_init"]
+__all__ = ["build", "check_auxiliary", "check_setup", "initialise", "total_steps", "without_init"]
 
 logger = logging.getLogger(__name__)
 
 
 def build(
-    config: Config, comm: Communicator | None = None, folder: pathlib.Path | None = None
+    config: Config,
+    comm: Communicator | None = None,
+    folder: pathlib.Path | None = None,
+    also: typing.Sequence[typing.Callable[[], Any]] = (),
 ) -> Trainer:
     """Return a `Trainer` without callbacks for a configuration. A collective.
 
@@ -36,6 +41,8 @@ def build(
         Default: `Local`.
     folder : pathlib.Path, optional
         The run folder, the default place of class centres on disk.
+    also : sequence of callable
+        Further checks, whose errors are told with those of the configuration.
 
     Raises
     ------
@@ -46,9 +53,9 @@ def build(
     from ..loss.auxiliary import Auxiliaries
 
     comm = comm or Local()
-    # An error on one rank is raised on all, so `_prepare` must not wait for another rank.
+    # An error on one rank is raised on all, so `check_setup` must not wait for another rank.
     loader, net, ctx, margin = raise_on_all_ranks(
-        comm, lambda: _prepare(config, comm), "training.prepared"
+        comm, lambda: check_setup(config, comm, also), "training.prepared"
     )
     classes = loader.dataset.num_classes
     if comm.size > 1:
@@ -93,54 +100,89 @@ def build(
     )
 
 
-def _prepare(config, comm):
-    """Return loader, network, contexts and margin, without any collective."""
-    from ..data import Loader, RecordDataset
+def check_setup(
+    config: Config,
+    comm: Communicator | None = None,
+    also: typing.Sequence[typing.Callable[[], Any]] = (),
+) -> tuple[Any, Any, list, Any]:
+    """Return loader, network, contexts and margin, without any collective.
+
+    Parameters
+    ----------
+    config : Config
+    comm : Local or Horovod, optional
+        Default: `Local`.
+    also : sequence of callable
+        Further checks, whose errors are told with the others.
+
+    Raises
+    ------
+    InputError, DataError
+        With all that is wrong.
+    """
+    from ..data import Loader
     from ..loss import get_loss
     from ..model_zoo import get_model
 
-    if config.data.path is None:
-        raise InputError("no training data: give --data DIR (or data.path in the configuration)")
+    comm = comm or Local()
     batch_size, accumulate = config.data.batch_size, config.train.accumulate
-    micro_batches = comm.size * accumulate
-    if batch_size % micro_batches:
-        cut = f" in {accumulate} micro-batches (train.accumulate)" if accumulate > 1 else ""
-        raise InputError(
-            f"data.batch_size = {batch_size} cannot be divided over {comm.size} processes{cut}; "
-            "it counts the images of a step, all processes together"
+    problems = Problems()
+    dataset = problems.of(lambda: open_training_set(config.data.path))
+    ctx = problems.of(lambda: contexts(config.train.ctx, comm))
+    if ctx is not None:
+        problems.of(lambda: require_dtype(config.train.dtype, ctx))
+    devices = None if ctx is None else len(ctx)
+    problems.of(lambda: require_batch(batch_size, accumulate, comm.size, devices))
+    margin = problems.of(lambda: get_loss(config.loss.name, **config.loss.arguments))
+    problems.of(lambda: check_auxiliary(config))
+    loader = None
+    if dataset is not None:
+        loader = problems.of(
+            lambda: Loader(
+                dataset,
+                max(1, batch_size // (comm.size * accumulate)),
+                seed=config.train.seed,
+                rank=comm.rank,
+                size=comm.size,
+                flip=config.data.flip,
+                augment=config.data.augment,
+                sampler=config.data.sampler,
+                workers=config.data.workers,
+                max_bad=config.data.max_bad,
+            )
         )
-    ctx = contexts(config.train.ctx, comm)
-    if batch_size // micro_batches < len(ctx):
-        raise InputError(
-            f"data.batch_size = {batch_size} leaves nothing to do for some of the {len(ctx)} "
-            "devices of each process"
+    if loader is not None:
+        problems.of(lambda: margin_strength(config.margin_warmup, total_steps(config, loader)))
+        problems.of(
+            lambda: learning_rate(config.schedule, config.optimizer.lr, total_steps(config, loader))
         )
-    margin = get_loss(config.loss.name, **config.loss.arguments)
-    check_auxiliary(config)
-    dataset = RecordDataset(config.data.path)
-    loader = Loader(
-        dataset,
-        batch_size // micro_batches,
-        seed=config.train.seed,
-        rank=comm.rank,
-        size=comm.size,
-        flip=config.data.flip,
-        augment=config.data.augment,
-        sampler=config.data.sampler,
-        workers=config.data.workers,
-        max_bad=config.data.max_bad,
-    )
-    learning_rate(config.schedule, config.optimizer.lr, total_steps(config, loader))
+    for check in also:
+        problems.of(check)
     mx.random.seed(config.train.seed)  # the same weights on every rank
-    net = get_model(config.model.name, embedding_size=config.model.embedding_size, ctx=ctx)
-    if tuple(dataset.image_size) != tuple(net.cfg.input_size):
-        raise InputError(
-            f"{dataset.path} holds images of {dataset.image_size} pixels, {config.model.name} "
-            f"takes {tuple(net.cfg.input_size)}"
+    net = problems.of(
+        lambda: get_model(
+            config.model.name,
+            embedding_size=config.model.embedding_size,
+            ctx=ctx or [mx.cpu()],
         )
-    if config.model.init is not None:
-        initialise(net, config.model.init)
-    return loader, net, ctx, margin
+    )
+    if net is not None and dataset is not None:
+        problems.of(lambda: _require_size(dataset, net))
+    init = config.model.init
+    if net is not None and init is not None:
+        problems.of(lambda: initialise(net, init))
+    problems.raise_all()
+    return loader, net, ctx, margin  # type: ignore[return-value]
+
+
+def _require_size(dataset, net):
+    height, width = dataset.image_size
+    if (height, width) != tuple(net.cfg.input_size):
+        high, wide = net.cfg.input_size
+        raise InputError(
+            f"{dataset.path} holds images of {width} x {height} pixels, {net.cfg.name} takes "
+            f"{wide} x {high}"
+        )
 
 
 def _facts(config, loader, ctx):

@@ -10,7 +10,30 @@ from typing import Any
 from .._compat import mx
 from ..errors import InputError
 
-__all__ = ["LossScale", "reduced"]
+__all__ = ["LossScale", "reduced", "require_dtype"]
+
+
+def require_dtype(dtype: str, ctx: list) -> None:
+    """Raise InputError if the devices cannot compute in `dtype`, see `reduced`."""
+    if dtype == "float32":
+        return
+    on_cpu = [c for c in ctx if c.device_type.startswith("cpu")]
+    if dtype == "float16" and on_cpu:
+        raise InputError(
+            "train.dtype = 'float16' needs GPUs: on a CPU MXNet 1.9.1 has no float16 matrix "
+            "product ('FP16 gemm on cpu not implemented'). Use float32, or bfloat16 if the CPU "
+            "has avx512_bf16."
+        )
+    if dtype == "bfloat16":
+        if len(on_cpu) < len(ctx):
+            raise InputError(
+                "train.dtype = 'bfloat16' needs CPUs: MXNet 1.9.1 has no bfloat16 on GPUs. "
+                "Use float16 there."
+            )
+        if not _cpu_has_bfloat16():
+            raise InputError(
+                "train.dtype = 'bfloat16': this CPU has no avx512_bf16 instructions. Use float32."
+            )
 
 
 def reduced(net: Any, dtype: str, ctx: list) -> Any:
@@ -37,23 +60,7 @@ def reduced(net: Any, dtype: str, ctx: list) -> Any:
     """
     if dtype == "float32":
         return net
-    on_cpu = [c for c in ctx if c.device_type.startswith("cpu")]
-    if dtype == "float16" and on_cpu:
-        raise InputError(
-            "train.dtype = 'float16' needs GPUs: on a CPU MXNet 1.9.1 has no float16 matrix "
-            "product ('FP16 gemm on cpu not implemented'). Use float32, or bfloat16 if the CPU "
-            "has avx512_bf16."
-        )
-    if dtype == "bfloat16":
-        if len(on_cpu) < len(ctx):
-            raise InputError(
-                "train.dtype = 'bfloat16' needs CPUs: MXNet 1.9.1 has no bfloat16 on GPUs. "
-                "Use float16 there."
-            )
-        if not _cpu_has_bfloat16():
-            raise InputError(
-                "train.dtype = 'bfloat16': this CPU has no avx512_bf16 instructions. Use float32."
-            )
+    require_dtype(dtype, ctx)
     amp = importlib.import_module(f"{mx.__name__}.contrib.amp")
     lists = amp.lists.symbol_bf16 if dtype == "bfloat16" else amp.lists.symbol_fp16
     data = mx.sym.var("data")

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import pathlib
 import sys
 
 from .._compat import mx
-from ..errors import DataError, GluonfaceError, InputError, TrainingError
+from ..errors import DataError, GluonfaceError, InputError, TrainingError, install_command
 from ..parallel.agreement import agree, exchange, raise_on_all_ranks
+from ..parallel.communicator import Local
 from ..parallel.liveness import PeerMonitor
 from . import callbacks
-from .build import build, without_init
+from .build import build, check_setup, total_steps, without_init
 from .callbacks.csv_files import read_history
 from .checkpoint.checkpoints import Checkpoints, load_state
 from .config.config import Config
-from .devices import communicator
+from .devices import STARTED, communicator
 from .run_folder import RunFolder
 from .trainer import Trainer
 
-__all__ = ["export", "train"]
+__all__ = ["check", "export", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +83,14 @@ def _train(config, folder, comm, resume, resume_from, argv, progress):
     )
     if comm.size > 1:  # the folder may not be shared
         agree(comm, "training.resumed", {"checkpoint": start and start.name})
-    trainer = build(without_init(config) if start is not None else config, comm, folder.path)
-    trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
+    packs: list = []
+    trainer = build(
+        without_init(config) if start is not None else config,
+        comm,
+        folder.path,
+        [lambda: packs.extend(_packs(config))],
+    )
+    trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress, packs))
     command = sys.argv if argv is None else argv
     raise_on_all_ranks(comm, lambda: comm.rank or folder.begin(config, command), "training.begun")
     raise_on_all_ranks(comm, lambda: comm.rank == 0 or folder.require_begun(), "training.seen")
@@ -98,7 +106,7 @@ def _train(config, folder, comm, resume, resume_from, argv, progress):
         _log_setup(config, trainer)
         if config.export.onnx and not _has_onnx():
             logger.warning(
-                "there will be no ONNX file: onnx is not installed (pip install 'gluonface[onnx]')"
+                "there will be no ONNX file: onnx is not installed (%s)", install_command("onnx")
             )
         try:
             trainer.fit()
@@ -114,6 +122,44 @@ def _train(config, folder, comm, resume, resume_from, argv, progress):
     finally:
         peers.close()
     return trainer
+
+
+def check(config: Config, run: str | pathlib.Path | None = None, resume: bool = False) -> dict:
+    """Check all that `train` checks before its first step, without writing anything.
+
+    Parameters
+    ----------
+    config : Config
+    run : str or pathlib.Path, optional
+        The run folder.
+    resume : bool, default False
+        Whether the run is to be resumed.
+
+    Returns
+    -------
+    dict
+        ``classes``, ``images``, ``steps``, ``steps_per_epoch`` and ``devices``.
+
+    Raises
+    ------
+    InputError, DataError
+        With all that is wrong, not the first alone.
+    """
+    also = [lambda: _packs(config)]
+    if run is not None and not resume:
+        also.append(RunFolder(run).require_new)
+    started = any(os.environ.get(name, "").isdigit() for name in STARTED)
+    comm = communicator(config.train.parallel) if started else Local()
+    if resume:
+        config = without_init(config)
+    loader, _, ctx, _ = check_setup(config, comm, also)
+    return {
+        "classes": loader.dataset.num_classes,
+        "images": len(loader.dataset),
+        "steps": total_steps(config, loader),
+        "steps_per_epoch": len(loader) // config.train.accumulate,
+        "devices": [str(context) for context in ctx],
+    }
 
 
 def _load(checkpoints, start, trainer, folder):
@@ -180,7 +226,7 @@ def export(config, run, trainer, checkpoints):
     export_model(trainer.net, run / "export" / "model", onnx=onnx, card=card)
 
 
-def _callbacks(config, run, checkpoints, comm, progress):
+def _callbacks(config, run, checkpoints, comm, progress, packs):
     """Return the callbacks of a run, in this order: checks, logs, saving, verification, plots."""
     first = comm.rank == 0
     found = [callbacks.NanGuard(), callbacks.StopSignals()]
@@ -189,8 +235,7 @@ def _callbacks(config, run, checkpoints, comm, progress):
         if config.log.tensorboard:
             found.append(callbacks.TensorBoard(run))
     verification = None
-    if config.eval.packs:
-        packs = raise_on_all_ranks(comm, lambda: _packs(config), "training.packs")
+    if packs:
         if comm.size > 1:
             agree(comm, "eval.packs", {pack.name: pack.sha256 for pack in packs})
         e = config.eval

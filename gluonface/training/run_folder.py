@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
-import importlib.metadata
 import logging
 import os
 import pathlib
 import platform
 import shlex
-import subprocess
 import sys
 import time
 from typing import Any
 
 from ..errors import DataError, InputError, TrainingError, printable
 from ..files import FileLock, atomic_write, open_to_write, remove_unfinished, write_json
+from ..machine import cpu_name, find_commit, installed_version
 from .config.config import Config
 from .config.recipes import config_text
 
@@ -153,7 +153,7 @@ class RunFolder:
             self._hold()
             self.require_new()  # another process may have begun since the last look
         remove_unfinished(self.path)
-        text = config_text(config)
+        text = config_text(with_absolute_paths(config))
         with atomic_write(self.config, "w", encoding="utf-8") as file:
             file.write(f"{CHECKSUM}{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
         now = datetime.datetime.now().isoformat(timespec="seconds")
@@ -195,6 +195,21 @@ class RunFolder:
             handler.removeFilter(self._quiet)
 
 
+def with_absolute_paths(config: Config) -> Config:
+    """Return a configuration whose files are found from any folder: a run is resumed anywhere."""
+
+    def absolute(path):
+        return None if path is None else os.path.abspath(path)
+
+    data, packs = config.data, [absolute(path) for path in config.eval.packs]
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(data, path=absolute(data.path)),
+        eval=dataclasses.replace(config.eval, packs=packs),
+        head=dataclasses.replace(config.head, centers_path=absolute(config.head.centers_path)),
+    )
+
+
 class LogFile(logging.StreamHandler):
     """Appends log lines to a file; when that fails it says so once, and training goes on.
 
@@ -230,45 +245,13 @@ def environment():
 
     return {
         "gluonface": __version__,
-        "commit": _commit(),
+        "commit": find_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "cpu": _cpu_name(),
+        "packages": {name: version for name in PACKAGES if (version := installed_version(name))},
+        "cpu": cpu_name(),
         "cores": usable_cores(),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "gpus": mx.context.num_gpus(),
         "executable": sys.executable,
     }
-
-
-def _version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _commit():
-    """Return the commit of the source tree, with + when it has changes; None outside of one."""
-    root = pathlib.Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty=+"]
-        found = subprocess.run(
-            [*command, "--exclude=*"], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
-
-
-def _cpu_name():
-    try:
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -27,14 +27,12 @@ from .onnx.mending import colors_of, mend_onnx, without_unit_length
 from .onnx_file import has_external_data, parse_onnx, read_onnx, takes_bytes
 from .safetensors import read_safetensors
 from .source import CHECKPOINT, ONNX, PARAMETERS, PYTORCH, SAFETENSORS, Source, find_source
-from .symbol_json import read_symbol_json
+from .symbol_json import STATISTICS, read_symbol_json
 from .torch_pickle import read_torch
 
 __all__ = ["AnySource", "Weights", "open_weights"]
 
 logger = logging.getLogger(__name__)
-
-OUTPUT = "fc1"  # of an MXNet checkpoint; what follows it is the classifier of the training
 
 
 class Weights:
@@ -181,7 +179,7 @@ class Weights:
                 f"{self.params} holds weights alone; say which model they are for: "
                 f"NAME:{self.params}, with a NAME of `gluonface models`"
             )
-        return read_symbol_json(self.read(path), str(path), OUTPUT)
+        return read_symbol_json(self.read(path), str(path), self._output)
 
     @functools.cached_property
     def onnx_model(self) -> typing.Any:
@@ -257,8 +255,20 @@ def _read_checkpoint(weights):
     raw, variables = weights.symbol_json
     graph = Graph.from_json(raw)
     content = _read_arrays(read_params)(weights)
-    bare = {name.split(":", 1)[-1] for name in content.arrays}
-    return Content(content.arrays, graph, sorted(bare - variables))
+    # What BatchNorm averages is "aux:"; some checkpoints are saved without the prefixes.
+    averages = {
+        node.inputs[place][0].name
+        for node in graph.nodes()
+        if "BatchNorm" in node.op
+        for place in STATISTICS
+        if place < len(node.inputs)
+    }
+    arrays: dict[str, np.ndarray] = {}
+    for key, array in content.arrays.items():
+        name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
+        arrays[("aux:" if name in averages else "arg:") + name] = array
+    bare = {name.split(":", 1)[1] for name in arrays}
+    return Content(arrays, graph, sorted(bare - variables))
 
 
 def _read_arrays(read):
@@ -302,7 +312,8 @@ def open_weights(
     prefix : str, optional
         Of the network's tensors in a PyTorch file that holds several networks.
     output : str, optional
-        The name of the embedding in an ONNX file with several outputs that could be it.
+        The name of the embedding in an ONNX file with several outputs that could be it, or of the
+        layer that gives it in an MXNet checkpoint; there it is ``fc1`` or the only output.
 
     Returns
     -------

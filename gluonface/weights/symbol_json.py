@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ..errors import DataError
+from ..errors import DataError, InputError, shown_text
 
 __all__ = ["MAX_NODES", "OPERATORS", "read_symbol_json"]
 
@@ -233,7 +233,7 @@ STATISTICS = (3, 4)  # inputs of a BatchNorm that MXNet writes to
 
 
 def read_symbol_json(
-    text: str | bytes, where: str, output: str = "fc1"
+    text: str | bytes, where: str, output: str | None = None
 ) -> tuple[dict[str, Any], set[str]]:
     """Read a symbol's JSON and return a new one with what its embedding needs, and no more.
 
@@ -243,9 +243,9 @@ def read_symbol_json(
         What `Symbol.save` or `HybridBlock.export` writes, of MXNet 0.9 to 1.9.
     where : str
         The file, for messages.
-    output : str, default "fc1"
-        The node that gives the embedding. What follows it, as in a training checkpoint, is cut
-        off. Where there is no such node the only head is taken.
+    output : str, optional
+        The node that gives the embedding; it has to be there. What follows it, as in a training
+        checkpoint, is cut off. By default it is ``fc1`` or, where there is none, the only head.
 
     Returns
     -------
@@ -359,11 +359,21 @@ def _outputs(node: dict[str, Any], where: str) -> int:
     return int(text)
 
 
-def _head(raw: dict[str, Any], nodes: list, where: str, output: str) -> tuple[int, int]:
+_EMBEDDING_LAYERS = {"FullyConnected", "BatchNorm", "Flatten", "flatten", "Convolution"}
+
+
+def _head(raw: dict[str, Any], nodes: list, where: str, output: str | None) -> tuple[int, int]:
     """Return the node and the output that give the embedding."""
+    wanted = ("fc1",) if output is None else (output, output.removesuffix("_output"))
     for number, node in enumerate(nodes):
-        if output and node["name"] == output and node["op"] != "null":
+        if node["name"] in wanted and node["op"] != "null":
             return number, 0
+    if output is not None:
+        layers = [node["name"] for node in nodes if node["op"] in _EMBEDDING_LAYERS]
+        raise InputError(
+            f"{where} has no layer {_shown(output)}; near its end it has "
+            f"{shown_text(', '.join(layers[-8:]))}"
+        )
     heads = raw.get("heads")
     if not isinstance(heads, list) or not heads:
         _fail(where, "it has no heads")
@@ -375,7 +385,11 @@ def _head(raw: dict[str, Any], nodes: list, where: str, output: str) -> tuple[in
         found.append(pair)
     if len(heads) != 1:
         names = [nodes[pair[0]]["name"] for pair in found[:6]]
-        _fail(where, f"it has the outputs {names} and none named {output!r}")
+        _fail(
+            where,
+            f"it has the outputs {names} and none named 'fc1'; --layer NAME says which gives the "
+            "embedding (output=)",
+        )
     return found[0]
 
 
@@ -428,7 +442,10 @@ def _attributes(node: dict[str, Any], inputs: int, where: str) -> dict[str, str]
     if node.get("subgraphs"):
         _fail(where, f"node {name} has subgraphs, which are not read")
     if op not in OPERATORS:
-        _fail(where, f"node {name} has the operator {_shown(op)}, which is not read")
+        why = f"node {name} has the operator {_shown(op)}, which is not read"
+        if op in ("SoftmaxOutput", "SoftmaxActivation", "MakeLoss", "LinearRegressionOutput"):
+            why += ". It belongs to the classifier: --layer NAME names the layer of the embedding"
+        _fail(where, why)
     fewest, most, checks = OPERATORS[op]
     if not fewest <= inputs <= most:
         _fail(where, f"node {name}, {op}, has {inputs} inputs; expected {fewest} to {most}")

@@ -89,7 +89,7 @@ def test_wrong_input(faces, tmp_path, capsys):
     for source, status, message in (
         ("none", 2, "is not there; a folder of people"),
         ("empty", 2, "has no photographs"),
-        ("big", 1, "face.png is 224x112; expected an aligned face of 112x112"),
+        ("big", 1, "face.png is 112x224 (width x height); expected an aligned face of 112x112"),
         ("torn", 1, "face.png cannot be read as a picture"),
     ):
         assert embed(tmp_path / source, out) == status
@@ -117,3 +117,30 @@ def test_files_say_what_made_them(faces, small_prefix, tmp_path):
     # Random weights cannot be recognised: nothing is claimed.
     assert embed(tmp_path / "in", tmp_path / "r.npz") == 0
     assert pop_origin(load(tmp_path / "r.npz"), "r.npz") is None
+
+
+def test_single_pictures_and_some_that_cannot_be_read(faces, expected, tmp_path, capsys):
+    names = [str(tmp_path / f"{n}.png") for n in range(3)]
+    for name, face in zip(names, faces):
+        (tmp_path / name).write_bytes(png(face))
+    (tmp_path / "bad.jpg").write_bytes(b"nothing")
+    out = tmp_path / "e.npz"
+    words = ["embed", "--model", MODEL, "--out", str(out), "--input"]
+    assert main([*words, names[0]]) == 0
+    assert load(out)["path"].tolist() == names[:1]
+    np.testing.assert_allclose(load(out)["embedding"], expected[:1], **CLOSE)
+    mixed = [names[0], str(tmp_path / "bad.jpg"), *names[1:]]
+    out.unlink()
+    assert main([*words, *mixed]) == 1
+    assert not out.exists()
+    capsys.readouterr()
+    assert main([*words, *mixed, "--allow-bad", "1", "--batch-size", "2"]) == 0
+    assert "left out: " in capsys.readouterr().out
+    assert load(out)["path"].tolist() == names
+    np.testing.assert_allclose(load(out)["embedding"], expected[:3], **CLOSE)
+    assert main([*words, str(tmp_path / "bad.jpg"), *mixed, "--allow-bad", "1"]) == 1
+    assert "one more than --allow-bad 1" in capsys.readouterr().err
+    with RecordWriter(tmp_path / "rec") as writer:
+        writer.add(png(faces[0]), 0)
+    assert main([*words, str(tmp_path / "rec"), "--allow-bad", "1"]) == 2
+    assert "keep their places" in capsys.readouterr().err

@@ -117,13 +117,67 @@ def test_a_run_started_from_another_run(finished, noise_set, tmp_path):
         assert first["packs"]["noise"]["auc"] == stored["packs"]["noise"]["auc"]
 
 
-def test_dry_run_prints_the_resolved_settings(capsys):
-    arguments = ["train", "--recipe", "mobilefacenet-arcface", "--dry-run", "--data", "x"]
+def test_dry_run_prints_the_resolved_settings(capsys, caplog):
+    arguments = ["train", "--recipe", "mobilefacenet-arcface", "--dry-run"]
     assert main([*arguments, "--ctx", "cpu0,cpu1", "--set", "optimizer.lr=1e-3"]) == 0
     tree = yaml.safe_load(capsys.readouterr().out)
     assert tree["optimizer"]["lr"] == 1e-3
-    assert tree["data"] == {**tree["data"], "path": "x", "batch_size": 1760}
+    assert tree["data"] == {**tree["data"], "path": None, "batch_size": 1760}
     assert tree["train"]["ctx"] == "cpu0,cpu1"
+    assert "without --data only the settings were checked" in caplog.text
+
+
+def test_dry_run_checks_what_the_run_checks_and_tells_all(
+    tiny, noise_set, finished, tmp_path, capsys, caplog
+):
+    caplog.set_level("INFO")
+    run = tmp_path / "run"
+    assert main(command(noise_set, run, "--dry-run")) == 0
+    assert "nothing is wrong: " in caplog.text
+    assert " 6 steps (" in caplog.text
+    assert not run.exists()
+    wrong = [
+        *("--ctx", "gpu7", "--packs", str(tmp_path / "none.bin")),
+        *("--set", "data.batch_size=100000", "--set", "loss.margin=9"),
+    ]
+    for more in (["--dry-run"], []):
+        assert main([*command(noise_set, run, *wrong), *more]) == 2
+        error = capsys.readouterr().err
+        for words in ("no gpu7", "none.bin cannot be read", "take a smaller batch", "margin"):
+            assert words in error
+    assert main(command(noise_set, finished, "--dry-run")) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert main(command(noise_set, run, "--dry-run", "--set", "train.dtype=float16")) == 2
+    assert "float16' needs GPUs" in capsys.readouterr().err
+
+
+def test_a_run_is_resumed_from_another_folder(tiny, noise_set, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data, pack = (os.path.relpath(path, tmp_path) for path in (noise_set.data, noise_set.pack))
+    arguments = ["--set", "train.steps=2", "--data", data, "--packs", pack]
+    assert main([*command(noise_set, "run", *arguments)]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["train", "--run", "../run", "--resume", "--set", "train.steps=4"]) == 0
+    config = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    assert os.path.isabs(config["data"]["path"])
+    assert all(os.path.isabs(path) for path in config["eval"]["packs"])
+
+
+def test_the_advice_to_resume_has_the_processes_of_the_run(monkeypatch):
+    import argparse
+
+    from gluonface.cli.train import resume_command
+
+    args = argparse.Namespace(folder="my run")
+    for name in ("HOROVOD_SIZE", "HOROVOD_CROSS_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    alone = "gluonface train --run 'my run' --resume"
+    assert resume_command(args) == alone
+    monkeypatch.setenv("HOROVOD_SIZE", "4")
+    assert resume_command(args) == f"horovodrun -np 4 {alone}"
+    monkeypatch.setenv("HOROVOD_CROSS_SIZE", "2")
+    assert resume_command(args) == f"horovodrun -np 4 -H HOSTS {alone}"
 
 
 @pytest.mark.parametrize(

@@ -268,3 +268,47 @@ def test_numbers_in_a_file_beside(shared, tmp_path, counted, images):
     assert weights.sha256 == digests
     once(counted, "x.onnx", "x.data")
     np.testing.assert_array_equal(actual, Embedder.load(source, ctx="cpu").embed(images))
+
+
+@pytest.fixture
+def classifier(small_prefix, tmp_path):
+    """Return the prefix of a checkpoint whose embedding is called `code`, with a classifier."""
+    raw = json.loads(small_prefix.with_name("small-symbol.json").read_text())
+    for node in raw["nodes"]:
+        if node["name"] == "fc1":
+            node["name"] = "code"
+    code = mx.sym.load_json(json.dumps(raw))
+    head = mx.sym.FullyConnected(code, num_hidden=3, no_bias=True, name="classes")
+    mx.sym.SoftmaxOutput(head, name="softmax").save(str(tmp_path / "c-symbol.json"))
+    arrays = read_params(params_file(small_prefix))
+    size = open_weights(small_prefix).embedding_size
+    weight = {"arg:classes_weight": np.ones((3, size), np.float32)}
+    (tmp_path / "c-0000.params").write_bytes(params_bytes({**arrays, **weight}))
+    return tmp_path / "c"
+
+
+def test_the_layer_before_a_classifier_is_named(classifier, small_prefix):
+    images = np.random.RandomState(0).randint(0, 256, (2, 112, 112, 3)).astype(np.uint8)
+    with pytest.raises(DataError, match="--layer NAME names the layer of the embedding"):
+        Embedder.load(classifier)
+    with pytest.raises(InputError, match=r"no layer 'fc9'; near its end it has .*code, classes"):
+        Embedder.load(classifier, output="fc9")
+    expected = Embedder.load(small_prefix, engine="mxnet").embed(images)
+    for name in ("code", "code_output"):
+        found = Embedder.load(classifier, engine="mxnet", output=name).embed(images)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_checkpoints_without_prefixes(small_prefix, tmp_path):
+    """As `mx.nd.save` of a plain dict writes them: averages of BatchNorm are told by the graph."""
+    images = np.random.RandomState(0).randint(0, 256, (2, 112, 112, 3)).astype(np.uint8)
+    shutil.copy(small_prefix.with_name("small-symbol.json"), tmp_path / "bare-symbol.json")
+    arrays = read_params(params_file(small_prefix))
+    assert any(name.startswith("aux:") for name in arrays)
+    bare = {name.split(":", 1)[1]: array for name, array in arrays.items()}
+    (tmp_path / "bare-0000.params").write_bytes(params_bytes(bare))
+    for engine in ("mxnet", "auto"):
+        np.testing.assert_array_equal(
+            Embedder.load(tmp_path / "bare", engine=engine).embed(images),
+            Embedder.load(small_prefix, engine=engine).embed(images),
+        )

@@ -8,6 +8,7 @@ import struct
 
 from ...errors import InputError
 from ...files import StrPath, require_content
+from ..image_formats.heif import heif_format
 from .compressed import COMPRESSIONS, open_compressed
 from .crc32c import masked_crc32c
 
@@ -122,7 +123,7 @@ def is_image(head: bytes) -> bool:
     """Return whether bytes begin as an encoded image does."""
     webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     bmp = head[:2] == b"BM" and len(head) >= 26 and head[14] in (12, 40, 52, 56, 108, 124)
-    return webp or bmp or head.startswith(_IMAGES)
+    return webp or bmp or bool(heif_format(head)) or head.startswith(_IMAGES)
 
 
 def _form(head, size, name):

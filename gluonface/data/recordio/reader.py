@@ -29,6 +29,11 @@ def find_rec(path: StrPath) -> pathlib.Path:
     path = pathlib.Path(path)
     if path.suffix == ".rec":
         return path
+    if path.is_file():
+        raise InputError(
+            f"{path} is no .rec file; a .rec file or a folder with one was expected. "
+            f"`gluonface data pack {path} OUT` makes one of lists, archives and tables"
+        )
     if not path.is_dir():
         raise InputError(f"{path} is not there; a .rec file or a folder with one was expected")
     if (path / "train.rec").exists():
@@ -40,6 +45,7 @@ def find_rec(path: StrPath) -> pathlib.Path:
     raise InputError(
         f"{path} has {'no .rec file' if not found else f'several .rec files ({names})'}; "
         "a folder with train.rec or a path of one .rec file was expected"
+        + ("" if found else f". `gluonface data pack {path} OUT` makes one of images in folders")
     )
 
 

@@ -23,6 +23,7 @@ def open_source(
     strip: str | None = None,
     columns: typing.Mapping[str, str] | str | None = None,
     group: str | typing.Sequence[str] | None = None,
+    allow_missing: bool = False,
 ) -> FaceSource:
     """Return faces with identities as one object, in whatever form they are held.
 
@@ -49,6 +50,9 @@ def open_source(
         numbers from 1.
     group : str or sequence of str, optional
         Names of the columns of the group.
+    allow_missing : bool, default False
+        Read a list of which more than half of the images are not there. Fewer missing ones are left
+        out with a warning.
 
     Returns
     -------
@@ -66,7 +70,7 @@ def open_source(
     from .detect import open_files, open_folder
     from .shard_patterns import expand_paths
 
-    options = SourceOptions(root, person, split, strip, columns, group)
+    options = SourceOptions(root, person, split, strip, columns, group, allow_missing)
     paths = expand_paths(path_or_paths)
     folders = [path for path in paths if path.is_dir()]
     if len(paths) == 1 and folders:

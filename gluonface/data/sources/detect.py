@@ -272,7 +272,16 @@ def _lists(paths, options):
 def _list_file(kind, paths, options, root=None, **more):
     options.allow("a list of images", "strip", "columns", "group", "person")
     root = options.root if options.root is not None else root
-    return kind(paths, root, options.strip, options.columns, options.group, options.person, **more)
+    return kind(
+        paths,
+        root,
+        options.strip,
+        options.columns,
+        options.group,
+        options.person,
+        allow_missing=options.allow_missing,
+        **more,
+    )
 
 
 def _parquet(paths, options):

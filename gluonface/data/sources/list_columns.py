@@ -33,6 +33,7 @@ GROUP_COLUMNS = ("group", "race", "subgroup")
 _PATHS = (*SUFFIXES, ".tif", ".tiff", ".gif", ".jfif")  # suffixes that show which field is the path
 _SUFFIX = re.compile(rf"({'|'.join(map(re.escape, _PATHS))})(?=\s|$)", re.IGNORECASE)
 _DEMOGPAIRS = ["db_code", "image_path"]  # a table without identities: they are the folders
+_SPLITS = {"train", "test", "val", "valid", "validation", "dev", "eval"}
 _ASK = "say which: --columns path=NAME,identity=NAME (columns=), a name or a number from 1"
 
 
@@ -298,18 +299,59 @@ def _without_header(rows, columns, group, path):
                 f"{path}: line {short[0]} is {short[1][0][-60:]!r}, without an identity; "
                 f"line {rows[0][0]} has {len(rows[0][1])} fields"
             )
-        _require_numbers_after(rows, 2, path)
-        table = _table(rows, 0, 1, path)
-        if width == widest == 12:
+        landmarks = width == widest == 12
+        who = 1 if landmarks else _identity_column(rows, 1, range(1, width), path)
+        if who == 1:
+            _require_numbers_after(rows, 2, path)
+        table = _table(rows, 0, who, path)
+        if landmarks:
             table.points = np.array([row[2:] for _, row in rows], np.float32).reshape(-1, 5, 2)
         return table
     if not all(re.fullmatch(r"-?[0-9]+(\.0*)?", row[0]) for _, row in rows):
         raise InputError(f"{path} has {widest} columns without a header; {_ASK}")
     if last and width >= 3:  # im2rec
-        return _table(rows, -1, 1, path)
+        return _table(rows, -1, _identity_column(rows, 1, (0, 1), path), path)
     if at == 1 and width >= 3:  # CVLface, InsightFace
-        return _table(rows, 1, 2, path)
+        return _table(rows, 1, _identity_column(rows, 2, (0, *range(2, width)), path), path)
     raise InputError(f"{path} has {widest} columns without a header; {_ASK}")
+
+
+def _identity_column(rows, usual, columns, path):
+    """Return the column of the identity: the usual one, unless the whole list says otherwise.
+
+    A column that has one value in all rows, or the names of splits, is no identity where another
+    column could be one: MagFace's lists are ``path 0 label 0``.
+
+    Raises
+    ------
+    InputError
+        When several columns may be the identity.
+    """
+    values = {c: {row[c] for _, row in rows} for c in columns}
+    able = [
+        c
+        for c, found in values.items()
+        if len(found) > 1
+        and not {value.lower() for value in found} <= _SPLITS
+        # a numbering of the images, coordinates and scores are no identities
+        and not (c == 0 and len(found) == len(rows))
+        and not any("." in value.rstrip("0").rstrip(".") for value in found)
+    ]
+    if able == [usual] or len(rows) == 1:
+        return usual
+    if len(able) == 1 and usual == 1 and 0 not in able:
+        return able[0]
+    if not able and not {value.lower() for value in values[usual]} <= _SPLITS:
+        return usual  # one person
+    # Numbers after the label of CVLface and im2rec are boxes and further labels.
+    if usual in able and 0 in values:
+        return usual
+    _, first = rows[0]
+    raise InputError(
+        f"{path} has {len(first)} columns without a header, and the identity may be in "
+        + (f"{' or '.join(str(c + 1) for c in able)}" if able else "none of them")
+        + f" (line {rows[0][0]} is {' '.join(first)[:60]!r}); {_ASK}"
+    )
 
 
 def _table(rows, at, who, path):

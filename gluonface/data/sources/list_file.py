@@ -39,11 +39,13 @@ class ListFile(ImageFiles):
         For lists of paths alone, see `person_folders`; by default the folder above the file.
     group_by_list : bool, default False
         The group of an image is the name of the list that it is in.
+    allow_missing : bool, default False
+        Go on when more than half of the images of a list are not there.
 
     Raises
     ------
     InputError
-        When none of the images is there, or a path leads out of the root.
+        When most of the images are not there, or a path leads out of the root.
     DataError
         Names the line that is something else.
     """
@@ -59,6 +61,7 @@ class ListFile(ImageFiles):
         group: typing.Sequence[str] | None = None,
         person: str | int | None = None,
         group_by_list: bool = False,
+        allow_missing: bool = False,
     ):
         lists = [pathlib.Path(paths)] if isinstance(paths, (str, os.PathLike)) else (
             [pathlib.Path(path) for path in paths]
@@ -74,7 +77,7 @@ class ListFile(ImageFiles):
         for path in lists:
             table = read_image_table(path, columns or {}, group)
             bare.append(table.identities is None)
-            found = _Files(path, folder, strip).find(table.paths, table.lines)
+            found = _Files(path, folder, strip).find(table.paths, table.lines, allow_missing)
             for row, (name, file) in enumerate(found):
                 if file is None:
                     self._ignored.append((str(folder / name), "there is no such file"))
@@ -156,14 +159,21 @@ class _Files:
         self.real = os.path.realpath(root)
         self._folders: dict[str, str] = {}  # folder -> where it really is
 
-    def find(self, paths, lines):
-        """Return (name, file or None if there is none) of each path; InputError if all are None."""
+    def find(self, paths, lines, allow_missing):
+        """Return (name, file or None if there is none) of each path; most must be there."""
         found = [self._one(path, line) for path, line in zip(paths, lines)]
         missing = [name for name, file in found if file is None]
         if len(missing) == len(found):
             raise InputError(
                 f"{self.path}: none of the {len(found)} listed files is there; the first would be "
                 f"{self.root / missing[0]}. {self._advice(paths[0])}"
+            )
+        if 2 * len(missing) > len(found) and not allow_missing:
+            path = next(path for path, (_, file) in zip(paths, found) if file is None)
+            raise InputError(
+                f"{self.path}: {len(missing)} of {len(found)} listed files are not there; the "
+                f"first would be {self.root / missing[0]}. {self._advice(path)}; --allow-missing "
+                "goes on with those that are there (allow_missing=True)"
             )
         if missing:
             logger.warning(

@@ -22,6 +22,7 @@ class SourceOptions:
     strip: str | None = None
     columns: typing.Any = None
     group: typing.Any = None
+    allow_missing: bool = False
 
     def __post_init__(self):
         if self.root is not None:
@@ -38,11 +39,11 @@ class SourceOptions:
     def allow(self, what: str, *names: str) -> None:
         """Refuse options that have no meaning for a form, which is called `what`.
 
-        ``root`` is always allowed: where paths are relative to nothing it does no harm.
+        ``root`` and ``allow_missing`` are always allowed: where they mean nothing they do no harm.
         """
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value not in (None, {}) and field.name not in (*names, "root"):
+            if value not in (None, {}) and field.name not in (*names, "root", "allow_missing"):
                 raise InputError(
                     f"{field.name}={getattr(self, field.name)!r} has no meaning for {what}; leave "
                     "it out"

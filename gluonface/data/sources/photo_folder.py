@@ -14,7 +14,7 @@ from ..text_files import numbered_lines, read_text, split_fields
 
 __all__ = ["SUFFIXES", "find_others", "find_photos", "is_junk", "is_photo", "read_landmarks"]
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic", ".heif", ".avif")
 # What systems and programs leave beside images; hidden files and folders are passed over too.
 _JUNK = {
     "__macosx",

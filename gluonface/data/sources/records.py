@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import DataError, InputError
 from ...files import StrPath
 from ..recordio.dataset import RecordDataset
+from ..recordio.identity_names import read_identity_names
 from ..recordio.reader import find_rec
 from .source import FaceSource, natural_key
 
@@ -67,7 +68,7 @@ def record_files(path: StrPath, split: str | None = None) -> list[pathlib.Path]:
 
 
 class Records(FaceSource):
-    """The images of a RecordIO training set.
+    """The images of a RecordIO training set; ``identities.csv`` beside it has the names.
 
     Parameters
     ----------
@@ -84,6 +85,10 @@ class Records(FaceSource):
         self.dataset = self.datasets[0]
         self.labels = np.concatenate([_labels(dataset) for dataset in self.datasets])
         self._first = np.cumsum([0, *map(len, self.datasets)])
+        names = read_identity_names(self.dataset.path.parent)
+        if names:
+            count = int(self.labels.max(initial=-1)) + 1
+            self.keys = [names.get(number, str(number)) for number in range(count)]
 
     def _place(self, index):
         """Return the set and the number in it of image `index`."""

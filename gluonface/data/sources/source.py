@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-__all__ = ["FaceSource", "natural_key", "number_keys"]
+__all__ = ["FaceSource", "file_name", "natural_key", "number_keys"]
 
 
 def natural_key(text: str) -> tuple:
@@ -17,6 +17,12 @@ def natural_key(text: str) -> tuple:
         digits = words[place].lstrip("0")
         words[place] = (len(digits), digits)  # as the number, which may be of any length
     return tuple(words), text
+
+
+def file_name(name: str) -> str:
+    """Return the name of a person as that of a folder: no separators, at most 200 bytes."""
+    plain = re.sub(r"[^\w.,()+= -]", "_", name).encode("utf-8", "replace")[:200]
+    return plain.decode("utf-8", "ignore").strip(". ") or "_"
 
 
 def number_keys(values: typing.Sequence | np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -98,8 +104,7 @@ class FaceSource:
 
     def relative_name(self, index: int) -> str:
         """Return a relative POSIX path for image `index`, by which files made of it are named."""
-        person = re.sub(r"[^\w.,()+= -]", "_", self.identity(index)).strip(". ") or "_"
-        return f"{person}/{index:08d}"
+        return f"{file_name(self.identity(index))}/{index:08d}"
 
     def points(self, index: int) -> np.ndarray | None:
         """Return the landmarks (5, 2) that the source has of image `index`, or None."""

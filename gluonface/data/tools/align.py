@@ -375,7 +375,7 @@ class _Aligner:
             row.update(result="broken", detail=str(error))
             encoded.clear()
         row["crops"] = self.crops.write(name, encoded)
-        return row, True
+        return row, row["result"] != "broken"  # a package that reads it may come
 
     def _faces(self, name, data, row):
         """Return the image and the landmarks of the faces to cut out; fill in the row."""

@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import DataError, InputError
 from ...files import StrPath, atomic_write
 from ..text_files import write_table
-from .resumable_writer import copy_images, digest, write_identities
+from .resumable_writer import copy_images, digest, write_renumbered
 
 __all__ = ["CleaningResult", "class_means", "find_mislabelled", "write_clean", "write_dropped"]
 
@@ -289,8 +289,7 @@ def write_clean(
     def write_extras():
         with atomic_write(out / "centers.npy") as file:
             np.save(file, np.asarray(centers[rows, found.dominant[rows]], np.float32))
-        if not keep_ids:
-            write_identities(out, ("identity", "was"), enumerate(classes.tolist()))
+        write_renumbered(dataset, out, None if keep_ids else classes)
 
     return copy_images(
         dataset,

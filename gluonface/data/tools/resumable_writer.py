@@ -19,6 +19,7 @@ from ..._compat import usable_cores
 from ...errors import DataError, InputError
 from ...files import StrPath
 from ..prefetch import map_ahead
+from ..recordio.identity_names import FILE, read_identity_names
 from ..recordio.writer import LABEL_LIMIT, RecordWriter
 from ..text_files import write_table
 from .journal import read_checked_json, write_checked_json
@@ -32,6 +33,7 @@ __all__ = [
     "thread_count",
     "write_identities",
     "write_record_set",
+    "write_renumbered",
 ]
 
 logger = logging.getLogger(__name__)
@@ -273,7 +275,12 @@ def open_writer(
     return RecordWriter(folder, num_classes, plain=plain), None
 
 
-def write_identities(out: StrPath, head: tuple[str, ...], rows: typing.Iterable[tuple]) -> None:
+def write_identities(
+    out: StrPath,
+    head: tuple[str, ...],
+    rows: typing.Iterable[tuple],
+    names: typing.Mapping[tuple, str] | None = None,
+) -> None:
     """Write ``identities.csv``: what each label stands for.
 
     Parameters
@@ -283,5 +290,29 @@ def write_identities(out: StrPath, head: tuple[str, ...], rows: typing.Iterable[
     head : tuple of str
         Names of the columns; the first is the identity.
     rows : iterable of tuple
+    names : dict of tuple to str, optional
+        The name of a row without its first value, for sets that are made of others.
     """
-    write_table(pathlib.Path(out) / "identities.csv", head, rows)
+    if names:
+        head, rows = (*head, "name"), [(*row, names.get(tuple(row[1:]), "")) for row in rows]
+    write_table(pathlib.Path(out) / FILE, head, rows)
+
+
+def write_renumbered(dataset, out: StrPath, was: np.ndarray | None) -> None:
+    """Write the ``identities.csv`` of a set that is made of another one, with the names of that.
+
+    Parameters
+    ----------
+    dataset : RecordDataset
+        The other set.
+    out : str or pathlib.Path
+        The folder of the set.
+    was : array (c,) of int, or None
+        What number each identity had; None: the same as now.
+    """
+    names = read_identity_names(dataset.path.parent)
+    if was is not None:
+        named = {(number,): name for number, name in names.items()}
+        write_identities(out, ("identity", "was"), enumerate(was.tolist()), named)
+    elif names:
+        write_identities(out, ("identity", "name"), sorted(names.items()))

@@ -13,9 +13,16 @@ import numpy as np
 from ...errors import DataError, InputError
 from ...files import StrPath
 from ..recordio.dataset import RecordDataset
+from ..recordio.identity_names import read_identity_names
 from ..samplers import cumulative_count
 from ..text_files import comma_fields, numbered_lines, whole_number
-from .resumable_writer import copy_images, digest, write_identities, write_record_set
+from .resumable_writer import (
+    copy_images,
+    digest,
+    write_identities,
+    write_record_set,
+    write_renumbered,
+)
 
 __all__ = ["merge", "read_identities", "read_identity_map", "shuffle", "subset"]
 
@@ -88,8 +95,7 @@ def subset(
     chosen, number = np.unique(labels[order], return_inverse=True)
 
     def write_extras():
-        if not keep_ids:
-            write_identities(out, ("identity", "was"), enumerate(chosen.tolist()))
+        write_renumbered(dataset, out, None if keep_ids else chosen)
 
     return copy_images(
         dataset,
@@ -166,6 +172,11 @@ def merge(
     number = final[person]
     order = np.argsort(number, kind="stable")
     was = sorted(zip(final.tolist(), pairs.tolist()), key=lambda row: row[0])
+    names = {
+        (number, label): name
+        for number, dataset in enumerate(sets)
+        for label, name in read_identity_names(dataset.path.parent).items()
+    }
 
     result = write_record_set(
         out,
@@ -175,7 +186,7 @@ def merge(
         name=lambda i: f"set {where[order[i]]} record {sets[where[order[i]]].key(image[order[i]])}",
         num_classes=int(final.max()) + 1,
         write_extras=lambda: write_identities(
-            out, ("identity", "set", "was"), ((n, *pair) for n, pair in was)
+            out, ("identity", "set", "was"), ((n, *pair) for n, pair in was), names
         ),
         **options,
     )
@@ -217,9 +228,7 @@ def shuffle(source: StrPath, out: StrPath, seed: int = 0, by: str = "image", **o
         number, classes = rank[labels[order]], len(found)
 
     def write_extras():
-        if by == "identity":
-            was = np.unique(np.stack([number, labels[order]], 1), axis=0)
-            write_identities(out, ("identity", "was"), was.tolist())
+        write_renumbered(dataset, out, found[np.argsort(rank[found])] if by == "identity" else None)
 
     return copy_images(
         dataset,

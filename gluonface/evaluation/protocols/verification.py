@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 DEFAULT_FARS = (1e-1, 1e-2, 1e-3, 1e-4)
+_ALIKE = 0.1  # squared distance, ten steps of the grid of thresholds; untrained networks: 0.6 to 1
 _DEALT = (
     "the pairs are sorted by kind: contiguous folds would not all hold same and different pairs; "
     "each fold takes its part of either kind"
@@ -128,7 +129,9 @@ def _evaluate(
     accuracy = fold_metrics.kfold_accuracy(compared.distance, labels, fold)
     same = int(np.count_nonzero(labels))
     different = len(labels) - same
-    notes = [*_embedding_notes(compared, len(labels)), *([_DEALT] if dealt else [])]
+    near = compared.distance[~labels] if different else compared.distance
+    collapsed = compared.collapsed or float(np.quantile(near, 0.9)) < _ALIKE
+    notes = [*_embedding_notes(compared, len(labels), collapsed), *([_DEALT] if dealt else [])]
     measures: dict[str, float | None] = {}
     points: tuple = ()
     curve = None
@@ -180,7 +183,7 @@ def _evaluate(
         far_target=far_target,
         folds=len(accuracy.accuracies),
         embedding_size=embedding_size,
-        collapsed=compared.collapsed,
+        collapsed=collapsed,
         distance=compared.distance,
         score=compared.score,
         issame=labels,
@@ -491,11 +494,18 @@ def _fold_of(issame, folds):
     return fair_folds(issame, folds, sorted_only=True)
 
 
-def _embedding_notes(compared, count):
+def _embedding_notes(compared, count, collapsed):
     notes = []
     if compared.collapsed:
         notes.append(
             "COLLAPSED: the embeddings of all images are the same; the model tells nobody apart"
+        )
+    elif collapsed:
+        notes.append(
+            "COLLAPSED: all images get nearly the same embedding: the cosine of two people is "
+            f"{1 - float(np.median(compared.distance)) / 2:.4f} in half of the pairs or more. The "
+            "accuracy's thresholds lie 0.01 of squared distance apart, too coarse for that, so it "
+            "may be 0.5 where the AUC is not"
         )
     elif compared.zero_rows:
         notes.append(

@@ -79,7 +79,8 @@ class VerificationResult(EvaluationResult):
     auc, eer : float or None
     n_same, n_different, folds, embedding_size : int
     collapsed : bool
-        All embeddings are the same: the model tells nobody apart.
+        All embeddings are the same, or nearly (nine of ten pairs of different people have a squared
+        distance below 0.1): the model tells nobody apart.
     pack_sha256 : str or None
     xnorm : float or None
         Mean length of all un-normalised outputs, mirrored ones included.
@@ -286,7 +287,8 @@ def table_rows(results: Sequence[VerificationResult]) -> list[list[str]]:
         points = {p.target: p for p in result.operating_points if p.convention == "strict"}
         row = [result.model or "-"] if models else []
         row += [result.pack or "-", result.flip or "-", str(result.n_pairs)]
-        row.append(f"{result.accuracy:.4f} ± {result.accuracy_std:.4f}")
+        collapsed = " (collapsed)" if result.collapsed else ""
+        row.append(f"{result.accuracy:.4f} ± {result.accuracy_std:.4f}{collapsed}")
         row += [interval(result.accuracy_low, result.accuracy_high)] if intervals else []
         row += [number(result.val), "-" if result.far is None else f"({result.far:.4f})"]
         row += [_rate(points.get(far)) for far in fars]

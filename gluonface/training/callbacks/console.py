@@ -3,7 +3,7 @@
 import logging
 import sys
 
-__all__ = ["ConsoleLog", "ProgressBar", "duration"]
+__all__ = ["ConsoleLog", "ProgressBar", "duration", "speed"]
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +15,11 @@ def duration(seconds):
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
+def speed(value):
+    """Return images per second: whole ones, or as many digits as a slow step needs."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 class ConsoleLog:
     """Log one line per record and per verification."""
 
@@ -23,7 +28,7 @@ class ConsoleLog:
         record = trainer.last_log
         extra = ", ".join(f"{name} {value:.4f}" for name, value in record.auxiliary.items())
         logger.info(
-            "epoch %d step %d/%d loss %.4f%s acc %.3f lr %.3g %.0f img/s data wait %.0f%% ETA %s",
+            "epoch %d step %d/%d loss %.4f%s acc %.3f lr %.3g %s img/s data wait %.0f%% ETA %s",
             record.epoch,
             record.step,
             trainer.steps,
@@ -31,7 +36,7 @@ class ConsoleLog:
             f" ({extra})" if extra else "",
             record.accuracy,
             record.lr,
-            record.images_per_second,
+            speed(record.images_per_second),
             100 * record.data_wait,
             duration(record.eta),
         )
@@ -41,6 +46,7 @@ class ConsoleLog:
         evaluation = trainer.last_evaluation
         packs = ", ".join(
             f"{name} {pack['accuracy']:.4f} ± {pack['accuracy_std']:.4f}"
+            + (" (collapsed: the same embedding for everybody)" if pack.get("collapsed") else "")
             for name, pack in evaluation["packs"].items()
         )
         best = trainer.progress

@@ -39,6 +39,11 @@ def table(tmp_path, text, columns=(), **options):
         (",image_id,label\n0,1.jpg,3\n1,2.jpg,4\n", ["1.jpg", "2.jpg"], ["3", "4"]),
         ("db_code image_path\nD1 Ann/1.jpg\n", ["Ann/1.jpg"], None),
         ("a/1.jpg -1\nb/1.jpg 4\n", ["a/1.jpg", "b/1.jpg"], [None, "4"]),
+        ("a/1.jpg 0 7 0\nb/1.jpg 0 8 0\n", ["a/1.jpg", "b/1.jpg"], ["7", "8"]),  # MagFace
+        ("a/1.jpg,train,7\nb/1.jpg,val,8\n", ["a/1.jpg", "b/1.jpg"], ["7", "8"]),
+        ("a/1.jpg 7 0.5\nb/1.jpg 8 0.75\n", ["a/1.jpg", "b/1.jpg"], ["7", "8"]),  # a score
+        ("path,label,split\na/1.jpg,7,train\nb/1.jpg,8,val\n", ["a/1.jpg", "b/1.jpg"], ["7", "8"]),
+        ("a/1.jpg 7 0\na/2.jpg 7 0\n", ["a/1.jpg", "a/2.jpg"], ["7", "7"]),
     ],
 )
 def test_forms(tmp_path, text, paths, identities):
@@ -76,6 +81,9 @@ def test_columns_and_groups_that_the_user_names(tmp_path):
         ("a/1.jpg b/2.jpg 1\n", InputError, "a list of pairs"),
         ("label a b\n1 a/1.jpg b/2.jpg\n", InputError, "columns"),
         ("1\t2\n3\t4\n", DataError, "line 1 is '1 2'; no field of it ends with"),
+        ("a/1.jpg 0 7\nb/1.jpg 1 8\n", InputError, "the identity may be in 2 or 3"),
+        ("a/1.jpg,train,dev\nb/1.jpg,train,val\n", InputError, "the identity may be in none"),
+        ("7 a/1.jpg train\n7 a/2.jpg train\n8 b/1.jpg train\n", InputError, "may be in 1 "),
         ("a/1.jpg 3\nb/1.xyz 4\n", DataError, "line 2 is 'b/1.xyz 4'"),
         ("a/1.jpg 3\n4 a/2.jpg\n", DataError, "line 2 is '4 a/2.jpg', whose path is in another"),
         ("a/1.jpg 1.5\n", DataError, "line 1 has the label 1.5"),

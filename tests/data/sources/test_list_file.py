@@ -43,7 +43,10 @@ def test_paths_of_another_machine(faces, tmp_path):
 
 
 def test_missing_files(faces, tmp_path, caplog):
-    source = read(tmp_path, "Ann/1.png 4\nAnn/8.png 4\nAnn/9.png 4\n")
+    some = "Ann/1.png 4\nAnn/8.png 4\nAnn/9.png 4\n"
+    with pytest.raises(InputError, match=r"2 of 3 listed .*8\.png\. .*--allow-missing"):
+        read(tmp_path, some)
+    source = read(tmp_path, some, allow_missing=True)
     assert len(source) == 1
     assert "2 of 3 listed files are not there, the first is" in caplog.text
     assert "8.png" in caplog.text

@@ -12,7 +12,7 @@ from gluonface.errors import DataError, InputError
 def test_subset_by_identity_and_number_of_images(packed, tmp_path):
     found = subset(packed, tmp_path / "a", identities=[2, 0], **QUIET)
     assert (found["images"], found["identities"]) == (5, 2)
-    assert table(tmp_path / "a" / "identities.csv")[1:] == [["0", "0"], ["1", "2"]]
+    assert table(tmp_path / "a" / "identities.csv")[1:] == [["0", "0", "9"], ["1", "2", "ann"]]
     subset(packed, tmp_path / "b", min_images=3, keep_ids=True, **QUIET)
     assert [label for label, _ in content(tmp_path / "b")] == [1, 1, 1, 2, 2, 2, 2]
     assert RecordDataset(tmp_path / "b").num_classes == 3
@@ -52,12 +52,12 @@ def test_merging_with_a_map(packed, tmp_path):
     # Set 1: its 0 and 2 are 2 of set 0, and its 1 is new.
     assert np.bincount([label for label, _ in content(tmp_path / "two")]).tolist() == [1, 3, 9, 3]
     assert table(tmp_path / "two" / "identities.csv")[1:] == [
-        ["0", "0", "0"],
-        ["1", "0", "1"],
-        ["2", "0", "2"],
-        ["2", "1", "0"],
-        ["2", "1", "2"],
-        ["3", "1", "1"],
+        ["0", "0", "0", "9"],
+        ["1", "0", "1", "10"],
+        ["2", "0", "2", "ann"],
+        ["2", "1", "0", "9"],
+        ["2", "1", "2", "ann"],
+        ["3", "1", "1", "10"],
     ]
     plain = merge([packed, packed], tmp_path / "offset", **QUIET)
     assert (plain["identities"], plain["joined"]) == (6, 0)
@@ -93,7 +93,7 @@ def test_shuffled_by_image_and_by_identity(packed, tmp_path):
     shuffle(packed, tmp_path / "same", seed=1, **QUIET)
     assert content(tmp_path / "same") == mixed
     shuffle(packed, tmp_path / "b", seed=1, by="identity", **QUIET)
-    was = {int(a): int(b) for a, b in table(tmp_path / "b" / "identities.csv")[1:]}
+    was = {int(a): int(b) for a, b, _ in table(tmp_path / "b" / "identities.csv")[1:]}
     assert sorted((was[label], data) for label, data in content(tmp_path / "b")) == sorted(
         content(packed)
     )

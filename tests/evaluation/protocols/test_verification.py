@@ -454,3 +454,19 @@ def test_a_real_model_on_real_faces(shared, name):
             assert different.max() == pytest.approx(HIGHEST_DIFFERENT[name][place], abs=1e-4)
             assert result.auc == 1.0
             assert result.accuracy >= 0.99
+
+
+def test_embeddings_that_are_nearly_the_same_are_called_collapsed(noisy_pairs):
+    """All distances below the first threshold: the accuracy is 0.5 and the AUC is not."""
+    e, _, issame = noisy_pairs(60, seed=3)
+    near = np.ones(e.shape[1]) + 0.1 * e / np.linalg.norm(e, axis=1, keepdims=True)
+    result = evaluate(near[0::2], near[1::2], issame, folds=5)
+    assert result.collapsed
+    assert abs(result.accuracy - np.mean(issame)) < 0.3
+    assert result.auc > 0.7
+    (note,) = [note for note in result.notes if "COLLAPSED" in note]
+    assert "the cosine of two people is 0.99" in note
+    assert "(collapsed)" in result.table()
+    whole = evaluate(e[0::2], e[1::2], issame, folds=5)
+    assert not whole.collapsed
+    assert "collapsed" not in whole.table()

@@ -6,7 +6,7 @@ import pytest
 from callback_cases import record, trainer_at, verified
 
 from gluonface.training.callbacks import ConsoleLog, ProgressBar
-from gluonface.training.callbacks.console import duration
+from gluonface.training.callbacks.console import duration, speed
 
 
 def test_log_line(caplog):
@@ -21,6 +21,21 @@ def test_log_line(caplog):
     ConsoleLog().evaluation(trainer)
     assert "lfw 0.7500" in caplog.messages[-1]
     assert "best 0.8000 at step 2" in caplog.messages[-1]
+
+
+def test_a_collapsed_model_is_called_so_beside_its_accuracy(caplog):
+    caplog.set_level(logging.INFO, "gluonface")
+    evaluation = verified(3, 0.5)
+    evaluation["packs"]["lfw"]["collapsed"] = True
+    ConsoleLog().evaluation(trainer_at(3, last_evaluation=evaluation))
+    assert "(collapsed: the same embedding for everybody)" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(97.4, "97"), (10.2, "10"), (2.34, "2.3"), (0.0312, "0.031")]
+)
+def test_slow_steps_show_their_speed(value, text):
+    assert speed(value) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (65.4, "1:05"), (3600, "1:00:00")])
