@@ -38,7 +38,7 @@ class Auxiliary(Loss):
     ----------
     name : str
         The registered name.
-    kind : {"embeddings", "losses", "logits"}
+    kind : {"embeddings", "losses", "logits", "teacher", "teacher logits"}
         What the loss is called with.
     weight : float
         Of losses that are added: what to multiply them by. Calling the loss gives it without.
@@ -63,7 +63,15 @@ class Auxiliary(Loss):
             "with embeddings and labels"
         )
 
-    def initialize(self, num_classes=None, embedding_size=None, comm=None, ctx=None, seed=0):
+    def initialize(
+        self,
+        num_classes=None,
+        embedding_size=None,
+        comm=None,
+        ctx=None,
+        seed=0,
+        teacher_size=None,
+    ):
         """Prepare for training; nothing to do for a loss without state."""
         return self
 
