@@ -26,6 +26,7 @@ from ..parallel.agreement import agree
 from ..parallel.communicator import Communicator, Local
 from .class_centers import ClassCenters, GluonCenters
 from .class_chunk import StepSettings
+from .distillation import DistilledSoftmax, TeacherCenters
 from .head_state import HeadState
 from .initial_centers import shard_range
 from .row_optimizers import MODES
@@ -187,6 +188,8 @@ class PartialFC(HeadState):
         self.params: Any = mx.gluon.ParameterDict(f"{name}_")
         self.width = self.embedding_size * self.margin.subcenters
         self._statistics: Any = None
+        self.teacher_centers: TeacherCenters | None = None
+        self._last_step: Any = None  # what `distill` needs of the last call
         self._margin_before = None
         self._agree(sampler=sampler, unbiased=bool(unbiased), momentum_mode=momentum_mode)
         if sample_rate < 1.0 and num_classes < PAYS_FROM and self.comm.rank == 0:
@@ -297,7 +300,85 @@ class PartialFC(HeadState):
         embedding = to_float32(embedding.as_in_context(self.ctx))
         step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
         loss, self._statistics = step(embedding, selection.watched, selection.collect, margin_sum)
+        if self.teacher_centers is not None:
+            self._last_step = selection, labels, counts, loss
         return loss
+
+    def set_teacher(self, centers: Any) -> None:
+        """Give the class centres of a teacher network, for `distill`. They do not change.
+
+        Parameters
+        ----------
+        centers : array-like (num_classes, D_t)
+            In the order of this head's classes. Each rank reads its own rows, so a memory-mapped
+            file does.
+
+        Raises
+        ------
+        InputError
+            If their number differs, one is not finite, or the head's scores are no cosines of one
+            centre for each class.
+        """
+        margin = self.margin
+        if not (margin.unit_embedding and margin.unit_weight) or margin.subcenters > 1:
+            raise InputError(
+                f"logit distillation compares cosines to one centre for each class; {margin.name} "
+                "has others. Use another loss, or another way of distillation"
+            )
+        if centers.ndim != 2 or centers.shape[0] != self.num_classes:
+            raise InputError(
+                f"the teacher's centres have the shape {tuple(centers.shape)}, expected "
+                f"({self.num_classes}, D): one for each class of this head, in the same order"
+            )
+        self.teacher_centers = TeacherCenters(centers, self.start, self.stop, self.ctx)
+
+    def distill(self, embedding: Any, teacher: Any, temperature: float = 4.0) -> Any:
+        """Return the logit distillation losses of this rank's samples (`kd_logits`).
+
+        Call it after ``head(embedding, label)`` on the same samples and before the backward pass.
+        The classes are those of that call: with sampling both softmaxes are over the sampled ones.
+
+        Parameters
+        ----------
+        embedding : NDArray (B, D)
+            As the head had them.
+        teacher : NDArray (B, D_t)
+            The teacher's embeddings of the same images. They get no gradient.
+        temperature : float, default 4.0
+
+        Returns
+        -------
+        NDArray (B,) float32
+
+        Raises
+        ------
+        InputError
+            If there is no teacher or no call before, or a shape does not fit.
+        """
+        if self.teacher_centers is None or self._last_step is None:
+            raise InputError("distill comes after set_teacher and a call of the head")
+        (selection, labels, counts, after), self._last_step = self._last_step, None
+        size, batch = self.teacher_centers.size, embedding.shape[0]
+        if teacher.shape != (batch, size) or len(after) % batch:
+            raise InputError(
+                f"embeddings {embedding.shape} and the teacher's {teacher.shape} after a call with "
+                f"{len(after)} samples; expected (B, {self.embedding_size}) and (B, {size}) of "
+                "these samples"
+            )
+        # A head that was given each embedding twice, with two labels, has twice the samples.
+        times = len(after) // batch
+        labels, counts = labels[: len(labels) // times], [each // times for each in counts]
+        embedding = to_float32(embedding.as_in_context(self.ctx))
+        with mx.autograd.pause():
+            teacher = teacher.as_in_context(self.ctx).astype("float32", copy=False).detach()
+            shard, centers = selection.shard, None
+            if shard is not None:
+                centers = self.teacher_centers.take(shard.index)
+        step = DistilledSoftmax(
+            self._settings(), self.comm, labels, counts, shard, teacher, centers, temperature
+        )
+        collect = self.class_centers.collect_again(selection)
+        return step(embedding, selection.watched, collect, after=after)[0]
 
     def _margin_state(self):
         """Return a copy of the margin's state."""
