@@ -111,6 +111,10 @@ class ClassCenters:
     def discard(self):
         """Drop the gradients that the next update would use."""
 
+    def set_sample_rate(self, rate):
+        """Sample another share of the classes from the next step on."""
+        self._refuse("set_sample_rate")
+
     def set_optimizer(self, name, **options):
         """Choose how the centres update themselves."""
         self._refuse("set_optimizer")

@@ -35,7 +35,7 @@ from .sampling import SAMPLERS
 from .sharded_softmax import ShardedSoftmax, gather_labels
 from .storage import PLACES
 
-__all__ = ["PartialFC"]
+__all__ = ["PartialFC", "require_same_rows"]
 
 logger = logging.getLogger(__name__)
 HEAD_MODES = ("sharded", "replicated")
@@ -98,6 +98,9 @@ class PartialFC(HeadState):
         backward pass. Without sampling, and with the centres in `memory`.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
+    updates_itself : bool, default False
+        Whether the head updates its centres itself at a sample rate of 1, too. Then `sample_rate`
+        may be changed.
 
     Attributes
     ----------
@@ -147,6 +150,7 @@ class PartialFC(HeadState):
         chunk: int | None = None,
         mode: str = "sharded",
         name: str = "head",
+        updates_itself: bool = False,
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
@@ -154,9 +158,7 @@ class PartialFC(HeadState):
         self.num_classes = _whole("num_classes", num_classes, 1)
         self.embedding_size = _whole("embedding_size", embedding_size, 1)
         self.seed = _whole("seed", seed, 0)
-        if not isinstance(sample_rate, numbers.Real) or not 0.0 < sample_rate <= 1.0:
-            raise InputError(f"sample_rate={sample_rate!r} is not allowed; it must be in (0, 1]")
-        self.sample_rate = float(sample_rate)
+        self._sample_rate = _rate(sample_rate)
         for option, value, known in (
             ("sampler", sampler, SAMPLERS),
             ("momentum_mode", momentum_mode, MODES),
@@ -168,7 +170,7 @@ class PartialFC(HeadState):
                 raise InputError(f"{option}={value!r} is not known; expected {', '.join(known)}")
         self.chunk = None if chunk is None else _whole("chunk", chunk, 1)
         self.wire_dtype, self.mode = wire_dtype, mode
-        self.updates_itself = self.sample_rate < 1.0 or centers != "memory"
+        self.updates_itself = self.sample_rate < 1.0 or centers != "memory" or updates_itself
         self.sampling_step = 0
         self.label_smoothing = check_smoothing(label_smoothing)
         self.filter_above = check_filter(filter_above, self.margin)
@@ -220,6 +222,53 @@ class PartialFC(HeadState):
             self.class_centers = GluonCenters(*common, self.seed, self.params, allreduce)
         found = self.class_centers
         self.weight, self.bias, self.class_margin = found.weight, found.bias, found.class_margin
+
+    @property
+    def sample_rate(self) -> float:
+        """Share of the classes that are in a step. Of a head that updates itself it may be set.
+
+        On all ranks alike. The next call samples with it; nothing else changes.
+        """
+        return self._sample_rate
+
+    @sample_rate.setter
+    def sample_rate(self, value: float) -> None:
+        value = _rate(value)
+        if value == self._sample_rate:
+            return
+        if not self.updates_itself:
+            raise InputError(
+                f"sample_rate={value:g}: this head has Gluon parameters, all in every step; build "
+                "it with a sample rate below 1, or updates_itself=True"
+            )
+        self.class_centers.set_sample_rate(value)
+        self._sample_rate = value
+
+    def set_margin(self, margin: Margin) -> None:
+        """Go on with another loss, on all ranks alike. The centres and their momentum stay.
+
+        Parameters
+        ----------
+        margin : Margin
+            With as many centres for each class, and with a bias or a learned margin for each class
+            if the present one has it.
+
+        Raises
+        ------
+        InputError
+            If it needs other arrays than the head has.
+        """
+        require_same_rows(self.margin, margin)
+        check_filter(self.filter_above, margin)
+        for option, used in (
+            ("wire_dtype='float16'", self.wire_dtype == "float16"),
+            ("logit distillation", self.teacher_centers is not None),
+        ):
+            if used and not (margin.unit_embedding and margin.unit_weight):
+                raise InputError(f"{option} needs cosines, which {margin.name} does not have")
+        margin.prepare(self.num_classes)
+        self.margin = self.class_centers.margin = margin
+        self._margin_before = None
 
     def _agree(self, **options):
         """Raise on every rank if the ranks were not given the same head."""
@@ -411,7 +460,7 @@ class PartialFC(HeadState):
         dict of str to float
             ``accuracy``: share of samples whose margined target logit is the largest;
             ``target_cosine``: mean cosine to the own class's centre (for ``softmax`` the mean
-            score); ``max_logit``: the largest logit.
+            score); ``squared_cosine``: the mean of its square; ``max_logit``: the largest logit.
         """
         if self._statistics is None:
             raise InputError("stats() is of the last forward pass, and there was none yet")
@@ -419,6 +468,7 @@ class PartialFC(HeadState):
         return {
             "accuracy": float(np.mean(target >= largest)),
             "target_cosine": float(np.mean(cosine)),
+            "squared_cosine": float(np.mean(np.square(cosine, dtype=np.float64))),
             "max_logit": float(np.max(largest)),
         }
 
@@ -494,6 +544,27 @@ class PartialFC(HeadState):
             f"PartialFC({self.margin!r}, num_classes={self.num_classes}, "
             f"embedding_size={self.embedding_size}, comm={self.comm!r})"
         )
+
+
+def require_same_rows(margin: Margin, other: Margin) -> None:
+    """Raise InputError unless two margins need the same arrays with a row for each class."""
+    for key, what in (
+        ("subcenters", "centres for each class"),
+        ("has_bias", "a bias for each class"),
+        ("has_class_margin", "a learned margin for each class"),
+    ):
+        mine, theirs = getattr(margin, key), getattr(other, key)
+        if mine != theirs:
+            raise InputError(
+                f"{margin.name} and {other.name} cannot follow each other in a run: {what}: "
+                f"{mine} and {theirs}. Start a new run with --init and --init-centers"
+            )
+
+
+def _rate(value):
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0.0 < value <= 1.0:
+        raise InputError(f"sample_rate={value!r} is not allowed; it must be in (0, 1]")
+    return float(value)
 
 
 def _whole(name, value, low):

@@ -9,14 +9,17 @@ from typing import Any
 
 from .._compat import mx
 from ..errors import InputError
+from ..head.partial_fc import require_same_rows
 from ..parallel.agreement import agree, raise_on_all_ranks
 from ..parallel.communicator import Communicator, Local
 from .classifier import build_head, start_centers
-from .config.config import Config, config_to_dict
+from .config.config import Config, config_to_dict, read_margin
+from .config.steps import read_changes
 from .devices import contexts
 from .optimizer_step import OptimizerStep
 from .precision import LossScale, reduced
-from .schedules import learning_rate, margin_strength
+from .schedules import Piecewise, learning_rate, margin_strength
+from .teacher import build_teacher, read_centers
 from .trainer import Trainer
 
 __all__ = ["build", "check_auxiliary", "initialise", "total_steps", "without_init"]
@@ -25,7 +28,10 @@ logger = logging.getLogger(__name__)
 
 
 def build(
-    config: Config, comm: Communicator | None = None, folder: pathlib.Path | None = None
+    config: Config,
+    comm: Communicator | None = None,
+    folder: pathlib.Path | None = None,
+    updates_itself: bool = False,
 ) -> Trainer:
     """Return a `Trainer` without callbacks for a configuration. A collective.
 
@@ -36,6 +42,8 @@ def build(
         Default: `Local`.
     folder : pathlib.Path, optional
         The run folder, the default place of class centres on disk.
+    updates_itself : bool, default False
+        As of `build_head`.
 
     Raises
     ------
@@ -44,18 +52,28 @@ def build(
         and settings.
     """
     from ..loss.auxiliary import Auxiliaries
+    from ..loss.auxiliary._auxiliaries import read_schedules
 
     comm = comm or Local()
     # An error on one rank is raised on all, so `_prepare` must not wait for another rank.
-    loader, net, ctx, margin = raise_on_all_ranks(
+    loader, net, ctx, margins, teacher = raise_on_all_ranks(
         comm, lambda: _prepare(config, comm), "training.prepared"
     )
     classes = loader.dataset.num_classes
     if comm.size > 1:
-        agree(comm, "training.settings", _facts(config, loader, ctx))
+        agree(comm, "training.settings", _facts(config, loader, ctx, teacher))
     head = raise_on_all_ranks(
         comm,
-        lambda: build_head(config, margin, classes, net.cfg.embedding_size, comm, ctx[0], folder),
+        lambda: build_head(
+            config,
+            margins[0][2],
+            classes,
+            net.cfg.embedding_size,
+            comm,
+            ctx[0],
+            folder,
+            updates_itself,
+        ),
         "training.head",
     )
     raise_on_all_ranks(comm, lambda: start_centers(config, head, comm), "training.centers")
@@ -70,9 +88,28 @@ def build(
     auxiliary = None
     if config.loss.auxiliary:
         sizes = (classes, net.cfg.embedding_size)
-        auxiliary = Auxiliaries(config.loss.auxiliary, *sizes, comm, ctx[0], config.train.seed)
+        auxiliary = Auxiliaries(
+            config.loss.auxiliary,
+            *sizes,
+            comm,
+            ctx[0],
+            config.train.seed,
+            None if teacher is None else teacher.embedding_size,
+        )
+        if "kd_logits" in auxiliary.members:
+            raise_on_all_ranks(
+                comm,
+                lambda: head.set_teacher(read_centers(config, loader, teacher)),
+                "training.teacher",
+            )
     accumulate = config.train.accumulate
     steps = total_steps(config, loader)
+
+    def piecewise(changes):
+        return Piecewise(changes, steps, len(loader) // accumulate)
+
+    rates = read_changes(config.head.sample_rate, "head.sample_rate", lambda value, _: float(value))
+    schedules = read_schedules(config.loss.auxiliary)
     return Trainer(
         net,
         head,
@@ -87,6 +124,13 @@ def build(
         loss_scale=LossScale() if config.train.dtype == "float16" else None,
         auxiliary=auxiliary,
         accumulate=accumulate,
+        teacher=teacher,
+        factors={
+            name: piecewise(read_changes(written, name, lambda value, _: float(value)))
+            for name, written in schedules.items()
+        },
+        sample_rate=piecewise(rates) if len(rates) > 1 else None,
+        margin=piecewise(margins) if len(margins) > 1 else None,
         max_skips=config.optimizer.max_skips,
         seed=config.train.seed,
         log_every=config.log.every,
@@ -94,9 +138,8 @@ def build(
 
 
 def _prepare(config, comm):
-    """Return loader, network, contexts and margin, without any collective."""
+    """Return loader, network, contexts, margins and teacher, without any collective."""
     from ..data import Loader, RecordDataset
-    from ..loss import get_loss
     from ..model_zoo import get_model
 
     if config.data.path is None:
@@ -115,7 +158,7 @@ def _prepare(config, comm):
             f"data.batch_size = {batch_size} leaves nothing to do for some of the {len(ctx)} "
             "devices of each process"
         )
-    margin = get_loss(config.loss.name, **config.loss.arguments)
+    margins = _read_margins(config)
     check_auxiliary(config)
     dataset = RecordDataset(config.data.path)
     loader = Loader(
@@ -140,10 +183,23 @@ def _prepare(config, comm):
         )
     if config.model.init is not None:
         initialise(net, config.model.init)
-    return loader, net, ctx, margin
+    teacher = build_teacher(config, loader, ctx[0], whole=comm.local_rank == 0)
+    return loader, net, ctx, margins, teacher
 
 
-def _facts(config, loader, ctx):
+def _read_margins(config):
+    """Return the margins of a run as `read_changes` does: (kind, when, Margin) each."""
+    from ..loss import get_loss
+
+    first = {"0": {"name": config.loss.name, **config.loss.arguments}}
+    changes = read_changes({**first, **config.loss.changes}, "loss.changes", read_margin)
+    margins = [(kind, when, get_loss(name, **values)) for kind, when, (name, values) in changes]
+    for _, _, margin in margins[1:]:
+        require_same_rows(margins[0][2], margin)
+    return margins
+
+
+def _facts(config, loader, ctx, teacher):
     """Return the settings that must be equal on all ranks. Paths may differ between machines."""
     from .. import __version__
 
@@ -156,11 +212,14 @@ def _facts(config, loader, ctx):
     }
     for key in ("data.path", "data.workers", "model.init", "eval.packs", "head.centers_path"):
         facts.pop(key, None)
+    for key in ("source", "embeddings", "centers"):
+        facts.pop(f"teacher.{key}", None)
     return {
         **facts,
         "number of classes": loader.dataset.num_classes,
         "number of images": len(loader.dataset),
         "devices": len(ctx),
+        "teacher": None if teacher is None else dict(teacher.model.sha256),
         "gluonface": __version__,
         "MXNet": mx.__version__,
     }

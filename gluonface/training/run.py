@@ -14,7 +14,7 @@ from ..parallel.liveness import PeerMonitor
 from . import callbacks
 from .build import build, without_init
 from .callbacks.csv_files import read_history
-from .checkpoint.checkpoints import Checkpoints, load_state
+from .checkpoint.checkpoints import Checkpoints, load_state, updated_itself
 from .config.config import Config
 from .devices import communicator
 from .run_folder import RunFolder
@@ -81,7 +81,12 @@ def _train(config, folder, comm, resume, resume_from, argv, progress):
     )
     if comm.size > 1:  # the folder may not be shared
         agree(comm, "training.resumed", {"checkpoint": start and start.name})
-    trainer = build(without_init(config) if start is not None else config, comm, folder.path)
+    if start is None:
+        trainer = build(config, comm, folder.path)
+    else:
+        # A head that updated itself goes on so, at any sample rate: the other way rounds otherwise.
+        itself = raise_on_all_ranks(comm, lambda: updated_itself(start), "training.head_kind")
+        trainer = build(without_init(config), comm, folder.path, itself)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
     command = sys.argv if argv is None else argv
     raise_on_all_ranks(comm, lambda: comm.rank or folder.begin(config, command), "training.begun")

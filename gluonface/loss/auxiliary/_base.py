@@ -40,6 +40,8 @@ class Auxiliary(Loss):
         The registered name.
     kind : {"embeddings", "losses", "logits", "teacher", "teacher logits"}
         What the loss is called with.
+    uses_labels : bool
+        Whether it needs to know who is in an image.
     weight : float
         Of losses that are added: what to multiply them by. Calling the loss gives it without.
     """
@@ -47,6 +49,7 @@ class Auxiliary(Loss):
     name = "auxiliary"
     family = "auxiliary"
     kind = "embeddings"
+    uses_labels = True
 
     def formula(self, F: typing.Any, *inputs: typing.Any) -> typing.Any:
         """Return the losses of arrays or Symbols, without state and of this process alone.

@@ -32,6 +32,7 @@ class LogitsDistillation(Auxiliary):
     arxiv = "1503.02531"
     family = "distillation"
     kind = "teacher logits"
+    uses_labels = False
     inputs_doc = "student : NDArray (B, C)\nteacher : NDArray (B, C)"
     outputs_doc = "NDArray (B,) float32"
     formula_text = "tau^2 KL(softmax(z_t / tau) | softmax(z_s / tau))"
