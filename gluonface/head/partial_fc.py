@@ -98,9 +98,9 @@ class PartialFC(HeadState):
         backward pass. Without sampling, and with the centres in `memory`.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
-    updates_itself : bool, default False
-        Whether the head updates its centres itself at a sample rate of 1, too. Then `sample_rate`
-        may be changed.
+    updates_itself : bool, optional
+        True: the head updates its centres itself at a sample rate of 1, too. Then `sample_rate`
+        may be changed. Default: where it has to, see the attribute.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class PartialFC(HeadState):
         chunk: int | None = None,
         mode: str = "sharded",
         name: str = "head",
-        updates_itself: bool = False,
+        updates_itself: bool | None = None,
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
@@ -170,7 +170,7 @@ class PartialFC(HeadState):
                 raise InputError(f"{option}={value!r} is not known; expected {', '.join(known)}")
         self.chunk = None if chunk is None else _whole("chunk", chunk, 1)
         self.wire_dtype, self.mode = wire_dtype, mode
-        self.updates_itself = self.sample_rate < 1.0 or centers != "memory" or updates_itself
+        self.updates_itself = self.sample_rate < 1.0 or centers != "memory" or bool(updates_itself)
         self.sampling_step = 0
         self.label_smoothing = check_smoothing(label_smoothing)
         self.filter_above = check_filter(filter_above, self.margin)

@@ -47,7 +47,7 @@ def build_head(
         num_classes,
         embedding_size,
         sample_rate=rate[0][2],
-        updates_itself=updates_itself,
+        updates_itself=updates_itself or None,
         comm=comm,
         ctx=ctx,
         seed=config.train.seed,
