@@ -188,6 +188,7 @@ TYPES = {
     bool: "true / false",
     str: "text",
     typing.Any: "name or section",
+    dict[str, typing.Any]: "section",
 }
 
 
