@@ -189,6 +189,7 @@ TYPES = {
     bool: "true / false",
     str: "text",
     typing.Any: "name or section",
+    dict[str, typing.Any]: "section",
 }
 
 

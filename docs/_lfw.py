@@ -109,8 +109,18 @@ LFW = {
     "auxiliary/center": ("99.28", f"{ARCFACE}: 0.7M images"),
     "auxiliary/coco": COCO,
     "auxiliary/contrastive": (NONE, "published in 2006, LFW in 2007"),
+    "auxiliary/ekd": (
+        UNREAD,
+        f"the {_at('abstract', ARXIV + '2206.02325')} names popular benchmarks without a figure",
+    ),
     "auxiliary/focal": (NONE, f"for {_at('detecting objects', ARXIV + '1708.02002')}"),
     "auxiliary/git": (UNREAD, _tested(ARXIV + "1807.08512")),
+    "auxiliary/kd_cosine": (
+        "99.77",
+        _at("abstract", ARXIV + "1905.10620") + ", with more terms than this one",
+    ),
+    "auxiliary/kd_l2": (NONE, "FitNets is not about faces"),
+    "auxiliary/kd_logits": (NONE, "the paper is not about faces"),
     "auxiliary/label_smoothing": (
         NONE,
         f"for {_at('classes of ImageNet', ARXIV + '1512.00567')}",
@@ -124,5 +134,7 @@ LFW = {
     "auxiliary/ohem": (NONE, f"for {_at('detecting objects', ARXIV + '1604.03540')}"),
     "auxiliary/range": ("99.52", f"{ARCFACE}: 5M images"),
     "auxiliary/ring": ("99.52", f"{GLUON_FACE} as the best of the paper"),
+    "auxiliary/rkd_angle": (NONE, "the paper is not about faces"),
+    "auxiliary/rkd_distance": (NONE, "the paper is not about faces"),
     "auxiliary/triplet": ("99.63", _at("abstract", ARXIV + "1503.03832") + " of FaceNet"),
 }

@@ -5,6 +5,7 @@
 # may set
 #   default_ctx             devices of the published run; gpu is the GPU with the number of the process
 #   smoke_faces             array: flags of `gluonface data synthesize` for --smoke
+#   before_smoke            function: makes what else --smoke needs; DATA and RUN are set
 #   recipe_flags            array of "--flag VALUE|ENVIRONMENT|KEY[,KEY]|default"
 # and calls: run_recipe "$@"
 
@@ -141,6 +142,7 @@ run_recipe() {
         if [ "$DATA" = "$RUN/faces" ] && [ -z "$dry" ]; then
             gluonface data synthesize "${smoke_faces[@]}" --out "$DATA"
         fi
+        if [ -z "$dry" ] && declare -F before_smoke >/dev/null; then before_smoke; fi
         arguments+=(--set train.epochs=null --set log.every=1 --set train.dtype=float32)
         for setting in "${smoke_settings[@]}"; do arguments+=(--set "$setting"); done
     fi

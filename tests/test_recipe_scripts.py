@@ -158,3 +158,16 @@ def test_published_hyper_parameters():
         assert config.model.name == f"mixfacenet_{size}"
         assert (config.data.batch_size, config.optimizer.lr, config.train.epochs) == (512, 0.1, 26)
         assert [round(26 * share, 3) for share in config.schedule.milestones] == [7, 13, 19, 24]
+
+
+def test_a_distilled_run_takes_a_teacher_and_makes_one_for_the_smoke(call):
+    done, (line,) = call("distill", "--data", "d", "--run", "r", "--teacher", "t.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "--recipe distill" in line
+    assert "--set teacher.source=t.onnx" in line
+    _, lines = call("distill", "--smoke", "--run", "r")
+    assert [each.split()[1] for each in lines] == ["data", "train", "embed", "train"]
+    assert "--out r/teacher.npy" in lines[2]
+    assert "--set teacher.embeddings=r/teacher.npy" in lines[3]
+    _, lines = call("distill", "--smoke", "--run", "r", "--teacher", "t.onnx")
+    assert [each.split()[1] for each in lines] == ["data", "train"]

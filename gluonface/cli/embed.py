@@ -1,4 +1,7 @@
-"""`gluonface embed`: the embeddings of a folder, of training records or of a pack, as .npz."""
+"""`gluonface embed`: the embeddings of a folder, of training records or of a pack, as .npz.
+
+Of training records also as .npy, memory-mapped, for training with a teacher.
+"""
 
 from ._data_common import add_source_options, source_options
 
@@ -25,10 +28,12 @@ def add_arguments(parser):
     parser.add_argument(
         "--out",
         required=True,
-        metavar="FILE.npz",
-        help="arrays: embedding (N,D) float32; path, identity and group (N,) where there are some, "
-        "label (N,) of records, issame (N/2,) of a pack; model, model_sha256 and flip, by which "
-        "other commands know what made them",
+        metavar="FILE",
+        help="FILE.npz with arrays: embedding (N,D) float32; path, identity and group (N,) where "
+        "there are some, label (N,) of records, issame (N/2,) of a pack; model, model_sha256 and "
+        "flip, by which other commands know what made them. FILE.npy, of training records alone: "
+        "the outputs (N,views,D), not normalised, for `gluonface train --teacher-embeddings`; "
+        "FILE.json says of which records and model they are",
     )
     parser.add_argument(
         "--flip",
@@ -40,7 +45,14 @@ def add_arguments(parser):
         "--views",
         action="store_true",
         help="write e and f (N,D) as well: the outputs for the images and their mirrors, not "
-        "normalised, as `gluonface eval verification --embeddings` reads them",
+        "normalised, as `gluonface eval verification --embeddings` reads them; in FILE.npy two "
+        "views in place of one",
+    )
+    parser.add_argument(
+        "--dtype",
+        default="float16",
+        choices=("float16", "float32"),
+        help="numbers in FILE.npy; float16 changes a cosine by less than 1e-4",
     )
     add_source_options(parser)
     parser.add_argument(
@@ -77,14 +89,16 @@ def run(args):
     from ..files import atomic_write, write_npz
 
     out = pathlib.Path(args.out)
-    if out.suffix != ".npz":
-        raise InputError(f"--out is {out}; expected a name that ends in .npz")
+    if out.suffix not in (".npz", ".npy"):
+        raise InputError(f"--out is {out}; expected a name that ends in .npz or .npy")
     if not out.parent.is_dir():
         raise InputError(f"--out: there is no folder {out.parent}")
     if args.batch_size < 1:
         raise InputError(f"--batch-size is {args.batch_size}; expected 1 or more")
     if args.allow_bad < 0:
         raise InputError(f"--allow-bad is {args.allow_bad}; expected 0 or more")
+    if out.suffix == ".npy":
+        return _write_teacher(args, out)
     count, images, arrays = _open(args.input, source_options(args))
     if args.allow_bad and "path" not in arrays:
         raise InputError(
@@ -119,6 +133,44 @@ def _without(arrays, count, bad):
 
     kept = np.setdiff1d(np.arange(count), list(bad))
     return {name: arrays[name][kept] for name in ("path", "identity", "group") if name in arrays}
+
+
+def _write_teacher(args, out):
+    """Write the outputs for a record set as .npy; return the exit status."""
+    import sys
+
+    import numpy as np
+
+    from ..data import RecordDataset
+    from ..data.recordio.reader import find_rec
+    from ..data.stored_embeddings import identify_records, write_embeddings
+    from ..deploy import Embedder
+    from ..errors import InputError
+
+    if len(args.input) > 1:
+        raise InputError("--out FILE.npy is of one record set; give one --input")
+    if args.allow_bad:
+        raise InputError(
+            "--allow-bad: a row of FILE.npy is an image of the record set; none is left out"
+        )
+    records = RecordDataset(find_rec(args.input[0]))
+    known = identify_records(records)
+    model = Embedder.load(args.model, ctx=args.ctx, engine=args.engine, output=args.layer)
+    if not model.identity.sha256:
+        raise InputError(f"--model {args.model} has random weights, which teach nothing")
+
+    def blocks():
+        for images in _batches(lambda number: records[number][0], len(records), args.batch_size):
+            if args.views:
+                yield np.stack(model.embed_views(images, args.batch_size), axis=1)
+            else:
+                yield model.outputs(images, args.batch_size)[:, None]
+
+    views = 2 if args.views else 1
+    count, size = write_embeddings(out, blocks(), known, model.identity, views, args.dtype)
+    sys.stdout.write(f"{count} images, {views} x {size} values: {out}\n")
+    sys.stdout.write(f"engine: {model.engine}\n")
+    return 0
 
 
 def _batches(images, count, size, allowed=0, bad=None):

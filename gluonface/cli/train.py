@@ -15,6 +15,8 @@ SHORT = {
     "data": "data.path",
     "init": "model.init",
     "init_centers": "head.init",
+    "teacher": "teacher.source",
+    "teacher_embeddings": "teacher.embeddings",
     "packs": "eval.packs",
     "parallel": "train.parallel",
     "ctx": "train.ctx",
@@ -51,6 +53,17 @@ def add_arguments(parser):
         "--init-centers",
         metavar="HOW",
         help="class centres of the run that --init names: same | grow | a label map FILE | new",
+    )
+    add(
+        "--teacher",
+        metavar="SOURCE",
+        help="a model to learn from: a run folder, an exported prefix, a .onnx file, or "
+        "NAME:FILE.params (loss.auxiliary.kd_... say how; kd_cosine unless they do)",
+    )
+    add(
+        "--teacher-embeddings",
+        metavar="FILE",
+        help="the same, from the embeddings that `gluonface embed --views --out FILE.npy` wrote",
     )
     add("--resume", action="store_true", help="go on from the last checkpoint of the run folder")
     add(

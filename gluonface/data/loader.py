@@ -35,6 +35,8 @@ class Batch(typing.NamedTuple):
         With Mixup or CutMix: int32 (B,), the label of the image that was mixed in.
     shares : numpy.ndarray or None
         With Mixup or CutMix: float32 (B,), the share of the own image, 0 to 1.
+    mirrored : numpy.ndarray or None
+        bool (B,), which of the images are mirrored.
     """
 
     images: np.ndarray
@@ -42,6 +44,7 @@ class Batch(typing.NamedTuple):
     index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     others: np.ndarray | None = None
     shares: np.ndarray | None = None
+    mirrored: np.ndarray | None = None
 
 
 class Loader:
@@ -274,12 +277,13 @@ class Loader:
     def _make(self, job, epoch):
         """Read, decode and augment one batch; return it and {position: reason} of bad records."""
         index, keys, slots = job
-        images, labels, index, bad = self._load(np.array(index), keys, epoch)
+        images, labels, index, mirrored, bad = self._load(np.array(index), keys, epoch)
         if slots is None:
-            return Batch(images, labels, index), bad
+            return Batch(images, labels, index, mirrored=mirrored), bad
         own = slice(len(slots))  # after these come the partners of another rank
         mixed, shares = self.pipeline.mix(images[own], images[slots], self.seed, epoch, keys[own])
-        return Batch(mixed, labels[own], index[own], labels[slots], shares), bad
+        batch = Batch(mixed, labels[own], index[own], labels[slots], shares, mirrored[own])
+        return batch, bad
 
     def _load(self, index, keys, epoch):
         """Read and decode; write the replacements of bad records into `index`."""
@@ -298,7 +302,7 @@ class Loader:
                 index[at], labels[at] = self._replace(position, options, bad)
                 if index[at] < 0:
                     break  # more than max_bad: `_count_bad` raises
-        return images, labels, index, bad
+        return images, labels, index, np.array(mirror, bool), bad
 
     def _replace(self, position, options, bad):
         """Load the next readable record instead; return its position and label."""

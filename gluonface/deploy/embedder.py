@@ -197,6 +197,12 @@ class Embedder:
         """
         return self._outputs(images, batch_size, mirror=True)
 
+    def outputs(
+        self, images: np.ndarray | typing.Iterable[np.ndarray], batch_size: int = 64
+    ) -> np.ndarray:
+        """Return the un-normalised outputs for the images alone, float32 (N,D)."""
+        return self._outputs(images, batch_size, mirror=False)[0]
+
     def _outputs(self, images, batch_size, mirror):
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}; expected a whole number, 1 or more")

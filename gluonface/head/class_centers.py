@@ -9,6 +9,7 @@ gradients in the update instead of the backward pass. Both agree to about 1e-5, 
 bit. `weight` as a Gluon parameter is also what lets any optimizer of MXNet train a head.
 """
 
+import functools
 from typing import Callable, NamedTuple, Optional
 
 import numpy as np
@@ -81,6 +82,10 @@ class ClassCenters:
         """
         raise NotImplementedError
 
+    def collect_again(self, selection):
+        """Return `collect` for a second step with the same classes, before the first's backward."""
+        return selection.collect
+
     def class_margin_sum(self):
         """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
         raise NotImplementedError
@@ -105,6 +110,10 @@ class ClassCenters:
 
     def discard(self):
         """Drop the gradients that the next update would use."""
+
+    def set_sample_rate(self, rate):
+        """Sample another share of the classes from the next step on."""
+        self._refuse("set_sample_rate")
 
     def set_optimizer(self, name, **options):
         """Choose how the centres update themselves."""
@@ -204,7 +213,13 @@ class GluonCenters(ClassCenters):
             self._untracked[name] = (array, untracked(array))  # it waits: once for each array
         return self._untracked[name][1]
 
-    def _collect(self, gradients, targets):
+    def collect_again(self, selection):
+        """As `ClassCenters.collect_again`."""
+        if selection.shard is None:
+            return selection.collect
+        return functools.partial(self._collect, prefix="distill.g")
+
+    def _collect(self, gradients, targets, prefix="g"):
         """Write the gradients of the parameters; return that of the embeddings by this shard."""
         if self.allreduce is None:
             return gradients(targets)
@@ -215,7 +230,7 @@ class GluonCenters(ClassCenters):
         grad_x = gradients(own)
         for name, target, mine in zip(("weight", "bias", "class_margin"), targets, own):
             if target is not None:
-                write_gradient(target, self.allreduce(mine[0], name=f"g{name}"))
+                write_gradient(target, self.allreduce(mine[0], name=f"{prefix}{name}"))
         return grad_x
 
     def class_margin_sum(self):

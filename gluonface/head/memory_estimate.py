@@ -87,6 +87,7 @@ def estimate_head(
     chunk=None,
     subcenters=1,
     mode="sharded",
+    updates_itself=False,
 ):
     """Return the `HeadEstimate` of a head whose margin leaves the other classes' cosines alone.
 
@@ -104,6 +105,8 @@ def estimate_head(
     chunk : int, optional
     subcenters : int, default 1
     mode : {"sharded", "replicated"}
+    updates_itself : bool, default False
+        Whether the head does so at a sample rate of 1 with its centres in memory, too.
     """
     for name, value in (
         ("classes", classes),
@@ -116,7 +119,7 @@ def estimate_head(
     if not 0.0 < sample_rate <= 1.0:
         raise InputError(f"the sample rate is {sample_rate}; it must be in (0, 1]")
     rows = -(-classes // ranks)
-    updates_itself = sample_rate < 1.0 or centers != "memory"
+    updates_itself = updates_itself or sample_rate < 1.0 or centers != "memory"
     sampled = rows if sample_rate == 1.0 else max(1, round(rows * sample_rate))
     row = 4 * embedding_size * subcenters
     width = 2 if wire_dtype == "float16" else 4

@@ -26,6 +26,7 @@ from ..parallel.agreement import agree
 from ..parallel.communicator import Communicator, Local
 from .class_centers import ClassCenters, GluonCenters
 from .class_chunk import StepSettings
+from .distillation import DistilledSoftmax, TeacherCenters
 from .head_state import HeadState
 from .initial_centers import shard_range
 from .row_optimizers import MODES
@@ -34,7 +35,7 @@ from .sampling import SAMPLERS
 from .sharded_softmax import ShardedSoftmax, gather_labels
 from .storage import PLACES
 
-__all__ = ["PartialFC"]
+__all__ = ["PartialFC", "require_same_rows"]
 
 logger = logging.getLogger(__name__)
 HEAD_MODES = ("sharded", "replicated")
@@ -97,6 +98,9 @@ class PartialFC(HeadState):
         backward pass. Without sampling, and with the centres in `memory`.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
+    updates_itself : bool, optional
+        True: the head updates its centres itself at a sample rate of 1, too. Then `sample_rate`
+        may be changed. Default: where it has to, see the attribute.
 
     Attributes
     ----------
@@ -146,6 +150,7 @@ class PartialFC(HeadState):
         chunk: int | None = None,
         mode: str = "sharded",
         name: str = "head",
+        updates_itself: bool | None = None,
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
@@ -153,9 +158,7 @@ class PartialFC(HeadState):
         self.num_classes = _whole("num_classes", num_classes, 1)
         self.embedding_size = _whole("embedding_size", embedding_size, 1)
         self.seed = _whole("seed", seed, 0)
-        if not isinstance(sample_rate, numbers.Real) or not 0.0 < sample_rate <= 1.0:
-            raise InputError(f"sample_rate={sample_rate!r} is not allowed; it must be in (0, 1]")
-        self.sample_rate = float(sample_rate)
+        self._sample_rate = _rate(sample_rate)
         for option, value, known in (
             ("sampler", sampler, SAMPLERS),
             ("momentum_mode", momentum_mode, MODES),
@@ -167,7 +170,7 @@ class PartialFC(HeadState):
                 raise InputError(f"{option}={value!r} is not known; expected {', '.join(known)}")
         self.chunk = None if chunk is None else _whole("chunk", chunk, 1)
         self.wire_dtype, self.mode = wire_dtype, mode
-        self.updates_itself = self.sample_rate < 1.0 or centers != "memory"
+        self.updates_itself = self.sample_rate < 1.0 or centers != "memory" or bool(updates_itself)
         self.sampling_step = 0
         self.label_smoothing = check_smoothing(label_smoothing)
         self.filter_above = check_filter(filter_above, self.margin)
@@ -187,6 +190,8 @@ class PartialFC(HeadState):
         self.params: Any = mx.gluon.ParameterDict(f"{name}_")
         self.width = self.embedding_size * self.margin.subcenters
         self._statistics: Any = None
+        self.teacher_centers: TeacherCenters | None = None
+        self._last_step: Any = None  # what `distill` needs of the last call
         self._margin_before = None
         self._agree(sampler=sampler, unbiased=bool(unbiased), momentum_mode=momentum_mode)
         if sample_rate < 1.0 and num_classes < PAYS_FROM and self.comm.rank == 0:
@@ -217,6 +222,53 @@ class PartialFC(HeadState):
             self.class_centers = GluonCenters(*common, self.seed, self.params, allreduce)
         found = self.class_centers
         self.weight, self.bias, self.class_margin = found.weight, found.bias, found.class_margin
+
+    @property
+    def sample_rate(self) -> float:
+        """Share of the classes that are in a step. Of a head that updates itself it may be set.
+
+        On all ranks alike. The next call samples with it; nothing else changes.
+        """
+        return self._sample_rate
+
+    @sample_rate.setter
+    def sample_rate(self, value: float) -> None:
+        value = _rate(value)
+        if value == self._sample_rate:
+            return
+        if not self.updates_itself:
+            raise InputError(
+                f"sample_rate={value:g}: this head has Gluon parameters, all in every step; build "
+                "it with a sample rate below 1, or updates_itself=True"
+            )
+        self.class_centers.set_sample_rate(value)
+        self._sample_rate = value
+
+    def set_margin(self, margin: Margin) -> None:
+        """Go on with another loss, on all ranks alike. The centres and their momentum stay.
+
+        Parameters
+        ----------
+        margin : Margin
+            With as many centres for each class, and with a bias or a learned margin for each class
+            if the present one has it.
+
+        Raises
+        ------
+        InputError
+            If it needs other arrays than the head has.
+        """
+        require_same_rows(self.margin, margin)
+        check_filter(self.filter_above, margin)
+        for option, used in (
+            ("wire_dtype='float16'", self.wire_dtype == "float16"),
+            ("logit distillation", self.teacher_centers is not None),
+        ):
+            if used and not (margin.unit_embedding and margin.unit_weight):
+                raise InputError(f"{option} needs cosines, which {margin.name} does not have")
+        margin.prepare(self.num_classes)
+        self.margin = self.class_centers.margin = margin
+        self._margin_before = None
 
     def _agree(self, **options):
         """Raise on every rank if the ranks were not given the same head."""
@@ -297,7 +349,85 @@ class PartialFC(HeadState):
         embedding = to_float32(embedding.as_in_context(self.ctx))
         step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
         loss, self._statistics = step(embedding, selection.watched, selection.collect, margin_sum)
+        if self.teacher_centers is not None:
+            self._last_step = selection, labels, counts, loss
         return loss
+
+    def set_teacher(self, centers: Any) -> None:
+        """Give the class centres of a teacher network, for `distill`. They do not change.
+
+        Parameters
+        ----------
+        centers : array-like (num_classes, D_t)
+            In the order of this head's classes. Each rank reads its own rows, so a memory-mapped
+            file does.
+
+        Raises
+        ------
+        InputError
+            If their number differs, one is not finite, or the head's scores are no cosines of one
+            centre for each class.
+        """
+        margin = self.margin
+        if not (margin.unit_embedding and margin.unit_weight) or margin.subcenters > 1:
+            raise InputError(
+                f"logit distillation compares cosines to one centre for each class; {margin.name} "
+                "has others. Use another loss, or another way of distillation"
+            )
+        if centers.ndim != 2 or centers.shape[0] != self.num_classes:
+            raise InputError(
+                f"the teacher's centres have the shape {tuple(centers.shape)}, expected "
+                f"({self.num_classes}, D): one for each class of this head, in the same order"
+            )
+        self.teacher_centers = TeacherCenters(centers, self.start, self.stop, self.ctx)
+
+    def distill(self, embedding: Any, teacher: Any, temperature: float = 4.0) -> Any:
+        """Return the logit distillation losses of this rank's samples (`kd_logits`).
+
+        Call it after ``head(embedding, label)`` on the same samples and before the backward pass.
+        The classes are those of that call: with sampling both softmaxes are over the sampled ones.
+
+        Parameters
+        ----------
+        embedding : NDArray (B, D)
+            As the head had them.
+        teacher : NDArray (B, D_t)
+            The teacher's embeddings of the same images. They get no gradient.
+        temperature : float, default 4.0
+
+        Returns
+        -------
+        NDArray (B,) float32
+
+        Raises
+        ------
+        InputError
+            If there is no teacher or no call before, or a shape does not fit.
+        """
+        if self.teacher_centers is None or self._last_step is None:
+            raise InputError("distill comes after set_teacher and a call of the head")
+        (selection, labels, counts, after), self._last_step = self._last_step, None
+        size, batch = self.teacher_centers.size, embedding.shape[0]
+        if teacher.shape != (batch, size) or len(after) % batch:
+            raise InputError(
+                f"embeddings {embedding.shape} and the teacher's {teacher.shape} after a call with "
+                f"{len(after)} samples; expected (B, {self.embedding_size}) and (B, {size}) of "
+                "these samples"
+            )
+        # A head that was given each embedding twice, with two labels, has twice the samples.
+        times = len(after) // batch
+        labels, counts = labels[: len(labels) // times], [each // times for each in counts]
+        embedding = to_float32(embedding.as_in_context(self.ctx))
+        with mx.autograd.pause():
+            teacher = teacher.as_in_context(self.ctx).astype("float32", copy=False).detach()
+            shard, centers = selection.shard, None
+            if shard is not None:
+                centers = self.teacher_centers.take(shard.index)
+        step = DistilledSoftmax(
+            self._settings(), self.comm, labels, counts, shard, teacher, centers, temperature
+        )
+        collect = self.class_centers.collect_again(selection)
+        return step(embedding, selection.watched, collect, after=after)[0]
 
     def _margin_state(self):
         """Return a copy of the margin's state."""
@@ -330,7 +460,7 @@ class PartialFC(HeadState):
         dict of str to float
             ``accuracy``: share of samples whose margined target logit is the largest;
             ``target_cosine``: mean cosine to the own class's centre (for ``softmax`` the mean
-            score); ``max_logit``: the largest logit.
+            score); ``squared_cosine``: the mean of its square; ``max_logit``: the largest logit.
         """
         if self._statistics is None:
             raise InputError("stats() is of the last forward pass, and there was none yet")
@@ -338,6 +468,7 @@ class PartialFC(HeadState):
         return {
             "accuracy": float(np.mean(target >= largest)),
             "target_cosine": float(np.mean(cosine)),
+            "squared_cosine": float(np.mean(np.square(cosine, dtype=np.float64))),
             "max_logit": float(np.max(largest)),
         }
 
@@ -413,6 +544,27 @@ class PartialFC(HeadState):
             f"PartialFC({self.margin!r}, num_classes={self.num_classes}, "
             f"embedding_size={self.embedding_size}, comm={self.comm!r})"
         )
+
+
+def require_same_rows(margin: Margin, other: Margin) -> None:
+    """Raise InputError unless two margins need the same arrays with a row for each class."""
+    for key, what in (
+        ("subcenters", "centres for each class"),
+        ("has_bias", "a bias for each class"),
+        ("has_class_margin", "a learned margin for each class"),
+    ):
+        mine, theirs = getattr(margin, key), getattr(other, key)
+        if mine != theirs:
+            raise InputError(
+                f"{margin.name} and {other.name} cannot follow each other in a run: {what}: "
+                f"{mine} and {theirs}. Start a new run with --init and --init-centers"
+            )
+
+
+def _rate(value):
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0.0 < value <= 1.0:
+        raise InputError(f"sample_rate={value!r} is not allowed; it must be in (0, 1]")
+    return float(value)
 
 
 def _whole(name, value, low):

@@ -77,7 +77,7 @@ class SampledCenters(ClassCenters):
         label,
     ):
         super().__init__(margin, start, stop, width, ctx)
-        self.sample_rate, self.seed = sample_rate, seed
+        self.seed = seed
         self.sampler, self.unbiased, self.momentum_mode = sampler, unbiased, momentum_mode
         check_mode(momentum_mode, None)
         self.lazy_updates = self.lazy_vectors = self.last_step = self.count = None
@@ -85,7 +85,7 @@ class SampledCenters(ClassCenters):
         # Makes autograd call back even if neither the embedding nor anything else wants a gradient.
         self.trigger = nd.zeros((1,), ctx=ctx)
         self.trigger.attach_grad()
-        self.hash_sampler = HashSampler(start, stop, sample_rate, seed, then=self._prefetch)
+        self.set_sample_rate(sample_rate)
         self.store = make_store(place, ctx, self.size, path, label)
 
         def fill(first, last):
@@ -99,6 +99,11 @@ class SampledCenters(ClassCenters):
             self.store.add("class_margin", None, lambda a, b: np.full(b - a, initial, np.float32))
 
     # The classes of a step
+
+    def set_sample_rate(self, rate):
+        """As `ClassCenters.set_sample_rate`. What a thread has drawn at another rate is dropped."""
+        self.sample_rate = rate
+        self.hash_sampler = HashSampler(self.start, self.stop, rate, self.seed, then=self._prefetch)
 
     def sample(self, labels, step, index=None):
         """Return the sorted local ids of the step, and those of them that are positive."""

@@ -2,10 +2,13 @@
 
 A class's key is a hash of the seed, the step and its global id, so it does not matter how many
 ranks there are or which of them owns it, and there is no generator whose state would have to be
-saved. Drawing from five million classes takes one core 8 ms, and the draw of the next step is made
-in a thread while this one runs: it needs neither labels nor embeddings.
+saved. At small rates groups of classes are drawn first: the key of a group says how many of its
+classes are in the sample, and most have none. Drawing 1 % of five million classes took a core 10 ms
+so, and 19 ms with a key for each. The draw of the next step is made in a thread while this one runs:
+it needs neither labels nor embeddings.
 """
 
+import math
 import threading
 
 import numpy as np
@@ -18,6 +21,9 @@ BITS = 16
 BLOCK = 1 << BITS  # ids hashed at a time: 256 KiB of keys stay in the cache
 WORD = 2**32
 FACTORS = (0x85EBCA6B, 0xC2B2AE35)  # of MurmurHash3's finalizer
+GROUP = 16  # classes that are drawn together at rates up to this:
+GROUPS_UP_TO = 0.015
+OTHER = (0x9E3779B9, 0x7F4A7C15)  # makes a second hash of the first
 THREAD_FROM = 1 << 18  # fewer classes are drawn faster than a thread starts
 SAMPLERS = ("hash", "exact")
 
@@ -87,29 +93,76 @@ def hash_keys(start, stop, seed, step):
     return found
 
 
+def _mix(ids, words):
+    """Return the keys of any ids for two words of `_words`, uint32."""
+    high, low = words
+    keys, one, two = ids.astype(np.uint32), *FACTORS
+    scratch = np.empty_like(keys)
+    np.bitwise_xor(keys, high, out=keys)
+    for add in (None, low):
+        if add is not None:
+            np.add(keys, add, out=keys)
+        _xorshift_multiply(keys, scratch, 16, one)
+        _xorshift_multiply(keys, scratch, 13, two)
+        _xorshift_multiply(keys, scratch, 16)
+    return keys
+
+
 def _draw(start, stop, rate, seed, step):
-    """Return the local ids of the classes whose key is below rate 2**32, sorted."""
-    limit = round(rate * WORD)
-    if limit >= WORD:
-        return np.arange(stop - start)
-    if not limit or stop <= start:
-        return np.empty(0, np.int64)
-    nearly = np.uint32((limit - 1) | 0xFFFF)
-    below, found = np.empty(BLOCK, bool), []
-    for first, flip, keys in _blocks(start, stop, seed, step):
-        np.less_equal(keys, nearly, out=below)
-        chosen = np.flatnonzero(below)
-        keys = keys[chosen]
-        chosen = chosen[(keys ^ (keys >> np.uint32(16))) < limit] ^ flip
-        chosen.sort()
-        found.append(chosen + first)
+    """Return the local ids of the sampled classes, sorted."""
+    if rate > GROUPS_UP_TO:
+        return _below(start, stop, round(rate * WORD), seed, step)[0]
+    first, last = start // GROUP, -(-stop // GROUP)
+    # Of `GROUP` independent draws more than k succeed with these probabilities.
+    share = [math.comb(GROUP, k) * rate**k * (1.0 - rate) ** (GROUP - k) for k in range(GROUP + 1)]
+    limits = [round(sum(share[k + 1 :]) * WORD) for k in range(GROUP)]
+    groups, keys = _below(first, last, limits[0], seed, step)
+    groups += first
+    count = np.ones(len(groups), np.int64)
+    for limit in limits[1:]:
+        if not limit:
+            break
+        count += keys < limit
+    words = tuple(word ^ np.uint32(other) for word, other in zip(_words(seed, step), OTHER))
+    single = groups[count == 1]
+    found = [single * GROUP + (_mix(single, words) >> np.uint32(32 - 4)).astype(np.int64)]
+    several, count = groups[count > 1], count[count > 1]
+    if len(several):  # those of its classes with the smallest keys
+        ids = several[:, None] * GROUP + np.arange(GROUP)
+        order = np.argsort(_mix(ids, words), axis=1, kind="stable")
+        rank = np.empty_like(order)
+        np.put_along_axis(rank, order, np.arange(GROUP)[None], axis=1)
+        found.append(ids[rank < count[:, None]])
     found = np.concatenate(found)
+    found.sort(kind="stable")  # it merges two sorted arrays
     a, b = np.searchsorted(found, (start, stop))
     return found[a:b] - start
 
 
+def _below(start, stop, limit, seed, step):
+    """Return the ids, less `start`, whose key is below `limit`, sorted, and their keys."""
+    if limit >= WORD:
+        return np.arange(stop - start), None
+    if not limit or stop <= start:
+        return np.empty(0, np.int64), np.empty(0, np.uint32)
+    nearly = np.uint32((limit - 1) | 0xFFFF)
+    below, found, kept = np.empty(BLOCK, bool), [], []
+    for first, flip, keys in _blocks(start, stop, seed, step):
+        np.less_equal(keys, nearly, out=below)
+        chosen = np.flatnonzero(below)
+        keys = keys[chosen]
+        keys ^= keys >> np.uint32(16)
+        chosen, keys = chosen[keys < limit] ^ flip, keys[keys < limit]
+        order = np.argsort(chosen.astype(np.uint16), kind="stable")  # by its digits: fast
+        found.append(chosen[order] + first)
+        kept.append(keys[order])
+    found, kept = np.concatenate(found), np.concatenate(kept)
+    a, b = np.searchsorted(found, (start, stop))
+    return found[a:b] - start, kept[a:b]
+
+
 def hash_sample(start, stop, rate, positives, seed, step):
-    """Return the sampled classes of a shard: key < rate 2**32, and all positives.
+    """Return the sampled classes of a shard, by their keys, and all positives.
 
     Every negative is sampled with the same probability, `rate`, independently of all others and
     of the number of ranks; the number of classes varies by about sqrt(rate (1 - rate) n).

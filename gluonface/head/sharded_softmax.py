@@ -25,7 +25,7 @@ from . import custom_function, margin_gradients
 from .array_operations import inverse_norms
 from .class_chunk import NO_LOGIT, Softmax, class_chunks, log_of_sum, write_gradient
 
-__all__ = ["ShardedSoftmax", "gather_labels"]
+__all__ = ["Saved", "ShardedSoftmax", "gather_labels"]
 
 nd = mx.nd
 
@@ -42,7 +42,7 @@ def gather_labels(comm, labels, name):
 
 
 @dataclasses.dataclass
-class _Saved:
+class Saved:
     """The arrays of the forward pass that the backward pass reads."""
 
     x: Any = None  # (B, D), this rank's embeddings, normalised if the margin wants it
@@ -84,7 +84,7 @@ class ShardedSoftmax:
         self.chunks = [] if shard is None else class_chunks(settings, shard, labels)
         self.used = False
 
-    def __call__(self, embedding, watched, collect, class_margin_sum=None):
+    def __call__(self, embedding, watched, collect, class_margin_sum=None, after=None):
         """Return the losses (B,) of embeddings (B, D) float32, and statistics.
 
         Parameters
@@ -100,6 +100,9 @@ class ShardedSoftmax:
             None without classes.
         class_margin_sum : NDArray (1,), optional
             The sum of the learned margins of all classes of this rank.
+        after : NDArray (B,), optional
+            Losses of another step, whose backward pass is to begin when this one has ended: then
+            the collectives of both have one order on all ranks.
 
         Returns
         -------
@@ -110,8 +113,10 @@ class ShardedSoftmax:
         training = mx.autograd.is_training()
         with mx.autograd.pause():
             loss, statistics, saved = self._forward(embedding.detach(), class_margin_sum, training)
-        given = [array is not None for array in watched]
         inputs = [embedding, *(array for array in watched if array is not None)]
+        if after is not None:
+            inputs.append(after)
+        given = [array is not None for array in watched]
         backward = functools.partial(self._backward, saved, collect, given)
         custom_function.record(inputs, loss, backward)
         return loss, statistics
@@ -121,7 +126,7 @@ class ShardedSoftmax:
         return f"{self.settings.name}.{what}"
 
     def _forward(self, embedding, class_margin_sum, training):
-        comm, margin, saved = self.comm, self.margin, _Saved()
+        comm, margin, saved = self.comm, self.margin, Saved()
         norm = nd.norm(embedding, axis=1) if margin.uses_norm else None
         if margin.unit_embedding or margin.norm_gradient:
             saved.inverse_x = nd.expand_dims(inverse_norms(embedding, wait=False), axis=1)
@@ -259,6 +264,8 @@ class ShardedSoftmax:
         self.used = True
         gradients = functools.partial(self._gradients, saved, self._grad_of_all_ranks(grad))
         rest = iter(targets[1:])
+        if len(targets) > 1 + sum(given) and targets[-1] is not None and not targets[-1][1]:
+            targets[-1][0][:] = 0.0  # of `after`
         grad_x = collect(gradients, [next(rest) if each else None for each in given])
         if grad_x is None:
             grad_x = nd.zeros_like(saved.x_all)

@@ -10,15 +10,18 @@ from typing import Any
 
 from .._compat import mx
 from ..errors import InputError
+from ..head.partial_fc import require_same_rows
 from ..parallel.agreement import agree, raise_on_all_ranks
 from ..parallel.communicator import Communicator, Local
 from .classifier import build_head, start_centers
-from .config.config import Config, config_to_dict
+from .config.config import Config, config_to_dict, read_margin
+from .config.steps import read_changes
 from .devices import contexts
 from .optimizer_step import OptimizerStep
 from .precision import LossScale, reduced, require_dtype
-from .schedules import learning_rate, margin_strength
+from .schedules import Piecewise, learning_rate, margin_strength
 from .setup_checks import Problems, open_training_set, require_batch
+from .teacher import build_teacher, read_centers
 from .trainer import Trainer
 
 __all__ = ["build", "check_auxiliary", "check_setup", "initialise", "total_steps", "without_init"]
@@ -31,6 +34,7 @@ def build(
     comm: Communicator | None = None,
     folder: pathlib.Path | None = None,
     also: typing.Sequence[typing.Callable[[], Any]] = (),
+    updates_itself: bool = False,
 ) -> Trainer:
     """Return a `Trainer` without callbacks for a configuration. A collective.
 
@@ -43,6 +47,8 @@ def build(
         The run folder, the default place of class centres on disk.
     also : sequence of callable
         Further checks, whose errors are told with those of the configuration.
+    updates_itself : bool, default False
+        As of `build_head`.
 
     Raises
     ------
@@ -51,18 +57,28 @@ def build(
         and settings.
     """
     from ..loss.auxiliary import Auxiliaries
+    from ..loss.auxiliary._auxiliaries import read_schedules
 
     comm = comm or Local()
     # An error on one rank is raised on all, so `check_setup` must not wait for another rank.
-    loader, net, ctx, margin = raise_on_all_ranks(
+    loader, net, ctx, margins, teacher = raise_on_all_ranks(
         comm, lambda: check_setup(config, comm, also), "training.prepared"
     )
     classes = loader.dataset.num_classes
     if comm.size > 1:
-        agree(comm, "training.settings", _facts(config, loader, ctx))
+        agree(comm, "training.settings", _facts(config, loader, ctx, teacher))
     head = raise_on_all_ranks(
         comm,
-        lambda: build_head(config, margin, classes, net.cfg.embedding_size, comm, ctx[0], folder),
+        lambda: build_head(
+            config,
+            margins[0][2],
+            classes,
+            net.cfg.embedding_size,
+            comm,
+            ctx[0],
+            folder,
+            updates_itself,
+        ),
         "training.head",
     )
     raise_on_all_ranks(comm, lambda: start_centers(config, head, comm), "training.centers")
@@ -77,9 +93,28 @@ def build(
     auxiliary = None
     if config.loss.auxiliary:
         sizes = (classes, net.cfg.embedding_size)
-        auxiliary = Auxiliaries(config.loss.auxiliary, *sizes, comm, ctx[0], config.train.seed)
+        auxiliary = Auxiliaries(
+            config.loss.auxiliary,
+            *sizes,
+            comm,
+            ctx[0],
+            config.train.seed,
+            None if teacher is None else teacher.embedding_size,
+        )
+        if "kd_logits" in auxiliary.members:
+            raise_on_all_ranks(
+                comm,
+                lambda: head.set_teacher(read_centers(config, loader, teacher)),
+                "training.teacher",
+            )
     accumulate = config.train.accumulate
     steps = total_steps(config, loader)
+
+    def piecewise(changes):
+        return Piecewise(changes, steps, len(loader) // accumulate)
+
+    rates = read_changes(config.head.sample_rate, "head.sample_rate", lambda value, _: float(value))
+    schedules = read_schedules(config.loss.auxiliary)
     return Trainer(
         net,
         head,
@@ -94,6 +129,13 @@ def build(
         loss_scale=LossScale() if config.train.dtype == "float16" else None,
         auxiliary=auxiliary,
         accumulate=accumulate,
+        teacher=teacher,
+        factors={
+            name: piecewise(read_changes(written, name, lambda value, _: float(value)))
+            for name, written in schedules.items()
+        },
+        sample_rate=piecewise(rates) if len(rates) > 1 else None,
+        margin=piecewise(margins) if len(margins) > 1 else None,
         max_skips=config.optimizer.max_skips,
         seed=config.train.seed,
         log_every=config.log.every,
@@ -104,8 +146,8 @@ def check_setup(
     config: Config,
     comm: Communicator | None = None,
     also: typing.Sequence[typing.Callable[[], Any]] = (),
-) -> tuple[Any, Any, list, Any]:
-    """Return loader, network, contexts and margin, without any collective.
+) -> tuple[Any, Any, list, list, Any]:
+    """Return loader, network, contexts, margins and teacher, without any collective.
 
     Parameters
     ----------
@@ -121,7 +163,6 @@ def check_setup(
         With all that is wrong.
     """
     from ..data import Loader
-    from ..loss import get_loss
     from ..model_zoo import get_model
 
     comm = comm or Local()
@@ -133,7 +174,7 @@ def check_setup(
         problems.of(lambda: require_dtype(config.train.dtype, ctx))
     devices = None if ctx is None else len(ctx)
     problems.of(lambda: require_batch(batch_size, accumulate, comm.size, devices))
-    margin = problems.of(lambda: get_loss(config.loss.name, **config.loss.arguments))
+    margins = problems.of(lambda: _read_margins(config))
     problems.of(lambda: check_auxiliary(config))
     loader = None
     if dataset is not None:
@@ -171,8 +212,13 @@ def check_setup(
     init = config.model.init
     if net is not None and init is not None:
         problems.of(lambda: initialise(net, init))
+    teacher = None
+    if loader is not None and ctx is not None:
+        teacher = problems.of(
+            lambda: build_teacher(config, loader, ctx[0], whole=comm.local_rank == 0)
+        )
     problems.raise_all()
-    return loader, net, ctx, margin  # type: ignore[return-value]
+    return loader, net, ctx, margins, teacher  # type: ignore[return-value]
 
 
 def _require_size(dataset, net):
@@ -185,7 +231,19 @@ def _require_size(dataset, net):
         )
 
 
-def _facts(config, loader, ctx):
+def _read_margins(config):
+    """Return the margins of a run as `read_changes` does: (kind, when, Margin) each."""
+    from ..loss import get_loss
+
+    first = {"0": {"name": config.loss.name, **config.loss.arguments}}
+    changes = read_changes({**first, **config.loss.changes}, "loss.changes", read_margin)
+    margins = [(kind, when, get_loss(name, **values)) for kind, when, (name, values) in changes]
+    for _, _, margin in margins[1:]:
+        require_same_rows(margins[0][2], margin)
+    return margins
+
+
+def _facts(config, loader, ctx, teacher):
     """Return the settings that must be equal on all ranks. Paths may differ between machines."""
     from .. import __version__
 
@@ -198,11 +256,14 @@ def _facts(config, loader, ctx):
     }
     for key in ("data.path", "data.workers", "model.init", "eval.packs", "head.centers_path"):
         facts.pop(key, None)
+    for key in ("source", "embeddings", "centers"):
+        facts.pop(f"teacher.{key}", None)
     return {
         **facts,
         "number of classes": loader.dataset.num_classes,
         "number of images": len(loader.dataset),
         "devices": len(ctx),
+        "teacher": None if teacher is None else dict(teacher.model.sha256),
         "gluonface": __version__,
         "MXNet": mx.__version__,
     }

@@ -5,13 +5,16 @@ import logging
 from ..errors import InputError
 from .checkpoint.class_rows import find_checkpoint
 from .checkpoint.label_map import take_centers
+from .config.steps import highest_value, read_changes
 
 __all__ = ["build_head", "start_centers"]
 
 logger = logging.getLogger(__name__)
 
 
-def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=None):
+def build_head(
+    config, margin, num_classes, embedding_size, comm, ctx, folder=None, updates_itself=False
+):
     """Return the `PartialFC` of a configuration; log its memory before allocating it.
 
     Parameters
@@ -23,6 +26,9 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
     ctx : mx.Context
     folder : pathlib.Path, optional
         The run folder.
+    updates_itself : bool, default False
+        Whether the head updates its centres itself at a sample rate of 1, too: in a run whose rate
+        was below 1 before, or will be.
     """
     from ..head import PartialFC
 
@@ -32,13 +38,16 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
         if folder is None:
             raise InputError("head.centers = 'disk' needs head.centers_path: the folder for them")
         path = folder / "centers"
+    rate = read_changes(options.sample_rate, "head.sample_rate", lambda value, _: float(value))
+    updates_itself = updates_itself or any(value < 1.0 for _, _, value in rate)
     if comm.rank == 0:
-        _log_memory(config, margin, num_classes, embedding_size, comm.size)
+        _log_memory(config, margin, num_classes, embedding_size, comm.size, updates_itself)
     return PartialFC(
         margin,
         num_classes,
         embedding_size,
-        sample_rate=options.sample_rate,
+        sample_rate=rate[0][2],
+        updates_itself=updates_itself or None,
         comm=comm,
         ctx=ctx,
         seed=config.train.seed,
@@ -87,7 +96,7 @@ def _has_centers(source):
     return True
 
 
-def _log_memory(config, margin, num_classes, embedding_size, ranks):
+def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itself):
     """Log the estimate of a rank's memory and traffic."""
     from ..head.memory_estimate import estimate_head
 
@@ -96,13 +105,14 @@ def _log_memory(config, margin, num_classes, embedding_size, ranks):
         embedding_size,
         config.data.batch_size // config.train.accumulate,
         ranks,
-        config.head.sample_rate,
+        highest_value(config.head.sample_rate),  # what later steps need has to be there
         "adamw" if config.optimizer.name == "adam" else config.optimizer.name,
         config.head.centers,
         config.head.wire_dtype,
         config.head.chunk,
         margin.subcenters,
         config.head.mode,
+        updates_itself,
     )
     logger.info(
         "the head will take about %s on each process for %d of %d classes (centres and their "

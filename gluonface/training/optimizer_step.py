@@ -90,6 +90,9 @@ class OptimizerStep:
         if self._accumulate > 1:
             for parameter in self.parameters():
                 parameter.zero_grad()
+        elif "auxiliary" in self._groups:  # a loss whose weight is 0 writes none in this step
+            for parameter in self._groups["auxiliary"][1]._params:
+                parameter.zero_grad()
         if self._head is not None:
             self._head.zero_grad()
 
@@ -130,8 +133,8 @@ class OptimizerStep:
         if self._head is not None:  # while the backbone's gradients are exchanged
             plain = isinstance(factor, float)
             self._head.update(lr, scale=factor if plain else float(self._read(factor)))
-        for _, trainer in self._groups.values():
-            trainer.update(1)
+        for group, (_, trainer) in self._groups.items():
+            trainer.update(1, ignore_stale_grad=group == "auxiliary")
         if self._centers is not None:
             self._centers.project()
         return True

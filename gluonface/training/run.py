@@ -16,7 +16,7 @@ from ..parallel.liveness import PeerMonitor
 from . import callbacks
 from .build import build, check_setup, total_steps, without_init
 from .callbacks.csv_files import read_history
-from .checkpoint.checkpoints import Checkpoints, load_state
+from .checkpoint.checkpoints import Checkpoints, load_state, updated_itself
 from .config.config import Config
 from .devices import STARTED, communicator
 from .run_folder import RunFolder
@@ -84,12 +84,13 @@ def _train(config, folder, comm, resume, resume_from, argv, progress):
     if comm.size > 1:  # the folder may not be shared
         agree(comm, "training.resumed", {"checkpoint": start and start.name})
     packs: list = []
-    trainer = build(
-        without_init(config) if start is not None else config,
-        comm,
-        folder.path,
-        [lambda: packs.extend(_packs(config))],
-    )
+    checks = [lambda: packs.extend(_packs(config))]
+    if start is None:
+        trainer = build(config, comm, folder.path, checks)
+    else:
+        # A head that updated itself goes on so, at any sample rate: the other way rounds otherwise.
+        itself = raise_on_all_ranks(comm, lambda: updated_itself(start), "training.head_kind")
+        trainer = build(without_init(config), comm, folder.path, checks, itself)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress, packs))
     command = sys.argv if argv is None else argv
     raise_on_all_ranks(comm, lambda: comm.rank or folder.begin(config, command), "training.begun")
@@ -152,7 +153,7 @@ def check(config: Config, run: str | pathlib.Path | None = None, resume: bool = 
     comm = communicator(config.train.parallel) if started else Local()
     if resume:
         config = without_init(config)
-    loader, _, ctx, _ = check_setup(config, comm, also)
+    loader, _, ctx, *_ = check_setup(config, comm, also)
     return {
         "classes": loader.dataset.num_classes,
         "images": len(loader.dataset),

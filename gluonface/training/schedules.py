@@ -1,19 +1,20 @@
-"""Learning rate and margin strength as functions of the step.
+"""Learning rate, margin strength and other values as functions of the step.
 
 The learning rate is GluonCV's: `gluoncv.utils.LRScheduler` has the shapes (linear, cosine, poly,
 step, constant), `gluoncv.utils.LRSequential` joins the warm-up and the shape after it.
 
-Nothing here has state: a resumed run gets the values of the uninterrupted one.
+Nothing here but `Piecewise` has state: a resumed run gets the values of the uninterrupted one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..errors import InputError
 from .config.config import MarginWarmupConfig, ScheduleConfig
 
-__all__ = ["learning_rate", "margin_strength", "steps_of"]
+__all__ = ["Piecewise", "learning_rate", "margin_strength", "steps_of"]
 
 
 def steps_of(value: int | float, total: int) -> int:
@@ -85,3 +86,64 @@ def margin_strength(config: MarginWarmupConfig, total: int) -> Callable[[int], f
         return max(0.0, (step - start) / (end - start)) if end > start else 0.0
 
     return strength
+
+
+class Piecewise:
+    """A value that is constant between changes, at given steps or when a score is reached.
+
+    Parameters
+    ----------
+    changes : iterable of (str, float, object)
+        From `read_changes`.
+    total : int
+        Steps of the whole run.
+    steps_per_epoch : int
+
+    Attributes
+    ----------
+    reached : list of int
+        The steps from which the scores count as reached, in the order of the changes. Kept in
+        every checkpoint; a score is reached for good.
+    """
+
+    def __init__(self, changes: Iterable[tuple[str, float, Any]], total: int, steps_per_epoch: int):
+        factors = {"share": total, "epoch": steps_per_epoch, "step": 1}
+        self._changes = [
+            (round(when * factors[kind]) if kind in factors else None, when, value)
+            for kind, when, value in changes
+        ]
+        self.reached: list[int] = []
+
+    @property
+    def needs_score(self) -> bool:
+        """Whether a change waits for a score."""
+        return len(self.reached) < sum(step is None for step, _, _ in self._changes)
+
+    @property
+    def values(self) -> list:
+        """All values, in their order."""
+        return [value for _, _, value in self._changes]
+
+    def __call__(self, step: int) -> Any:
+        """Return the value of a step, from 0."""
+        return self._changes[self._stage(step)][2]
+
+    def _stage(self, step):
+        """Return the number of the last change that has come. Each waits for those before it."""
+        reached, stage = iter(self.reached), 0
+        for number, (at, _, _) in enumerate(self._changes):
+            if at is None:
+                at = next(reached, step + 1)
+            if at > step:
+                break
+            stage = number
+        return stage
+
+    def observe(self, step: int, score: float) -> None:
+        """Take note of the score of a step, which is the same on all ranks."""
+        stage = self._stage(step)
+        if stage + 1 == len(self._changes):
+            return
+        at, threshold, _ = self._changes[stage + 1]
+        if at is None and score >= threshold:
+            self.reached.append(step + 1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._compat import mx
+from ..data.embedding_origin import ModelIdentity
 from ..errors import InputError, TrainingError
 from .mixing import head_losses
 from .progress import Interval, LogRecord, Progress, StepResult, average_figures
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..parallel.communicator import Communicator
     from .optimizer_step import OptimizerStep
     from .precision import LossScale
+    from .schedules import Piecewise
 
 __all__ = ["EVENTS", "Trainer"]
 
@@ -88,6 +90,12 @@ class Trainer:
     accumulate : int, default 1
         Micro-batches of a step, each of which is one batch of the loader. Gradients are of the
         mean over all of them.
+    teacher : NetworkTeacher or StoredTeacher, optional
+        Gives the embeddings that the distillation losses in `auxiliary` compare with.
+    factors : dict of str to Piecewise, optional
+        Of the weight of each auxiliary loss that has a schedule.
+    sample_rate, margin : Piecewise, optional
+        The head's sample rate and its margin, if they change during the run.
     max_skips : int, default 0
         How many steps in a row all ranks skip because a gradient of some rank is not finite,
         before training stops. 0 disables the check; a NaN loss is then reported one step later.
@@ -115,6 +123,10 @@ class Trainer:
         loss_scale: LossScale | None = None,
         auxiliary: Auxiliaries | None = None,
         accumulate: int = 1,
+        teacher: Any = None,
+        factors: dict[str, Piecewise] | None = None,
+        sample_rate: Piecewise | None = None,
+        margin: Piecewise | None = None,
         max_skips: int = 0,
         seed: int = 0,
         log_every: int = 20,
@@ -134,6 +146,9 @@ class Trainer:
         self._loss_scale = loss_scale
         self.auxiliary = auxiliary
         self.accumulate = accumulate
+        self.teacher = teacher
+        self.factors = factors or {}
+        self._margin, self._rate = margin, sample_rate
         self._max_skips, self._skips = max_skips, 0
         self._seed = seed
         self._log_every = log_every
@@ -180,6 +195,7 @@ class Trainer:
         """
         step = self.progress.step
         lr = self._lr(step)
+        self._follow_schedules(step)
         self.head.margin.strength = self._strength(step)
         margin_state = dict(self.head.margin.state)  # before the forward pass updates it
         running = self._running_statistics() if self._checks else ()
@@ -210,6 +226,25 @@ class Trainer:
         self._pending = (step + 1, lr, reported, not done, figures)
         return loss
 
+    @property
+    def _schedules(self):
+        """All values that may wait for a score, by their names in a checkpoint."""
+        found = {"head.sample_rate": self._rate, "loss": self._margin}
+        found.update({f"loss.auxiliary.{name}": each for name, each in self.factors.items()})
+        return {name: each for name, each in found.items() if each is not None}
+
+    def _follow_schedules(self, step):
+        """Set what changes at given steps to the values of a step."""
+        head = self.head
+        if self._margin is not None and self._margin(step) is not head.margin:
+            head.set_margin(self._margin(step))
+            logger.info("the loss is %s from step %d on", head.margin, step + 1)
+        if self._rate is not None and self._rate(step) != head.sample_rate:
+            head.sample_rate = self._rate(step)
+            logger.info("the sample rate is %g from step %d on", head.sample_rate, step + 1)
+        if self.auxiliary is not None:
+            self.auxiliary.factors = {name: each(step) for name, each in self.factors.items()}
+
     def _forward_backward(self, batch, share, weight):
         """Forward and backward on a batch; return its mean loss.
 
@@ -220,6 +255,9 @@ class Trainer:
             mx.nd.array(images, ctx=context, dtype="uint8").astype("float32")
             for images, context in zip(np.array_split(batch.images, len(self.ctx)), self.ctx)
         ]
+        teacher = None
+        if self.teacher is not None and self.auxiliary.use_teacher:
+            teacher = mx.nd.array(self.teacher(batch), ctx=self.ctx[0])
         with mx.autograd.record():
             embeddings = [
                 self._forward(images).astype("float32").as_in_context(self.ctx[0])
@@ -228,7 +266,13 @@ class Trainer:
             joined = mx.nd.concat(*embeddings, dim=0) if len(embeddings) > 1 else embeddings[0]
             losses, extra = head_losses(self.head, joined, batch), None
             if self.auxiliary is not None:
-                losses, extra = self.auxiliary(losses, joined, batch.labels)
+                losses, extra = self.auxiliary(
+                    losses,
+                    joined,
+                    batch.labels,
+                    teacher,
+                    lambda temperature: self.head.distill(joined, teacher, temperature),
+                )
             objective = losses.sum() * share
             if extra is not None:  # a mean over the batch of all processes already
                 objective = objective + (extra * weight if weight != 1.0 else extra)
@@ -281,6 +325,9 @@ class Trainer:
         self.last_result = StepResult(step, lr, loss, stats, extra, skipped, bad)
         if not skipped:  # else its figures may be NaN; they are left out of the means
             self._interval.add(self.last_result)
+            for schedule in self._schedules.values():
+                if schedule.needs_score:
+                    schedule.observe(step - 1, stats["squared_cosine"])
         self._emit("result")
 
     def _figures(self):
@@ -336,14 +383,34 @@ class Trainer:
             "progress": dataclasses.asdict(self.progress),
             "sums": dict(self._interval.sums),
             "loss_scale": self._loss_scale and self._loss_scale.state_dict(),
+            "reached": {n: each.reached for n, each in self._schedules.items() if each.reached},
+            "teacher": None if self.teacher is None else self.teacher.model.to_dict(),
         }
+
+    def resume_at(self, state: dict) -> None:
+        """Take the margin and the sample rate of the step that a `state_dict` was made after."""
+        for name, schedule in self._schedules.items():
+            schedule.reached = [int(step) for step in state.get("reached", {}).get(name, ())]
+        self._follow_schedules(max(0, int(state["progress"]["step"]) - 1))
 
     def load_state_dict(self, state: dict) -> None:
         """Restore what `state_dict` returned."""
+        self._check_teacher(state.get("teacher"))
         self.progress = Progress(**state["progress"])
         self._interval.sums.update(state["sums"])
         if self._loss_scale is not None and state["loss_scale"]:
             self._loss_scale.load_state_dict(state["loss_scale"])
+
+    def _check_teacher(self, stored):
+        """Raise TrainingError if the run had another teacher."""
+        if stored is None or self.teacher is None:
+            return
+        before = ModelIdentity(stored["name"], stored["sha256"])
+        if not before.is_same(self.teacher.model):
+            raise TrainingError(
+                f"the run learned from {before}, and the teacher now is {self.teacher.model}; "
+                "resume with the teacher of the run"
+            )
 
     def _run_epoch(self):
         progress = self.progress

@@ -18,6 +18,7 @@ HERE = pathlib.Path(__file__).parent
 
 pytestmark = pytest.mark.slow
 noise_set = training_fixtures.noise_set
+tiny = training_fixtures.tiny
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,81 @@ def test_resume_on_as_many_processes_is_exact(tmp_path, data, optimizer):
     want = stored(tmp_path / "whole")
     for name, value in stored(tmp_path / "run").items():
         assert value.tobytes() == want[name].tobytes(), name
+
+
+def test_a_change_of_the_rate_and_the_loss_is_exact_on_two_processes(tmp_path, data):
+    """A stop at the change goes on at the other rate; a kill near it is resumed, bit for bit."""
+    changing = ("model.name=tiny", "head.sample_rate={0: 0.5, 6: 1.0}")
+    finish(2, tmp_path / "whole", data, settings=changing)
+    run = tmp_path / "stopped"
+    settings = ("model.name=tiny", *SAMPLED)
+    assert launch(2, run, data, point="step:7@1", settings=settings).returncode != 0
+    settings = ("model.name=tiny", "head.sample_rate=1.0")
+    finish(2, run, data, "--resume", settings=settings)
+    assert losses(run).tolist() == losses(tmp_path / "whole").tolist()
+    want = stored(tmp_path / "whole")
+    for name, value in stored(run).items():
+        assert value.tobytes() == want[name].tobytes(), name
+    settings = (*changing, "loss.changes={7: curricularface}")
+    finish(2, tmp_path / "both", data, settings=settings)
+    run = tmp_path / "killed"
+    assert launch(2, run, data, point="step:9@0", settings=settings).returncode != 0
+    finish(2, run, data, "--resume", settings=settings)
+    assert losses(run).tolist() == losses(tmp_path / "both").tolist()
+
+
+def test_a_score_is_reached_on_all_processes_at_once(tmp_path, data):
+    settings = ("head.sample_rate={0: 0.5, score 0.05: 1.0}", "train.steps=20", "optimizer.lr=0.2")
+    done = finish(2, tmp_path / "two", data, settings=settings)
+    assert "the sample rate is 1 from step" in done.stderr
+    finish(1, tmp_path / "one", data, settings=settings)
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=5e-5)
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny, data, tmp_path_factory):
+    """Return (SOURCE, embeddings on disk) of a teacher with another embedding size."""
+    from gluonface.cli import main
+    from gluonface.deploy import export_model
+    from gluonface.model_zoo import get_model
+
+    folder = tmp_path_factory.mktemp("teacher")
+    export_model(get_model("tiny-plain", embedding_size=6), folder / "net")
+    words = ["embed", "--model", str(folder / "net"), "--input", data, "--engine", "mxnet"]
+    assert main([*words, "--views", "--dtype", "float32", "--out", str(folder / "e.npy")]) == 0
+    return str(folder / "net"), str(folder / "e.npy")
+
+
+LOSSES = (
+    "loss.auxiliary={kd_cosine: 3, kd_l2: 1, rkd_distance: 5, rkd_angle: 5, ekd: 1, kd_logits: 0.2}"
+)
+
+
+@pytest.mark.parametrize("settings", [(), SAMPLED, ("train.accumulate=2",)])
+def test_two_processes_learn_from_a_teacher_as_one(tmp_path, data, teacher, settings):
+    """Every loss, the gradients of the centres by two steps a batch, and an exact resume."""
+    more = ("--teacher-embeddings", teacher[1])
+    settings = (*settings, LOSSES, "teacher.centers=means", "optimizer.momentum=0.9")
+    finish(2, tmp_path / "two", data, *more, settings=settings)
+    if "train.accumulate=2" not in settings:  # which makes other batches of two than of one
+        finish(1, tmp_path / "one", data, *more, settings=settings)
+        np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-4)
+        assert_close(stored(tmp_path / "two"), stored(tmp_path / "one"), 1e-4)
+    run = tmp_path / "killed"
+    done = launch(2, run, data, *more, point="backward:6@1", settings=settings)
+    assert done.returncode != 0
+    finish(2, run, data, "--resume", settings=settings)
+    assert losses(run).tolist() == losses(tmp_path / "two").tolist()
+    want = stored(tmp_path / "two")
+    for name, value in stored(run).items():
+        assert value.tobytes() == want[name].tobytes(), name
+
+
+def test_a_network_teaches_two_processes(tmp_path, data, teacher):
+    settings = ("loss.auxiliary={kd_cosine: 3, rkd_distance: 5}", "teacher.engine=mxnet")
+    finish(2, tmp_path / "line", data, "--teacher", teacher[0], settings=settings)
+    finish(2, tmp_path / "disk", data, "--teacher-embeddings", teacher[1], settings=settings)
+    np.testing.assert_allclose(losses(tmp_path / "line"), losses(tmp_path / "disk"), rtol=1e-3)
 
 
 @pytest.mark.parametrize("point", ["backward:5@1", "rows:2@1", "write:2@0", "backward:5@0"])

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -67,16 +69,65 @@ def test_keys_are_uniform_and_independent():
     assert len({hash_keys(0, 1, seed, 0)[0] for seed in range(50)}) == 50
 
 
-@pytest.mark.parametrize("rate", [0.001, 0.1, 0.9])
+def slow_groups(classes, rate, seed, step):
+    """Return the classes of all groups of 16 that are drawn, one number at a time."""
+
+    def key(number, high, low):
+        for add in (0, low):
+            number = (number + add) % 2**32 if add else number ^ high
+            for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+                number = (number ^ number >> shift) * factor % 2**32
+        return number
+
+    high, low = (int(word) for word in sampling._words(seed, step))
+    second = high ^ 0x9E3779B9, low ^ 0x7F4A7C15
+    chances = [math.comb(16, k) * rate**k * (1 - rate) ** (16 - k) for k in range(17)]
+    limits = [round(sum(chances[k + 1 :]) * 2**32) for k in range(16)]
+    for group in range(-(-classes // 16)):
+        count = sum(key(group, high, low) < limit for limit in limits)
+        if count == 1:
+            yield 16 * group + (key(group, *second) >> 28)
+        elif count:
+            yield from sorted(range(16 * group, 16 * group + 16), key=lambda c: key(c, *second))[
+                :count
+            ]
+
+
+def test_small_rates_draw_each_class_as_often_and_independently():
+    n, steps, rate = 1 << 20, 8, 0.015
+    taken = np.zeros((steps, n), bool)
+    for step in range(steps):
+        taken[step, hash_sample(0, n, rate, NONE, 5, step)] = True
+    # Each step, each class, each place in a group: as of independent draws.
+    spread = np.sqrt(rate * (1 - rate) / n)
+    assert np.abs(taken.mean(axis=1) - rate).max() < 4 * spread
+    times = np.bincount(taken.sum(axis=0), minlength=9)[:4]
+    chances = [math.comb(8, k) * rate**k * (1 - rate) ** (8 - k) for k in range(4)]
+    np.testing.assert_allclose(times / n, chances, rtol=0.1)
+    places = taken.reshape(-1, 16).mean(axis=0)
+    assert np.abs(places - rate).max() < 4.5 * np.sqrt(rate * (1 - rate) * 16 / taken.size)
+    # Neighbours in a group are together as often as any two: the square of the rate.
+    groups = taken.reshape(-1, 16).astype(np.float32)
+    pairs = groups.T @ groups / len(groups)
+    np.fill_diagonal(pairs, rate**2)
+    assert np.abs(pairs - rate**2).max() < 5 * rate / np.sqrt(len(groups))
+    counts = np.bincount(groups.sum(axis=1).astype(int), minlength=17)[:5]
+    chances = [math.comb(16, k) * rate**k * (1 - rate) ** (16 - k) for k in range(5)]
+    np.testing.assert_allclose(counts / len(groups), chances, rtol=0.05)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.015, 0.1, 0.9])
 def test_hash_sample_is_the_same_on_any_number_of_ranks(rate):
     classes, positives = 100_003, np.array([0, 5, 99_999])
     whole = hash_sample(0, classes, rate, positives, 3, 9)
     assert np.isin(positives, whole).all()
     assert (np.diff(whole) > 0).all()
     assert abs(len(whole) - rate * classes) < 5 * np.sqrt(rate * classes) + 3
-    keys = hash_keys(0, classes, 3, 9)
-    want = np.union1d(np.flatnonzero(keys < rate * 2**32), positives)
-    np.testing.assert_array_equal(whole, want)
+    if rate > sampling.GROUPS_UP_TO:
+        chosen = np.flatnonzero(hash_keys(0, classes, 3, 9) < rate * 2**32)
+    else:
+        chosen = [c for c in slow_groups(classes, rate, 3, 9) if c < classes]
+    np.testing.assert_array_equal(whole, np.union1d(chosen, positives).astype(int))
     for ranks in (2, 3, 8):
         bounds = np.linspace(0, classes, ranks + 1).astype(int)
         parts = []

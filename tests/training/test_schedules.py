@@ -1,10 +1,20 @@
 import math
 
+import numpy as np
 import pytest
+from trainers import Watch, make
+from training_fixtures import StopAt
 
-from gluonface.errors import InputError
-from gluonface.training.config.config import MarginWarmupConfig, ScheduleConfig
-from gluonface.training.schedules import learning_rate, margin_strength, steps_of
+from gluonface.errors import InputError, TrainingError
+from gluonface.training.build import build
+from gluonface.training.checkpoint.checkpoints import load_state, save_state, updated_itself
+from gluonface.training.config.config import (
+    MarginWarmupConfig,
+    ScheduleConfig,
+    config_from_dict,
+)
+from gluonface.training.config.steps import read_changes
+from gluonface.training.schedules import Piecewise, learning_rate, margin_strength, steps_of
 
 TOTAL, WARMUP, LR = 50, 10, 0.2
 
@@ -59,3 +69,146 @@ def test_no_warm_up_is_the_full_margin():
 def test_end_before_start():
     with pytest.raises(InputError, match="before"):
         margin_strength(MarginWarmupConfig(start=10, end=5), 100)
+
+
+def piecewise(written, total=100, steps_per_epoch=20):
+    return Piecewise(read_changes(written, "x", lambda value, _: value), total, steps_per_epoch)
+
+
+def test_a_value_changes_at_its_steps():
+    value = piecewise({0: "a", 10: "b", "0.5": "c", "3 epochs": "d"})
+    order = [*range(100), *reversed(range(100))]  # a resumed run asks in any order
+    assert [value(step) for step in order] == [
+        "a" if step < 10 else "b" if step < 50 else "c" if step < 60 else "d" for step in order
+    ]
+    assert not value.needs_score
+    assert value.values == ["a", "b", "c", "d"]
+
+
+def test_a_value_waits_for_a_score_and_does_not_go_back():
+    value = piecewise({0: 1, "score 0.2": 2, 30: 3, "score 0.35": 4})
+    scores = {3: 0.19, 7: 0.2, 8: 0.1, 20: 0.5, 40: 0.34, 41: 0.35, 42: 0.0}
+    found = []
+    for step in range(50):
+        found.append(value(step))
+        if value.needs_score:
+            value.observe(step, scores.get(step, 0.0))
+    # The second score counts from step 30 on: a change waits for those before it.
+    assert found == [1] * 8 + [2] * 22 + [3] * 12 + [4] * 8
+    assert value.reached == [8, 42]
+    again = piecewise({0: 1, "score 0.2": 2, 30: 3, "score 0.35": 4})
+    again.reached = [8, 42]
+    assert [again(step) for step in range(50)] == found
+
+
+# --- in a run -----------------------------------------------------------------------------------
+
+SGD = {"name": "sgd", "lr": 0.05, "momentum": 0.9}
+
+
+def state(trainer):
+    """Return all that a step changes, as bytes."""
+    weights = trainer.net._collect_params_with_prefix()
+    found = {name: p.data().asnumpy().tobytes() for name, p in weights.items()}
+    rows = trainer.head.row_arrays()
+    found.update({f"head {name}": np.array(a).tobytes() for name, a in rows.items()})
+    return found
+
+
+def run(noise_set, stop=None, folder=None, optimizer=SGD, updates_itself=False, **sections):
+    """Return a trainer after its run, and the losses; from a checkpoint if there is one."""
+    watch = Watch(stop)
+    trainer = make(noise_set, [watch], optimizer=optimizer, **sections)
+    if folder is not None:
+        config = trainer_config(noise_set, optimizer, sections)
+        trainer = build(config, updates_itself=updated_itself(folder))
+        trainer.callbacks.append(watch)
+        load_state(folder, trainer)
+    trainer.fit()
+    return trainer, watch.losses
+
+
+def trainer_config(noise_set, optimizer, sections):
+    settings = {
+        "model": {"name": "tiny"},
+        "loss": {"name": "arcface", "margin": 0.3, "scale": 16.0, **sections.get("loss", {})},
+        "data": {"path": noise_set.data, "batch_size": 8},
+        "optimizer": optimizer,
+        "train": {"steps": 8},
+        "head": sections.get("head", {}),
+    }
+    return config_from_dict(settings)
+
+
+@pytest.mark.parametrize("mode", ["frozen", "catchup", "reset"])
+@pytest.mark.parametrize("sampler", ["hash", "exact"])
+def test_a_change_of_the_rate_is_a_stop_and_a_run_at_the_other_rate(
+    tiny, noise_set, tmp_path, mode, sampler
+):
+    head = {"momentum_mode": mode, "sampler": sampler}
+    whole, losses = run(noise_set, head={**head, "sample_rate": {0: 0.5, 4: 1.0}})
+    assert whole.head.sample_rate == 1.0
+    first, before = run(noise_set, stop=4, head={**head, "sample_rate": 0.5})
+    save_state(tmp_path, first)
+    second, after = run(noise_set, folder=tmp_path, head={**head, "sample_rate": 1.0})
+    assert before + after == losses
+    assert second.head.updates_itself
+    assert state(second) == state(whole)
+    assert run(noise_set, head={**head, "sample_rate": 0.5})[1][4:] != losses[4:]
+
+
+@pytest.mark.parametrize("stop", [3, 4, 5])
+def test_resume_around_a_change_is_exact(tiny, noise_set, tmp_path, stop):
+    sections = {
+        "head": {"sample_rate": {0: 0.5, 4: 1.0, 6: 0.7}},
+        "loss": {"changes": {4: {"name": "curricularface", "margin": 0.4, "scale": 16.0}}},
+    }
+    whole, losses = run(noise_set, **sections)
+    assert whole.head.margin.name == "curricularface"
+    half, before = run(noise_set, stop=stop, **sections)
+    assert half.head.margin.name == ("arcface" if stop < 5 else "curricularface")
+    save_state(tmp_path, half)
+    rest, after = run(noise_set, folder=tmp_path, **sections)
+    assert before + after == losses
+    assert state(rest) == state(whole)
+    assert rest.head.margin.state == whole.head.margin.state
+
+
+def test_a_score_changes_the_rate_and_is_kept(tiny, noise_set, tmp_path):
+    sections = {"head": {"sample_rate": {0: 0.5, "score 0.2": 0.9, "score 0.9": 1.0}}}
+    steps = {"train": {"steps": 30}}
+    watch = Watch()
+    whole = make(noise_set, [watch], optimizer=SGD, **sections, **steps)
+    whole.fit()
+    (reached,) = whole._rate.reached
+    assert 1 < reached < 29
+    assert whole.head.sample_rate == 0.9
+    half = make(noise_set, [StopAt(reached + 1)], optimizer=SGD, **sections, **steps)
+    half.fit()
+    save_state(tmp_path, half)
+    rest = make(noise_set, [after := Watch()], optimizer=SGD, **sections, **steps)
+    load_state(tmp_path, rest)
+    assert rest._rate.reached == [reached]
+    rest.fit()
+    assert after.losses == watch.losses[reached + 1 :]
+    assert state(rest) == state(whole)
+
+
+def test_changes_that_need_other_arrays_are_refused(tiny, noise_set, tmp_path):
+    for name, words in (
+        ("subcenter_arcface", "centres for each class: 1 and 3"),
+        ("softmax", "a bias for each class: False and True"),
+        ("adam_softmax", "a learned margin for each class"),
+    ):
+        with pytest.raises(InputError, match=words):
+            make(noise_set, loss={"changes": {4: name}})
+    trainer = make(noise_set)
+    with pytest.raises(InputError, match="this head has Gluon parameters"):
+        trainer.head.sample_rate = 0.5
+    with pytest.raises(InputError, match="no parameter 'margn'"):
+        make(noise_set, loss={"changes": {4: {"name": "cosface", "margn": 1}}})
+    changed = make(noise_set, [StopAt(5)], loss={"changes": {4: "cosface"}})
+    changed.fit()
+    save_state(tmp_path, changed)
+    with pytest.raises(TrainingError, match="its loss is cosface, this run's arcface"):
+        load_state(tmp_path, make(noise_set))

@@ -1,6 +1,6 @@
 """Auxiliary losses: terms added to a margin head's loss, and ways to weigh its samples.
 
-Three kinds, named by what they take:
+Five kinds, named by what they take:
 
 ``embeddings``
     Embeddings and labels of the batch; added to the head's loss with a weight: centre, COCO,
@@ -10,6 +10,11 @@ Three kinds, named by what they take:
 ``logits``
     Logits and labels: label smoothing. `gluonface.head.PartialFC` does it itself, since no process
     has all logits of a sharded head.
+``teacher``
+    The batch's embeddings and those of a teacher network: distillation by cosine, by distance, by
+    relations (RKD) and by thresholds (EKD); added with a weight.
+``teacher logits``
+    Logits of student and teacher, which the head computes: distillation of class probabilities.
 
 In a recipe: ``loss: [arcface, {center: 0.01}]``. Importing this package does not import MXNet.
 """

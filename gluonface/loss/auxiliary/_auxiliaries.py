@@ -7,7 +7,9 @@ from . import get_auxiliary, resolve_auxiliary
 from ._base import AUXILIARY
 from ._embedding import gather_batch
 
-__all__ = ["Auxiliaries", "read_entries", "read_entry"]
+__all__ = ["TEACHER_KINDS", "Auxiliaries", "read_entries", "read_entry", "read_schedules"]
+
+TEACHER_KINDS = ("teacher", "teacher logits")
 
 
 class Auxiliaries:
@@ -21,22 +23,49 @@ class Auxiliaries:
         ``losses`` are applied in this order; those of kind ``logits`` belong to the head.
     num_classes, embedding_size, comm, ctx, seed
         As of `EmbeddingLoss.initialize`.
+    teacher_size : int, optional
+        D_t, of the teacher's embeddings. Losses of the kinds ``teacher`` and ``teacher logits``
+        need it.
+
+    Attributes
+    ----------
+    factors : dict of str to float
+        What the weight of a loss is multiplied by in this step; 1 for those that are not named. A
+        loss whose factor is 0 is not computed.
 
     Raises
     ------
     InputError
-        On an unknown name or parameter, or a value out of range.
+        On an unknown name or parameter, a value out of range, or a loss without its teacher.
     """
 
-    def __init__(self, entries, num_classes, embedding_size, comm=None, ctx=None, seed=0):
-        self.members = {
-            name: loss.initialize(num_classes, embedding_size, comm, ctx, seed)
-            for name, loss in read_entries(entries).items()
-        }
+    def __init__(
+        self,
+        entries,
+        num_classes,
+        embedding_size,
+        comm=None,
+        ctx=None,
+        seed=0,
+        teacher_size=None,
+    ):
+        self.members = read_entries(entries)
+        for name, loss in self.members.items():
+            sizes = (num_classes, embedding_size, comm, ctx, seed)
+            if loss.kind not in TEACHER_KINDS:
+                loss.initialize(*sizes)
+                continue
+            if teacher_size is None:
+                raise InputError(
+                    f"loss.auxiliary.{name} compares with a teacher, and there is none: give "
+                    "--teacher SOURCE or --teacher-embeddings FILE"
+                )
+            loss.initialize(*sizes, teacher_size=teacher_size)
         self.comm, self.ctx = comm, ctx
+        self.factors = {}
         self.last = {}
 
-    def __call__(self, losses, embedding, label):
+    def __call__(self, losses, embedding, label, teacher=None, distill=None):
         """Return the head's losses as weighted by focal and OHEM, and the sum of the added losses.
 
         Parameters
@@ -45,6 +74,11 @@ class Auxiliaries:
             Of the head.
         embedding : NDArray (B, D)
         label : NumPy array (B,)
+        teacher : NumPy array (B, D_t), optional
+            The teacher's embeddings of the same images.
+        distill : callable, optional
+            ``distill(temperature)`` gives the losses (B,) of ``kd_logits``, which the head
+            computes.
 
         Returns
         -------
@@ -54,21 +88,44 @@ class Auxiliaries:
             this process's objective. Its gradients are those of the whole batch; only those of the
             backbone are to be summed over processes.
         """
-        whole, extra, self.last = None, None, {}
+        whole, theirs, extra, self.last = None, None, None, {}
         for name, loss in self.members.items():
+            factor = self.factors.get(name, 1.0)
+            if factor == 0.0:
+                continue
             if loss.kind == "losses":
                 losses = loss(losses)
                 self.last[name] = losses.detach().mean()
+                continue
+            if loss.kind == "teacher logits":
+                value = distill(loss.temperature)
+                self.last[name] = value.detach().mean()
+                losses = losses + loss.weight * factor * value
                 continue
             if whole is None:
                 x, labels = loss.checked(
                     embedding.as_in_context(self.ctx or embedding.context), label
                 )
                 whole = gather_batch(self.comm, x, labels, "auxiliary")[:2]
-            value = loss.losses(*whole).mean().reshape((1,))
+            if loss.kind == "teacher":
+                if theirs is None:
+                    teacher = loss.checked_teacher(teacher, len(label))
+                    theirs = loss.gathered(self.comm, teacher, "auxiliary")
+                value = loss.losses(whole[0], theirs, whole[1]).mean().reshape((1,))
+            else:
+                value = loss.losses(*whole).mean().reshape((1,))
             self.last[name] = value.detach()
-            extra = loss.weight * value if extra is None else extra + loss.weight * value
+            weighed = (loss.weight * factor) * value
+            extra = weighed if extra is None else extra + weighed
         return losses, extra
+
+    @property
+    def use_teacher(self):
+        """Whether a loss of this step needs the teacher's embeddings."""
+        return any(
+            loss.kind in TEACHER_KINDS and self.factors.get(name, 1.0)
+            for name, loss in self.members.items()
+        )
 
     def values(self):
         """Wait for the last batch, and return {name: value}, without weights.
@@ -140,12 +197,24 @@ def read_entries(entries):
     return losses
 
 
+def read_schedules(entries):
+    """Return {name: its schedule as it is written} of the entries that have one."""
+    return {
+        resolve_auxiliary(key): value["schedule"]
+        for key, value in entries.items()
+        if isinstance(value, dict) and "schedule" in value
+    }
+
+
 def read_entry(name, value):
-    """Return the parameters of a recipe's entry: a weight, a dict, or None."""
+    """Return the parameters of a recipe's entry: a weight, a dict, or None.
+
+    A ``schedule`` of the weight, which is not the loss's own, is left out (`read_schedules`).
+    """
     if value is None or value is True:
         return {}
     if isinstance(value, dict):
-        return {str(key): entry for key, entry in value.items()}
+        return {str(key): entry for key, entry in value.items() if key != "schedule"}
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         if "weight" not in AUXILIARY.get(name).parameters:
             first = next(iter(AUXILIARY.get(name).parameters))

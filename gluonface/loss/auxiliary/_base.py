@@ -38,8 +38,10 @@ class Auxiliary(Loss):
     ----------
     name : str
         The registered name.
-    kind : {"embeddings", "losses", "logits"}
+    kind : {"embeddings", "losses", "logits", "teacher", "teacher logits"}
         What the loss is called with.
+    uses_labels : bool
+        Whether it needs to know who is in an image.
     weight : float
         Of losses that are added: what to multiply them by. Calling the loss gives it without.
     """
@@ -47,6 +49,7 @@ class Auxiliary(Loss):
     name = "auxiliary"
     family = "auxiliary"
     kind = "embeddings"
+    uses_labels = True
 
     def formula(self, F: typing.Any, *inputs: typing.Any) -> typing.Any:
         """Return the losses of arrays or Symbols, without state and of this process alone.
@@ -63,7 +66,15 @@ class Auxiliary(Loss):
             "with embeddings and labels"
         )
 
-    def initialize(self, num_classes=None, embedding_size=None, comm=None, ctx=None, seed=0):
+    def initialize(
+        self,
+        num_classes=None,
+        embedding_size=None,
+        comm=None,
+        ctx=None,
+        seed=0,
+        teacher_size=None,
+    ):
         """Prepare for training; nothing to do for a loss without state."""
         return self
 

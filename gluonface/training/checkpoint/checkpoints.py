@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from ..config.config import Config
     from ..trainer import Trainer
 
-__all__ = ["Checkpoints", "load_state", "save_state"]
+__all__ = ["Checkpoints", "load_state", "save_state", "updated_itself"]
 
 logger = logging.getLogger(__name__)
 
@@ -375,6 +375,7 @@ def _describe(trainer, config, rows):
             "loss": margin.name,
             "parameters": {name: getattr(margin, name) for name in margin.parameters},
             "subcenters": int(margin.subcenters),
+            "updates_itself": head.updates_itself,
             "state": head_state(head, rows),
             "settings": tree.get("head", {}),
         },
@@ -427,6 +428,17 @@ def _save_backbone(folder, trainer, config):
     return entries
 
 
+def updated_itself(folder: pathlib.Path) -> bool:
+    """Return whether the head of a checkpoint updated its centres itself.
+
+    False if the manifest is damaged, which `load_state` says.
+    """
+    try:
+        return bool(read_manifest(folder)["head"].get("updates_itself", False))
+    except DataError:
+        return False
+
+
 def load_state(folder: pathlib.Path, trainer: Trainer) -> None:
     """Load a checkpoint into a trainer built from the same configuration, on any number of ranks.
 
@@ -448,6 +460,7 @@ def load_state(folder: pathlib.Path, trainer: Trainer) -> None:
 
     stored = raise_on_all_ranks(comm, check, "checkpoint.checked")
     with names_of_checkpoint(folder):
+        trainer.resume_at(stored["trainer"])
         load_head(folder, stored, trainer)
         _load_backbone(folder, trainer)
         trainer.load_state_dict(stored["trainer"])

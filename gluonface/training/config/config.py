@@ -11,8 +11,9 @@ from ...data.augment import read_augmentations
 from ...data.samplers import get_sampler
 from ...errors import InputError
 from .options import option, read_section
+from .steps import read_changes
 
-__all__ = ["Config", "config_from_dict", "config_to_dict"]
+__all__ = ["Config", "config_from_dict", "config_to_dict", "read_margin"]
 
 
 @dataclasses.dataclass
@@ -36,6 +37,9 @@ class LossConfig:
     auxiliary: dict[str, Any] = option(  # noqa: RUF009
         {}, "losses added to it: NAME: weight, or NAME: {weight: ..., ...}"
     )
+    changes: dict[str, Any] = option(  # noqa: RUF009
+        {}, "other losses from later steps on: WHEN: NAME, or WHEN: {name: NAME, margin: ...}"
+    )
     arguments: dict[str, Any] = option({}, "arguments of the loss")  # noqa: RUF009
 
     OPEN = "arguments"  # keys that are no field of this section go here
@@ -50,7 +54,13 @@ class HeadConfig:
         "sharded: each process has some class centres; replicated: all, for few classes",
         choices=("sharded", "replicated"),
     )
-    sample_rate: float = option(1.0, "share of the class centres used per step", above=0, high=1)
+    sample_rate: Union[float, dict[str, Any]] = option(  # noqa: RUF009
+        1.0,
+        "share of the class centres used per step, or {WHEN: share}: WHEN is a step, a share of "
+        "the run, 'N epochs' or 'score X'",
+        above=0,
+        high=1,
+    )
     sampler: str = option(
         "hash",
         "hash: the same classes on any number of processes; exact: the same number every step",
@@ -85,6 +95,24 @@ class HeadConfig:
     filter_above: Optional[float] = option(
         None, "other classes nearer than this cosine are ignored; empty: none", above=0, high=1
     )
+
+
+@dataclasses.dataclass
+class TeacherConfig:
+    """The network whose embeddings the distillation losses (loss.auxiliary.kd_...) compare with."""
+
+    source: Optional[str] = option(None, "a model that embeds each batch: any SOURCE, ONNX too")
+    embeddings: Optional[str] = option(
+        None, "embeddings of the training set that `gluonface embed --out FILE.npy` wrote"
+    )
+    centers: Optional[str] = option(
+        None,
+        "class centres for kd_logits: FILE.npy, or means: of the embeddings in teacher.embeddings",
+    )
+    engine: str = option(
+        "auto", "what runs the model", choices=("auto", "openvino", "onnxruntime", "mxnet")
+    )
+    batch_size: int = option(64, "images per forward pass of the model", low=1)
 
 
 @dataclasses.dataclass
@@ -225,6 +253,7 @@ class Config:
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     head: HeadConfig = dataclasses.field(default_factory=HeadConfig)
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
     margin_warmup: MarginWarmupConfig = dataclasses.field(default_factory=MarginWarmupConfig)
@@ -246,6 +275,10 @@ def config_from_dict(tree: dict) -> Config:
     config = read_section(Config, with_loss_section(tree))
     _move_label_smoothing(config)
     _check_data(config)
+    _check_teacher(config)
+    read_changes(config.head.sample_rate, "head.sample_rate", _check_rate)
+    if config.loss.changes:
+        read_changes({"0": {}, **config.loss.changes}, "loss.changes", read_margin)
     for key in ("start", "end"):
         _check_share(getattr(config.margin_warmup, key), f"margin_warmup.{key}")
     _check_share(config.schedule.warmup_steps, "schedule.warmup_steps")
@@ -334,16 +367,79 @@ def _move_label_smoothing(config):
     config.head = read_section(HeadConfig, head, "head.", Config)
 
 
+def _check_rate(value, name):
+    """Return a sample rate, checked."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
+        raise InputError(f"{name} = {value!r} is no share of the classes; expected 0 < R <= 1")
+    return float(value)
+
+
+def read_margin(value: Any, name: str) -> tuple[str, dict]:
+    """Return name and arguments of a loss in `loss.changes`.
+
+    Raises
+    ------
+    InputError
+        If it is neither a name nor a section with one.
+    """
+    value = {"name": value} if isinstance(value, str) else value
+    if value == {}:  # what the run begins with
+        return "", {}
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise InputError(
+            f"{name} = {value!r} names no loss; write, for example, {{name: arcface, margin: 0.5}}"
+        )
+    return value["name"], {key: entry for key, entry in value.items() if key != "name"}
+
+
+def _check_teacher(config):
+    """Check the teacher; cosine distillation is what a run with one does unless it says more."""
+    teacher, auxiliary = config.teacher, config.loss.auxiliary
+    if teacher.source is not None and teacher.embeddings is not None:
+        raise InputError(
+            f"teacher.source = {teacher.source!r} and teacher.embeddings = "
+            f"{teacher.embeddings!r} are both given; the teacher is one of them"
+        )
+    for key, value in auxiliary.items():
+        if isinstance(value, dict) and "schedule" in value:
+            read_changes(value["schedule"], f"loss.auxiliary.{key}.schedule", _check_factor)
+    if teacher.source is None and teacher.embeddings is None:
+        return
+    if not any(_compares(key) for key in auxiliary):
+        config.loss.auxiliary = {**auxiliary, "kd_cosine": {}}
+
+
+def _check_factor(value, name):
+    """Return the factor of a weight, checked."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        raise InputError(f"{name} = {value!r} is no factor of a weight; expected 0 or more")
+    return float(value)
+
+
+def _compares(key, without_labels=False):
+    """Return whether an auxiliary loss compares with a teacher, and, if asked, without labels."""
+    from ...loss.auxiliary import AUXILIARY, resolve_auxiliary
+
+    loss = AUXILIARY.get(resolve_auxiliary(str(key)))
+    return loss.kind.startswith("teacher") and not (without_labels and loss.uses_labels)
+
+
 def _check_data(config):
     """Check the augmentations, the sampler and their combinations."""
     data = config.data
     found = read_augmentations(data.augment, "data.augment")
     get_sampler(data.sampler, "data.sampler")
     for one in found:
-        if one.mixes and config.loss.auxiliary:
+        labelled = [key for key in config.loss.auxiliary if one.mixes and not _compares(key, True)]
+        if labelled:
             raise InputError(
                 f"data.augment has {one.name}, whose images have two labels each; "
-                f"{', '.join(config.loss.auxiliary)} (loss.auxiliary) knows one. Take one of them"
+                f"{', '.join(labelled)} (loss.auxiliary) knows one. Take one of them"
+            )
+        if one.mixes and config.teacher.embeddings is not None:
+            raise InputError(
+                f"data.augment has {one.name}, and teacher.embeddings are of whole images; give "
+                "the teacher itself (--teacher SOURCE), which then sees the mixed ones"
             )
         if one.name == "flip" and not data.flip:
             raise InputError("data.augment has flip, and data.flip = false switches it off")

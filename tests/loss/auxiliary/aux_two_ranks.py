@@ -16,18 +16,21 @@ from gluonface.parallel import Horovod, Local  # noqa: E402
 
 SPLIT = 4  # of ten samples, so that the ranks have different numbers
 ENTRIES = {n: {} for n in AUXILIARY.list() if AUXILIARY.get(n).kind != "logits"}
+TEACHER = 5  # another size than the student's: the matrix between them is learned
 
 
 def run(comm, rows, total):
     """Return the gradients, values and states after two steps on some rows of the batch."""
     x, labels = batch()
-    several = Auxiliaries(ENTRIES, CLASSES, SIZE, comm)
+    several = Auxiliaries(ENTRIES, CLASSES, SIZE, comm, teacher_size=TEACHER)
+    teacher = np.cos(x[:, :TEACHER] * 2.0)[rows]
     for _ in range(2):
         embedding = mx.nd.array(x[rows])
         embedding.attach_grad()
         with mx.autograd.record():
             head = embedding.square().sum(axis=1)
-            losses, extra = several(head, embedding, labels[rows])
+            distill = lambda tau, e=embedding: e.square().sum(axis=1) / tau  # noqa: E731
+            losses, extra = several(head, embedding, labels[rows], teacher, distill)
             objective = losses.sum() / total + extra
         objective.backward()
     learned = {f"grad/{k}": p.grad().asnumpy() for k, p in several.collect_params().items()}

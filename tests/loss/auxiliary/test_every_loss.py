@@ -207,11 +207,13 @@ def test_description_is_complete(name):
     for key in ("title", "paper", "year", "family", "kind", "formula"):
         assert about[key], key
     assert all(row["doc"] and row["allowed"] for row in about["parameters"])
-    assert ("weight" in entry.parameters) == (about["kind"] == "embeddings")
+    assert ("weight" in entry.parameters) == (about["kind"] not in ("losses", "logits"))
     assert twin_of(name).CASES
     for row in about["parameters"]:
         assert f"{row['name']} : " in entry.__doc__
-        assert f"default {row['default']}" in entry.__doc__
+        default = row["default"]
+        default = f'"{default}"' if isinstance(default, str) else default
+        assert f"default {default}" in entry.__doc__
     for section in ("References", "Inputs", "Outputs", ".. math::"):
         assert section in entry.__doc__
 
