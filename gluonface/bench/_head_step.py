@@ -79,8 +79,9 @@ def measure_step(
     )
     mx.nd.zeros((1,)).wait_to_read()  # starts MXNet's threads
     process, start = _status("VmRSS"), time.perf_counter()
+    margin = get_loss(loss)
     head = PartialFC(
-        get_loss(loss),
+        margin,
         classes,
         embedding_size,
         sample_rate=sample_rate,
@@ -89,6 +90,7 @@ def measure_step(
         centers_path=centers_path,
         wire_dtype=wire_dtype,
         chunk=chunk,
+        updates_itself=True if margin.family == "binary" else None,  # as a training run does
     )
     update = _updater(mx, head, optimizer)
     comm.barrier("bench.made")

@@ -74,6 +74,7 @@ class Shard:
     inverse: Any = None  # NDArray (m k,), 1 over the lengths of the centres, if they are known
     shift: Any = None  # NDArray (m,), added to the logits of sampled classes
     index: Any = None  # sorted ids of the classes, less `start`; None if all are in the step
+    column_weight: Any = None  # numpy.ndarray (m,), factors of the other classes' binary terms
 
     def find(self, labels):
         """Return which of the samples have their class here, and the columns of the classes."""

@@ -82,7 +82,7 @@ class ShardedSoftmax:
             self.mine = slice(0, len(labels))
         self.counts, self.total = counts, len(labels)
         self.chunks = [] if shard is None else class_chunks(settings, shard, labels)
-        self.used = False
+        self.used = self.recording = False
 
     def __call__(self, embedding, watched, collect, class_margin_sum=None):
         """Return the losses (B,) of embeddings (B, D) float32, and statistics.
@@ -107,7 +107,7 @@ class ShardedSoftmax:
         statistics : tuple of NDArray (N,)
             Largest logit, target logit and target cosine of every sample of all ranks.
         """
-        training = mx.autograd.is_training()
+        training, self.recording = mx.autograd.is_training(), mx.autograd.is_recording()
         with mx.autograd.pause():
             loss, statistics, saved = self._forward(embedding.detach(), class_margin_sum, training)
         given = [array is not None for array in watched]
@@ -120,7 +120,18 @@ class ShardedSoftmax:
         """Return the name of one of the head's collectives."""
         return f"{self.settings.name}.{what}"
 
-    def _forward(self, embedding, class_margin_sum, training):
+    @staticmethod
+    def figures(statistics):
+        """Return what `PartialFC.stats` does, of a step's statistics. Waits for them."""
+        largest, target, cosine = (array.asnumpy() for array in statistics)
+        return {
+            "accuracy": float(np.mean(target >= largest)),
+            "target_cosine": float(np.mean(cosine)),
+            "max_logit": float(np.max(largest)),
+        }
+
+    def _gather(self, embedding):
+        """Return a `_Saved` with the embeddings of all ranks, and the lengths of this rank's."""
         comm, margin, saved = self.comm, self.margin, _Saved()
         norm = nd.norm(embedding, axis=1) if margin.uses_norm else None
         if margin.unit_embedding or margin.norm_gradient:
@@ -132,6 +143,11 @@ class ShardedSoftmax:
         saved.x_all = self._narrow(saved.x, comm.allgather, "x")
         if norm is not None:
             saved.norms = comm.allgather(norm, name=self._name("norm"))
+        return saved, norm
+
+    def _forward(self, embedding, class_margin_sum, training):
+        margin = self.margin
+        saved, norm = self._gather(embedding)
         if margin.shares_target or (training and margin.statistics):
             saved.target_cosine = self._before_logits(saved.x_all, saved.norms, training)
         found = []
@@ -257,9 +273,10 @@ class ShardedSoftmax:
         if self.used:
             raise RuntimeError("backward was called twice; the head keeps one use of its arrays")
         self.used = True
-        gradients = functools.partial(self._gradients, saved, self._grad_of_all_ranks(grad))
-        rest = iter(targets[1:])
-        grad_x = collect(gradients, [next(rest) if each else None for each in given])
+        grad_all, rest = self._grad_of_all_ranks(grad), iter(targets[1:])
+        watched = [next(rest) if each else None for each in given]
+        self._shared_gradient(grad_all, watched)
+        grad_x = collect(functools.partial(self._gradients, saved, grad_all), watched)
         if grad_x is None:
             grad_x = nd.zeros_like(saved.x_all)
         # Each rank's own share of the gradient comes last: until then the derivative by a logit is
@@ -295,6 +312,9 @@ class ShardedSoftmax:
             )
             total = grad_x if total is None else total + grad_x
         return total
+
+    def _shared_gradient(self, grad, targets):
+        """Hand over the gradient of what all classes share; a softmax has nothing of the kind."""
 
     def _reduce(self, grad_x):
         """Return this rank's rows of the gradient summed over the shards."""

@@ -66,6 +66,8 @@ class Margin(Loss):
         Whether embeddings and class centres are normalised before the inner product.
     has_bias : bool
         Whether a bias per class is added to the logits.
+    has_shared_bias : bool
+        Whether one learned bias is part of all logits; see `BinaryMargin`.
     subcenters : int
         Centres of each class; the largest cosine counts.
     state : dict of str to float or NDArray (1,)
@@ -85,13 +87,14 @@ class Margin(Loss):
     """
 
     name = "margin"
-    family = "target-only"  # or "hard-negative", "statistics": what it needs of the batch
+    family = "target-only"  # or "hard-negative", "statistics", "binary": what it needs of the batch
 
     scale: float = 1.0
     strength: float = 1.0
     unit_embedding: bool = True
     unit_weight: bool = True
     has_bias: bool = False
+    has_shared_bias: bool = False
     subcenters: int = 1
     initial_state: typing.Mapping[str, float] = declare()
     target_inputs: tuple[str, ...] = ()
