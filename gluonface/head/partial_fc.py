@@ -349,7 +349,8 @@ class PartialFC(HeadState):
             step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
         loss, statistics = step(embedding, selection.watched, selection.collect, margin_sum)
         self._figures = functools.partial(step.figures, statistics)
-        return loss
+        factor = self.margin.loss_factor
+        return loss if factor == 1.0 else loss * factor
 
     def _margin_state(self):
         """Return a copy of the margin's state."""

@@ -50,6 +50,7 @@ class _Saved:
     x_all: Any = None  # (N, D), those of all ranks
     norms: Any = None  # (N,), lengths of all embeddings
     target_cosine: Any = None  # (N,), as given to `ClassChunk.softmax`
+    row_margins: Any = None  # (N,), as given to `ClassChunk.softmax`
     softmax: Any = None  # Softmax
     norm_gradient: Any = None  # (B,), derivatives of the losses by the lengths of the embeddings
     penalty_gradient: Any = None  # (1,), of the penalty on the class margins by each of them
@@ -83,6 +84,7 @@ class ShardedSoftmax:
         self.counts, self.total = counts, len(labels)
         self.chunks = [] if shard is None else class_chunks(settings, shard, labels)
         self.used = self.recording = False
+        self.every_target = None  # NDArray (N,), targets' cosines of the samples of all ranks
 
     def __call__(self, embedding, watched, collect, class_margin_sum=None):
         """Return the losses (B,) of embeddings (B, D) float32, and statistics.
@@ -134,7 +136,7 @@ class ShardedSoftmax:
         """Return a `_Saved` with the embeddings of all ranks, and the lengths of this rank's."""
         comm, margin, saved = self.comm, self.margin, _Saved()
         norm = nd.norm(embedding, axis=1) if margin.uses_norm else None
-        if margin.unit_embedding or margin.norm_gradient:
+        if margin.unit_embedding or margin.norm_gradient or margin.penalises_norm:
             saved.inverse_x = nd.expand_dims(inverse_norms(embedding, wait=False), axis=1)
         if margin.unit_embedding:
             saved.x = nd.broadcast_mul(embedding, saved.inverse_x)
@@ -150,11 +152,13 @@ class ShardedSoftmax:
         saved, norm = self._gather(embedding)
         if margin.shares_target or (training and margin.statistics):
             saved.target_cosine = self._before_logits(saved.x_all, saved.norms, training)
+        if margin.has_row_margin:
+            saved.row_margins = self._row_margins()
         found = []
         for chunk in self.chunks:
             if chunk.scores is None:
                 chunk.compute(saved.x_all)
-            found.append(chunk.softmax(saved.target_cosine, saved.norms))
+            found.append(chunk.softmax(saved.target_cosine, saved.norms, saved.row_margins))
             self._forget(chunk)
         top, spread, target, target_cosine, *sums = self._combine(found)
         statistics = self._over_all_ranks((top, target, target_cosine), "stats")
@@ -209,15 +213,24 @@ class ShardedSoftmax:
         target_cosine = None
         if margin.shares_target:
             target_cosine = self.comm.allreduce(own, op="sum", name=self._name("target"))
+        if "cosine" in margin.statistics and (training or margin.has_row_margin):
+            (self.every_target,) = self._over_all_ranks((target_cosine,), "target")
         if training and margin.statistics:
-            self._update_margin(target_cosine, norms, log_sums)
+            self._update_margin(norms, log_sums)
         return target_cosine
 
-    def _update_margin(self, target_cosine, norms, log_sums):
+    def _row_margins(self):
+        """Return the margins (N,) of this step's samples, drawn for those of all ranks."""
+        cosine = None if self.every_target is None else self.every_target.asnumpy()
+        found = self.margin.row_margins(self.world, cosine)
+        first = self.around[0] if self.total < self.world else 0
+        return nd.array(found[first : first + self.total], ctx=self.settings.ctx)
+
+    def _update_margin(self, norms, log_sums):
         """Update the margin's state by the global batch, alike on all ranks."""
         margin, statistics = self.margin, {}
         if "cosine" in margin.statistics:
-            (statistics["cosine"],) = self._over_all_ranks((target_cosine,), "target")
+            statistics["cosine"] = self.every_target
         if "norm" in margin.statistics:
             (statistics["norm"],) = self._over_all_ranks((norms,), "norm")
         if "log_sum" in margin.statistics:
@@ -306,7 +319,7 @@ class ShardedSoftmax:
             chunk.use_backward_arrays()
             if chunk.exponentials is None:  # in chunks: once more
                 chunk.compute(saved.x_all)
-                chunk.softmax(saved.target_cosine, saved.norms)
+                chunk.softmax(saved.target_cosine, saved.norms, saved.row_margins)
             grad_x = chunk.gradients(
                 saved.x_all, grad, saved.softmax, saved.penalty_gradient, targets, radial
             )

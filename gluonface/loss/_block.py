@@ -72,6 +72,7 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
             *(["norm"] if margin.uses_norm else []),
             *(["class_margin"] if margin.has_class_margin else []),
             *(["bias"] if self.binary else []),
+            *(["row_margin"] if margin.has_row_margin else []),
             *margin.state,
         ]
 
@@ -137,6 +138,8 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if update and margin.statistics:
             with mx.autograd.pause():
                 update_state(margin, cosine, label, arrays["norm"])
+        if margin.has_row_margin:
+            arrays["row_margin"] = row_margins(margin, cosine, label)
         for name, value in margin.state.items():
             arrays[name] = state_array(value, ctx)
         strength = mx.nd.full((1,), margin.strength, ctx=ctx)
@@ -168,7 +171,7 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if self.margin.has_class_margin:
             mean = F.reshape(F.mean(inputs["class_margin"]), shape=(1,))
             loss = F.broadcast_add(loss, self.margin.class_penalty(F, mean, strength))
-        return loss
+        return loss if self.margin.loss_factor == 1.0 else loss * self.margin.loss_factor
 
     def _binary(self, F, logits, label, mine):
         """Return the weighted sums of the classes' terms, (N,)."""
@@ -248,6 +251,16 @@ def update_state(margin, cosine, label, norm):
         own = mx.nd.one_hot(label, cosine.shape[1])
         statistics["log_sum"] = log_sum(margin.exponents(mx.nd, cosine), own)
     margin.update(mx.nd, **statistics)
+
+
+def row_margins(margin, cosine, label):
+    """Return the margins (N,) of a batch whose classes are all here."""
+    own = None
+    if "cosine" in margin.statistics:
+        with mx.autograd.pause():
+            own = mx.nd.pick(cosine, label, axis=1).asnumpy()
+    found = margin.row_margins(cosine.shape[0], own)
+    return mx.nd.array(found, ctx=cosine.context)
 
 
 def log_sum(exponents, own):

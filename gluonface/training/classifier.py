@@ -52,7 +52,15 @@ def build_head(config, margin, num_classes, embedding_size, comm, ctx, folder=No
         wire_dtype=options.wire_dtype,
         chunk=options.chunk,
         mode=options.mode,
+        negative_weight=options.negative_weight,
+        updates_itself=_updates_itself(config, margin),
     )
+
+
+def _updates_itself(config, margin):
+    """Return True where a head that updates itself saves the memory of its gradients."""
+    can = config.optimizer.name in ("sgd", "nag", "adamw") and config.head.mode == "sharded"
+    return True if margin.family == "binary" and can else None
 
 
 def start_centers(config, head, comm):
@@ -103,6 +111,7 @@ def _log_memory(config, margin, num_classes, embedding_size, ranks):
         config.head.chunk,
         margin.subcenters,
         config.head.mode,
+        bool(_updates_itself(config, margin)),
     )
     logger.info(
         "the head will take about %s on each process for %d of %d classes (centres and their "

@@ -114,6 +114,7 @@ class BinaryTerms:
             return
         rows = as_numpy(self.shard.backward[0])
         every, x = grad.asnumpy(), self._weighted(grad)
+        weight, bias = _open(weight), _open(bias)
         sign = np.float32(self.margin.bias_sign / self.settings.scale)
         for block, room, scratch in self._blocks():
             slopes = self._again(block, rows[block], room, scratch)
@@ -251,7 +252,8 @@ class LazyGradient:
     """
 
     def __init__(self, terms, grad):
-        self.terms, self.grad, self.x = terms, grad, None
+        # A copy: autograd uses the memory again once the backward pass is over.
+        self.terms, self.grad, self.x = terms, grad.copy(), None
 
     def __getitem__(self, block):
         """Return the gradient of the rows of a slice."""
@@ -299,11 +301,15 @@ def _softplus(logits, scratch, weight, top):
     return losses, slopes
 
 
+def _open(target):
+    """Return a pair (NDArray, add) with the array's memory on the CPU, or None."""
+    return None if target is None else (as_numpy(target[0]), target[1])
+
+
 def _put(target, block, values):
-    """Write or add values to some rows of an NDArray on the CPU, as a pair (array, add) says."""
+    """Write or add values to some rows, as a pair of `_open` says."""
     array, add = target
-    rows = as_numpy(array)[block]
     if add:
-        rows += values
+        array[block] += values
     else:
-        rows[:] = values
+        array[block] = values

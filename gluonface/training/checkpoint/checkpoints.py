@@ -375,7 +375,7 @@ def _describe(trainer, config, rows):
             "loss": margin.name,
             "parameters": {name: getattr(margin, name) for name in margin.parameters},
             "subcenters": int(margin.subcenters),
-            "state": head_state(head, rows),
+            "state": {**head_state(head, rows), **trainer.optimizer_step.head_shared()},
             "settings": tree.get("head", {}),
         },
         "optimizer": {
