@@ -68,12 +68,13 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
             margin.refuse_smoothing(self.label_smoothing)
         self.filter_above = check_filter(filter_above, margin)
         self._traced = None
+        used = (*margin.target_inputs, *margin.others_inputs)
         self._names = [
             *(["norm"] if margin.uses_norm else []),
             *(["class_margin"] if margin.has_class_margin else []),
             *(["bias"] if self.binary else []),
             *(["row_margin"] if margin.has_row_margin else []),
-            *margin.state,
+            *(name for name in margin.state if name in used),
         ]
 
     def __call__(self, cosine, label, strength=None, norm=None, class_margin=None, bias=None):
@@ -191,7 +192,8 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if "class_margin" in inputs:
             inputs["class_margin"] = F.take(inputs["class_margin"], label)
         for name in margin.state:
-            inputs[name] = F.broadcast_mul(ones, inputs[name])
+            if name in inputs:
+                inputs[name] = F.broadcast_mul(ones, inputs[name])
         target = margin.target(F, own, strength, **{k: inputs[k] for k in margin.target_inputs})
         target = target + 0.0 * strength  # MXNet warns of an input that a loss does not use
         others = cosine
