@@ -362,7 +362,7 @@ class SampledCenters(ClassCenters):
         each = self.merged()
         total = 0.0
         if self.shared_gradients and self.start == 0:  # alike on all ranks: counted once
-            total += float(np.square(self._shared_gradient()))
+            total += float(np.square(self._shared_gradient()[0]))
         if each is None:
             return total
         for block in self.store.blocks(len(each.weight), self.width):
@@ -378,12 +378,12 @@ class SampledCenters(ClassCenters):
         """Forget the pending gradients, of passes that may be under way as well."""
         self._wait()
         self._release()
+        self.shared_gradients = []
 
     discard = zero_grad
 
     def _release(self):
         """Forget the pending gradients and give back their memory to the store."""
-        self.shared_gradients = []
         for each in self.pending:
             weight, grad = each.used_by_step or (None, None)
             if not isinstance(each.index, slice):
@@ -494,6 +494,7 @@ class SampledCenters(ClassCenters):
         slots = [shared[f"bias.{slot}"] for slot in optimizer.slots]
         grad = self._shared_gradient()
         optimizer.apply(shared["bias"], grad, slots, lr, scale, None, False, rate)
+        self.shared_gradients = []
 
     def shared_state(self):
         """As `ClassCenters.shared_state`."""
@@ -561,6 +562,7 @@ class SampledCenters(ClassCenters):
         """As `ClassCenters.loaded`."""
         self.updates = updates
         self._release()
+        self.shared_gradients = []
         if self.lazy_updates is not None:
             self._restart()
 

@@ -98,7 +98,10 @@ def test_sharded_equals_plain_to_the_last_bits(name):
     for a, b in zip(*outputs):
         # Sums of some 50 terms in another order: a few units of 1.2e-7. And p - 1 of a sample
         # that is surely right errs by half a unit, which scales of 64 multiply.
-        close(b, a, 8e-6)
+        if a.shape == (1,):  # of a shared bias: a sum of terms up to 1 that cancel
+            np.testing.assert_allclose(b, a, rtol=8e-6, atol=1e-6)
+        else:
+            close(b, a, 8e-6)
 
 
 @pytest.mark.parametrize("name", BINARY)

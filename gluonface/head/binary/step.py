@@ -14,6 +14,7 @@ cache. `terms` says what is kept for that of the centres.
 
 from ..._compat import mx
 from ..sharded_softmax import ShardedSoftmax
+from .device_terms import DeviceTerms
 from .terms import BinaryTerms
 
 __all__ = ["ShardedBinary"]
@@ -42,7 +43,8 @@ class ShardedBinary(ShardedSoftmax):
         if selection.shard is not None:
             own = labels[self.around[0] : self.around[0] + counts[comm.rank]]
             labels = own if settings.replicated else labels
-            self.terms = BinaryTerms(settings, selection.shard, labels, selection.shared)
+            kind = BinaryTerms if settings.ctx.device_type == "cpu" else DeviceTerms
+            self.terms = kind(settings, selection.shard, labels, selection.shared)
 
     @staticmethod
     def figures(statistics):

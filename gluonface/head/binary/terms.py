@@ -175,6 +175,7 @@ class BinaryTerms:
         self._derivatives(block, rows, room, scratch)
         return room
 
+    @np.errstate(invalid="ignore")  # NaN of one embedding; the caller sees it in the loss
     def _derivatives(self, block, rows, out, scratch):
         """Write the derivatives of the losses by the cosines into `out` (n, N).
 
@@ -276,7 +277,7 @@ def _softplus(logits, scratch, weight, top):
         Of log(1 + exp(logit)), and of the sigmoids, each times its class's number in `weight`.
     """
     above = None
-    if top > HIGHEST:
+    if not top <= HIGHEST:  # or it is NaN
         np.subtract(logits, HIGHEST, out=scratch)
         np.maximum(scratch, 0.0, out=scratch)
         above = np.matmul(weight, scratch)
