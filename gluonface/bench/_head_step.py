@@ -7,7 +7,7 @@ import time
 
 from ..errors import InputError
 
-__all__ = ["measure_step", "report", "report_plan"]
+__all__ = ["measure_step", "report", "report_plan", "report_ratio"]
 
 LEARNING_RATE = 0.1
 GIB = 2**30
@@ -76,11 +76,13 @@ def measure_step(
         centers,
         wire_dtype,
         chunk,
+        lazy=get_loss(loss).family == "binary",
     )
     mx.nd.zeros((1,)).wait_to_read()  # starts MXNet's threads
     process, start = _status("VmRSS"), time.perf_counter()
+    margin = get_loss(loss)
     head = PartialFC(
-        get_loss(loss),
+        margin,
         classes,
         embedding_size,
         sample_rate=sample_rate,
@@ -89,6 +91,7 @@ def measure_step(
         centers_path=centers_path,
         wire_dtype=wire_dtype,
         chunk=chunk,
+        updates_itself=True if margin.family == "binary" else None,  # as a training run does
     )
     update = _updater(mx, head, optimizer)
     comm.barrier("bench.made")
@@ -255,6 +258,15 @@ def report(result):
         f"{'planned memory':24}{r['planned'] / GIB:8.2f} GiB {_percent(r['planned'], r['peak'])}\n"
         f"{'sent by a rank':24}{sent}\n"
         f"{'start':24}{r['start_seconds']:8.1f} s\n"
+    )
+
+
+def report_ratio(result, first):
+    """Return time and memory of a result over those of the first one, as text."""
+    time, memory = (result[key] / first[key] for key in ("best", "peak"))
+    return (
+        f"{'against ' + first['loss']:24}{time:8.2f} times its best step, {memory:.2f} times its "
+        "peak memory\n"
     )
 
 

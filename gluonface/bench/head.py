@@ -8,6 +8,7 @@ nothing and predicts memory and traffic of any size.
 
 import dataclasses
 import logging
+import multiprocessing
 import os
 import statistics
 import sys
@@ -199,28 +200,36 @@ def _plan(args):
 
 def _steps(args):
     from ..loss import LOSSES
-    from ._head_step import measure_step, report
+    from ._head_step import measure_step, report, report_ratio
 
     names = [LOSSES.resolve(name) for name in args.loss or ["cosface"]]
+    settings = (
+        1_000_000 if args.classes is None else args.classes,
+        args.embedding_size,
+        64 if args.batch_size is None else args.batch_size,
+        args.sample_rate,
+        args.steps,
+        args.parallel,
+        args.centers,
+        args.centers_path,
+        args.optimizer,
+        args.wire_dtype,
+        args.chunk,
+    )
     found = []
     for name in names:
-        result = measure_step(
-            name,
-            1_000_000 if args.classes is None else args.classes,
-            args.embedding_size,
-            64 if args.batch_size is None else args.batch_size,
-            args.sample_rate,
-            args.steps,
-            args.parallel,
-            args.centers,
-            args.centers_path,
-            args.optimizer,
-            args.wire_dtype,
-            args.chunk,
-        )
+        if len(names) > 1 and args.parallel == "local":
+            # Each in a process of its own: the peak is that of the process so far.
+            context = multiprocessing.get_context("spawn")
+            with context.Pool(1) as pool:
+                result = pool.apply(measure_step, (name, *settings))
+        else:
+            result = measure_step(name, *settings)
         found.append(result)
         if result["rank"] == 0:
             sys.stdout.write(report(result))
+            if len(found) > 1:
+                sys.stdout.write(report_ratio(result, found[0]))
             sys.stdout.flush()
     if args.json and found[0]["rank"] == 0:
         write_json(args.json, {"steps": found})

@@ -10,7 +10,7 @@ bit. `weight` as a Gluon parameter is also what lets any optimizer of MXNet trai
 """
 
 import functools
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class Selection(NamedTuple):
     shard: Optional[Shard]  # None if no class of this rank is in the step
     watched: tuple  # NDArrays, or None, whose gradients autograd is to ask for
     collect: Callable  # takes the gradients in the backward pass, see `ShardedSoftmax.__call__`
+    shared: Any = None  # NDArray (1,), the bias that all classes share, also without classes here
+    collect_shared: Optional[Callable] = None  # takes its gradient (1,), and `collect`'s targets
 
 
 class ClassCenters:
@@ -45,6 +47,8 @@ class ClassCenters:
         k D, the numbers of a class's k centres.
     ctx : mxnet.Context
         Of the step.
+    initial_bias : float, optional
+        Of binary losses.
 
     Attributes
     ----------
@@ -61,9 +65,10 @@ class ClassCenters:
     weight = bias = class_margin = optimizer = None
     sampled = updates = 0
 
-    def __init__(self, margin, start, stop, width, ctx):
+    def __init__(self, margin, start, stop, width, ctx, initial_bias=None):
         self.margin, self.start, self.stop, self.width = margin, start, stop, width
         self.size, self.ctx = stop - start, ctx
+        self.initial_bias = initial_bias
         # The arrays beside the centres, which have a number for each class.
         self.vectors = ["bias"] * margin.has_bias + ["class_margin"] * margin.has_class_margin
 
@@ -105,6 +110,13 @@ class ClassCenters:
     def loaded(self, updates):
         """Take note that all rows come from a checkpoint after that many updates."""
 
+    def shared_state(self):
+        """Return {name: float} of what all classes share: the bias of binary losses."""
+        return {}
+
+    def load_shared(self, name, value):
+        """Set an entry of `shared_state`."""
+
     def project(self):
         """Clip the class margins to their range, where an update does not do it."""
 
@@ -143,7 +155,7 @@ class GluonCenters(ClassCenters):
 
     Parameters
     ----------
-    margin, start, stop, width, ctx
+    margin, start, stop, width, ctx, initial_bias
         As of `ClassCenters`.
     seed : int
         Of the initial centres.
@@ -154,17 +166,22 @@ class GluonCenters(ClassCenters):
         classes.
     """
 
-    def __init__(self, margin, start, stop, width, ctx, seed, params, allreduce=None):
-        super().__init__(margin, start, stop, width, ctx)
+    def __init__(self, margin, start, stop, width, ctx, initial_bias, seed, params, allreduce=None):
+        super().__init__(margin, start, stop, width, ctx, initial_bias)
         self.allreduce, self.sampled = allreduce, self.size
         self._untracked = {}
-        if not self.size:
-            return
 
-        def parameter(name, *row):
-            made = params.get(name, shape=(self.size, *row), init=mx.init.Zero())
+        def parameter(name, *row, size=self.size):
+            made = params.get(name, shape=(size, *row), init=mx.init.Zero())
             made.initialize(ctx=ctx)
             return made
+
+        if margin.has_shared_bias:  # on every rank, updated alike
+            self.bias = parameter("bias", size=1)
+            self.bias.wd_mult = 0.0
+            self.bias.set_data(nd.full((1,), self.initial_bias))
+        if not self.size:
+            return
 
         self.weight = parameter("weight", width)
         weight = self.weight.data(ctx)
@@ -173,6 +190,9 @@ class GluonCenters(ClassCenters):
             weight[first - start : last - start] = initial_centers(first, last, width, seed)
         if margin.has_bias:
             self.bias = parameter("bias")
+            if self.initial_bias is not None:  # of a binary loss: a threshold, not decayed
+                self.bias.wd_mult = 0.0
+                self.bias.set_data(nd.full((self.size,), self.initial_bias))
         if margin.has_class_margin:
             self.class_margin = parameter("class_margin")
             self.class_margin.set_data(nd.full((self.size,), margin.initial_margin))
@@ -192,11 +212,15 @@ class GluonCenters(ClassCenters):
             map(self._data, ("weight", "bias", "class_margin"))
         )
         self.project()
+        shared = collect_shared = None
+        if self.margin.has_shared_bias:
+            shared, bias = bias, None
+            collect_shared = self._collect_shared
         if weight is None:
-            return Selection(None, watched, lambda gradients, targets: None)
+            return Selection(None, watched, lambda gradients, targets: None, shared, collect_shared)
         backward = tuple(map(self._for_backward, ("weight", "bias", "class_margin"), watched))
         shard = Shard(self.start, self.stop, weight, bias, class_margin, backward)
-        return Selection(shard, watched, self._collect)
+        return Selection(shard, watched, self._collect, shared, collect_shared)
 
     def project(self):
         """As `ClassCenters.project`. An update by a `gluon.Trainer` may have left the range."""
@@ -219,8 +243,24 @@ class GluonCenters(ClassCenters):
             return selection.collect
         return functools.partial(self._collect, prefix="distill.g")
 
+    def _collect_shared(self, gradient, targets):
+        """Write the gradient of the bias that all classes share."""
+        write_gradient(targets[1], gradient)
+
+    def shared_state(self):
+        """As `ClassCenters.shared_state`."""
+        if not self.margin.has_shared_bias:
+            return {}
+        return {"bias": float(self._data("bias").asscalar())}
+
+    def load_shared(self, name, value):
+        """As `ClassCenters.load_shared`."""
+        self.bias.set_data(nd.full((1,), value))
+
     def _collect(self, gradients, targets, prefix="g"):
         """Write the gradients of the parameters; return that of the embeddings by this shard."""
+        if self.margin.has_shared_bias:  # `_collect_shared` has it
+            targets = [targets[0], None, targets[2]]
         if self.allreduce is None:
             return gradients(targets)
         own = [

@@ -74,6 +74,7 @@ class Shard:
     inverse: Any = None  # NDArray (m k,), 1 over the lengths of the centres, if they are known
     shift: Any = None  # NDArray (m,), added to the logits of sampled classes
     index: Any = None  # sorted ids of the classes, less `start`; None if all are in the step
+    column_weight: Any = None  # numpy.ndarray (m,), factors of the other classes' binary terms
 
     def find(self, labels):
         """Return which of the samples have their class here, and the columns of the classes."""
@@ -222,7 +223,7 @@ class ClassChunk:
                 found[-1].wait_to_read()
         return log_of_sum(found, self.ctx)
 
-    def softmax(self, target_cosine, norms):
+    def softmax(self, target_cosine, norms, row_margins=None):
         """Turn the scores into exponentials; return the sums that go into the global softmax.
 
         Parameters
@@ -231,6 +232,8 @@ class ClassChunk:
             Of all samples, for margins that need it for every logit.
         norms : NDArray (N,) or None
             The lengths of all embeddings, for margins that use them.
+        row_margins : NDArray (N,), optional
+            For margins with one for each sample.
 
         Returns
         -------
@@ -258,6 +261,7 @@ class ClassChunk:
                 strength,
                 None if norms is None else nd.take(norms, self.samples),
                 None if self.class_margin is None else nd.take(self.class_margin, self.columns),
+                None if row_margins is None else nd.take(row_margins, self.samples),
             )
             target = margined * scale
         more = self._smoothing_sums(logits, target, total) if settings.label_smoothing else ()
@@ -265,11 +269,13 @@ class ClassChunk:
             for block in row_blocks(logits):
                 never = nd.full(logits[block].shape, NO_LOGIT, ctx=self.ctx)
                 logits[block] = nd.where(self.allowed[block], logits[block], never)
-        target = self.scatter_samples(target, total)
+        target = self.target = self.scatter_samples(target, total)
         cosine = self.scatter_samples(self.cosine, total)
         own = None if self.own is None else nd.take(target, self.samples)
         self.top, spread = exponentials(logits, scale, self.late_inverse, self.shift, self.own, own)
         self.exponentials = logits
+        if margin.homogeneous and more:
+            self.others_sum = more[0] - target  # without the sample's own class, if it is here
         return (self.top, spread, target, cosine, *more)
 
     def _smoothing_sums(self, logits, target, total):
@@ -308,6 +314,7 @@ class ClassChunk:
         margin, k = self.margin, self.margin.subcenters
         weight, bias, class_margin = map(self._cut, targets)
         inverse = self.inverse if margin.unit_weight else None
+        along = self._by_length(softmax) if margin.homogeneous else None
         own = self._to_score_gradients(softmax, inverse if k == 1 else None)
         scores = self.exponentials
         if class_margin is not None:
@@ -331,7 +338,7 @@ class ClassChunk:
         array, add = weight or (None, True)
         shape = (self.weight.shape[0] // k, self.weight.shape[1] * k)
         written = nd.empty(shape, ctx=self.ctx) if add else array
-        x = nd.broadcast_mul(x, nd.expand_dims(grad, axis=1))
+        embeddings, x = x, nd.broadcast_mul(x, nd.expand_dims(grad, axis=1))
         # The centres are read before `written` is complete, and their update waits for that.
         rows = _one_center_a_row(written, k)
         grad_x = dense_gradients(scores, x, self.weight, rows)
@@ -339,7 +346,34 @@ class ClassChunk:
             subtract_radial(rows, self.weight, inverse)
         if add:
             write_gradient(weight, written)
+        if along is not None:  # in place of the component along the embedding
+            squares = nd.maximum(nd.sum(nd.square(embeddings), axis=1), 1e-24)
+            along = (along - nd.sum(grad_x * embeddings, axis=1)) / squares
+            grad_x = grad_x + nd.broadcast_mul(embeddings, nd.expand_dims(along, axis=1))
         return grad_x
+
+    def _by_length(self, softmax):
+        """Return the derivatives of the losses by the log of the embedding's length, (N,).
+
+        Of logits that are proportional to it they are the sums of the derivatives by the logits
+        times the logits, here of the classes of this chunk.
+        """
+        sums = []
+        for block in row_blocks(self.exponentials):
+            values = self.exponentials[block]
+            logs = nd.log(nd.maximum(values, 1e-38))
+            logs = nd.broadcast_add(logs, nd.expand_dims(self.top[block], axis=1))
+            sums.append(nd.sum(values * logs, axis=1))
+        total = nd.concat(*sums, dim=0) if len(sums) > 1 else sums[0]
+        total = total * nd.exp(self.top - softmax.top - softmax.log_spread)
+        if self.own is not None:
+            kept = self.target
+            if softmax.smoothing is not None:
+                kept = kept * (1.0 - softmax.smoothing)
+            total = total - kept
+        if softmax.each is not None:
+            total = total - softmax.each * self.others_sum
+        return total
 
     def _cut(self, target):
         """Return the rows of a gradient's target that are of this chunk."""

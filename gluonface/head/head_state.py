@@ -137,6 +137,8 @@ class HeadState:
         }
         for key, value in self.margin.state.items():
             state[f"state_{key}"] = float(value if isinstance(value, float) else value.asscalar())
+        for key, value in self.class_centers.shared_state().items():
+            state[f"shared_{key}"] = value
         if not self.updates_itself if rows is None else rows:
             state.update({key: np.array(value) for key, value in self.row_arrays().items()})
         return state
@@ -154,6 +156,7 @@ class HeadState:
             If the number of classes or the embedding size differs, or rows are missing.
         """
         learned = {key: f"state_{key}" for key in self.margin.state}
+        shared = {key: f"shared_{key}" for key in self.class_centers.shared_state()}
         values = _values(state, ("num_classes", "embedding_size"), ("updates", "sampling_step"))
         for key in ("num_classes", "embedding_size"):
             if values[key] != getattr(self, key):
@@ -163,14 +166,20 @@ class HeadState:
                 )
         names = list(self.class_centers.row_shapes())
         given = [name for name in names if name in state]
-        for key in (*(names if given or not self.updates_itself else ()), *learned.values()):
+        for key in (
+            *(names if given or not self.updates_itself else ()),
+            *learned.values(),
+            *shared.values(),
+        ):
             if key not in state:
                 raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
-        values.update(_values(state, ("strength", *learned.values())))
+        values.update(_values(state, ("strength", *learned.values(), *shared.values())))
         if given:
             self._load_all(state, names)
         self.class_centers.loaded(int(values.get("updates", 0)))
         self.sampling_step = int(values.get("sampling_step", 0))
+        for key, name in shared.items():
+            self.class_centers.load_shared(key, float(values[name]))
         self.margin.state = {key: float(values[name]) for key, name in learned.items()}
         self.margin.strength = float(values["strength"])
         self._margin_before = None

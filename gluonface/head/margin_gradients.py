@@ -13,7 +13,7 @@ nd = mx.nd
 
 
 def _inputs(margin, names, total, ctx, norms):
-    """Return the named inputs of a margin's formula but for ``class_margin``, each (total,).
+    """Return the named inputs of a margin's formula but for further margins, each (total,).
 
     A name is ``"norm"``, for the lengths of the embeddings, or one of the margin's state.
     """
@@ -21,13 +21,13 @@ def _inputs(margin, names, total, ctx, norms):
     for name in names:
         if name == "norm":
             inputs[name] = norms
-        elif name != "class_margin":
+        elif name not in ("class_margin", "row_margin"):
             value = state_array(margin.state[name], ctx)
             inputs[name] = nd.broadcast_to(value, shape=(total,))
     return inputs
 
 
-def target(margin, cosine, strength, norms=None, class_margin=None):
+def target(margin, cosine, strength, norms=None, class_margin=None, row_margin=None):
     """Return margined target cosines with their derivatives.
 
     Parameters
@@ -41,6 +41,8 @@ def target(margin, cosine, strength, norms=None, class_margin=None):
         The lengths of the embeddings.
     class_margin : NDArray (k,), optional
         The learned margins of the samples' classes.
+    row_margin : NDArray (k,), optional
+        The samples' own margins.
 
     Returns
     -------
@@ -54,6 +56,8 @@ def target(margin, cosine, strength, norms=None, class_margin=None):
     if class_margin is not None:
         class_margin.attach_grad()
         inputs["class_margin"] = class_margin
+    if row_margin is not None:
+        inputs["row_margin"] = row_margin
     with mx.autograd.record():
         margined = margin.target(nd, cosine, strength, **inputs)
     margined.backward()

@@ -13,6 +13,7 @@ PROCESS = 200 << 20
 NUMBERS = 80  # bytes for each class of a step: ids of this and the next, lengths, factors
 MAPPED = 64 << 20  # bytes of centres on disk that are mapped until all are unmapped
 DRAWING = 12 << 20  # the thread that draws the next step's classes
+BLOCK = 4096  # classes of a binary loss, at most, that are computed at a time
 SPARE = 1 / 64  # room for a few more rows, see `HostStore.buffer`
 
 
@@ -88,6 +89,7 @@ def estimate_head(
     subcenters=1,
     mode="sharded",
     updates_itself=False,
+    lazy=False,
 ):
     """Return the `HeadEstimate` of a head whose margin leaves the other classes' cosines alone.
 
@@ -107,6 +109,10 @@ def estimate_head(
     mode : {"sharded", "replicated"}
     updates_itself : bool, default False
         Whether the head does so at a sample rate of 1 with its centres in memory, too.
+    lazy : bool, default False
+        Whether it is a binary loss in a head that updates itself: without an array for the
+        gradients of the centres, and with derivatives by cosines in place of logits, if the batch
+        is smaller than the embedding.
     """
     for name, value in (
         ("classes", classes),
@@ -141,13 +147,21 @@ def estimate_head(
             "stats": round(2 * ring * batch * ranks * 12),
             "gweight": round(2 * ring * classes * row),
         }
+    logits = 4 * batch * min(sampled, chunk or sampled) * subcenters
+    if lazy:
+        copies = 1 if sampled < rows or centers == "disk" else 0
+        if chunk is not None or batch >= embedding_size:
+            logits = 4 * batch * min(sampled, 3 * BLOCK)
+        wire["loss"] = round(2 * ring * batch * 4)
+        wire["gshared"] = round(2 * ring * 4)
+        del wire["softmax"]
     return HeadEstimate(
         rows=rows,
         sampled=sampled,
         weight=rows * row,
         state=rows * row * SLOTS[optimizer],
         copies=sampled * row * copies,
-        logits=4 * batch * min(sampled, chunk or sampled) * subcenters,
+        logits=logits,
         embeddings=4 * 4 * batch * embedding_size,
         numbers=NUMBERS * sampled
         + round(SPARE * copies * sampled * row if updates_itself else 0)

@@ -9,13 +9,12 @@ kept, and shards are not padded with classes that do not exist.
 
 from __future__ import annotations
 
+import functools
 import logging
 import numbers
 import re
 from os import PathLike
 from typing import Any
-
-import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
@@ -24,6 +23,7 @@ from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ..parallel.agreement import agree
 from ..parallel.communicator import Communicator, Local
+from .binary.step import ShardedBinary
 from .class_centers import ClassCenters, GluonCenters
 from .class_chunk import StepSettings
 from .distillation import DistilledSoftmax, TeacherCenters
@@ -39,6 +39,7 @@ __all__ = ["PartialFC", "require_same_rows"]
 
 logger = logging.getLogger(__name__)
 HEAD_MODES = ("sharded", "replicated")
+NEGATIVE_WEIGHTS = ("inclusion", "none")
 PAYS_FROM = 500_000  # classes; with fewer, sampling was not seen to make training faster
 
 
@@ -76,6 +77,11 @@ class PartialFC(HeadState):
     unbiased : bool, default False
         Whether to add the log of 1 over their probability to the logits of sampled negatives, so
         that the denominator is right on average. The papers do not.
+    negative_weight : {"inclusion", "none"}
+        Of binary losses that sample: ``inclusion`` multiplies the terms of sampled negatives by 1
+        over their probability, so that the loss and its gradient are right on average and the
+        bias does not depend on the rate. ``none``, as in UniFace's code, leaves them as they are:
+        they weigh less, and the bias settles elsewhere when the rate changes.
     momentum_mode : {"frozen", "catchup", "reset"}
         For classes that are not sampled, and their biases and margins. ``frozen``: nothing
         changes, as in the papers' code.
@@ -96,11 +102,13 @@ class PartialFC(HeadState):
         ``replicated``: every rank has all centres, computes the losses of its own samples, and
         the gradients of the centres are summed over the ranks: C D numbers are sent in each
         backward pass. Without sampling, and with the centres in `memory`.
+    updates_itself : bool, optional
+        None: where it has to, see the attribute. True: the head has its own optimizer also where
+        all centres are in memory and in every step. Then `sample_rate` may be changed. A binary
+        loss then needs no array for the
+        gradients of the centres: the update computes them some rows at a time.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
-    updates_itself : bool, optional
-        True: the head updates its centres itself at a sample rate of 1, too. Then `sample_rate`
-        may be changed. Default: where it has to, see the attribute.
 
     Attributes
     ----------
@@ -109,7 +117,8 @@ class PartialFC(HeadState):
         classes, when there are fewer classes than ranks.
         With k centres for each class (`Margin.subcenters`) its shape is (stop - start, k D).
     bias : mxnet.gluon.Parameter (stop - start,) or None
-        For margins with a bias.
+        For margins with a bias. (1,), alike on all ranks, for binary losses whose classes share
+        one.
     class_margin : mxnet.gluon.Parameter (stop - start,) or None
         For margins that learn one for each class.
     updates_itself : bool
@@ -150,6 +159,7 @@ class PartialFC(HeadState):
         chunk: int | None = None,
         mode: str = "sharded",
         name: str = "head",
+        negative_weight: str = "inclusion",
         updates_itself: bool | None = None,
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
@@ -165,14 +175,18 @@ class PartialFC(HeadState):
             ("centers", centers, PLACES),
             ("wire_dtype", wire_dtype, ("float32", "float16")),
             ("mode", mode, HEAD_MODES),
+            ("negative_weight", negative_weight, NEGATIVE_WEIGHTS),
         ):
             if value not in known:
                 raise InputError(f"{option}={value!r} is not known; expected {', '.join(known)}")
         self.chunk = None if chunk is None else _whole("chunk", chunk, 1)
         self.wire_dtype, self.mode = wire_dtype, mode
-        self.updates_itself = self.sample_rate < 1.0 or centers != "memory" or bool(updates_itself)
+        self.binary = self.margin.family == "binary"
+        needed = self.sample_rate < 1.0 or centers != "memory"
+        self.updates_itself = needed or bool(updates_itself)
         self.sampling_step = 0
         self.label_smoothing = check_smoothing(label_smoothing)
+        self._check_updates(needed, updates_itself, unbiased)
         self.filter_above = check_filter(filter_above, self.margin)
         if wire_dtype == "float16" and not self.margin.unit_embedding:
             raise InputError(
@@ -189,11 +203,16 @@ class PartialFC(HeadState):
             self.start, self.stop = 0, self.num_classes
         self.params: Any = mx.gluon.ParameterDict(f"{name}_")
         self.width = self.embedding_size * self.margin.subcenters
-        self._statistics: Any = None
+        self._figures: Any = None
         self.teacher_centers: TeacherCenters | None = None
         self._last_step: Any = None  # what `distill` needs of the last call
         self._margin_before = None
-        self._agree(sampler=sampler, unbiased=bool(unbiased), momentum_mode=momentum_mode)
+        self._agree(
+            sampler=sampler,
+            unbiased=bool(unbiased),
+            momentum_mode=momentum_mode,
+            negative_weight=negative_weight,
+        )
         if sample_rate < 1.0 and num_classes < PAYS_FROM and self.comm.rank == 0:
             logger.warning(
                 "sample_rate=%g with %d classes: sampling was seen to pay from about %d classes; "
@@ -202,7 +221,12 @@ class PartialFC(HeadState):
                 num_classes,
                 PAYS_FROM,
             )
-        common = (self.margin, self.start, self.stop, self.width, self.ctx)
+        initial_bias = None
+        if self.binary:
+            whole = negative_weight == "inclusion"
+            share = 1.0 if whole else self.sample_rate
+            initial_bias = self.margin.initial_bias(self.num_classes, share)
+        common = (self.margin, self.start, self.stop, self.width, self.ctx, initial_bias)
         self.class_centers: ClassCenters
         if self.updates_itself:
             self.class_centers = SampledCenters(
@@ -215,6 +239,7 @@ class PartialFC(HeadState):
                 centers,
                 centers_path,
                 f"{name}-{self.comm.rank}",
+                negative_weight,
             )
         else:
             summed = mode == "replicated" and self.comm.size > 1
@@ -278,6 +303,26 @@ class PartialFC(HeadState):
             for key in ("label_smoothing", "wire_dtype", "updates_itself", "mode"):
                 options[key] = getattr(self, key)
             agree(self.comm, f"{self.name}.config", {**options, "margin": repr(self.margin)})
+
+    def _check_updates(self, needed, updates_itself, unbiased):
+        """Raise InputError for options that do not go with who updates, or with the margin."""
+        if needed and updates_itself is False:
+            raise InputError(
+                "updates_itself=False is not allowed with sample_rate below 1 or centers on host "
+                "or disk: no gluon.Trainer can update such centres; leave it out"
+            )
+        if updates_itself and self.mode == "replicated":
+            raise InputError(
+                "updates_itself=True is not allowed with mode='replicated', where the gradients of "
+                "the centres are summed over the ranks; use mode='sharded'"
+            )
+        if self.binary:
+            self.margin.refuse_smoothing(self.label_smoothing)
+            if unbiased:
+                raise InputError(
+                    f"unbiased=True is of a softmax; {self.margin.name} takes "
+                    "negative_weight='inclusion' in place of it"
+                )
 
     def _check_replicated(self):
         """Raise InputError for what does not go with all centres on every rank."""
@@ -347,11 +392,16 @@ class PartialFC(HeadState):
             self.sampling_step += training
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
-        step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
-        loss, self._statistics = step(embedding, selection.watched, selection.collect, margin_sum)
+        if self.binary:
+            step = ShardedBinary(self._settings(), self.comm, labels, counts, selection)
+        else:
+            step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
+        loss, statistics = step(embedding, selection.watched, selection.collect, margin_sum)
+        self._figures = functools.partial(step.figures, statistics)
         if self.teacher_centers is not None:
             self._last_step = selection, labels, counts, loss
-        return loss
+        factor = self.margin.loss_factor
+        return loss if factor == 1.0 else loss * factor
 
     def set_teacher(self, centers: Any) -> None:
         """Give the class centres of a teacher network, for `distill`. They do not change.
@@ -373,6 +423,11 @@ class PartialFC(HeadState):
             raise InputError(
                 f"logit distillation compares cosines to one centre for each class; {margin.name} "
                 "has others. Use another loss, or another way of distillation"
+            )
+        if self.binary:
+            raise InputError(
+                f"logit distillation compares softmaxes, and {margin.name} has none. Use another "
+                "loss, or another way of distillation"
             )
         if centers.ndim != 2 or centers.shape[0] != self.num_classes:
             raise InputError(
@@ -458,19 +513,14 @@ class PartialFC(HeadState):
         Returns
         -------
         dict of str to float
-            ``accuracy``: share of samples whose margined target logit is the largest;
+            ``accuracy``: share of samples whose margined target logit is the largest, or, for
+            binary losses, above 0;
             ``target_cosine``: mean cosine to the own class's centre (for ``softmax`` the mean
             score); ``squared_cosine``: the mean of its square; ``max_logit``: the largest logit.
         """
-        if self._statistics is None:
+        if self._figures is None:
             raise InputError("stats() is of the last forward pass, and there was none yet")
-        largest, target, cosine = (array.asnumpy() for array in self._statistics)
-        return {
-            "accuracy": float(np.mean(target >= largest)),
-            "target_cosine": float(np.mean(cosine)),
-            "squared_cosine": float(np.mean(np.square(cosine, dtype=np.float64))),
-            "max_logit": float(np.max(largest)),
-        }
+        return self._figures()
 
     def set_optimizer(
         self,
@@ -552,8 +602,12 @@ def require_same_rows(margin: Margin, other: Margin) -> None:
         ("subcenters", "centres for each class"),
         ("has_bias", "a bias for each class"),
         ("has_class_margin", "a learned margin for each class"),
+        ("has_shared_bias", "a bias that all classes share"),
+        ("family", "a binary loss"),
     ):
         mine, theirs = getattr(margin, key), getattr(other, key)
+        if key == "family":
+            mine, theirs = mine == "binary", theirs == "binary"
         if mine != theirs:
             raise InputError(
                 f"{margin.name} and {other.name} cannot follow each other in a run: {what}: "

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
+from .binary.terms import LazyGradient
 from .class_centers import ClassCenters, Selection
 from .class_chunk import Shard
 from .initial_centers import initial_centers
@@ -32,9 +33,10 @@ class _Pending:
     update subtracts them block by block, when rows and gradients are in the cache anyway.
     """
 
-    index: Any  # numpy.ndarray (m,) int64, the rows
+    index: Any  # numpy.ndarray (m,) int64, the rows; or the slice of all
     weight: Any  # (m, k D) array of the store's kind, the rows as they were read for the step
-    grad: Any  # like `weight`; None while the backward pass may be under way
+    # Like `weight`; None while the backward pass may be under way; or a `LazyGradient`.
+    grad: Any
     vectors: dict  # name -> NDArray (m,), gradients of the bias and the class margins
     used_by_step: Any  # the NDArrays of `weight` and the gradient in the step; None once merged
     radial: bool  # whether the components along the rows are still in `grad`
@@ -46,7 +48,7 @@ class SampledCenters(ClassCenters):
 
     Parameters
     ----------
-    margin, start, stop, width, ctx
+    margin, start, stop, width, ctx, initial_bias
         As of `ClassCenters`.
     sample_rate : float
     seed : int
@@ -58,6 +60,8 @@ class SampledCenters(ClassCenters):
     path : path or None
     label : str
         Begins the names of files on disk.
+    negative_weight : {"inclusion", "none"}
+        Of binary losses.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class SampledCenters(ClassCenters):
         stop,
         width,
         ctx,
+        initial_bias,
         sample_rate,
         seed,
         sampler,
@@ -75,11 +80,18 @@ class SampledCenters(ClassCenters):
         place,
         path,
         label,
+        negative_weight="inclusion",
     ):
-        super().__init__(margin, start, stop, width, ctx)
+        super().__init__(margin, start, stop, width, ctx, initial_bias)
         self.seed = seed
         self.sampler, self.unbiased, self.momentum_mode = sampler, unbiased, momentum_mode
         check_mode(momentum_mode, None)
+        self.binary = margin.family == "binary"
+        self.weighs = self.binary and negative_weight == "inclusion"
+        self.on_disk = place == "disk"
+        self.shared, self.shared_gradients = {}, []
+        if margin.has_shared_bias:
+            self.shared["bias"] = np.full(1, initial_bias, np.float32)
         self.lazy_updates = self.lazy_vectors = self.last_step = self.count = None
         self.pending = []  # gradients of the backward passes since the last update
         # Makes autograd call back even if neither the embedding nor anything else wants a gradient.
@@ -93,7 +105,8 @@ class SampledCenters(ClassCenters):
 
         self.store.add("weight", width, fill, start)
         if margin.has_bias:
-            self.store.add("bias")
+            initial = 0.0 if initial_bias is None else initial_bias
+            self.store.add("bias", None, lambda a, b: np.full(b - a, initial, np.float32))
         if margin.has_class_margin:
             initial = margin.initial_margin
             self.store.add("class_margin", None, lambda a, b: np.full(b - a, initial, np.float32))
@@ -103,6 +116,8 @@ class SampledCenters(ClassCenters):
     def set_sample_rate(self, rate):
         """As `ClassCenters.set_sample_rate`. What a thread has drawn at another rate is dropped."""
         self.sample_rate = rate
+        # All rows are in every step and may be read where they are.
+        self.whole = self.binary and rate == 1.0 and not self.on_disk
         self.hash_sampler = HashSampler(self.start, self.stop, rate, self.seed, then=self._prefetch)
 
     def sample(self, labels, step, index=None):
@@ -120,10 +135,17 @@ class SampledCenters(ClassCenters):
         """Return the `Selection` of a step, with a sample of the classes."""
         explicit = index is not None
         self.store.ready()  # before the thread of the sampler uses it
+        shared = collect_shared = None
+        if self.shared:
+            shared = nd.array(self.shared["bias"], ctx=self.ctx)
+            collect_shared = self._collect_shared
+        if self.whole and not explicit and self.size:
+            return self._select_all(shared, collect_shared)
         index, positives = self.sample(labels, step, index)
         self.sampled = m = len(index)
         if not m:
-            return Selection(None, (self.trigger,), lambda gradients, targets: None)
+            nothing = (None, (self.trigger,), lambda gradients, targets: None)
+            return Selection(*nothing, shared, collect_shared)
         store, k = self.store, self.margin.subcenters
         prefetched = self.hash_sampler.ahead and not explicit and self.sampler == "hash"
         self._prefetch(positives if prefetched else index)
@@ -143,8 +165,13 @@ class SampledCenters(ClassCenters):
             lengths = np.sqrt(squares)
             inverse = (lengths > 1e-12) / np.maximum(lengths, np.float32(1e-12))
             inverse = nd.array(inverse, ctx=self.ctx)
-        if self.unbiased:
-            shift = nd.array(self._shift(index, positives, explicit), ctx=self.ctx)
+        column_weight = None
+        if self.unbiased or self.weighs:
+            ratio = self._inclusion_ratio(index, positives, explicit)
+            if self.weighs:
+                column_weight = ratio
+            else:
+                shift = nd.array(np.log(ratio), ctx=self.ctx)
         shard = Shard(
             self.start,
             self.stop,
@@ -154,23 +181,38 @@ class SampledCenters(ClassCenters):
             inverse=inverse,
             shift=shift,
             index=index,
+            column_weight=column_weight,
         )
         collect = functools.partial(self._collect, index, rows, squares, weight)
-        return Selection(shard, (self.trigger,), collect)
+        return Selection(shard, (self.trigger,), collect, shared, collect_shared)
+
+    def _select_all(self, shared, collect_shared):
+        """Return the `Selection` of all classes, whose rows are not copied."""
+        self.sampled = self.size
+        if self.lazy_updates is not None and not (self.last_step == self.updates).all():
+            self._catch_up_all()
+        every, store = slice(0, self.size), self.store
+        rows = store.read("weight", every)
+        weight = store.to_step(rows)
+        vectors = {name: store.to_step(store.read(name, every).copy()) for name in self.vectors}
+        backward = (weight, vectors.get("bias"), vectors.get("class_margin"))
+        shard = Shard(self.start, self.stop, weight, **vectors, backward=backward)
+        collect = functools.partial(self._collect, every, rows, None, weight)
+        return Selection(shard, (self.trigger,), collect, shared, collect_shared)
 
     def _prefetch(self, index):
         """Have the store fetch what a step needs of these rows; runs in a thread, too."""
         self.store.expect(("weight", *(self.optimizer.slots if self.optimizer else ())), index)
 
-    def _shift(self, index, positives, explicit):
-        """Return log(1 / probability to be sampled) of each class; positives always are."""
+    def _inclusion_ratio(self, index, positives, explicit):
+        """Return 1 over the probability to be sampled of each class; positives always are."""
         rest, chosen = self.size - len(positives), len(index) - len(positives)
         ratio = rest / max(1, chosen)
         if self.sampler == "hash" and not explicit:
             ratio = 1.0 / self.sample_rate
-        shift = np.full(len(index), np.log(ratio), np.float32)
-        shift[np.searchsorted(index, positives)] = 0.0
-        return shift
+        found = np.full(len(index), ratio, np.float32)
+        found[np.searchsorted(index, positives)] = 1.0
+        return found
 
     def _catch_up(self, index, rows):
         """Do for some classes the updates that they missed: `rows` in place, all in the store."""
@@ -216,7 +258,9 @@ class SampledCenters(ClassCenters):
 
     def _collect(self, index, rows, squares, weight, gradients, targets):
         """Keep the gradients of a step's rows; return that of all embeddings by this shard."""
-        m, store = len(index), self.store
+        m, store = len(rows), self.store
+        if self.binary:
+            return self._collect_lazily(index, rows, squares, weight, gradients)
         if self.ctx.device_type == "cpu":
             written = store.to_step(store.buffer(m, self.width))
         else:
@@ -230,26 +274,46 @@ class SampledCenters(ClassCenters):
         self.pending.append(_Pending(index, rows, None, vectors, arrays, radial, squares))
         return grad_x
 
+    def _collect_lazily(self, index, rows, squares, weight, gradients):
+        """As `_collect`, of a binary loss: the update computes the gradients of the rows."""
+        bias = nd.empty((len(rows),), ctx=self.ctx) if "bias" in self.vectors else None
+        wanted = [None, None if bias is None else (bias, False), None]
+        lazy, grad_x = gradients(wanted, lazy=True)
+        vectors = {} if bias is None else {"bias": bias}
+        arrays = (weight, None)
+        self.pending.append(_Pending(index, rows, lazy, vectors, arrays, True, squares))
+        return grad_x
+
+    def _collect_shared(self, gradient, targets):
+        """Keep the gradient (1,) of what all classes share."""
+        self.shared_gradients.append(gradient)
+
     def merged(self):
         """Make one of all pending gradients, adding up by row; return it, or None."""
         self._wait()
         store = self.store
         for each in self.pending:
-            if each.grad is None:  # waits for it, and for who still reads the rows
-                each.grad = store.from_step(each.used_by_step[1])
-                store.from_step(each.used_by_step[0])
+            if each.used_by_step is None:
+                continue
+            weight, grad = each.used_by_step  # waits for it, and for who still reads the rows
+            if each.grad is None:
+                each.grad = store.from_step(grad)
+            store.from_step(weight)
         if len(self.pending) > 1:
-            index = np.unique(np.concatenate([each.index for each in self.pending]))
+            every = np.arange(self.size)
+            indices = [every if isinstance(e.index, slice) else e.index for e in self.pending]
+            index = np.unique(np.concatenate(indices))
             weight = store.buffer(len(index), self.width)
             grad = store.zeros((len(index), self.width))
             vectors = {name: nd.zeros((len(index),), ctx=self.ctx) for name in self.vectors}
             for block in store.blocks(len(index), self.width):
                 store.read("weight", index[block], out=weight[block])
-            for each in self.pending:
-                where = np.searchsorted(index, each.index)
+            for each, rows in zip(self.pending, indices):
+                where = np.searchsorted(index, rows)
                 for block in store.blocks(len(where), self.width):
-                    self._subtract_radial(each, block)
-                self._add_rows(grad, where, each.grad)
+                    found = each.grad[block]
+                    self._subtract_radial(each, block, found)
+                    self._add_rows(grad, where[block], found)
                 for name, values in each.vectors.items():
                     vectors[name] = vectors[name] + self._scatter(values, where, len(index))
             self._release()
@@ -273,25 +337,25 @@ class SampledCenters(ClassCenters):
         shape = (size, *values.shape[1:])
         return nd.scatter_nd(values, nd.expand_dims(where, axis=0), shape=shape)
 
-    def _subtract_radial(self, each, block):
-        """Subtract from a block of the gradient its components along the rows."""
+    def _subtract_radial(self, each, block, grad):
+        """Subtract from a block of the gradient its components along the rows, in place."""
         if not each.radial:
             return
         shape = (-1, self.width // self.margin.subcenters)
-        g, w = each.grad[block].reshape(shape), each.weight[block].reshape(shape)
+        g, w = grad.reshape(shape), each.weight[block].reshape(shape)
         along = self.store.row_dot(g, w)
         along /= self.store.row_dot(w, w) + TINY
         g -= w * along
 
-    def _radial_factor(self, each, block):
+    def _radial_factor(self, each, block, g):
         """Return the multiple (m, 1) of the rows whose addition leaves the gradient orthogonal.
 
         None if the gradient of the block is complete, as it is afterwards with sub-centres.
         """
         if not each.radial or self.margin.subcenters > 1:
-            self._subtract_radial(each, block)
+            self._subtract_radial(each, block, g)
             return None
-        g, w = each.grad[block], each.weight[block]
+        w = each.weight[block]
         along = self.store.row_dot(g, w)
         if each.squares is None:
             along /= -self.store.row_dot(w, w) - TINY
@@ -302,13 +366,16 @@ class SampledCenters(ClassCenters):
     def gradient_square_sum(self):
         """As `ClassCenters.gradient_square_sum`. Waits for the backward pass."""
         each = self.merged()
-        if each is None:
-            return 0.0
         total = 0.0
-        for block in self.store.blocks(len(each.index), self.width):
-            self._subtract_radial(each, block)
-            total += _square_sum(each.grad[block].reshape((-1,)))
-        each.radial = False
+        if self.shared_gradients and self.start == 0:  # alike on all ranks: counted once
+            total += float(np.square(self._shared_gradient()[0]))
+        if each is None:
+            return total
+        for block in self.store.blocks(len(each.weight), self.width):
+            grad = each.grad[block]
+            self._subtract_radial(each, block, grad)
+            total += _square_sum(grad.reshape((-1,)))
+        each.radial = self.binary and isinstance(each.grad, LazyGradient)
         for values in each.vectors.values():
             total += _square_sum(values)
         return total
@@ -317,6 +384,7 @@ class SampledCenters(ClassCenters):
         """Forget the pending gradients, of passes that may be under way as well."""
         self._wait()
         self._release()
+        self.shared_gradients = []
 
     discard = zero_grad
 
@@ -324,7 +392,10 @@ class SampledCenters(ClassCenters):
         """Forget the pending gradients and give back their memory to the store."""
         for each in self.pending:
             weight, grad = each.used_by_step or (None, None)
-            self.store.release(each.weight, weight)
+            if not isinstance(each.index, slice):
+                self.store.release(each.weight, weight)
+            if isinstance(each.grad, LazyGradient):
+                continue
             if each.grad is None:
                 each.grad = self.store.from_step(grad)
             self.store.release(each.grad, grad)
@@ -343,8 +414,12 @@ class SampledCenters(ClassCenters):
             self.store.add(slot, self.width)
             for vector in self.vectors:
                 self.store.add(f"{vector}.{slot}")
+            if self.shared:
+                self.shared[f"bias.{slot}"] = np.zeros(1, np.float32)
         self.store.ready()
         if optimizer.counts_updates:
+            if self.shared:
+                self.shared["bias.count"] = np.zeros(1)
             self.count = np.zeros(self.size, np.int32)
         elif self.momentum_mode != "frozen":
             self.last_step = np.zeros(self.size, np.int32)
@@ -356,8 +431,10 @@ class SampledCenters(ClassCenters):
         if self.optimizer is None:
             raise InputError("call set_optimizer before update")
         each = self.merged()
+        if self.shared_gradients:
+            self._update_shared(lr, scale)
         if each is not None:
-            for block in self.store.blocks(len(each.index), self.width):
+            for block in self.store.blocks(len(each.weight), self.width):
                 self._update_rows(each, block, lr, scale)
             for name, values in each.vectors.items():
                 self._update_vector(name, each.index, values, lr, scale)
@@ -374,8 +451,10 @@ class SampledCenters(ClassCenters):
                 self._catch_up_all()
 
     def _update_rows(self, each, block, lr, scale):
-        store, optimizer, index = self.store, self.optimizer, each.index[block]
-        w, g, radial = each.weight[block], each.grad[block], self._radial_factor(each, block)
+        store, optimizer = self.store, self.optimizer
+        index = block if isinstance(each.index, slice) else each.index[block]
+        w, g = each.weight[block], each.grad[block]
+        radial = self._radial_factor(each, block, g)
         slots = [store.read(slot, index) for slot in optimizer.slots]
         self._reset(index, slots)
         optimizer.apply(w, g, slots, lr, scale, radial, True, self._rate(index, lr), store.sqrt)
@@ -407,6 +486,29 @@ class SampledCenters(ClassCenters):
             rate = rate.reshape((-1,))
         optimizer.apply(w, g, slots, lr, scale, None, False, rate, store.sqrt)
         self._store_vector(name, index, self._project(name, w), slots)
+
+    def _shared_gradient(self):
+        """Return the sum of the pending gradients of the shared bias, float32 (1,)."""
+        return sum(each.asnumpy() for each in self.shared_gradients)
+
+    def _update_shared(self, lr, scale):
+        """Update the shared bias, alike on all ranks and without decay."""
+        shared, optimizer, rate = self.shared, self.optimizer, lr
+        if optimizer.counts_updates:
+            shared["bias.count"] += 1
+            rate = optimizer.rate(shared["bias.count"], lr).reshape(-1)
+        slots = [shared[f"bias.{slot}"] for slot in optimizer.slots]
+        grad = self._shared_gradient()
+        optimizer.apply(shared["bias"], grad, slots, lr, scale, None, False, rate)
+        self.shared_gradients = []
+
+    def shared_state(self):
+        """As `ClassCenters.shared_state`."""
+        return {name: float(value[0]) for name, value in self.shared.items()}
+
+    def load_shared(self, name, value):
+        """As `ClassCenters.load_shared`."""
+        self.shared[name][:] = value
 
     def _catch_up_all(self):
         """Do for all rows the updates that they missed."""
@@ -466,6 +568,7 @@ class SampledCenters(ClassCenters):
         """As `ClassCenters.loaded`."""
         self.updates = updates
         self._release()
+        self.shared_gradients = []
         if self.lazy_updates is not None:
             self._restart()
 

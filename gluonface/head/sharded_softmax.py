@@ -50,6 +50,7 @@ class Saved:
     x_all: Any = None  # (N, D), those of all ranks
     norms: Any = None  # (N,), lengths of all embeddings
     target_cosine: Any = None  # (N,), as given to `ClassChunk.softmax`
+    row_margins: Any = None  # (N,), as given to `ClassChunk.softmax`
     softmax: Any = None  # Softmax
     norm_gradient: Any = None  # (B,), derivatives of the losses by the lengths of the embeddings
     penalty_gradient: Any = None  # (1,), of the penalty on the class margins by each of them
@@ -82,7 +83,8 @@ class ShardedSoftmax:
             self.mine = slice(0, len(labels))
         self.counts, self.total = counts, len(labels)
         self.chunks = [] if shard is None else class_chunks(settings, shard, labels)
-        self.used = False
+        self.used = self.recording = False
+        self.every_target = None  # NDArray (N,), targets' cosines of the samples of all ranks
 
     def __call__(self, embedding, watched, collect, class_margin_sum=None, after=None):
         """Return the losses (B,) of embeddings (B, D) float32, and statistics.
@@ -110,7 +112,7 @@ class ShardedSoftmax:
         statistics : tuple of NDArray (N,)
             Largest logit, target logit and target cosine of every sample of all ranks.
         """
-        training = mx.autograd.is_training()
+        training, self.recording = mx.autograd.is_training(), mx.autograd.is_recording()
         with mx.autograd.pause():
             loss, statistics, saved = self._forward(embedding.detach(), class_margin_sum, training)
         inputs = [embedding, *(array for array in watched if array is not None)]
@@ -125,10 +127,22 @@ class ShardedSoftmax:
         """Return the name of one of the head's collectives."""
         return f"{self.settings.name}.{what}"
 
-    def _forward(self, embedding, class_margin_sum, training):
+    @staticmethod
+    def figures(statistics):
+        """Return what `PartialFC.stats` does, of a step's statistics. Waits for them."""
+        largest, target, cosine = (array.asnumpy() for array in statistics)
+        return {
+            "accuracy": float(np.mean(target >= largest)),
+            "target_cosine": float(np.mean(cosine)),
+            "squared_cosine": float(np.mean(np.square(cosine, dtype=np.float64))),
+            "max_logit": float(np.max(largest)),
+        }
+
+    def _gather(self, embedding):
+        """Return a `Saved` with the embeddings of all ranks, and the lengths of this rank's."""
         comm, margin, saved = self.comm, self.margin, Saved()
         norm = nd.norm(embedding, axis=1) if margin.uses_norm else None
-        if margin.unit_embedding or margin.norm_gradient:
+        if margin.unit_embedding or margin.norm_gradient or margin.penalises_norm:
             saved.inverse_x = nd.expand_dims(inverse_norms(embedding, wait=False), axis=1)
         if margin.unit_embedding:
             saved.x = nd.broadcast_mul(embedding, saved.inverse_x)
@@ -137,13 +151,20 @@ class ShardedSoftmax:
         saved.x_all = self._narrow(saved.x, comm.allgather, "x")
         if norm is not None:
             saved.norms = comm.allgather(norm, name=self._name("norm"))
+        return saved, norm
+
+    def _forward(self, embedding, class_margin_sum, training):
+        margin = self.margin
+        saved, norm = self._gather(embedding)
         if margin.shares_target or (training and margin.statistics):
             saved.target_cosine = self._before_logits(saved.x_all, saved.norms, training)
+        if margin.has_row_margin:
+            saved.row_margins = self._row_margins()
         found = []
         for chunk in self.chunks:
             if chunk.scores is None:
                 chunk.compute(saved.x_all)
-            found.append(chunk.softmax(saved.target_cosine, saved.norms))
+            found.append(chunk.softmax(saved.target_cosine, saved.norms, saved.row_margins))
             self._forget(chunk)
         top, spread, target, target_cosine, *sums = self._combine(found)
         statistics = self._over_all_ranks((top, target, target_cosine), "stats")
@@ -198,15 +219,24 @@ class ShardedSoftmax:
         target_cosine = None
         if margin.shares_target:
             target_cosine = self.comm.allreduce(own, op="sum", name=self._name("target"))
+        if "cosine" in margin.statistics and (training or margin.has_row_margin):
+            (self.every_target,) = self._over_all_ranks((target_cosine,), "target")
         if training and margin.statistics:
-            self._update_margin(target_cosine, norms, log_sums)
+            self._update_margin(norms, log_sums)
         return target_cosine
 
-    def _update_margin(self, target_cosine, norms, log_sums):
+    def _row_margins(self):
+        """Return the margins (N,) of this step's samples, drawn for those of all ranks."""
+        cosine = None if self.every_target is None else self.every_target.asnumpy()
+        found = self.margin.row_margins(self.world, cosine)
+        first = self.around[0] if self.total < self.world else 0
+        return nd.array(found[first : first + self.total], ctx=self.settings.ctx)
+
+    def _update_margin(self, norms, log_sums):
         """Update the margin's state by the global batch, alike on all ranks."""
         margin, statistics = self.margin, {}
         if "cosine" in margin.statistics:
-            (statistics["cosine"],) = self._over_all_ranks((target_cosine,), "target")
+            statistics["cosine"] = self.every_target
         if "norm" in margin.statistics:
             (statistics["norm"],) = self._over_all_ranks((norms,), "norm")
         if "log_sum" in margin.statistics:
@@ -262,11 +292,12 @@ class ShardedSoftmax:
         if self.used:
             raise RuntimeError("backward was called twice; the head keeps one use of its arrays")
         self.used = True
-        gradients = functools.partial(self._gradients, saved, self._grad_of_all_ranks(grad))
-        rest = iter(targets[1:])
+        grad_all, rest = self._grad_of_all_ranks(grad), iter(targets[1:])
         if len(targets) > 1 + sum(given) and targets[-1] is not None and not targets[-1][1]:
             targets[-1][0][:] = 0.0  # of `after`
-        grad_x = collect(gradients, [next(rest) if each else None for each in given])
+        watched = [next(rest) if each else None for each in given]
+        self._shared_gradient(grad_all, watched)
+        grad_x = collect(functools.partial(self._gradients, saved, grad_all), watched)
         if grad_x is None:
             grad_x = nd.zeros_like(saved.x_all)
         # Each rank's own share of the gradient comes last: until then the derivative by a logit is
@@ -296,12 +327,15 @@ class ShardedSoftmax:
             chunk.use_backward_arrays()
             if chunk.exponentials is None:  # in chunks: once more
                 chunk.compute(saved.x_all)
-                chunk.softmax(saved.target_cosine, saved.norms)
+                chunk.softmax(saved.target_cosine, saved.norms, saved.row_margins)
             grad_x = chunk.gradients(
                 saved.x_all, grad, saved.softmax, saved.penalty_gradient, targets, radial
             )
             total = grad_x if total is None else total + grad_x
         return total
+
+    def _shared_gradient(self, grad, targets):
+        """Hand over the gradient of what all classes share; a softmax has nothing of the kind."""
 
     def _reduce(self, grad_x):
         """Return this rank's rows of the gradient summed over the shards."""

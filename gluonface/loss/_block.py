@@ -22,6 +22,8 @@ __all__ = [
 class MarginSoftmaxLoss(mx.gluon.HybridBlock):
     """Softmax cross entropy of margined cosines, differentiated by autograd.
 
+    Of a binary loss (`BinaryMargin`) it is the sum of the classes' terms.
+
     Parameters
     ----------
     margin : Margin
@@ -48,6 +50,8 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         The length of each embedding, computed under `autograd.record`.
     class_margin : NDArray (C,), for losses that learn it
         The margin of each class.
+    bias : NDArray (1,) or (C,), for binary losses
+        The one bias, or that of each class.
 
     Returns
     -------
@@ -59,22 +63,29 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         super().__init__(**kwargs)
         self.margin = margin
         self.label_smoothing = check_smoothing(label_smoothing)
+        self.binary = margin.family == "binary"
+        if self.binary:
+            margin.refuse_smoothing(self.label_smoothing)
         self.filter_above = check_filter(filter_above, margin)
         self._traced = None
+        used = (*margin.target_inputs, *margin.others_inputs)
         self._names = [
             *(["norm"] if margin.uses_norm else []),
             *(["class_margin"] if margin.has_class_margin else []),
-            *margin.state,
+            *(["bias"] if self.binary else []),
+            *(["row_margin"] if margin.has_row_margin else []),
+            *(name for name in margin.state if name in used),
         ]
 
-    def __call__(self, cosine, label, strength=None, norm=None, class_margin=None):
+    def __call__(self, cosine, label, strength=None, norm=None, class_margin=None, bias=None):
         """Return the losses; MXNet's own takes no arguments by name."""
-        return super().__call__(cosine, label, strength, norm, class_margin)
+        return super().__call__(cosine, label, strength, norm, class_margin, bias)
 
-    def forward(self, cosine, label, strength=None, norm=None, class_margin=None):
+    def forward(self, cosine, label, strength=None, norm=None, class_margin=None, bias=None):
         """Check the labels, add the margin's strength and state, and compute the losses."""
+        arrays = {"norm": norm, "class_margin": class_margin, "bias": bias}
         if isinstance(cosine, mx.nd.NDArray):
-            inputs = self._inputs(cosine, label, norm, class_margin, mx.autograd.is_training())
+            inputs = self._inputs(cosine, label, arrays, mx.autograd.is_training())
             # Parameters other than the strength are constants of the traced graph.
             params = [getattr(self.margin, name) for name in self.margin.parameters]
             if params != self._traced:
@@ -91,38 +102,45 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
                 f"{self.margin.name} learns from every batch, which a hybridized block around it "
                 "cannot trace; call the loss outside of the block"
             )
-        extra = [{"norm": norm, "class_margin": class_margin}[name] for name in self._names]
+        extra = [arrays[name] for name in self._names]
         return super().forward(
             mx.sym.amp_cast(cosine, dtype="float32"), label, strength, *self._given(extra)
         )
 
-    def logits(self, cosine, label, norm=None, class_margin=None):
+    def logits(self, cosine, label, norm=None, class_margin=None, bias=None):
         """Return the logits (N, C) after margin and scale, whose cross entropy is the loss.
 
         Those of classes that `filter_above` leaves out are -1e30.
         """
-        inputs = self._inputs(cosine, label, norm, class_margin, update=False)
+        arrays = {"norm": norm, "class_margin": class_margin, "bias": bias}
+        inputs = self._inputs(cosine, label, arrays, update=False)
         return self._logits(mx.nd, *inputs)[0]
 
     def _given(self, extra):
         """Return the arrays `extra`, or raise `InputError` if one is missing."""
-        wanted = {"norm": "the length of each embedding, (N,)", "class_margin": "(C,)"}
+        wanted = {
+            "norm": "the length of each embedding, (N,)",
+            "class_margin": "(C,)",
+            "bias": "the learned bias, (1,) or (C,)",
+        }
         for name, array in zip(self._names, extra):
             if array is None:
                 raise InputError(f"{self.margin.name} needs {name}={wanted[name]} as well")
         return extra
 
-    def _inputs(self, cosine, label, norm, class_margin, update):
+    def _inputs(self, cosine, label, arrays, update):
         """Return the inputs of `hybrid_forward`, the state updated first if `update`."""
         margin, ctx = self.margin, cosine.context
         cosine = to_float32(cosine)
         label = self._labels(cosine, label)
         margin.prepare(cosine.shape[1])
-        arrays = {"norm": norm, "class_margin": class_margin}
+        arrays = dict(arrays)
         self._given([arrays.get(name, 0) for name in self._names])
         if update and margin.statistics:
             with mx.autograd.pause():
-                update_state(margin, cosine, label, norm)
+                update_state(margin, cosine, label, arrays["norm"])
+        if margin.has_row_margin:
+            arrays["row_margin"] = row_margins(margin, cosine, label)
         for name, value in margin.state.items():
             arrays[name] = state_array(value, ctx)
         strength = mx.nd.full((1,), margin.strength, ctx=ctx)
@@ -130,7 +148,9 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, cosine, label, strength, *extra):
         """Return the losses; `F` is `mxnet.nd` or `mxnet.sym`."""
-        logits, kept = self._logits(F, cosine, label, strength, *extra)
+        logits, mine, kept = self._logits(F, cosine, label, strength, *extra)
+        if self.binary:
+            return self._binary(F, logits, label, mine)
         log_p = F.log_softmax(logits, axis=1)
         own = F.pick(log_p, label, axis=1)
         if not self.label_smoothing:
@@ -152,10 +172,18 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if self.margin.has_class_margin:
             mean = F.reshape(F.mean(inputs["class_margin"]), shape=(1,))
             loss = F.broadcast_add(loss, self.margin.class_penalty(F, mean, strength))
-        return loss
+        return loss if self.margin.loss_factor == 1.0 else loss * self.margin.loss_factor
+
+    def _binary(self, F, logits, label, mine):
+        """Return the weighted sums of the classes' terms, (N,)."""
+        own = F.pick(logits, label, axis=1)
+        # Masked, not subtracted from the sum: it may be far larger than the rest.
+        rest = F.where(mine, F.zeros_like(logits), _softplus(F, logits))
+        rest, margin = F.sum(rest, axis=1), self.margin
+        return margin.positive_weight * _softplus(F, -own) + margin.negative_weight * rest
 
     def _logits(self, F, cosine, label, strength, *extra):
-        """Return the logits, and 1 where a class is in the denominator (None if all are)."""
+        """Return the logits, 1 at the own class, 1 where a class takes part (None if all do)."""
         margin = self.margin
         own = F.pick(cosine, label, axis=1)
         ones = F.ones_like(own)
@@ -164,7 +192,8 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if "class_margin" in inputs:
             inputs["class_margin"] = F.take(inputs["class_margin"], label)
         for name in margin.state:
-            inputs[name] = F.broadcast_mul(ones, inputs[name])
+            if name in inputs:
+                inputs[name] = F.broadcast_mul(ones, inputs[name])
         target = margin.target(F, own, strength, **{k: inputs[k] for k in margin.target_inputs})
         target = target + 0.0 * strength  # MXNet warns of an input that a loss does not use
         others = cosine
@@ -182,10 +211,13 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         # Selected, not added as a difference: so the logits equal those of PartialFC to the bit.
         target = F.broadcast_like(F.expand_dims(target, axis=1), others)
         logits = F.where(mine, target, others) * margin.scale
+        if self.binary:
+            bias = F.expand_dims(inputs["bias"] * float(margin.bias_sign), axis=0)
+            logits = F.broadcast_add(logits, bias)
         if self.filter_above is None:
-            return logits, None
+            return logits, mine, None
         kept = F.broadcast_logical_or(mine, F.BlockGrad(cosine) <= self.filter_above)
-        return F.where(kept, logits, F.ones_like(logits) * NEVER), kept
+        return F.where(kept, logits, F.ones_like(logits) * NEVER), mine, kept
 
     @staticmethod
     def _labels(cosine, label):
@@ -193,6 +225,11 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if len(labels) != cosine.shape[0]:
             raise InputError(f"{len(labels)} labels for {cosine.shape[0]} rows of cosines")
         return mx.nd.array(labels, ctx=cosine.context, dtype="int32")
+
+
+def _softplus(F, values):
+    """Return log(1 + exp(values)). MXNet's own switches to another formula above 20."""
+    return F.relu(values) + F.log1p(F.exp(-F.abs(values)))
 
 
 NEVER = -1e30  # a logit whose exponential is 0
@@ -216,6 +253,16 @@ def update_state(margin, cosine, label, norm):
         own = mx.nd.one_hot(label, cosine.shape[1])
         statistics["log_sum"] = log_sum(margin.exponents(mx.nd, cosine), own)
     margin.update(mx.nd, **statistics)
+
+
+def row_margins(margin, cosine, label):
+    """Return the margins (N,) of a batch whose classes are all here."""
+    own = None
+    if "cosine" in margin.statistics:
+        with mx.autograd.pause():
+            own = mx.nd.pick(cosine, label, axis=1).asnumpy()
+    found = margin.row_margins(cosine.shape[0], own)
+    return mx.nd.array(found, ctx=cosine.context)
 
 
 def log_sum(exponents, own):

@@ -66,6 +66,8 @@ class Margin(Loss):
         Whether embeddings and class centres are normalised before the inner product.
     has_bias : bool
         Whether a bias per class is added to the logits.
+    has_shared_bias : bool
+        Whether one learned bias is part of all logits; see `BinaryMargin`.
     subcenters : int
         Centres of each class; the largest cosine counts.
     state : dict of str to float or NDArray (1,)
@@ -73,9 +75,15 @@ class Margin(Loss):
         on all ranks; `PartialFC.state_dict` saves them.
     target_inputs, others_inputs : tuple of str
         What `target` and `others` take as keyword arguments: ``"norm"``, the length of the
-        embedding; ``"class_margin"``, the learned margin of the own class; names of `state`.
+        embedding; ``"class_margin"``, the learned margin of the own class; ``"row_margin"``, what
+        `row_margins` gives for the sample; names of `state`.
     norm_gradient : bool
         Whether `target` is differentiable by the norm.
+    homogeneous : bool
+        Whether all logits are proportional to the embedding's length, at the same direction. They
+        may then use the norm in `others`, too, and `norm_gradient` is not needed.
+    loss_factor : float
+        What the loss is multiplied by, `norm_penalty` included.
     statistics : tuple of str
         What `update` takes: ``"cosine"``, ``"norm"``, ``"log_sum"``.
     min_classes : int
@@ -85,18 +93,21 @@ class Margin(Loss):
     """
 
     name = "margin"
-    family = "target-only"  # or "hard-negative", "statistics": what it needs of the batch
+    family = "target-only"  # or "hard-negative", "statistics", "binary": what it needs of the batch
 
     scale: float = 1.0
     strength: float = 1.0
     unit_embedding: bool = True
     unit_weight: bool = True
     has_bias: bool = False
+    has_shared_bias: bool = False
     subcenters: int = 1
     initial_state: typing.Mapping[str, float] = declare()
     target_inputs: tuple[str, ...] = ()
     others_inputs: tuple[str, ...] = ()
     norm_gradient: bool = False
+    homogeneous: bool = False
+    loss_factor: float = 1.0
     statistics: tuple[str, ...] = ()
     min_classes: int = 1
     plain_at_0: bool = True
@@ -122,7 +133,16 @@ class Margin(Loss):
     @property
     def uses_norm(self) -> bool:
         """Whether the lengths of the embeddings are needed."""
-        return self.penalises_norm or "norm" in (*self.target_inputs, *self.statistics)
+        return self.penalises_norm or "norm" in (
+            *self.target_inputs,
+            *self.others_inputs,
+            *self.statistics,
+        )
+
+    @property
+    def has_row_margin(self) -> bool:
+        """Whether every sample has a margin of its own, from `row_margins`."""
+        return "row_margin" in self.target_inputs
 
     @property
     def has_class_margin(self) -> bool:
@@ -162,6 +182,22 @@ class Margin(Loss):
         log_sum : NDArray (1,), if in `statistics`
             log of the sum of exp(`exponents`) over all samples and all classes but their own.
         """
+
+    def row_margins(self, count: int, cosine: typing.Any = None) -> typing.Any:
+        """Return the margins of the samples of all ranks, alike on all of them.
+
+        Parameters
+        ----------
+        count : int
+            Samples of all ranks.
+        cosine : numpy.ndarray (count,), if ``"cosine"`` is in `statistics`
+            The targets' cosines.
+
+        Returns
+        -------
+        numpy.ndarray (count,) float32
+        """
+        raise NotImplementedError
 
     def exponents(self, F, cosine):
         """Return the exponents (N, C) whose exponentials ``"log_sum"`` adds up."""

@@ -40,6 +40,7 @@ def build_head(
         path = folder / "centers"
     rate = read_changes(options.sample_rate, "head.sample_rate", lambda value, _: float(value))
     updates_itself = updates_itself or any(value < 1.0 for _, _, value in rate)
+    updates_itself = updates_itself or bool(_updates_itself(config, margin))
     if comm.rank == 0:
         _log_memory(config, margin, num_classes, embedding_size, comm.size, updates_itself)
     return PartialFC(
@@ -61,7 +62,14 @@ def build_head(
         wire_dtype=options.wire_dtype,
         chunk=options.chunk,
         mode=options.mode,
+        negative_weight=options.negative_weight,
     )
+
+
+def _updates_itself(config, margin):
+    """Return True where a head that updates itself saves the memory of its gradients."""
+    can = config.optimizer.name in ("sgd", "nag", "adamw") and config.head.mode == "sharded"
+    return True if margin.family == "binary" and can else None
 
 
 def start_centers(config, head, comm):
@@ -113,6 +121,7 @@ def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itse
         margin.subcenters,
         config.head.mode,
         updates_itself,
+        bool(_updates_itself(config, margin)),
     )
     logger.info(
         "the head will take about %s on each process for %d of %d classes (centres and their "

@@ -60,6 +60,8 @@ class OptimizerStep:
         self._head = head if getattr(head, "updates_itself", False) else None
         self._centers = getattr(head, "class_centers", None)
         self._ctx = getattr(head, "ctx", None)
+        shared = getattr(getattr(head, "margin", None), "has_shared_bias", False)
+        self._shared = getattr(head, "bias", None) if shared else None
         self._replicated = getattr(head, "mode", "sharded") == "replicated"
         if self._head is not None:
             head.set_optimizer(
@@ -150,9 +152,15 @@ class OptimizerStep:
             own = None
             if group in self._groups:
                 parameters = self._groups[group][1]._params
+                if self._comm is not None and self._comm.rank > 0 and not self._replicated:
+                    # The bias that all ranks share is counted on the first one.
+                    parameters = [p for p in parameters if p is not self._shared]
                 grads = [p.grad(p.list_ctx()[0]).reshape((-1,)) for p in parameters]
                 # A plain sum adds in one order, whatever the number of threads.
-                flat = mx.nd.concat(*grads, dim=0) if len(grads) > 1 else grads[0]
+                if not grads:
+                    flat = mx.nd.zeros((1,), ctx=self._ctx)
+                else:
+                    flat = mx.nd.concat(*grads, dim=0) if len(grads) > 1 else grads[0]
                 own = mx.nd.square(flat).sum().reshape((1,))
             if group == "head":
                 own = self._head_square_sum(own)
@@ -213,10 +221,32 @@ class OptimizerStep:
         Names are those of `PartialFC.row_arrays`: ``momentum``, ``mean``, ``variance`` of the
         centres, and ``bias.momentum`` and so on of further parameters.
         """
+        return {k: v for k, v in self._head_arrays().items() if not self._is_shared(k)}
+
+    def head_shared(self) -> dict[str, float]:
+        """Return the optimizer's state of the bias that all classes share, as {name: number}.
+
+        Names are those of a `PartialFC.state_dict` of a head that updates itself.
+        """
+        arrays = self._head_arrays().items()
+        return {f"shared_{k}": float(v[0]) for k, v in arrays if self._is_shared(k)}
+
+    def shared_arrays(self, state: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Return what `head_shared` found in the stored state of a head, for `load_head_rows`."""
+        names = (
+            [f"bias.{slot}" for slot in SLOTS[self._optimizer]] if self._shared is not None else []
+        )
+        found = {name: state.get(f"shared_{name}") for name in names}
+        return {k: np.array([v], np.float32) for k, v in found.items() if v is not None}
+
+    def _head_arrays(self):
         state = self.state("head")
         return {
             self._row_name(key): value for key, value in state.items() if not key.endswith("#count")
         }
+
+    def _is_shared(self, name):
+        return self._shared is not None and name.startswith("bias.")
 
     def head_counts(self) -> dict[str, int]:
         """Return {parameter: updates so far} of the head's parameters."""

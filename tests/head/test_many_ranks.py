@@ -1,5 +1,8 @@
 """Every loss on 1, 2 and 4 shards: the same losses, gradients and state."""
 
+import functools
+import sys
+
 import numpy as np
 import pytest
 from loss_paths import batch_of, close, head_of, states
@@ -42,8 +45,12 @@ def train(comm, name, sizes, **kwargs):
 def compare(name, sizes, **kwargs):
     want = train(None, name, (sum(sizes),), **kwargs)
     found, calls = on_ranks(len(sizes), lambda comm: train(comm, name, sizes, **kwargs))
+    shared = get_loss(name).has_shared_bias
     for key in want:
-        if kwargs.get("mode") == "replicated" and key.startswith("parameter"):
+        if shared and key == "parameter1":  # one number, summed over the ranks
+            assert all(np.array_equal(each[key], found[0][key]) for each in found)
+            close(found[0][key], want[key], 1e-5)
+        elif kwargs.get("mode") == "replicated" and key.startswith("parameter"):
             for each in found:  # summed over the ranks already, and identical
                 assert np.array_equal(each[key], found[0][key])
             close(found[0][key], want[key], 1e-5)
@@ -65,10 +72,11 @@ def test_shards_do_not_change_losses_gradients_or_state(name, sizes):
 @pytest.mark.parametrize("name", LOSSES.list())
 @pytest.mark.parametrize("sizes", [(4, 4), (3, 1, 2, 2)], ids=["2 ranks", "4 ranks"])
 def test_replicated_centres_are_those_of_one_process(name, sizes):
-    calls = compare(name, sizes, mode="replicated", label_smoothing=0.1)
+    smoothing = 0.0 if get_loss(name).family == "binary" else 0.1
+    calls = compare(name, sizes, mode="replicated", label_smoothing=smoothing)
     assert {call.split(".")[1] for call, _ in calls} <= {
         *("config", "labels", "stats", "target", "norm", "log_sum"),
-        *("gweight", "gbias", "gclass_margin"),
+        *("gweight", "gbias", "gshared", "gclass_margin"),
     }
 
 
@@ -77,7 +85,28 @@ def test_ranks_of_unlike_batches(name):
     compare(name, (5, 1, 3), label_smoothing=0.1)
 
 
-@pytest.mark.parametrize("name", ["cosface", "curricularface", "subcenter_arcface"])
+@pytest.mark.parametrize("order", ["plus", "plus_as_published"])
+@pytest.mark.parametrize("mode", ["sharded", "replicated"])
+def test_elastic_margins_are_ordered_over_all_ranks(order, mode, monkeypatch):
+    made = functools.partial(get_loss, order=order)
+    monkeypatch.setattr(sys.modules[__name__], "get_loss", made)
+    compare("elastic_arcface", (4, 4), mode=mode)
+    compare("elastic_cosface", (5, 1, 2), mode=mode)
+
+
+@pytest.mark.parametrize(
+    "params", [{"version": "v2", "norm": "S"}, {"version": "v0", "norm": "N", "gradient": "exact"}]
+)
+@pytest.mark.parametrize("more", [{}, {"chunk": 2, "label_smoothing": 0.1}], ids=["", "chunks"])
+def test_logits_by_the_length_on_shards(params, more, monkeypatch):
+    made = functools.partial(get_loss, **params)
+    monkeypatch.setattr(sys.modules[__name__], "get_loss", made)
+    compare("sphereface_r", (4, 2), **more)
+
+
+@pytest.mark.parametrize(
+    "name", ["cosface", "curricularface", "subcenter_arcface", "uniface", "sphereface2", "bce"]
+)
 def test_filter_on_shards(name):
     compare(name, (4, 4), filter_above=0.3)
 
@@ -85,7 +114,8 @@ def test_filter_on_shards(name):
 @pytest.mark.parametrize("name", LOSSES.list())
 def test_communication_is_what_the_family_needs(name):
     margin = get_loss(name)
-    calls = [call for call, _ in compare(name, (4, 4))]
+    found = compare(name, (4, 4))
+    calls = [call for call, _ in found]
     more = {call.split(".")[1] for call in calls} - {
         "config",
         "labels",
@@ -103,4 +133,9 @@ def test_communication_is_what_the_family_needs(name):
         want.add("norm")
     if name == "adam_softmax":
         want.add("class_margin")
+    if margin.family == "binary":
+        assert "head.softmax" not in calls
+        # The losses, and of all samples together two numbers and the largest logit of each rank.
+        assert dict(found)["head.loss"] == (8 + 2 + 2,)
+        want |= {"loss", "gshared"} if margin.has_shared_bias else {"loss"}
     assert more == want

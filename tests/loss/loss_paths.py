@@ -47,6 +47,8 @@ def batch_of(margin, **kwargs):
     classes, extra = len(w) // margin.subcenters, {}
     if margin.has_bias:
         extra["bias"] = np.linspace(-1, 1, classes)
+    if margin.has_shared_bias:
+        extra["bias"] = np.array([1.5])
     if margin.has_class_margin:
         extra["class_margin"] = np.linspace(0.1, 0.6, classes)
     return x, w, labels, extra
@@ -101,7 +103,8 @@ def plain(
 
     def compute(x, w, *rest):
         more = dict(zip(names, rest))
-        cosine = scores(margin, x, w, more.pop("bias", None))
+        bias = None if margin.family == "binary" else more.pop("bias", None)
+        cosine = scores(margin, x, w, bias)
         if margin.uses_norm:
             more["norm"] = nd.norm(x, axis=1)
         return block(cosine, labels, **more)
@@ -118,7 +121,9 @@ def head_of(margin, weight, bias=None, class_margin=None, state=None, **kwargs):
     head.set_centers(weight if k == 1 else np.reshape(weight, (classes, k, size)))
     for parameter, values in ((head.bias, bias), (head.class_margin, class_margin)):
         if parameter is not None and values is not None:
-            parameter.set_data(nd.array(values[head.start : head.stop]))
+            if parameter is not head.bias or not margin.has_shared_bias:
+                values = values[head.start : head.stop]
+            parameter.set_data(nd.array(values))
     return head
 
 

@@ -113,7 +113,8 @@ def general_softmax(
 
     ``target(row)`` gives the target's logit over the scale and its slopes by the cosine, the norm
     and the class margin (those left out are 0); ``others(row, c)`` another class's and its slope
-    by c, `row.target` being the target's; ``norm_penalty(row)`` a term and its slope.
+    by c, and by the norm if that is not 0, `row.target` being the target's and `row.j` the class;
+    ``norm_penalty(row)`` a term and its slope.
     `class_penalty` times the mean class margin is added to every loss. With `k` rows of `weight`
     for each class the largest score counts.
     """
@@ -136,13 +137,18 @@ def general_softmax(
         row.target, *slopes = target(row)
         by_c, by_norm, by_m = [*slopes, 0.0, 0.0][:3]
         z, dz = np.empty(classes), np.empty(classes)
-        for j in range(classes):
-            z[j], dz[j] = (row.target, by_c) if j == y else others(row, scores[j])
+        more = np.zeros(classes)  # slopes of other classes by the norm
+        for row.j in range(classes):
+            j = row.j
+            if j == y:
+                z[j], dz[j] = row.target, by_c
+            else:
+                z[j], dz[j], more[j] = (*others(row, scores[j]), 0.0)[:3]
         logits[i] = scale * z
         kept = kept_classes(scores, y, filter_above)
         losses[i], grad_z = cross_entropy(logits[i], y, smoothing, kept)
         grad_z = grad_z * weights[i] * scale
-        by_norm *= grad_z[y]
+        by_norm = by_norm * grad_z[y] + grad_z @ more
         if norm_penalty is not None:
             extra, slope = norm_penalty(row)
             losses[i] += extra

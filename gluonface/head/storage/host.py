@@ -58,12 +58,21 @@ class HostStore:
         return self.arrays[name]
 
     def read(self, name, index, out=None):
-        """Return the rows of sorted local ids, written into `out` if it is given."""
+        """Return the rows of sorted local ids, written into `out` if it is given.
+
+        Those of a slice are not copied.
+        """
+        if isinstance(index, slice):
+            return self.arrays[name][index]
         return np.take(self.arrays[name], index, axis=0, out=out, mode="clip")
 
     def write(self, name, index, rows):
-        """Write the rows of sorted local ids."""
+        """Write the rows of sorted local ids. Those that `read` gave of a slice are in place."""
         array = self.arrays[name]
+        if isinstance(index, slice):
+            if rows.base is not array:
+                array[index] = rows
+            return
         if array.ndim == 1 or not array.size:
             array[index] = rows
         else:  # a row as one item: twice as fast as assigning to array[index]

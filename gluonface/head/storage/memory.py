@@ -35,7 +35,12 @@ class DeviceStore:
         return nd.array(index, ctx=self.ctx, dtype="int64")
 
     def read(self, name, index, out=None):
-        """Return the rows of sorted local ids, written into `out` if it is given."""
+        """Return the rows of sorted local ids, written into `out` if it is given.
+
+        Those of a slice are not copied.
+        """
+        if isinstance(index, slice):
+            return self.arrays[name][index]
         found = nd.take(self.arrays[name], self._index(index), axis=0)
         if out is None:
             return found
@@ -43,7 +48,9 @@ class DeviceStore:
         return out
 
     def write(self, name, index, rows):
-        """Write the rows of sorted local ids."""
+        """Write the rows of sorted local ids. Those that `read` gave of a slice are in place."""
+        if isinstance(index, slice):
+            return
         array, where = self.arrays[name], nd.expand_dims(self._index(index), axis=0)
         nd._internal._scatter_set_nd(
             lhs=array, rhs=rows, indices=where, shape=array.shape, out=array

@@ -376,7 +376,7 @@ def _describe(trainer, config, rows):
             "parameters": {name: getattr(margin, name) for name in margin.parameters},
             "subcenters": int(margin.subcenters),
             "updates_itself": head.updates_itself,
-            "state": head_state(head, rows),
+            "state": {**head_state(head, rows), **trainer.optimizer_step.head_shared()},
             "settings": tree.get("head", {}),
         },
         "optimizer": {

@@ -89,6 +89,8 @@ def load_head(folder, manifest, trainer):
                 head.load_rows(name, start, rows)
         elif head.stop > head.start:
             optimizer[name] = np.concatenate([rows for _, rows in slices])
+    if not head.updates_itself:
+        optimizer.update(trainer.optimizer_step.shared_arrays(stored["state"]))
     steps = manifest["trainer"]["progress"]["step"]
     trainer.optimizer_step.load_head_rows(optimizer, manifest["optimizer"]["head_counts"], steps)
 

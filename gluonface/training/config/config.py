@@ -67,6 +67,11 @@ class HeadConfig:
         choices=("hash", "exact"),
     )
     unbiased: bool = option(False, "weigh sampled classes up so that the denominator is unbiased")
+    negative_weight: str = option(
+        "inclusion",
+        "of binary losses that sample: inclusion weighs sampled classes up, none does not",
+        choices=("inclusion", "none"),
+    )
     momentum_mode: str = option(
         "frozen",
         "momentum of classes that are not sampled: kept, caught up at their next use, or reset",
