@@ -19,7 +19,14 @@ from .precision import LossScale, reduced
 from .schedules import learning_rate, margin_strength
 from .trainer import Trainer
 
-__all__ = ["build", "check_auxiliary", "initialise", "total_steps", "without_init"]
+__all__ = [
+    "build",
+    "check_auxiliary",
+    "initialise",
+    "total_steps",
+    "with_batch_norms",
+    "without_init",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +59,7 @@ def build(
     )
     classes = loader.dataset.num_classes
     if comm.size > 1:
-        agree(comm, "training.settings", _facts(config, loader, ctx))
+        agree(comm, "training.settings", _facts(config, loader, ctx, net))
     head = raise_on_all_ranks(
         comm,
         lambda: build_head(config, margin, classes, net.cfg.embedding_size, comm, ctx[0], folder),
@@ -132,7 +139,12 @@ def _prepare(config, comm):
     )
     learning_rate(config.schedule, config.optimizer.lr, total_steps(config, loader))
     mx.random.seed(config.train.seed)  # the same weights on every rank
-    net = get_model(config.model.name, embedding_size=config.model.embedding_size, ctx=ctx)
+    net = get_model(
+        config.model.name,
+        embedding_size=config.model.embedding_size,
+        ctx=ctx,
+        batch_norm=config.model.batch_norm,
+    )
     if tuple(dataset.image_size) != tuple(net.cfg.input_size):
         raise InputError(
             f"{dataset.path} holds images of {dataset.image_size} pixels, {config.model.name} "
@@ -143,7 +155,7 @@ def _prepare(config, comm):
     return loader, net, ctx, margin
 
 
-def _facts(config, loader, ctx):
+def _facts(config, loader, ctx, net):
     """Return the settings that must be equal on all ranks. Paths may differ between machines."""
     from .. import __version__
 
@@ -161,9 +173,18 @@ def _facts(config, loader, ctx):
         "number of classes": loader.dataset.num_classes,
         "number of images": len(loader.dataset),
         "devices": len(ctx),
+        "BatchNorms": net.cfg.batch_norm,
         "gluonface": __version__,
         "MXNet": mx.__version__,
     }
+
+
+def with_batch_norms(config, net):
+    """Return the configuration with what the network took over from model.init, for a resume."""
+    if net.cfg.batch_norm == config.model.batch_norm:
+        return config
+    model = dataclasses.replace(config.model, batch_norm=net.cfg.batch_norm)
+    return dataclasses.replace(config, model=model)
 
 
 def without_init(config):

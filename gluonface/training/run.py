@@ -12,7 +12,7 @@ from ..errors import DataError, GluonfaceError, InputError, TrainingError
 from ..parallel.agreement import agree, exchange, raise_on_all_ranks
 from ..parallel.liveness import PeerMonitor
 from . import callbacks
-from .build import build, without_init
+from .build import build, with_batch_norms, without_init
 from .callbacks.csv_files import read_history
 from .checkpoint.checkpoints import Checkpoints, load_state
 from .config.config import Config
@@ -82,6 +82,7 @@ def _train(config, folder, comm, resume, resume_from, argv, progress):
     if comm.size > 1:  # the folder may not be shared
         agree(comm, "training.resumed", {"checkpoint": start and start.name})
     trainer = build(without_init(config) if start is not None else config, comm, folder.path)
+    config = with_batch_norms(config, trainer.net)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress))
     command = sys.argv if argv is None else argv
     raise_on_all_ranks(comm, lambda: comm.rank or folder.begin(config, command), "training.begun")

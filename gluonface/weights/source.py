@@ -26,6 +26,7 @@ import re
 
 from ..errors import DataError, InputError, shown, shown_text
 from ..model_zoo import MAX_EMBEDDING
+from ..model_zoo._batch_norm import FORM, check_batch_norms
 from .content import read_bytes
 
 __all__ = [
@@ -249,11 +250,16 @@ def _checkpoint(folder, export):
             f"{path} has model.embedding_size {shown(size)}; expected a whole number from 1 to "
             f"{MAX_EMBEDDING}"
         )
+    norms = model.get("batch_norm")
+    if norms is not None and not check_batch_norms(norms):
+        raise DataError(f"{path} has model.batch_norm {shown(norms)}; expected {FORM}")
     places = [folder / "checkpoints" / which for which in ("best", "last")]
     files = [f for p in places for f in (p / "backbone.params", p.with_suffix(".params"))]
     for file in files:
         if file.is_file():
             options = {} if size is None else {"embedding_size": size}
+            if norms:
+                options["batch_norm"] = norms
             return Source(file, name=name, options=options)
     raise InputError(
         f"the run folder {folder} holds no model yet; looked for "
