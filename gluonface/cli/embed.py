@@ -1,6 +1,7 @@
 """`gluonface embed`: the embeddings of a folder, of training records or of a pack, as .npz."""
 
 from ._data_common import add_source_options, source_options
+from ._network_options import add_network_options
 
 __all__ = ["add_arguments", "run"]
 
@@ -51,6 +52,7 @@ def add_arguments(parser):
         choices=("auto", "openvino", "onnxruntime", "mxnet"),
         help="what runs the network; auto, on a CPU: the first of these that is installed",
     )
+    add_network_options(parser)
 
 
 def run(args):
@@ -71,7 +73,7 @@ def run(args):
     if args.batch_size < 1:
         raise InputError(f"--batch-size is {args.batch_size}; expected 1 or more")
     count, images, arrays = _open(args.input, source_options(args))
-    model = Embedder.load(args.model, ctx=args.ctx, engine=args.engine)
+    model = Embedder.load(args.model, args.ctx, args.engine, args.precision, args.color)
     batches = _batches(images, count, args.batch_size)
     if args.views:
         e, f = model.embed_views(batches, args.batch_size)

@@ -103,14 +103,16 @@ class Source:
         """What the model card calls the file with the weights."""
         if self.format != ONNX:
             return "params"
-        return "int8" if self.stem.endswith(".int8") else "onnx"
+        return next((r for r in ("int8", "fp16") if self.stem.endswith(f".{r}")), "onnx")
 
     @property
     def card(self) -> pathlib.Path | None:
         """The path of the model card. There need not be one."""
         if self.params is None:
             return None
-        stem = self.stem[: -len(".int8")] if self.role == "int8" else self.stem  # one for both
+        stem = self.stem  # one for all of an export
+        if self.role in ("int8", "fp16"):
+            stem = stem[: -len(f".{self.role}")]
         return self.params.with_name(f"{stem}.json")
 
     @property
