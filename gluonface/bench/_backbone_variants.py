@@ -48,18 +48,23 @@ def training_net(model: str, form: str) -> typing.Any:
     return net
 
 
-def inference_forms(model: str) -> tuple[dict[str, typing.Callable], tuple[int, int]]:
+def inference_forms(
+    model: str, precisions: typing.Sequence[str] = ("float32",)
+) -> tuple[dict[str, typing.Callable], tuple[int, int]]:
     """Return ``{form: function of images (N,3,H,W) float32}`` for the same random weights.
 
     "plain" is the exported graph, and "rewritten" the one that MXNet runs for it on a CPU.
     "onnxruntime" is the exported ONNX file as users run it: all threads, all its optimisations.
-    "openvino" is the same file as `Embedder` runs it.
+    "openvino" is the same file as `Embedder` runs it. Another precision stands behind the engine's
+    name: "openvino bfloat16", "openvino int8", "onnxruntime int8".
     """
     import numpy as np
 
     from .._compat import mx, thread_count
-    from ..deploy.engines import OpenVinoEngine, SymbolEngine
+    from ..deploy.engine_selection import check_precision
+    from ..deploy.engines import OnnxEngine, OpenVinoEngine, SymbolEngine
     from ..deploy.export import trace
+    from ..deploy.int8 import quantize
     from ..model_zoo import get_model
 
     mx.random.seed(0)
@@ -86,8 +91,19 @@ def inference_forms(model: str) -> tuple[dict[str, typing.Callable], tuple[int, 
     options.intra_op_num_threads = thread_count()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     forms["onnxruntime"] = lambda images: session.run(None, {"data": images})[0]
+    name = pathlib.Path(model)
     try:
-        forms["openvino"] = OpenVinoEngine(pathlib.Path(model), model=content).run
+        forms["openvino"] = OpenVinoEngine(name, content).run
+        if "bfloat16" in precisions:
+            check_precision("bfloat16", "openvino", False)
+            forms["openvino bfloat16"] = OpenVinoEngine(name, content, "bfloat16").run
     except MissingExtraError as error:
         logger.warning("OpenVINO is not measured: %s", error)
+    if "int8" in precisions:
+        coarse = np.random.RandomState(0).randint(0, 256, (8, size[0] // 8, size[1] // 8, 3))
+        images = coarse.astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+        small = quantize(symbol, arrays, images, size, model)[0]
+        forms["onnxruntime int8"] = OnnxEngine(name, False, small).run
+        if "openvino" in forms:
+            forms["openvino int8"] = OpenVinoEngine(name, small).run
     return forms, size

@@ -24,6 +24,7 @@ FORMS = ("plain", "composed", "fast", "elementwise", "activation")
 MEASURED = ("plain", "composed", "fast", "activation")
 BASELINE = "plain"
 BATCHES = (1, 8, 32, 128)
+PRECISIONS = ("float32", "bfloat16", "int8")
 
 
 def add_arguments(parser):
@@ -51,6 +52,14 @@ def add_arguments(parser):
         metavar="N",
         help="batch sizes at which the plain graph, the rewritten one, onnxruntime and OpenVINO "
         "are compared; none skips it",
+    )
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        choices=PRECISIONS,
+        default=("float32",),
+        help="of inference. bfloat16 adds OpenVINO in it; int8 adds OpenVINO and onnxruntime with "
+        "the 8-bit file, whose weights are random as those of all forms",
     )
     parser.add_argument(
         "--profile",
@@ -141,7 +150,10 @@ def measure(
 
 
 def measure_inference(
-    model: str, batches: typing.Sequence[int] = BATCHES, repeats: int = 5
+    model: str,
+    batches: typing.Sequence[int] = BATCHES,
+    repeats: int = 5,
+    precisions: typing.Sequence[str] = ("float32",),
 ) -> list[dict]:
     """Time inference of the plain and the rewritten graph, onnxruntime and OpenVINO in turns.
 
@@ -152,19 +164,22 @@ def measure_inference(
     batches : sequence of int
     repeats : int, default 5
         Turns of at least 0.2 s each.
+    precisions : sequence of {"float32", "bfloat16", "int8"}
+        "float32" is measured whether named or not.
 
     Returns
     -------
     list of dict
         One per batch size and form: `batch_size`, `form`, images/s as `best` and `median`, and
-        `to_plain` and `to_onnxruntime`, the ratios of the best (None without onnxruntime).
+        `to_plain` and `to_onnxruntime`, the ratios of the best (None without onnxruntime), and
+        for other precisions `to_float32`, that to the same engine in float32 (else None).
     """
     import numpy as np
 
     from ._backbone_variants import inference_forms
 
     _check_positive(batch_size=min(batches), number_of_repeats=repeats)
-    forms, size = inference_forms(model)
+    forms, size = inference_forms(model, precisions)
     rows = []
     for batch in batches:
         images = np.random.RandomState(0).uniform(0, 255, (batch, 3, *size)).astype(np.float32)
@@ -183,6 +198,7 @@ def measure_inference(
         best = {form: min(times) for form, times in seconds.items()}
         for form, times in seconds.items():
             other = best.get("onnxruntime")
+            engine, _, precision = form.partition(" ")
             rows.append(
                 {
                     "batch_size": batch,
@@ -191,6 +207,7 @@ def measure_inference(
                     "median": batch / statistics.median(times),
                     "to_plain": best["plain"] / best[form],
                     "to_onnxruntime": None if other is None else other / best[form],
+                    "to_float32": best[engine] / best[form] if precision else None,
                 }
             )
     return rows
@@ -218,15 +235,19 @@ def run(args):
         write("\n")
     inference = []
     if args.inference_batches:
-        inference = measure_inference(args.model, args.inference_batches, args.repeats)
+        inference = measure_inference(
+            args.model, args.inference_batches, args.repeats, args.precision
+        )
         write(
             "\nInference of the exported network, images/s, best (median); x: times onnxruntime\n"
         )
-        write(f"{'batch':>5} {'form':12}{'images/s':>22}{'x plain':>9}{'x':>7}\n")
+        other = "" if set(args.precision) == {"float32"} else f"{'x float32':>11}"
+        write(f"{'batch':>5} {'form':17}{'images/s':>22}{'x plain':>9}{'x':>7}{other}\n")
     for row in inference:
         ratio = "" if row["to_onnxruntime"] is None else f"{row['to_onnxruntime']:7.2f}"
-        write(f"{row['batch_size']:5} {row['form']:12}{row['best']:12.1f} ({row['median']:7.1f})")
-        write(f"{row['to_plain']:9.2f}{ratio}\n")
+        write(f"{row['batch_size']:5} {row['form']:17}{row['best']:12.1f} ({row['median']:7.1f})")
+        same = "" if row["to_float32"] is None else f"{row['to_float32']:11.2f}"
+        write(f"{row['to_plain']:9.2f}{ratio}{same}\n")
     if args.json:
         setup = {"model": args.model, "batch_size": args.batch_size, "threads": int(threads)}
         write_json(

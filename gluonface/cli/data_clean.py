@@ -193,6 +193,7 @@ def _embeddings(args, dataset):
 
     args.model = args.model or args.centers
     args.parallel, args.no_cache, args.allow_bad = "none", False, 0
+    args.precision, args.color = "float32", None
     model = eval_common.open_model(args)
     found = eval_common.embed(args, model, _Images(dataset))
     return combine_views(found.e, found.f, "sum")

@@ -4,6 +4,7 @@ Of training records also as .npy, memory-mapped, for training with a teacher.
 """
 
 from ._data_common import add_source_options, source_options
+from ._network_options import add_network_options
 
 __all__ = ["add_arguments", "run"]
 
@@ -76,6 +77,7 @@ def add_arguments(parser):
         choices=("auto", "openvino", "onnxruntime", "mxnet"),
         help="what runs the network; auto, on a CPU: the first of these that is installed",
     )
+    add_network_options(parser)
 
 
 def run(args):
@@ -84,7 +86,7 @@ def run(args):
     import sys
 
     from ..data.embedding_origin import EmbeddingOrigin
-    from ..deploy import Embedder, combine_views
+    from ..deploy import combine_views
     from ..errors import InputError
     from ..files import atomic_write, write_npz
 
@@ -105,7 +107,7 @@ def run(args):
             "--allow-bad: the rows of records and packs keep their places; `gluonface data pack` "
             "writes a record set without what cannot be read"
         )
-    model = Embedder.load(args.model, ctx=args.ctx, engine=args.engine, output=args.layer)
+    model = _load(args)
     bad: dict[int, str] = {}
     batches = _batches(images, count, args.batch_size, args.allow_bad, bad)
     if args.views:
@@ -127,6 +129,14 @@ def run(args):
     return 0
 
 
+def _load(args):
+    from ..deploy import Embedder
+
+    return Embedder.load(
+        args.model, args.ctx, args.engine, args.precision, args.color, output=args.layer
+    )
+
+
 def _without(arrays, count, bad):
     """Return the arrays that have a row per picture, without the rows of those left out."""
     import numpy as np
@@ -144,7 +154,6 @@ def _write_teacher(args, out):
     from ..data import RecordDataset
     from ..data.recordio.reader import find_rec
     from ..data.stored_embeddings import identify_records, write_embeddings
-    from ..deploy import Embedder
     from ..errors import InputError
 
     if len(args.input) > 1:
@@ -155,7 +164,7 @@ def _write_teacher(args, out):
         )
     records = RecordDataset(find_rec(args.input[0]))
     known = identify_records(records)
-    model = Embedder.load(args.model, ctx=args.ctx, engine=args.engine, output=args.layer)
+    model = _load(args)
     if not model.identity.sha256:
         raise InputError(f"--model {args.model} has random weights, which teach nothing")
 

@@ -1,5 +1,7 @@
 """What the protocols of `gluonface eval` share: options, models, caches, output."""
 
+from ._network_options import add_color
+
 __all__ = [
     "add_arguments",
     "add_fpirs",
@@ -18,6 +20,7 @@ __all__ = [
     "open_model",
     "pair_bar",
     "progress_bar",
+    "score_precision",
     "search_sides",
     "unused_name",
     "uses_stored_features",
@@ -42,6 +45,7 @@ def add_model_arguments(parser, images):
     )
     group.add_argument("--layer", metavar="NAME", help=LAYER)
     group.add_argument("--images", metavar="DIR", help=images)
+    add_color(group)
     group.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
     group.add_argument(
         "--cache",
@@ -110,9 +114,10 @@ def add_arguments(parser, fars, bootstrap="people", rates=("--fars", "FAR", "fal
     )
     group.add_argument(
         "--precision",
-        choices=("float32", "float64"),
+        choices=("float32", "float64", "bfloat16", "int8"),
         default="float32",
-        help="of features and scores; float64 gives the public programs' digits",
+        help="float64: of features and scores, which gives the public programs' digits; bfloat16, "
+        "int8: of the network, as for `gluonface embed`, with features and scores in float32",
     )
     group.add_argument(
         "--ctx",
@@ -171,13 +176,16 @@ def open_model(args):
         ctx = f"gpu({comm.local_rank})" if mx.context.num_gpus() else None
     layer = getattr(args, "layer", None)
     weights = open_weights(args.model, output=layer)
-    embedder = Embedder.load(weights, ctx=ctx)
+    precision = "float32" if args.precision == "float64" else args.precision
+    embedder = Embedder.load(weights, ctx, precision=precision, color=args.color)
     if not weights.sha256:
         return embedder, None, comm  # random weights cannot be recognised in a later run
     digest = hashlib.sha256("".join(h for _, h in sorted(weights.sha256.items())).encode())
     digest.update(repr(embedder.card.get("preprocessing")).encode())
     if layer is not None:
         digest.update(layer.encode())
+    if precision != "float32" or args.color is not None:
+        digest.update(f"{precision} {args.color}".encode())
     return embedder, digest.hexdigest(), comm
 
 
@@ -276,7 +284,12 @@ def merge_views(args, e, f, origin=None):
     stored = origin and origin.flip
     flip = flip_of(args, f, stored)
     form = "none" if f is None and stored is not None else flip
-    return merge_outputs(e, f, form, args.precision), flip
+    return merge_outputs(e, f, form, score_precision(args)), flip
+
+
+def score_precision(args):
+    """Return the precision of features and scores: that of the network is never in between."""
+    return "float64" if args.precision == "float64" else "float32"
 
 
 def compare_options(args):
@@ -300,7 +313,7 @@ def compare_options(args):
     return {
         "draws": args.bootstrap,
         "product": product,
-        "dtype": np.dtype(args.precision).type,
+        "dtype": np.dtype(score_precision(args)).type,
     }
 
 

@@ -87,7 +87,7 @@ def run(args):
     settings = {
         "normalize_images": args.normalize_images,
         "detector_weights": not args.no_detector_weights,
-        "precision": args.precision,
+        "precision": eval_common.score_precision(args),
     }
     ids, units = templates.pool(
         e,

@@ -1,6 +1,7 @@
 """`gluonface eval overlap`: people and images of a test set who are in the training set."""
 
 from . import eval_common
+from ._network_options import add_network_options
 
 __all__ = ["add_arguments", "run"]
 
@@ -56,6 +57,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--folds", type=int, default=10, help="of a pack's accuracy")
     parser.add_argument("--batch-size", type=int, default=64, help="images per forward pass")
+    add_network_options(parser)
     parser.add_argument("--ctx", metavar="DEVICE", help="cpu, gpu, gpu1 (a GPU if there is one)")
     parser.add_argument(
         "--cache",

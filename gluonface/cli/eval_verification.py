@@ -4,6 +4,7 @@ import argparse
 import re
 
 from . import _pair_options, eval_common
+from ._network_options import add_network_options
 
 __all__ = ["add_arguments", "run"]
 
@@ -99,6 +100,7 @@ pixels. Images that are not 112x112 are an error, unless they are in a pack or -
     parser.add_argument(
         "--ctx", metavar="DEVICE", help="cpu, gpu0, gpu1, ... (default: a GPU if there is one)"
     )
+    add_network_options(parser)
     parser.add_argument(
         "--bootstrap",
         type=int,
@@ -199,7 +201,8 @@ def _evaluate_models(args):
         pack.name = eval_common.unused_name(pack.name, packs)
         packs[pack.name] = pack
     ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
-    embedders = {source: Embedder.load(source, ctx=ctx, output=args.layer) for source in args.model}
+    options = {"precision": args.precision, "color": args.color, "output": args.layer}
+    embedders = {source: Embedder.load(source, ctx, **options) for source in args.model}
     results = []
     for source, embedder in embedders.items():
         for pack in packs.values():

@@ -27,6 +27,12 @@ def add_arguments(parser):
     )
     parser.add_argument("--onnx", action="store_true", help="write PREFIX.onnx as well")
     parser.add_argument(
+        "--fp16",
+        action="store_true",
+        help="write PREFIX.fp16.onnx as well: float32 images in and embeddings out, half precision "
+        "inside. InsightFace's challenge tool refuses files with half-precision weights",
+    )
+    parser.add_argument(
         "--int8",
         action="store_true",
         help="write PREFIX.int8.onnx as well, the network in 8 bits; needs --calibrate",
@@ -66,7 +72,7 @@ def run(args):
         return 0
     known = {"name": args.name, "training_data": args.training_data, "licence": args.licence}
     card = {key: value for key, value in known.items() if value}
-    files = export_source(args.model, args.out, onnx=args.onnx, card=card, calibrate=args.calibrate)
+    files = export_source(args.model, args.out, args.onnx, card, args.calibrate, args.fp16)
     for path in files.values():
         sys.stdout.write(f"{path.stat().st_size:>12,} bytes  {path}\n")
     return 0
@@ -80,7 +86,7 @@ def _without_out(args):
         raise InputError(
             "nothing to write: give --out PREFIX, --centers FILE.npy, or both; or --torch FILE"
         )
-    names = ["onnx", "int8", "name", "training_data"]
+    names = ["onnx", "fp16", "int8", "name", "training_data"]
     names += ["licence"] if args.torch is None else []
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
     if given:

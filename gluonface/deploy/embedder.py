@@ -21,7 +21,7 @@ from ..weights.onnx.mending import is_unit_length
 from ..weights.onnx_file import normalizes_pixels
 from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX, UNTRAINED
-from .engine_selection import check_engine, engine_for, engine_for_onnx
+from .engine_selection import check_engine, check_precision, engine_for, engine_for_onnx
 from .engines import Engine, check_rows, run_in_chunks
 from .export import trace
 from .onnx.metadata import preprocessing_of
@@ -82,6 +82,7 @@ class Embedder:
         source: AnySource,
         ctx: typing.Any = None,
         engine: str = "auto",
+        precision: str = "float32",
         color: str | None = None,
         output: str | None = None,
     ) -> Embedder:
@@ -101,6 +102,10 @@ class Embedder:
             What runs it. ``auto`` on a CPU: OpenVINO if it is installed, else onnxruntime, else
             MXNet; on a GPU MXNet, and onnxruntime for ``.onnx`` files. A fixed rule; nothing is
             timed. The attribute ``engine`` says what runs.
+        precision : {"float32", "bfloat16", "int8"}, default "float32"
+            On a CPU. ``bfloat16`` is OpenVINO's: faster where the CPU has AMX or AVX512-BF16; a
+            warning says where it has not. ``int8`` runs the ``PREFIX.int8.onnx`` that
+            ``gluonface export --int8`` wrote beside the model.
         color : {"RGB", "BGR"}, optional
             The order of colours that the network takes, whatever its files say. Where nothing says
             it, it is RGB; for ``.onnx`` files and AdaFace's networks a warning names both.
@@ -123,13 +128,17 @@ class Embedder:
             For a ``.onnx`` file without onnx and an engine for it, or without the engine asked for.
         """
         check_engine(engine)
+        check_precision(precision, engine, ctx is not None and str(ctx).startswith("gpu"))
         weights = open_weights(source, color, output=output)
+        if precision == "int8":
+            weights, precision = _in_8_bits(weights, color), "float32"  # the file says it
+            ctx = "cpu"
         if weights.source.name is not None:
-            runner, card = _load_zoo(weights, context_of(ctx), engine)
+            runner, card = _load_zoo(weights, context_of(ctx), engine, precision)
         elif weights.source.format == ONNX:
-            runner, card = _load_onnx(weights, ctx, engine)
+            runner, card = _load_onnx(weights, ctx, engine, precision)
         else:
-            runner, card = _load_symbol(weights, context_of(ctx), engine)
+            runner, card = _load_symbol(weights, context_of(ctx), engine, precision)
         _check_card(card, runner, weights)
         card = {**card, "color": weights.color}
         identity = dataclasses.replace(weights.identity, name=card["name"])
@@ -322,12 +331,30 @@ def _card(name, embedding_size, input_size, preprocessing=INSIDE, color="RGB"):
     }
 
 
-def _load_symbol(weights, ctx, engine_name):
+def _in_8_bits(weights, color):
+    """Open the 8-bit file beside a model that was made of the same parameters."""
+    source = weights.source
+    if source.role == "int8":
+        return weights
+    remedy = "write it with `gluonface export --model SOURCE --out PREFIX --int8 --calibrate REC`"
+    if source.params is None:
+        raise InputError(f"precision='int8' needs a file of 8 bits, and {weights} has none")
+    path = source.params.with_name(f"{source.stem}.int8.onnx")
+    if not path.is_file():
+        raise InputError(f"precision='int8' needs {path}; {remedy}, and name PREFIX")
+    found = open_weights(path, color)
+    told = ((found.card or {}).get("sha256") or {}).get(source.role)
+    if told != weights.sha256[source.params.name]:
+        raise InputError(f"{path} was made of other parameters than {weights}; {remedy}")
+    return found
+
+
+def _load_symbol(weights, ctx, engine_name, precision):
     symbol, card = weights.symbol, weights.card
     size = tuple((card or {}).get("input_size", (112, 112)))
     arrays = weights.content.arrays
     check_rows(symbol, arrays, size, str(weights.params))
-    engine = engine_for(symbol, arrays, ctx, size, str(weights.params), engine_name)
+    engine = engine_for(symbol, arrays, ctx, size, str(weights.params), engine_name, precision)
     if card is None:
         logger.info(
             "%s has no model card; MXNet face networks take pixels 0..255, and this one computes "
@@ -338,9 +365,9 @@ def _load_symbol(weights, ctx, engine_name):
     return engine, card
 
 
-def _load_onnx(weights, ctx, engine_name):
+def _load_onnx(weights, ctx, engine_name, precision):
     path, card = weights.params, weights.card
-    engine = engine_for_onnx(path, ctx, engine_name, weights.onnx_bytes)
+    engine = engine_for_onnx(path, ctx, engine_name, weights.onnx_bytes, precision)
     if card is None:
         inside = engine.takes_bytes or normalizes_pixels(weights.onnx_model)
         logger.info(
@@ -364,10 +391,11 @@ def _load_onnx(weights, ctx, engine_name):
     return engine, card
 
 
-def _load_zoo(weights, ctx, engine_name):
+def _load_zoo(weights, ctx, engine_name, precision):
     net = load_net(weights)
     symbol, arrays = trace(net)
     cfg = net.cfg
     card = _card(cfg.name, int(cfg.embedding_size), cfg.input_size, color=cfg.color)
     name = str(weights.source.params or UNTRAINED)
-    return engine_for(symbol, arrays, ctx, tuple(cfg.input_size), name, engine_name), card
+    size = tuple(cfg.input_size)
+    return engine_for(symbol, arrays, ctx, size, name, engine_name, precision), card

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import native
 from ..errors import DataError, GluonfaceError, InputError
+from ..evaluation.scores.flip import normalize_rows
 from ..weights.graph import Graph
 from .engines import (
     AGREE,
@@ -24,7 +25,15 @@ from .engines import (
 from .onnx.convert import convert
 from .parity import noise
 
-__all__ = ["ENGINES", "check_engine", "engine_for", "engine_for_onnx", "suits_mxnet"]
+__all__ = [
+    "ENGINES",
+    "PRECISIONS",
+    "check_engine",
+    "check_precision",
+    "engine_for",
+    "engine_for_onnx",
+    "suits_mxnet",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +41,10 @@ logger = logging.getLogger(__name__)
 # but GhostNet and DenseNet ran more than a tenth faster with another than OpenVINO.
 FASTEST_FIRST = ("openvino", "onnxruntime")
 ENGINES = ("auto", *FASTEST_FIRST, "mxnet")
+PRECISIONS = ("float32", "bfloat16", "int8")
+BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # of /proc/cpuinfo
+# Unit embeddings of noise in bfloat16, which has 8 bits: least cosine to MXNet's float32.
+NEAR = 0.99
 
 # Between onnxruntime and MXNet it depends on the network. Where all depthwise convolutions are our
 # own operators and the rest are these, MXNet was 1.3 to 1.5 times as fast for 8 images and
@@ -55,6 +68,32 @@ def check_engine(engine: str) -> str:
     return engine
 
 
+def check_precision(precision: str, engine: str, on_gpu: bool) -> None:
+    """Raise InputError unless an engine can be asked for a precision; warn if it will not help."""
+    if precision not in PRECISIONS:
+        raise InputError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if precision == "float32":
+        return
+    if on_gpu:
+        raise InputError(f"precision={precision!r} is for CPUs; use ctx='cpu'")
+    able = ("auto", "openvino") if precision == "bfloat16" else ("auto", *FASTEST_FIRST)
+    if engine not in able:
+        raise InputError(f"precision={precision!r} needs engine={' or '.join(able)}, not {engine}")
+    if precision == "bfloat16" and not cpu_has_bfloat16():
+        logger.warning(
+            "precision='bfloat16' will not help: this CPU has neither AMX nor AVX512-BF16"
+        )
+
+
+def cpu_has_bfloat16() -> bool:
+    """Return whether the CPU multiplies bfloat16 numbers faster than float32 ones."""
+    try:
+        content = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return bool(BFLOAT16_FLAGS & set(content.split()))
+
+
 def engine_for(
     symbol: typing.Any,
     arrays: dict[str, np.ndarray],
@@ -62,6 +101,7 @@ def engine_for(
     size: tuple[int, int],
     source: str,
     engine: str = "auto",
+    precision: str = "float32",
 ) -> Engine:
     """Return the engine for a network given as MXNet's symbol and parameters.
 
@@ -80,12 +120,17 @@ def engine_for(
     source : str
         For messages.
     engine : {"auto", "openvino", "onnxruntime", "mxnet"}, default "auto"
+    precision : {"float32", "bfloat16"}, default "float32"
+        The latter is OpenVINO's, on a CPU.
 
     Returns
     -------
     SymbolEngine, OnnxEngine or OpenVinoEngine
     """
     check_engine(engine)
+    check_precision(precision, engine, ctx.device_type != "cpu")
+    if precision == "bfloat16":
+        engine = "openvino"
     if ctx.device_type != "cpu" and engine in FASTEST_FIRST:
         raise InputError(f"engine={engine!r} runs MXNet's weights on a CPU; use ctx='cpu'")
     if engine == "auto" and ctx.device_type == "cpu":
@@ -102,7 +147,7 @@ def engine_for(
         if suits_mxnet(ours.graph):
             return ours
     if names:
-        found = _converted(symbol, arrays, ctx, size, source, names, must=engine != "auto")
+        found = _converted(symbol, arrays, ctx, size, source, names, engine != "auto", precision)
         if found is not None:
             return found
     return ours or SymbolEngine(symbol, arrays, ctx, size, source=source)
@@ -129,6 +174,7 @@ def engine_for_onnx(
     ctx: typing.Any = None,
     engine: str = "auto",
     model: bytes | None = None,
+    precision: str = "float32",
 ) -> OnnxEngine | OpenVinoEngine:
     """Return the engine for a ``.onnx`` file.
 
@@ -143,6 +189,8 @@ def engine_for_onnx(
     engine : {"auto", "openvino", "onnxruntime"}, default "auto"
     model : bytes, optional
         The content of the file, where it has been read already.
+    precision : {"float32", "bfloat16"}, default "float32"
+        The latter is OpenVINO's, on a CPU. A file that is in 8 bits runs so in any case.
 
     Returns
     -------
@@ -152,10 +200,11 @@ def engine_for_onnx(
     if engine == "mxnet":
         raise InputError(f"{path} is ONNX, which MXNet does not run; omit the engine")
     gpu = None if ctx is None else str(ctx).startswith("gpu")
-    if engine == "openvino":
+    check_precision(precision, engine, bool(gpu))
+    if engine == "openvino" or precision == "bfloat16":
         if gpu:
             raise InputError("engine='openvino' runs on a CPU; use ctx='cpu'")
-        return OpenVinoEngine(path, model)
+        return OpenVinoEngine(path, model, precision)
     on_cpu = gpu is False or (gpu is None and not _cuda())
     quantised = path.name.endswith(".int8.onnx")
     if engine == "auto" and on_cpu and not quantised and importlib.util.find_spec("openvino"):
@@ -178,7 +227,7 @@ def _cuda():
     return importlib.util.find_spec("onnxruntime") is not None and has_cuda()
 
 
-def _converted(symbol, arrays, ctx, size, source, names, must):
+def _converted(symbol, arrays, ctx, size, source, names, must, precision):
     """Return the first engine of `names` that gives what MXNet gives, or None.
 
     If it `must` be this engine, a failure is an error.
@@ -197,15 +246,24 @@ def _converted(symbol, arrays, ctx, size, source, names, must):
     for name in names:
         try:
             if name == "openvino":
-                found = OpenVinoEngine(path, model=model)
+                found = OpenVinoEngine(path, model, precision)
             else:
                 found = OnnxEngine(path, gpu=False, model=model)
-            difference = largest_difference(found.run(images), expected)
+            actual = found.run(images)
+            difference = largest_difference(actual, expected)
         except GluonfaceError as error:
             if must:
                 raise
             logger.info("%s does not run %s: %s", name, source, error)
             continue
+        if precision == "bfloat16":
+            cosine = (normalize_rows(actual) * normalize_rows(expected)).sum(axis=1).min()
+            if not cosine >= NEAR:
+                raise DataError(
+                    f"{source} gives other embeddings in bfloat16 (cosine {cosine:.3f} on noise); "
+                    f"expected {NEAR} or more. Use precision='float32'."
+                )
+            return found
         if difference < AGREE:
             return found
         logger.warning(

@@ -466,6 +466,8 @@ class OpenVinoEngine(_OnnxNetwork):
         The file; for messages alone if there is a `model`.
     model : bytes, optional
         The content, where it has been read already.
+    precision : {"float32", "bfloat16"}, default "float32"
+        What convolutions and matrices compute in, if the CPU has it.
 
     Raises
     ------
@@ -478,7 +480,7 @@ class OpenVinoEngine(_OnnxNetwork):
     device = "cpu"
     program = "OpenVINO"
 
-    def __init__(self, path: pathlib.Path, model: bytes | None = None):
+    def __init__(self, path: pathlib.Path, model: bytes | None = None, precision: str = "float32"):
         try:
             import openvino
         except ImportError as error:
@@ -487,7 +489,7 @@ class OpenVinoEngine(_OnnxNetwork):
             "INFERENCE_NUM_THREADS": thread_count(),
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
             # By default it computes in bfloat16 where the CPU can, with two or three digits.
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16",
         }
         core = _openvino_core()
         with errors_of("OpenVINO", "load", path):
@@ -501,6 +503,8 @@ class OpenVinoEngine(_OnnxNetwork):
             self._output = compiled.output(0) if compiled.outputs else None
         self._check(path, *ports)
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
+        if precision != "float32":
+            self.name += f", {precision}"
 
     def _forward(self, images):
         # The result lies in a buffer of OpenVINO's, which the next run overwrites.

@@ -20,14 +20,16 @@ from ..nn import prelu_form
 from ..weights.card import FIXED, make_card
 from ..weights.graph import Graph, unused_name
 from ..weights.load import load_net
-from ..weights.mxnet_params import params_bytes
+from ..weights.mxnet_params import join_params, params_bytes, split_params
 from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX
 from .engines import SymbolEngine, check_rows
 from .int8 import CALIBRATION_IMAGES, quantize
 from .onnx.convert import convert
+from .onnx.half import to_half
 from .onnx.metadata import describe
 from .parity import disagreement, noise
+from .rewriting.rewrite import fold
 
 __all__ = ["export_model", "export_source", "trace", "write_together"]
 
@@ -39,6 +41,7 @@ ROLES = {
     "-0000.params": "params",
     ".onnx": "onnx",
     ".int8.onnx": "int8",
+    ".fp16.onnx": "fp16",
     ".json": "card",
 }
 OUTPUT = "fc1"  # the name that InsightFace's scripts look for, as fc1_output
@@ -50,6 +53,7 @@ def export_model(
     onnx: bool = False,
     card: dict[str, typing.Any] | None = None,
     calibrate: str | os.PathLike | np.ndarray | None = None,
+    fp16: bool = False,
 ) -> dict[str, pathlib.Path]:
     """Write a network so that MXNet, InsightFace's scripts and `Embedder` load it.
 
@@ -70,11 +74,14 @@ def export_model(
         Write PREFIX.int8.onnx as well, the network in 8 bits. Training records, of which 256
         images are taken, or uint8 RGB images (N,H,W,3): faces of the kind that it will see. They
         give the ranges of the activations. Needs the extra ``onnx``.
+    fp16 : bool, default False
+        Whether to write PREFIX.fp16.onnx as well: float32 images and embeddings, half precision
+        inside, see `gluonface.deploy.onnx.half`. Needs the extra ``onnx``.
 
     Returns
     -------
     dict of str to pathlib.Path
-        ``symbol``, ``params``, ``card`` and, if asked for, ``onnx`` and ``int8``.
+        ``symbol``, ``params``, ``card`` and, if asked for, ``onnx``, ``int8`` and ``fp16``.
 
     Raises
     ------
@@ -88,7 +95,8 @@ def export_model(
     size = tuple(getattr(cfg, "input_size", (112, 112)))
     symbol, arrays = trace(net)
     embedding_size = _check(net, symbol, arrays, size)
-    return _write(symbol, arrays, make_card(cfg, embedding_size, card), prefix, onnx, calibrate)
+    document = make_card(cfg, embedding_size, card)
+    return _write(symbol, arrays, document, prefix, onnx, calibrate, fp16)
 
 
 def export_source(
@@ -97,6 +105,7 @@ def export_source(
     onnx: bool = False,
     card: dict[str, typing.Any] | None = None,
     calibrate: str | os.PathLike | np.ndarray | None = None,
+    fp16: bool = False,
 ) -> dict[str, pathlib.Path]:
     """Export a model that is named by a SOURCE, as `Embedder.load` takes it.
 
@@ -119,7 +128,7 @@ def export_source(
         origin["source_sha256"] = weights.sha256[found.params.name]
     card = {**origin, **(card or {})}
     if found.name is not None:
-        return export_model(load_net(weights), prefix, onnx, card, calibrate)
+        return export_model(load_net(weights), prefix, onnx, card, calibrate, fp16)
     graph = Graph.from_symbol(weights.symbol)
     if any(node.name == OUTPUT for node in graph.nodes() if node is not graph.head[0]):
         raise InputError(f"{found.symbol} has an inner node named {OUTPUT!r}, which export needs")
@@ -138,7 +147,7 @@ def export_source(
         document.update(mean=weights.layers.mean, scale=weights.layers.scale)
     wanted = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
     arrays = {k: v for k, v in arrays.items() if k.partition(":")[2] in wanted}
-    return _write(symbol, arrays, document, prefix, onnx, calibrate)
+    return _write(symbol, arrays, document, prefix, onnx, calibrate, fp16)
 
 
 def _checked_prefix(prefix):
@@ -160,21 +169,27 @@ def _calibration(calibrate):
     return images, {"images": len(images), "records": path.name, "sha256": sha256(path)}
 
 
-def _write(symbol, arrays, document, prefix, onnx, calibrate=None):
+def _write(symbol, arrays, document, prefix, onnx, calibrate=None, fp16=False):
     """Write the files of an export, with a card that holds the sha256 of the others."""
     size = tuple(document["input_size"])
     contents = {"-symbol.json": symbol.tojson().encode(), "-0000.params": params_bytes(arrays)}
+    digest = hashlib.sha256(contents["-0000.params"]).hexdigest()
     if onnx:
         model = convert(symbol, arrays, input_size=size, name=document["name"])
-        describe(model, document, hashlib.sha256(contents["-0000.params"]).hexdigest())
+        describe(model, document, digest)
         contents[".onnx"] = model.SerializeToString()
+    if fp16:
+        folded, values = fold(symbol, *split_params(arrays), size)
+        model = convert(folded, join_params(folded, values), size, document["name"])
+        describe(model, document, digest)
+        contents[".fp16.onnx"] = to_half(model, size)
     if calibrate is not None:
         images, known = _calibration(calibrate)
         content, cosine = quantize(symbol, arrays, images, size, document["name"])
         import onnx as onnx_package
 
         model = onnx_package.load_model_from_string(content)
-        describe(model, document, hashlib.sha256(contents["-0000.params"]).hexdigest())
+        describe(model, document, digest)
         contents[".int8.onnx"] = model.SerializeToString()
         document["int8"] = {"calibration": known, "cosine_to_float": round(cosine, 5)}
     files = {ROLES[end]: prefix.with_name(f"{prefix.name}{end}") for end in contents}

@@ -19,7 +19,7 @@ from ..errors import GluonfaceError, InputError, MissingExtraError
 from ..evaluation.scores.flip import normalize_rows
 from ..weights.folding import scale_layer
 from ..weights.graph import Graph
-from ..weights.mxnet_params import split_params
+from ..weights.mxnet_params import join_params, split_params
 from .engines import errors_of
 from .onnx.convert import convert
 from .rewriting.prelu import scale_inputs
@@ -87,8 +87,7 @@ def quantize(
     pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).astype(np.float32)
     symbol, values = fold(symbol, *split_params(arrays), input_size)
     symbol, values = _equalize(symbol, values, pixels[:EQUALIZING])
-    auxiliary = set(symbol.list_auxiliary_states())
-    folded = {("aux:" if k in auxiliary else "arg:") + k: v for k, v in values.items()}
+    folded = join_params(symbol, values)
     content = convert(symbol, folded, input_size, name).SerializeToString()
     with tempfile.TemporaryDirectory() as folder, errors_of("onnxruntime", "quantise", name):
         path, made = pathlib.Path(folder) / "float.onnx", pathlib.Path(folder) / "int8.onnx"

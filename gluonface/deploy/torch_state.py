@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import GluonfaceError, InputError
 from ..files import atomic_write
 from ..model_zoo import get_model
+from ..model_zoo._batch_norm import batch_norms
 from ..weights.load import load_net
 from ..weights.names import modules_of, renamed
 from ..weights.names.state_dict import PUBLIC, SCALE, state_dict
@@ -64,6 +65,7 @@ def export_torch(
             "a run folder or NAME:FILE"
         )
     net = load_net(weights)
+    _use_own_eps(net)
     arrays = state_dict(net, modules_of(net, weights))
     _check(net, arrays, weights)
     cfg = net.cfg
@@ -84,6 +86,18 @@ def export_torch(
         file.write(safetensors_bytes(arrays, metadata))
     logger.info("%s: for %s", path, metadata["class"])
     return path
+
+
+def _use_own_eps(net: typing.Any) -> None:
+    """Move what another eps of imported weights adds to a variance into it: a file has no eps."""
+    if not net.cfg.batch_norm:
+        return
+    own = batch_norms(get_model(net.cfg.name, net.cfg.embedding_size))
+    for name, norm in batch_norms(net).items():
+        more = norm._kwargs["eps"] - own[name]._kwargs["eps"]
+        norm.running_var.set_data(norm.running_var.data() + more)
+        norm._kwargs["eps"] = own[name]._kwargs["eps"]
+    logger.info("the eps of %s went into its running variances", net.cfg.name)
 
 
 def _check(net: typing.Any, arrays: dict[str, np.ndarray], source: typing.Any) -> None:

@@ -14,6 +14,7 @@ from ..gpus import check_gpu
 from ..nn import FORMS
 from ..registry import import_modules
 from ._base import BACKBONES, Backbone, ModelCfg, register
+from ._batch_norm import BatchNormSettings, set_batch_norms
 from ._count import count_params
 
 __all__ = [
@@ -45,6 +46,7 @@ def get_model(
     scale: float | None = None,
     prelu: str = "auto",
     prefix: str | None = None,
+    batch_norm: BatchNormSettings | None = None,
 ) -> Backbone:
     """Build a backbone and initialise it as its paper does.
 
@@ -65,6 +67,10 @@ def get_model(
         operator, is for inference: hybridized, its slopes can get wrong gradients.
     prefix : str, optional
         Prefix of the parameters' full names, as for every Gluon block.
+    batch_norm : dict of str to dict, optional
+        What the BatchNorms have that is not the architecture's, as imported weights may need it
+        for training: ``{"*": {"eps": 0.001}, "head.bn2": {"eps": 2e-5, "fix_gamma": True}}``.
+        ``"*"`` stands for all that do not say otherwise; a gamma with ``fix_gamma`` stays 1.
 
     Returns
     -------
@@ -76,7 +82,8 @@ def get_model(
     ------
     InputError
         For an unknown name or form, an embedding size that is not a positive integer, a mean or
-        scale that is no number, something else than contexts, or a GPU that MXNet has no code for.
+        scale that is no number, settings of a BatchNorm that is not there, something else than
+        contexts, or a GPU that MXNet has no code for.
     """
     cfg, build = BACKBONES.get(name)
     if embedding_size is not None:
@@ -110,6 +117,8 @@ def get_model(
         prelu = "fast" if on_cpu else "elementwise"
     net = build(cfg, prelu=prelu, prefix=prefix)
     net.initialize(initializer(), ctx=list(contexts))
+    if batch_norm:
+        set_batch_norms(net, batch_norm)
     return net
 
 

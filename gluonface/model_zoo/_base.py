@@ -9,6 +9,7 @@ from .._compat import mx
 from ..errors import InputError
 from ..nn import computing_on, prelu_form
 from ..registry import Registry
+from ._batch_norm import BatchNormSettings
 from ._count import count
 
 __all__ = ["BACKBONES", "Backbone", "ModelCfg", "cavaface_cfg", "register"]
@@ -42,6 +43,8 @@ class ModelCfg:
         Preprocessing inside the network: ``(x - mean) * scale`` of pixels 0..255.
     color : str
         Order of the input's channels.
+    batch_norm : dict of str to dict
+        What the BatchNorms have that is not the architecture's; see `get_model`.
     """
 
     name: str
@@ -57,6 +60,7 @@ class ModelCfg:
     mean: float = 127.5
     scale: float = 1 / 128
     color: str = "RGB"
+    batch_norm: BatchNormSettings = dataclasses.field(default_factory=dict, hash=False)
 
     def resized(self, embedding_size: int) -> ModelCfg:
         """Return the description of the same network with another embedding size."""

@@ -24,7 +24,15 @@ from .setup_checks import Problems, open_training_set, require_batch
 from .teacher import build_teacher, read_centers
 from .trainer import Trainer
 
-__all__ = ["build", "check_auxiliary", "check_setup", "initialise", "total_steps", "without_init"]
+__all__ = [
+    "build",
+    "check_auxiliary",
+    "check_setup",
+    "initialise",
+    "total_steps",
+    "with_batch_norms",
+    "without_init",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +74,7 @@ def build(
     )
     classes = loader.dataset.num_classes
     if comm.size > 1:
-        agree(comm, "training.settings", _facts(config, loader, ctx, teacher))
+        agree(comm, "training.settings", _facts(config, loader, ctx, net, teacher))
     head = raise_on_all_ranks(
         comm,
         lambda: build_head(
@@ -205,6 +213,7 @@ def check_setup(
             config.model.name,
             embedding_size=config.model.embedding_size,
             ctx=ctx or [mx.cpu()],
+            batch_norm=config.model.batch_norm,
         )
     )
     if net is not None and dataset is not None:
@@ -243,7 +252,7 @@ def _read_margins(config):
     return margins
 
 
-def _facts(config, loader, ctx, teacher):
+def _facts(config, loader, ctx, net, teacher):
     """Return the settings that must be equal on all ranks. Paths may differ between machines."""
     from .. import __version__
 
@@ -264,9 +273,18 @@ def _facts(config, loader, ctx, teacher):
         "number of images": len(loader.dataset),
         "devices": len(ctx),
         "teacher": None if teacher is None else dict(teacher.model.sha256),
+        "BatchNorms": net.cfg.batch_norm,
         "gluonface": __version__,
         "MXNet": mx.__version__,
     }
+
+
+def with_batch_norms(config, net):
+    """Return the configuration with what the network took over from model.init, for a resume."""
+    if net.cfg.batch_norm == config.model.batch_norm:
+        return config
+    model = dataclasses.replace(config.model, batch_norm=net.cfg.batch_norm)
+    return dataclasses.replace(config, model=model)
 
 
 def without_init(config):

@@ -14,7 +14,7 @@ from ..parallel.agreement import agree, exchange, raise_on_all_ranks
 from ..parallel.communicator import Local
 from ..parallel.liveness import PeerMonitor
 from . import callbacks
-from .build import build, check_setup, total_steps, without_init
+from .build import build, check_setup, total_steps, with_batch_norms, without_init
 from .callbacks.csv_files import read_history
 from .checkpoint.checkpoints import Checkpoints, load_state, updated_itself
 from .config.config import Config
@@ -91,6 +91,7 @@ def _train(config, folder, comm, resume, resume_from, argv, progress):
         # A head that updated itself goes on so, at any sample rate: the other way rounds otherwise.
         itself = raise_on_all_ranks(comm, lambda: updated_itself(start), "training.head_kind")
         trainer = build(without_init(config), comm, folder.path, checks, itself)
+    config = with_batch_norms(config, trainer.net)
     trainer.callbacks.extend(_callbacks(config, folder.path, checkpoints, comm, progress, packs))
     command = sys.argv if argv is None else argv
     raise_on_all_ranks(comm, lambda: comm.rank or folder.begin(config, command), "training.begun")

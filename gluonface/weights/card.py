@@ -14,6 +14,7 @@ from importlib import metadata
 from .. import __version__
 from ..errors import DataError, InputError, shown
 from ..files import parse_json
+from ..model_zoo._batch_norm import FORM, check_batch_norms
 
 __all__ = ["COLORS", "INSIDE", "make_card", "read_card"]
 
@@ -76,6 +77,7 @@ def make_card(
         "training_data": None,
         "licence": None,
         "metrics": {},
+        **({"batch_norm": net_cfg.batch_norm} if getattr(net_cfg, "batch_norm", None) else {}),
         **extra,
         "versions": {
             "gluonface": __version__,
@@ -213,6 +215,7 @@ FORMS: dict[str, tuple[typing.Callable[[typing.Any], bool], str]] = {
         f'"{INSIDE}", or {{"mean": ..., "scale": ...}} with numbers, or with lists of three',
     ),
     "sha256": (_or_none(_checksums), "{role of a file: 64 hexadecimal digits}"),
+    "batch_norm": (_or_none(check_batch_norms), FORM),
     "metrics": (_or_none(lambda value: isinstance(value, dict)), "{name: value}"),
     "imported_from": (_or_none(lambda value: isinstance(value, dict)), "{name: value}"),
     **dict.fromkeys(("licence", "training_data", "paper"), TEXT),

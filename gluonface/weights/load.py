@@ -15,6 +15,7 @@ import numpy as np
 from .. import model_zoo
 from .._compat import mx
 from ..errors import DataError, InputError
+from ..model_zoo._batch_norm import adopt_batch_norms, set_batch_norms
 from .folding import drop_batch_norms
 from .graph import Graph
 from .layers import read_layers
@@ -102,10 +103,10 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
 
     Notes
     -----
-    In inference the result equals the checkpoint's own graph. What the backbone does not have is
-    folded away: the bias of a linear layer goes into the running mean of the BatchNorm that
-    follows, a gamma that ``fix_gamma`` says to ignore becomes 1, and another eps goes into the
-    running variance. In training the eps is ours, 1e-5. Where an ONNX file has folded a BatchNorm
+    The result equals the checkpoint's own graph, in inference and in training: the BatchNorms get
+    its eps, and hold a gamma at 1 that it holds; ``net.cfg.batch_norm`` says so where that is not
+    the architecture's. The bias of a linear layer, which has no effect in training, goes into the
+    running mean of the BatchNorm that follows. Where an ONNX file has folded a BatchNorm
     into the convolution before, ours becomes the identity but for its beta; in training, which
     normalises by the batch, such a network is another one than in inference. Where the source
     takes the colours in the other order than ``net.cfg.color``, the inputs of the first convolution
@@ -113,13 +114,15 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
     """
     weights = open_weights(source)
     ours = net._collect_params_with_prefix()
+    eps: dict[str, float] = {}
+    fixed: set[str] = set()
     if weights.source.format in (PYTORCH, SAFETENSORS):
         values = renamed(net, weights.arrays, weights, weights.prefix)
     elif weights.layers is None:
         values = weights.arrays
         _warn_of_other_pixels(net.cfg, weights)
     else:
-        values = _by_graph(net, ours, weights)
+        values, eps, fixed = _by_graph(net, ours, weights)
     # A parameter that two places share has two names here.
     shared = {id(ours[name]): value for name, value in values.items() if name in ours}
     values = {**{n: shared[id(p)] for n, p in ours.items() if id(p) in shared}, **values}
@@ -138,6 +141,10 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
         )
     for name, parameter in ours.items():
         parameter.set_data(mx.nd.array(values[name], dtype=parameter.dtype))
+    if eps:
+        adopt_batch_norms(net, eps, fixed)
+    elif weights.batch_norm:
+        set_batch_norms(net, weights.batch_norm)
     logger.info("read %d tensors from %s into %s", len(ours), weights, net.cfg.name)
     return weights.sha256
 
@@ -231,7 +238,7 @@ def _same_network(weights, target, cfg):
 def _translate(weights, target, ours, folded):
     """Return the arrays of the same network under the names of our backbone."""
     source, graph, arrays = weights, weights.layers, weights.arrays
-    values, bias = {}, {}
+    values, bias, eps, fixed = {}, {}, {}, set()
     for number, (theirs, our) in enumerate(zip(graph.layers, target.layers), 1):
         tensors = {role: arrays[name] for role, name in theirs.params.items()}
         for role, array in tensors.items():
@@ -257,14 +264,16 @@ def _translate(weights, target, ours, folded):
                 f"{source} has no {_list(absent)} in {theirs.op} {_who(theirs)}; {_who(our)} has"
             )
         if theirs.op == "BatchNorm":
+            norm = our.params["gamma"].rpartition(".")[0]
+            eps[norm] = theirs.eps
             if theirs.fix_gamma:
+                fixed.add(norm)
                 tensors["gamma"] = np.ones_like(tensors["gamma"])
             if our.fix_gamma and not np.allclose(tensors["gamma"], 1, rtol=0, atol=1e-6):
                 raise DataError(
                     f"the tensor {theirs.params['gamma']!r} of {source} is not 1, at which "
                     f"{_who(our)} is held"
                 )
-            tensors["running_var"] = tensors["running_var"] + np.float32(theirs.eps - our.eps)
             if theirs.inputs in bias:
                 tensors["running_mean"] = tensors["running_mean"] - bias.pop(theirs.inputs)
         elif "bias" in tensors and "bias" not in our.params:
@@ -273,7 +282,7 @@ def _translate(weights, target, ours, folded):
     if bias:
         names = [graph.layers[int(key.split()[1]) - 1].params["bias"] for key in bias]
         raise DataError(f"{source} has biases that no BatchNorm takes up: {_list(names)}")
-    return values
+    return values, eps, fixed
 
 
 def _who(layer):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import struct
+import typing
 
 import numpy as np
 
 from ..errors import DataError
 from .content import MAX_DIMENSIONS, MAX_NUMBER, read_bytes
 
-__all__ = ["params_bytes", "read_params", "split_params"]
+__all__ = ["join_params", "params_bytes", "read_params", "split_params"]
 
 LIST_MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -172,3 +173,9 @@ def split_params(arrays: dict) -> tuple[dict, dict]:
         else:
             args[bare if kind == "arg" and bare else name] = array
     return args, auxs
+
+
+def join_params(symbol: typing.Any, values: dict) -> dict:
+    """Return a symbol's parameters under ``arg:NAME`` and ``aux:NAME``."""
+    auxiliary = set(symbol.list_auxiliary_states())
+    return {("aux:" if k in auxiliary else "arg:") + k: v for k, v in values.items()}

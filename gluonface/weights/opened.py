@@ -16,6 +16,7 @@ from .. import model_zoo
 from .._compat import mx
 from ..data.embedding_origin import ModelIdentity
 from ..errors import DataError, InputError
+from ..model_zoo._batch_norm import BatchNormSettings
 from .card import COLORS, read_card
 from .content import Content, read_bytes
 from .graph import Graph
@@ -225,6 +226,11 @@ class Weights:
                 )
             found[key] = values[0]
         return found
+
+    @property
+    def batch_norm(self) -> BatchNormSettings:
+        """What the card says of the BatchNorms, as `get_model` takes it; {} if it does not."""
+        return dict((self.card or {}).get("batch_norm") or {})
 
     def embedding_size_of(self, name: str) -> int:
         """Return the length of the embedding that the weights give in the backbone `name`."""

@@ -26,6 +26,7 @@ import re
 
 from ..errors import DataError, InputError, shown, shown_text
 from ..model_zoo import MAX_EMBEDDING
+from ..model_zoo._batch_norm import FORM, check_batch_norms
 from .content import read_bytes
 
 __all__ = [
@@ -102,14 +103,16 @@ class Source:
         """What the model card calls the file with the weights."""
         if self.format != ONNX:
             return "params"
-        return "int8" if self.stem.endswith(".int8") else "onnx"
+        return next((r for r in ("int8", "fp16") if self.stem.endswith(f".{r}")), "onnx")
 
     @property
     def card(self) -> pathlib.Path | None:
         """The path of the model card. There need not be one."""
         if self.params is None:
             return None
-        stem = self.stem[: -len(".int8")] if self.role == "int8" else self.stem  # one for both
+        stem = self.stem  # one for all of an export
+        if self.role in ("int8", "fp16"):
+            stem = stem[: -len(f".{self.role}")]
         return self.params.with_name(f"{stem}.json")
 
     @property
@@ -249,11 +252,16 @@ def _checkpoint(folder, export):
             f"{path} has model.embedding_size {shown(size)}; expected a whole number from 1 to "
             f"{MAX_EMBEDDING}"
         )
+    norms = model.get("batch_norm")
+    if norms is not None and not check_batch_norms(norms):
+        raise DataError(f"{path} has model.batch_norm {shown(norms)}; expected {FORM}")
     places = [folder / "checkpoints" / which for which in ("best", "last")]
     files = [f for p in places for f in (p / "backbone.params", p.with_suffix(".params"))]
     for file in files:
         if file.is_file():
             options = {} if size is None else {"embedding_size": size}
+            if norms:
+                options["batch_norm"] = norms
             return Source(file, name=name, options=options)
     raise InputError(
         f"the run folder {folder} holds no model yet; looked for "

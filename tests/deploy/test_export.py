@@ -8,6 +8,7 @@ from deploy_nets import make_small, pixels
 
 from gluonface._compat import mx
 from gluonface.deploy import export_model, export_source
+from gluonface.deploy.parity import disagreement, noise
 from gluonface.errors import GluonfaceError, InputError
 from gluonface.files import sha256
 from gluonface.model_zoo import get_model, list_models
@@ -185,13 +186,18 @@ def test_every_name_loads_without_this_package(tmp_path, name):
     net = get_model(name)
     export_model(net, tmp_path / "once")
     export_source(tmp_path / "once", tmp_path / "m")
-    x = np.random.default_rng(0).uniform(0, 255, (2, 3, *net.cfg.input_size)).astype("f4")
-    np.save(tmp_path / "m.npy", x)
+    np.save(tmp_path / "m.npy", noise(net.cfg.input_size))
     command = [sys.executable, "-c", ALONE, str(tmp_path / "m")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    want = net(mx.nd.array(x)).asnumpy()
+
+    def run(images):
+        return net(mx.nd.array(images)).asnumpy()
+
+    want = run(noise(net.cfg.input_size))
     for got in np.load(tmp_path / "m-out.npy"):
-        assert np.abs(got - want).max() <= 1e-4 * np.abs(want).max()
+        # Untrained, some magnify rounding: attention_net128 gives numbers of 3e7, 7e-3 apart.
+        error, allowed = disagreement(got, want, run, net.cfg.input_size)
+        assert error < allowed
     for file in tmp_path.iterdir():
         file.unlink()  # pytest keeps its folders

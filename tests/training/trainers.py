@@ -10,7 +10,7 @@ def overrides(*texts):
     return [parse_override(text) for text in texts]
 
 
-def make(noise_set, callbacks=(), **sections):
+def config_of(noise_set, **sections):
     settings = {
         "model": {"name": "tiny"},
         "loss": {"name": "arcface", "margin": 0.3, "scale": 16.0},
@@ -21,7 +21,11 @@ def make(noise_set, callbacks=(), **sections):
     }
     for name, values in sections.items():
         settings[name] = {**settings.get(name, {}), **values}
-    trainer = build(config_from_dict(settings))
+    return config_from_dict(settings)
+
+
+def make(noise_set, callbacks=(), **sections):
+    trainer = build(config_of(noise_set, **sections))
     trainer.callbacks.extend(callbacks)
     return trainer
 

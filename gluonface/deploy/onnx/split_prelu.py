@@ -52,17 +52,18 @@ def split_prelus(content: bytes) -> bytes:
     if "PRelu" not in operators or "QuantizeLinear" in operators or external:
         return content
     slopes = {value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer}
-    ranks = {
-        value.name: len(value.type.tensor_type.shape.dim)
+    shapes = {
+        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
         for value in [*graph.input, *graph.value_info]
     }
     nodes: list[typing.Any] = []
     for number, node in enumerate(graph.node):
         slope = slopes.get(node.input[1]) if node.op_type == "PRelu" else None
-        if slope is None or not _is_per_channel(slope) or ranks.get(node.input[0]) != 4:
+        shape = shapes.get(node.input[0], [])
+        if slope is None or not _is_per_channel(slope) or len(shape) != 4 or not shape[1]:
             nodes.append(node)
             continue
-        a = slope.reshape(-1, 1, 1, 1)
+        a = np.broadcast_to(slope.reshape(-1, 1, 1, 1), (shape[1], 1, 1, 1))  # or one for all
         made = [
             f"gluonface_{number}_{part}" for part in ("one", "slopes", "up", "neg", "low", "sum")
         ]

@@ -23,6 +23,9 @@ class ModelConfig:
     name: str = option("mobilefacenet", "architecture, as `gluonface models` lists them")
     embedding_size: Optional[int] = option(None, "empty: that of the published model", low=1)
     init: Optional[str] = option(None, "weights to start from: FILE.params, run folder or prefix")
+    batch_norm: dict[str, Any] = option(  # noqa: RUF009
+        {}, "eps and fixed gammas of BatchNorms that are not the architecture's; init fills it in"
+    )
 
 
 @dataclasses.dataclass

@@ -52,6 +52,14 @@ def test_each_value_is_that_of_prelu_to_the_bit(shape, opset):
     np.testing.assert_array_equal(run(split, images), run(content, images))
 
 
+def test_one_slope_for_all_channels():
+    content = network(np.float32([[[0.25]]]))
+    split = split_prelus(content)
+    assert operators(split)["PRelu"] == 0
+    images = np.random.RandomState(0).randn(1, 4, 5, 6).astype(np.float32)
+    np.testing.assert_array_equal(run(split, images), run(content, images))
+
+
 def test_a_network_gives_the_same_embeddings(installed, exported, images):
     content = exported["onnx"].read_bytes()
     split = split_prelus(content)

@@ -1,0 +1,24 @@
+"""How a network runs: options of the commands that embed."""
+
+__all__ = ["add_color", "add_network_options"]
+
+PRECISIONS = ("float32", "bfloat16", "int8")
+HELP = (
+    "of the network on a CPU. bfloat16: OpenVINO's, faster where the CPU has AMX or AVX512-BF16; "
+    "int8: the PREFIX.int8.onnx beside the model, which `gluonface export --int8` writes"
+)
+
+
+def add_color(parser):
+    """Add ``--color`` to `parser`."""
+    parser.add_argument(
+        "--color",
+        choices=("RGB", "BGR"),
+        help="the order of colours that the network takes, whatever its files say",
+    )
+
+
+def add_network_options(parser):
+    """Add ``--precision`` and ``--color`` to `parser`."""
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help=HELP)
+    add_color(parser)
