@@ -111,11 +111,16 @@ class EncodedImages:
         """Return image `number` as uint8 (size, size, 3) RGB; DataError names it."""
         from ...data import images
 
+        name = self._called(number)
         try:
             image = images.decode(self.encoded(number))
-        except DataError as error:
-            raise DataError(f"{self.names[number]} cannot be used: {error}") from error
-        return _fit(image, self.names[number], self.size, self.resize)
+        except (DataError, OSError) as error:
+            raise DataError(f"{name} cannot be used: {error}") from error
+        return _fit(image, name, self.size, self.resize)
+
+    def _called(self, number):
+        """Return what messages call an image."""
+        return self.names[number]
 
     def key(self):
         """Return a SHA-256 of the names and of all encoded bytes."""
@@ -126,7 +131,7 @@ class EncodedImages:
         return digest.hexdigest()
 
 
-class FaceImages:
+class FaceImages(EncodedImages):
     """The images of a `gluonface.data.sources.FaceSource`, as `ImageList` gives those of a folder.
 
     Parameters
@@ -137,22 +142,12 @@ class FaceImages:
     """
 
     def __init__(self, source, resize=False, size=112):
-        self.source, self.resize, self.size = source, resize, size
-        self.names = [source.relative_name(number) for number in range(len(source))]
+        names = [source.relative_name(number) for number in range(len(source))]
+        super().__init__(source.read, names, resize, size)
+        self.source = source
 
-    def __len__(self):
-        return len(self.source)
-
-    def read(self, number):
-        """Return image `number` as uint8 (size, size, 3) RGB; DataError names it."""
-        from ...data import images
-
-        name = self.source.name(number)
-        try:
-            image = images.decode(self.source.read(number))
-        except (DataError, OSError) as error:
-            raise DataError(f"{name} cannot be used: {error}") from error
-        return _fit(image, name, self.size, self.resize)
+    def _called(self, number):
+        return self.source.name(number)
 
     def key(self):
         """Return a SHA-256 of what was named and when it was changed, as of `ImageList`."""
