@@ -100,24 +100,18 @@ class FourierPositions(mx.gluon.HybridBlock):
         as_many = F.slice_axis(x, axis=1, begin=0, end=2 * WAVES)
         wave = F.reshape(F.contrib.arange_like(as_many, axis=1), (1, -1))
         row = F.floor(token / SIDE)
-        of_columns = F.floor(wave / WAVES)  # 0 for the waves of rows
+        column = token - row * SIDE
+        of_columns = F.floor(wave / WAVES)  # 0 for the waves of rows, 1 for those of columns
         place = F.broadcast_add(
-            F.broadcast_mul(row + 1, 1 - of_columns),
-            F.broadcast_mul(token - row * SIDE + 1, of_columns),
+            F.broadcast_mul(row + 1, 1 - of_columns), F.broadcast_mul(column + 1, of_columns)
         )
         wave = wave - of_columns * WAVES
         pair = F.floor(wave / 2)
         rate = F.exp(pair * (-2 / WAVES * math.log(PERIOD))) * (2 * math.pi / (SIDE + 1e-6))
-        # A cosine is a sine a quarter of a turn ahead.
-        waves = F.sin(
-            F.broadcast_add(F.broadcast_mul(place, rate), (wave - pair * 2) * (math.pi / 2))
-        )
-        return F.broadcast_add(
-            x,
-            F.expand_dims(
-                F.FullyConnected(waves, weight, bias, num_hidden=self.channels, flatten=False), 0
-            ),
-        )
+        ahead = (wave - pair * 2) * (math.pi / 2)  # a cosine is a sine a quarter of a turn ahead
+        waves = F.sin(F.broadcast_add(F.broadcast_mul(place, rate), ahead))
+        y = F.FullyConnected(waves, weight, bias, num_hidden=self.channels, flatten=False)
+        return F.broadcast_add(x, F.expand_dims(y, 0))
 
 
 class CrossCovarianceAttention(mx.gluon.HybridBlock):

@@ -24,8 +24,6 @@ __all__ = [
 ]
 
 EPS = 1e-6  # of the LayerNorms
-
-
 LAST, SECOND = (0, 2, 3, 1), (0, 3, 1, 2)  # where the channels of a map are to be
 
 

@@ -20,12 +20,16 @@ from gluonface.nn import PReLU, set_prelu_form
 # What only looks at a network's graph takes all of them; what runs it leaves those above this many
 # multiply-accumulates to the slow tier.
 HEAVY = 1.4e8
+# And these, which have the blocks of edgeface_xxs.
+LIKE_OTHERS = ("edgeface_xs_gamma_06", "timmface_convnext_atto")
 # Not 2, which the last BatchNorm would make +1 and -1, whatever comes before it.
 BATCH = 3
 
 
 def heavy(name):
-    return name != "mobilefacenet" and BACKBONES.get(name)[0].macs > HEAVY
+    if name == "mobilefacenet":
+        return False
+    return name in LIKE_OTHERS or BACKBONES.get(name)[0].macs > HEAVY
 
 
 # Pytest runs all tests of one network together, so that each is built and trained once.
