@@ -9,16 +9,16 @@ HELP = (
 )
 
 
-def add_color(parser):
-    """Add ``--color`` to `parser`."""
+def add_color(parser, option="--color"):
+    """Add ``--color`` to `parser`, under another name where that is of pairs."""
     parser.add_argument(
-        "--color",
+        option,
         choices=("RGB", "BGR"),
         help="the order of colours that the network takes, whatever its files say",
     )
 
 
-def add_network_options(parser):
-    """Add ``--precision`` and ``--color`` to `parser`."""
+def add_network_options(parser, color="--color"):
+    """Add ``--precision`` and ``--color``, or what else it is to be called, to `parser`."""
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help=HELP)
-    add_color(parser)
+    add_color(parser, color)

@@ -100,7 +100,7 @@ pixels. Images that are not 112x112 are an error, unless they are in a pack or -
     parser.add_argument(
         "--ctx", metavar="DEVICE", help="cpu, gpu0, gpu1, ... (default: a GPU if there is one)"
     )
-    add_network_options(parser)
+    add_network_options(parser, "--model-color")  # --color is of the pairs
     parser.add_argument(
         "--bootstrap",
         type=int,
@@ -201,7 +201,7 @@ def _evaluate_models(args):
         pack.name = eval_common.unused_name(pack.name, packs)
         packs[pack.name] = pack
     ctx = args.ctx and re.sub(r"^gpu(\d+)$", r"gpu(\1)", args.ctx)
-    options = {"precision": args.precision, "color": args.color, "output": args.layer}
+    options = {"precision": args.precision, "color": args.model_color, "output": args.layer}
     embedders = {source: Embedder.load(source, ctx, **options) for source in args.model}
     results = []
     for source, embedder in embedders.items():

@@ -178,8 +178,7 @@ def engine_for_onnx(
 ) -> OnnxEngine | OpenVinoEngine:
     """Return the engine for a ``.onnx`` file.
 
-    On a GPU, and for 8-bit files, it is onnxruntime; on a CPU the first of OpenVINO and
-    onnxruntime that is installed.
+    On a GPU it is onnxruntime; on a CPU the first of OpenVINO and onnxruntime that is installed.
 
     Parameters
     ----------
@@ -206,8 +205,7 @@ def engine_for_onnx(
             raise InputError("engine='openvino' runs on a CPU; use ctx='cpu'")
         return OpenVinoEngine(path, model, precision)
     on_cpu = gpu is False or (gpu is None and not _cuda())
-    quantised = path.name.endswith(".int8.onnx")
-    if engine == "auto" and on_cpu and not quantised and importlib.util.find_spec("openvino"):
+    if engine == "auto" and on_cpu and importlib.util.find_spec("openvino"):
         try:
             return OpenVinoEngine(path, model)
         except DataError as error:

@@ -66,6 +66,17 @@ def test_inference_of_every_graph():
         assert row["to_plain"] == pytest.approx(row["best"] / rows[0]["best"])
 
 
+@pytest.mark.slow
+def test_inference_in_every_precision():
+    pytest.importorskip("openvino", reason="needs the extra: pip install gluonface[openvino]")
+    rows = backbone.measure_inference("mobilefacenet", [2], 1, ("bfloat16", "int8"))
+    by_form = {row["form"]: row for row in rows}
+    for form in ("openvino bfloat16", "openvino int8", "onnxruntime int8"):
+        same = by_form[form.split()[0]]["best"]
+        assert by_form[form]["to_float32"] == pytest.approx(by_form[form]["best"] / same)
+    assert by_form["openvino"]["to_float32"] is None
+
+
 def test_the_composed_form_is_without_our_operators(our_operators):
     from gluonface._compat import mx
     from gluonface.bench._backbone_variants import training_net

@@ -5,7 +5,7 @@ import pytest
 from deploy_nets import make_small
 
 from gluonface.cli import main
-from gluonface.deploy import Embedder, export_model
+from gluonface.deploy import Embedder, export_model, export_source
 from gluonface.errors import GluonfaceError, InputError
 
 pytest.importorskip("onnxruntime", reason="needs the extra: pip install gluonface[onnx]")
@@ -43,3 +43,24 @@ def test_says_how_far_it_is_from_float(tmp_path, images, monkeypatch, caplog, co
     warnings = [r.getMessage() for r in caplog.records if "8-bit" in r.getMessage()]
     assert len(warnings) == (cosine < 0.99)
     assert all("0.9850 on 7 calibration images" in text for text in warnings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_accuracy_on_faces(shared, tmp_path, engine):
+    """The real model on real pairs: one of 400 pairs may change sides."""
+    from gluonface.data import VerificationPack
+    from gluonface.evaluation.protocols.verification import evaluate_pack
+
+    pytest.importorskip(engine, reason="needs the extra: pip install gluonface[openvino]")
+    data = shared / "data"
+    files = export_source(
+        data / "insightface-mobilefacenet/model", tmp_path / "m", calibrate=data / "att/train.rec"
+    )
+    assert json.loads(files["card"].read_text())["int8"]["cosine_to_float"] >= 0.99
+    pack = VerificationPack.load(data / "att/att_test.bin")
+    small, whole = (
+        evaluate_pack(Embedder.load(tmp_path / "m", "cpu", engine, precision), pack, ("none",))
+        for precision in ("int8", "float32")
+    )
+    assert abs(small["none"].accuracy - whole["none"].accuracy) <= 0.0025

@@ -10,6 +10,7 @@ from gluonface.cli import main
 from gluonface.deploy import Embedder, export_torch
 from gluonface.errors import GluonfaceError, InputError
 from gluonface.model_zoo import get_model
+from gluonface.weights.card import make_card
 from gluonface.weights.safetensors import read_safetensors
 from gluonface.weights.torch_pickle import read_torch
 
@@ -41,11 +42,12 @@ def test_a_file_of_pytorch_comes_out_as_it_went_in(shared, tmp_path):
     assert told["mean"] == told["std"] == "0.5,0.5,0.5"
 
 
-def test_other_pixels_go_into_the_first_convolution(tmp_path, images):
-    """MobileFaceNet scales by 1/128 here, cavaface by 1/127.5."""
+def test_what_a_state_dict_cannot_hold_goes_into_its_tensors(tmp_path, images):
+    """MobileFaceNet scales by 1/128 here, cavaface by 1/127.5; and the eps of imported weights."""
     mx.random.seed(5)
-    net = get_model("mobilefacenet")
+    net = get_model("mobilefacenet", batch_norm={"*": {"eps": 1e-3}})
     net.save_parameters(str(tmp_path / "m.params"))
+    (tmp_path / "m.json").write_text(json.dumps(make_card(net.cfg, 128)))
     out = tmp_path / "new" / "m.safetensors"
     command = ["export", "--model", f"mobilefacenet:{tmp_path / 'm.params'}", "--torch", str(out)]
     assert main([*command, "--licence", "MIT"]) == 0
@@ -54,6 +56,7 @@ def test_other_pixels_go_into_the_first_convolution(tmp_path, images):
     written = read_safetensors(out)
     np.testing.assert_allclose(written["conv1.conv.weight"], weight * 127.5 / 128, rtol=1e-6)
     assert metadata(out)["licence"] == "MIT"
+    np.testing.assert_allclose(written["conv1.bn.running_var"], 1 + 1e-3 - 1e-5, rtol=1e-6)
     before = Embedder.load(f"mobilefacenet:{tmp_path / 'm.params'}", "cpu", "mxnet")
     after = Embedder.load(f"mobilefacenet:{out}", "cpu", "mxnet")
     want = before.embed_views(images)[0]

@@ -68,10 +68,12 @@ def test_what_half_precision_cannot_hold_is_named(tmp_path):
     net = make_small()
     weight = net.fc1.weight.data()
     net.fc1.weight.set_data(weight * 1e5 / weight.abs().max())
-    with pytest.raises(GluonfaceError, match=r"constant .* of Conv_fc1\w* is 1e\+05, .*float32"):
+    with pytest.raises(
+        GluonfaceError, match=r"constant fc1_weight of Conv_\w+ is 1e\+05, .*float32"
+    ):
         export_model(net, tmp_path / "m", fp16=True)
     net.fc1.weight.set_data(weight * 4e4 / weight.abs().max())
-    with pytest.raises(GluonfaceError, match=r"Conv_fc1\w* gives .* on noise, .* 65,504"):
+    with pytest.raises(GluonfaceError, match=r"Conv_\w+ gives .* on noise, .* 65,504"):
         export_model(net, tmp_path / "m", fp16=True)
     assert not list(tmp_path.iterdir())
 
