@@ -157,9 +157,7 @@ class GluonCenters(ClassCenters):
         classes.
     """
 
-    def __init__(
-        self, margin, start, stop, width, ctx, initial_bias, seed, params, allreduce=None
-    ):
+    def __init__(self, margin, start, stop, width, ctx, initial_bias, seed, params, allreduce=None):
         super().__init__(margin, start, stop, width, ctx, initial_bias)
         self.allreduce, self.sampled = allreduce, self.size
         self._untracked = {}
@@ -210,9 +208,7 @@ class GluonCenters(ClassCenters):
             shared, bias = bias, None
             collect_shared = self._collect_shared
         if weight is None:
-            return Selection(
-                None, watched, lambda gradients, targets: None, shared, collect_shared
-            )
+            return Selection(None, watched, lambda gradients, targets: None, shared, collect_shared)
         backward = tuple(map(self._for_backward, ("weight", "bias", "class_margin"), watched))
         shard = Shard(self.start, self.stop, weight, bias, class_margin, backward)
         return Selection(shard, watched, self._collect, shared, collect_shared)

@@ -230,7 +230,9 @@ class OptimizerStep:
 
     def shared_arrays(self, state: dict[str, Any]) -> dict[str, np.ndarray]:
         """Return what `head_shared` found in the stored state of a head, for `load_head_rows`."""
-        names = [f"bias.{slot}" for slot in SLOTS[self._optimizer]] if self._shared is not None else []
+        names = (
+            [f"bias.{slot}" for slot in SLOTS[self._optimizer]] if self._shared is not None else []
+        )
         found = {name: state.get(f"shared_{name}") for name in names}
         return {k: np.array([v], np.float32) for k, v in found.items() if v is not None}
 

@@ -76,4 +76,3 @@ def run(
         **kwargs,
     )
     return {**out, "loss": out["loss"] * factor}
-

@@ -128,9 +128,7 @@ def test_a_head_that_updates_itself_trains_as_gluon_parameters_do(name, rule, si
 @pytest.mark.parametrize("sample_rate", [1.0, 0.5])
 @pytest.mark.parametrize("name", NAMES)
 def test_parts_of_a_batch_add_up(name, sample_rate):
-    whole, parts = (
-        head_of(name, sample_rate=sample_rate, updates_itself=True) for _ in range(2)
-    )
+    whole, parts = (head_of(name, sample_rate=sample_rate, updates_itself=True) for _ in range(2))
     x, labels = batch(8)
     index = None if sample_rate == 1.0 else np.arange(40)
     for head in (whole, parts):
@@ -207,8 +205,9 @@ def test_options_that_do_not_go_together(options, words):
 
 def test_the_first_bias_is_of_the_classes_whose_terms_count():
     bias = [
-        PartialFC("uniface", 1000, 8, sample_rate=0.1, negative_weight=each)
-        .class_centers.shared_state()["bias"]
+        PartialFC(
+            "uniface", 1000, 8, sample_rate=0.1, negative_weight=each
+        ).class_centers.shared_state()["bias"]
         for each in ("inclusion", "none")
     ]
     np.testing.assert_allclose(bias, np.log([10_000, 1_000]), rtol=1e-6)
