@@ -65,7 +65,8 @@ DEPENDS = {
 # When to choose a loss; what is said of accuracy is its paper's.
 ONE_RECIPE = (
     "In one recipe of the UniTSFace paper (`arXiv 2311.02523 "
-    "<https://arxiv.org/abs/2311.02523>`__; R50, CASIA-WebFace; MR-All and TAR at FAR 1e-4 of IJB-C; their figures, not ours) "
+    "<https://arxiv.org/abs/2311.02523>`__; R50, CASIA-WebFace; MR-All and TAR at FAR 1e-4 of "
+    "IJB-C; their figures, not ours) "
 )
 CHOOSE = {
     "sphereface2": "For verification at low false accept rates after training on a small or middle "
@@ -75,7 +76,7 @@ CHOOSE = {
     "among many classes a softmax is the safer choice.",
     "uniface": "For verification with one threshold for all people, and for very many classes, as "
     ":ref:`sphereface2 <loss-sphereface2>`; it has fewer parameters. Its authors' repository gives "
-    " 48.42 MR-All after CASIA-WebFace (R50), its paper 88.65 to 88.96 IJB-C (TAR at FAR "
+    "48.42 MR-All after CASIA-WebFace (R50), its paper 88.65 to 88.96 IJB-C (TAR at FAR "
     "1e-4): their figures, not ours; CosFace in the UniTSFace paper's recipe has 45.12 and 56.65.",
     "bce": "To compare with :ref:`uniface <loss-uniface>`, which is the better default: a bias for "
     "each class lets every class have its own threshold, and a verification has one for all.",

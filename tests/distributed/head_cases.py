@@ -40,9 +40,10 @@ def run(name, comm, rows):
     loss, classes, smoothing, _ = CASES[name]
     head = PartialFC(get_loss(loss), classes, 16, comm=comm, label_smoothing=smoothing, name=name)
     trainer = None
-    if head.weight is not None:
+    parameters = head.collect_params()
+    if list(parameters.keys()):
         trainer = mx.gluon.Trainer(
-            head.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9}, kvstore=None
+            parameters, "sgd", {"learning_rate": 0.1, "momentum": 0.9}, kvstore=None
         )
     x, labels, weights = data(name)
     x, labels, weights = nd.array(x[rows]), labels[rows], nd.array(weights[rows])
