@@ -53,6 +53,7 @@ LFW = {
         UNKNOWN,
         f"the {_at('abstract', ARXIV + '1909.00632')} has deepglint-large and iQiyi-large only",
     ),
+    "bce": (UNKNOWN, "a term of comparison in UniTSFace; we read figures of MR-All and IJB-C"),
     "circleloss": (
         "99.73",
         _paper("2002.10857", 2) + ": R34, MS-Celeb-1M cleaned to 3.6M images",
@@ -65,6 +66,8 @@ LFW = {
         _at("authors’ code", GITHUB + "HuangYG123/CurricularFace")
         + ": IR101; retrained, by its authors a little different from the paper",
     ),
+    "elastic_arcface": (UNKNOWN, "we read formulas and code, no figure"),
+    "elastic_cosface": (UNKNOWN, "we read formulas and code, no figure"),
     "l2softmax": ("99.78", _at("abstract", ARXIV + "1703.09507")),
     "li_arcface": (
         "99.23",
@@ -95,6 +98,8 @@ LFW = {
         f"{ARCFACE}: CASIA-WebFace; {_at('authors’ code', GITHUB + 'wy1iu/sphereface')}, of 20 "
         "layers, 99.13 to 99.30",
     ),
+    "sphereface2": (UNKNOWN, "we read figures of MR-All and IJB-C, in UniTSFace"),
+    "sphereface_r": (UNKNOWN, "we read figures of MR-All and IJB-C, in UniTSFace"),
     "subcenter_arcface": (
         "99.83",
         _at("ArcFace’s journal version", ARXIV + "1801.07698")
@@ -106,6 +111,7 @@ LFW = {
         + ": Attention-56, MS-Celeb-1M-v1c, which "
         + _at("shares people with LFW", GITHUB + "xiaoboCASIA/SV-X-Softmax"),
     ),
+    "uniface": (UNKNOWN, "we read figures of MR-All and IJB-C, in its repository"),
     "auxiliary/center": ("99.28", f"{ARCFACE}: 0.7M images"),
     "auxiliary/coco": COCO,
     "auxiliary/contrastive": (NONE, "published in 2006, LFW in 2007"),

@@ -28,8 +28,17 @@ UNITS = {
     ("mv", "margin"): "radians or cosine",
     ("sphereface", "gamma"): "per step",
     ("svx", "margin"): "radians or cosine",
+    ("elastic_cosface", "margin"): "cosine",
+    ("elastic_cosface", "std"): "cosine",
+    ("uniface", "margin"): "cosine",
+    ("bce", "margin"): "cosine",
+    ("sphereface2", "margin"): "cosine, radians or factor",
 }
-SHOWN = {"norm": 20.0, "class_margin": 0.4}  # of what a curve needs besides the angle
+SHOWN = {
+    "norm": 20.0,
+    "class_margin": 0.4,
+    "row_margin": 0.5,
+}  # of what a curve needs besides the angle
 DEPENDS = {
     "softmax": "The logit is an inner product, so it is not a function of the angle alone. Drawn "
     "is a unit embedding, a unit weight and no bias.",
@@ -42,8 +51,47 @@ DEPENDS = {
     "magface": "The margin depends on the embedding's length. Drawn are its ends and the middle, "
     "by the default policy, and all policies at the middle.",
     "adam_softmax": "The margin is learned for each class. Drawn are examples.",
+    "bce": "Drawn is the logit without the bias.",
+    "elastic_arcface": "The margin is drawn for each sample. Drawn are its mean and twice its "
+    "deviation to either side.",
+    "elastic_cosface": "The margin is drawn for each sample. Drawn are its mean and twice its "
+    "deviation to either side.",
+    "sphereface2": "Drawn is the logit without the bias.",
+    "sphereface_r": "Version v2 leaves the target alone and raises the other classes' logits.",
+    "uniface": "Drawn is the logit without the bias.",
     "sphereface": "The logit also contains the embedding's length, here 1, and lambda, which "
     "falls with the count of steps.",
+}
+# When to choose a loss; what is said of accuracy is its paper's.
+ONE_RECIPE = (
+    "In one recipe of the UniTSFace paper (`arXiv 2311.02523 "
+    "<https://arxiv.org/abs/2311.02523>`__; R50, CASIA-WebFace; MR-All and TAR at FAR 1e-4 of "
+    "IJB-C; their figures, not ours) "
+)
+CHOOSE = {
+    "sphereface2": "For verification at low false accept rates after training on a small or middle "
+    "set, and for very many classes: processes exchange one sum per sample, and no logits are "
+    "kept. " + ONE_RECIPE + "it has 44.20 and 88.41, CosFace 45.12 and 56.65, ArcFace "
+    "42.21 and 48.49. Take kind C; set `weight` to 10 for small networks. For identification "
+    "among many classes a softmax is the safer choice.",
+    "uniface": "For verification with one threshold for all people, and for very many classes, as "
+    ":ref:`sphereface2 <loss-sphereface2>`; it has fewer parameters. Its authors' repository gives "
+    "48.42 MR-All after CASIA-WebFace (R50), its paper 88.65 to 88.96 IJB-C (TAR at FAR "
+    "1e-4): their figures, not ours; CosFace in the UniTSFace paper's recipe has 45.12 and 56.65.",
+    "bce": "To compare with :ref:`uniface <loss-uniface>`, which is the better default: a bias for "
+    "each class lets every class have its own threshold, and a verification has one for all.",
+    "sphereface_r": "v1 or v0 where a margin that multiplies the angle is wanted, without "
+    "SphereFace's annealing; v2 where the margin is to push other classes away instead of pulling "
+    "the own one, which costs an arccos of every class. "
+    + ONE_RECIPE
+    + "v1 has 39.92 and 86.35, CosFace 45.12 and 56.65. N and S where the "
+    "length of the embedding is to mean something; S keeps it bounded.",
+    "elastic_arcface": "Where :ref:`arcface <loss-arcface>` trains well and one margin for all "
+    "samples is too rigid: classes of different spread. It costs nothing. Begin with ``order`` "
+    "random: the published figures of plus are of another order than the one that the paper means "
+    "(see the notes).",
+    "elastic_cosface": "As :ref:`elastic_arcface <loss-elastic_arcface>`, for "
+    ":ref:`cosface <loss-cosface>`: with its even slope the more robust of the two.",
 }
 
 
@@ -72,6 +120,8 @@ def _page(folder, name, registry):
     idea, formula = doc[""].split("\n\n", 1)
     label = f"loss-{folder.replace('/', '-')}{name}"
     parts = [f".. _{label}:\n", _heading(title, "="), idea + "\n", _usage(folder, cls, registry)]
+    if not folder and name in CHOOSE:
+        parts += [_heading("When to choose it", "-"), CHOOSE[name] + "\n"]
     parts += [_heading("Formula", "-"), formula + "\n"]
     if not folder:
         parts += [_heading("Logit of the target", "-"), _figure(name, cls)]
@@ -127,6 +177,10 @@ def _usage(folder, cls, registry):
 def _exchange(margin):
     """Return in words what sharding costs beyond what the softmax itself needs."""
     needs = []
+    if margin.family == "binary":
+        needs.append("the loss in place of the softmax")
+        if margin.has_shared_bias:
+            needs.append("one gradient")
     if margin.shares_target:
         needs.append("targets' cosines")
     if margin.uses_norm:
@@ -177,7 +231,8 @@ def _figure(name, cls):
             f"   :class: only-{theme}",
             f"   :alt: {what}\n",
         ]
-    if cls.family == "hard-negative" or name in ("circleloss", "li_arcface", "qamface"):
+    changes = ("circleloss", "li_arcface", "qamface", "sphereface2")
+    if cls.family == "hard-negative" or name in changes:
         lines.append("The other classes' logits change as well; see the formula.\n")
     return "\n".join(lines)
 
@@ -217,7 +272,7 @@ def _compared():
 
 
 def _number(value):
-    return value if isinstance(value, str) else f"{value:g}"
+    return value if isinstance(value, str) or value is None else f"{value:g}"
 
 
 # --- curves ------------------------------------------------------------------------------------
@@ -302,6 +357,14 @@ def _curves(name):
             yield label, _curve(get_loss(name, radius="fixed"), step=float(step))
         whole = get_loss(name, radius="fixed", base=0.0, lambda_min=0.0)
         yield "full margin, lambda = 0", _curve(whole)
+    elif name.startswith("elastic"):
+        bare = get_loss(name)
+        for margin in (-2, 0, 2):
+            value = bare.margin + margin * bare.usual["random"]
+            yield f"m = {value:g}", _curve(bare, row_margin=value)
+    elif name == "sphereface_r":
+        for version in ("v0", "v1", "v2"):
+            yield f"version={version!r}", _curve(get_loss(name, version=version))
     elif "policy" not in cls.parameters:
         yield _values(get_loss(name)), _curve(get_loss(name))
     if "policy" in cls.parameters:
@@ -320,7 +383,9 @@ def _curves(name):
 
 def _values(margin):
     values = [f"{key}={_number(getattr(margin, key))}" for key in margin.parameters]
-    return ", ".join(value for value in values if not value.startswith("scale")) or "cosine"
+    unused = ("scale", "weight", "alpha", "gradient")
+    values = [value for value in values if not value.startswith(unused) and "None" not in value]
+    return ", ".join(values) or "cosine"
 
 
 def _curve(margin, strength=1.0, classes=1000, **given):

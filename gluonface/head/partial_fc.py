@@ -181,7 +181,7 @@ class PartialFC(HeadState):
                 raise InputError(f"{option}={value!r} is not known; expected {', '.join(known)}")
         self.chunk = None if chunk is None else _whole("chunk", chunk, 1)
         self.wire_dtype, self.mode = wire_dtype, mode
-        self.binary = self.margin.family == "binary"
+        self.binary: bool = self.margin.family == "binary"
         needed = self.sample_rate < 1.0 or centers != "memory"
         self.updates_itself = needed or bool(updates_itself)
         self.sampling_step = 0
@@ -392,6 +392,7 @@ class PartialFC(HeadState):
             self.sampling_step += training
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
+        step: ShardedSoftmax
         if self.binary:
             step = ShardedBinary(self._settings(), self.comm, labels, counts, selection)
         else:

@@ -1,6 +1,7 @@
 """Margins that are drawn for each sample, alike on any number of processes."""
 
 import math
+import typing
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def elastic_parameters(default, unit, more=""):
 class ElasticMargin(Margin):
     """Template of a loss whose samples have margins of their own, normally distributed."""
 
-    usual: dict = {}  # standard deviation by `order`
+    usual: typing.Mapping[str, float] = declare()  # standard deviation by `order`
     initial_state = declare(step=0.0)
     target_inputs = ("row_margin",)
 

@@ -36,7 +36,7 @@ class ElasticArcFace(ElasticMargin):
         **elastic_parameters("0.05, with plus 0.0175", "radians"),
         policy=policy_parameter(),
     )
-    usual = {"random": 0.05, "plus": 0.0175, "plus_as_published": 0.0175}
+    usual = declare(random=0.05, plus=0.0175, plus_as_published=0.0175)
 
     def target(self, F, cosine, strength, row_margin):
         """Return the margined cosine of the target; see `Margin.target`."""

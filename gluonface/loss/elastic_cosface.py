@@ -29,7 +29,7 @@ class ElasticCosFace(ElasticMargin):
             "0.05, with plus 0.02", "", "With plus the code has 0.02 and the paper 0.025."
         ),
     )
-    usual = {"random": 0.05, "plus": 0.02, "plus_as_published": 0.02}
+    usual = declare(random=0.05, plus=0.02, plus_as_published=0.02)
 
     def target(self, F, cosine, strength, row_margin):
         """Return the margined cosine of the target; see `Margin.target`."""

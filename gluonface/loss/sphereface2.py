@@ -99,12 +99,12 @@ class SphereFace2(BinaryMargin):
 
     @property
     def positive_weight(self):
-        """w alpha / r."""
+        """Its factor, w alpha / r."""
         return self.weight / self.scale * self.alpha
 
     @property
     def negative_weight(self):
-        """w (1 - alpha) / r."""
+        """Its factor, w (1 - alpha) / r."""
         return self.weight / self.scale * (1.0 - self.alpha)
 
     def initial_bias(self, num_classes, share=1.0):

@@ -152,7 +152,7 @@ class SphereFaceR(Margin):
         return self._joined(F, cosine, F.cos(angle), slope, norm)
 
     def _joined(self, F, cosine, value, slope, norm):
-        """Return `value` with `slope` (None is 1), times the norm over the scale if there is one."""
+        """Return `value` with `slope` (None is 1), times the norm over the scale, if given."""
         step = cosine - F.BlockGrad(cosine)  # exactly 0
         value = F.BlockGrad(value) + (step if slope is None else F.BlockGrad(slope) * step)
         if norm is None:

@@ -18,6 +18,10 @@ CASES = {
     "curricularface": ("curricularface", 301, 0.0, (6, 6)),
     "adaface": ("adaface", 301, 0.0, (6, 6)),
     "adacos": ("adacos", 301, 0.0, (5, 6)),
+    "uniface": ("uniface", 301, 0.0, (5, 6)),
+    "uniface_one": ("uniface", 1, 0.0, (2, 2)),  # rank 1 owns no class, but has the bias
+    "bce": ("bce", 301, 0.0, (6, 6)),
+    "elastic": ("elastic_arcface", 301, 0.0, (5, 6)),
 }
 
 
@@ -36,9 +40,10 @@ def run(name, comm, rows):
     loss, classes, smoothing, _ = CASES[name]
     head = PartialFC(get_loss(loss), classes, 16, comm=comm, label_smoothing=smoothing, name=name)
     trainer = None
-    if head.weight is not None:
+    parameters = head.collect_params()
+    if list(parameters.keys()):
         trainer = mx.gluon.Trainer(
-            head.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9}, kvstore=None
+            parameters, "sgd", {"learning_rate": 0.1, "momentum": 0.9}, kvstore=None
         )
     x, labels, weights = data(name)
     x, labels, weights = nd.array(x[rows]), labels[rows], nd.array(weights[rows])
@@ -54,6 +59,8 @@ def run(name, comm, rows):
         out[f"loss{step}"], out[f"grad{step}"] = losses.asnumpy(), x.grad.asnumpy()
         out[f"stats{step}"] = np.array([head.stats()[key] for key in sorted(head.stats())])
     out["centers"] = head.get_centers()
-    state = {k: v for k, v in sorted(head.state_dict().items()) if k.startswith("state_")}
+    state = {
+        k: v for k, v in sorted(head.state_dict().items()) if k.startswith(("state_", "shared_"))
+    }
     out["state"] = np.array(list(state.values()))
     return out

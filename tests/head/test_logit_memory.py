@@ -40,6 +40,8 @@ SMOOTH = {"label_smoothing": 0.1}
         ("curricularface", 2, {}),
         ("circleloss", 2, SMOOTH),
         ("adacos", 2, {}),
+        ("uniface", 0, {}),  # more samples than numbers of an embedding: no logit is kept
+        ("sphereface2", 0, {"updates_itself": True}),
         ("subcenter_arcface", 5, {}),  # three centres for each class
     ],
 )

@@ -26,6 +26,18 @@ def test_sizes_by_hand():
     assert plan.sent == sum(plan.wire.values())
 
 
+def test_a_binary_loss_that_updates_its_centres():
+    plan = estimate_head(1_000_000, 512, 64, lazy=True)
+    assert plan.copies == 0  # neither rows nor gradients
+    assert plan.logits == 64 * 1_000_000 * 4  # derivatives by the cosines
+    more = estimate_head(1_000_000, 512, 512, ranks=2, lazy=True)
+    assert more.logits < 512 * 20_000 * 4  # computed twice, kept never
+    assert set(more.wire) == {"labels", "x", "grad", "gx", "loss", "gshared"}
+    assert more.wire["loss"] == 512 * 4
+    sampled = estimate_head(1_000_000, 512, 64, sample_rate=0.1, lazy=True)
+    assert sampled.copies == 100_000 * 2048  # the rows
+
+
 def test_what_the_options_change():
     plain = estimate_head(10_000, 64, 32)
     assert plain.sent == 0

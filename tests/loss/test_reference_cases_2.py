@@ -23,11 +23,10 @@ CASES = {
     **dict.fromkeys(("uce", "uce_l05_m01", "edge_uce_s512"), ("uniface", UCE)),
     "bce_per_class": ("bce", UCE),
     **dict.fromkeys(
-        ("sphereface2", "sphereface2_r64", "sphereface2_arc", "sphereface2_mul")
-        + ("sphereface2_exact", "sphereface2_arc_exact", "sphereface2_t1")
-        + ("edge_sphereface2_r512",),
+        [f"sphereface2{more}" for more in ("", "_r64", "_arc", "_mul", "_exact", "_arc_exact")],
         ("sphereface2", SPHEREFACE2),
     ),
+    **dict.fromkeys(("sphereface2_t1", "edge_sphereface2_r512"), ("sphereface2", SPHEREFACE2)),
     **dict.fromkeys(
         [f"sphereface_r_{v}{e}" for v in ("v0", "v1", "v2") for e in ("", "_exact")]
         + ["sphereface_r_v2_soft"],

@@ -123,8 +123,7 @@ class BinaryTerms:
                 _put(bias, block, np.matmul(slopes, every) * sign)
             if weight is not None:
                 inverse = self.inverse[block, None]
-                found = np.matmul(slopes, x)
-                found *= inverse
+                found = np.matmul(slopes * inverse, x)
                 along = np.einsum("ij,ij->i", found, rows[block])[:, None]
                 found -= rows[block] * (along * np.square(inverse))
                 _put(weight, block, found)
@@ -144,9 +143,7 @@ class BinaryTerms:
                 self.rows = as_numpy(self.shard.weight)  # once: it waits for MXNet's engine
             slopes, scratch = np.empty((2, block.stop - block.start, self.total), np.float32)
             self._derivatives(block, self.rows[block], slopes, scratch)
-        found = np.matmul(slopes, x)
-        found *= self.inverse[block, None]
-        return found
+        return np.matmul(slopes * self.inverse[block, None], x)
 
     def _weighted(self, grad):
         """Return the embeddings, each times the gradient of its loss."""

@@ -11,7 +11,7 @@ from gluonface.training.callbacks import CsvFiles
 from gluonface.training.checkpoint.checkpoints import load_state, save_state
 from gluonface.training.precision import LossScale
 
-STATEFUL = ("curricularface", "adacos", "adaface", "sphereface")
+STATEFUL = ("curricularface", "adacos", "adaface", "sphereface", "elastic_cosface")
 
 
 def everything(trainer):
@@ -48,6 +48,33 @@ def test_six_steps_are_three_and_a_resume_and_three(tiny, noise_set, tmp_path, l
     assert everything(second) == everything(whole)
     assert not set(learnt(whole).values()) & set(fresh.values())  # every part of it has moved
     assert learnt(whole) != learnt(first)
+
+
+@pytest.mark.parametrize("mode", ["sharded", "replicated"])
+@pytest.mark.parametrize("loss", ["uniface", "bce", "sphereface2"])
+def test_biases_of_binary_losses_are_resumed(tiny, noise_set, tmp_path, loss, mode):
+    """By the head's own optimizer and by a trainer; with momentum and clipping."""
+
+    def state(trainer):
+        rows = {**trainer.head.row_arrays(), **trainer.optimizer_step.head_rows()}
+        found = {name: np.asarray(value).tobytes() for name, value in rows.items()}
+        return {**everything(trainer), **trainer.optimizer_step.head_shared(), **found}
+
+    whole, first, second = (make(noise_set, loss, mode=mode) for _ in range(3))
+    assert whole.head.updates_itself == (mode == "sharded")
+    fresh = state(whole)
+    whole.fit()
+    first.callbacks.append(StopAt(3))
+    first.fit()
+    save_state(tmp_path, first)
+    load_state(tmp_path, second)
+    assert state(second) == state(first)
+    second.fit()
+    assert state(second) == state(whole)
+    shared = loss != "bce"
+    momentum = "head/shared_bias.momentum" if mode == "sharded" else "shared_bias.momentum"
+    for name in ("head/shared_bias", momentum) if shared else ("bias", "bias.momentum"):
+        assert state(whole)[name] != fresh.get(name)
 
 
 def test_clean_reads_the_centres_of_a_checkpoint(tiny, noise_set, tmp_path):
