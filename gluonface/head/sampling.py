@@ -96,7 +96,7 @@ def hash_keys(start, stop, seed, step):
 def _mix(ids, words):
     """Return the keys of any ids for two words of `_words`, uint32."""
     high, low = words
-    keys, one, two = ids.astype(np.uint32), *FACTORS
+    keys, (one, two) = ids.astype(np.uint32), FACTORS
     scratch = np.empty_like(keys)
     np.bitwise_xor(keys, high, out=keys)
     for add in (None, low):
