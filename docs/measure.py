@@ -2,7 +2,7 @@
 
     python docs/measure.py                      # all that needs no other data
     python docs/measure.py backbone data        # some
-    python docs/measure.py flip sources finetune --faces FOLDER
+    python docs/measure.py flip sources finetune distillation --faces FOLDER
     OMP_NUM_THREADS=2 python docs/measure.py zoo --seconds 100     # repeat until all are measured
     python docs/measure.py checks                                  # continues after a stop
 
@@ -190,6 +190,73 @@ def finetune(args, scratch):
         for row in _photographs(args, source, ("none", "sum"))
     ]
     write("finetune", ["Model", "Flip", *PHOTOGRAPH_COLUMNS], rows)
+
+
+def distillation(args, scratch):
+    """A student with a teacher and without, in the same number of steps. Needs --faces."""
+    original, people = args.faces / "insightface-mobilefacenet" / "model", args.faces / "att"
+    drawn = scratch / "drawn"
+    gluonface("data", "synthesize", "--identities", "300", "--images", "30", "--out", drawn)
+    rows = []
+    for name, data, batch, steps in (
+        ("photographs", people, 16, 150),
+        ("drawn", drawn, 32, 80),
+    ):
+        teacher = scratch / f"{name}.npy"
+        gluonface("embed", "--model", original, "--input", data, "--views", "--out", teacher)
+        common = {
+            "model.name": "gluonfr_mobilefacenet_re",
+            "model.embedding_size": 128,
+            "data.batch_size": batch,
+            "train.steps": steps,
+            "eval.every": steps,
+            "export.onnx": "false",
+            "log.tensorboard": "false",
+        }
+        packs = (people / "att_test.bin", drawn / "test.bin")
+        words = ["train", "--recipe", "synthetic-quickstart", "--data", data, "--packs", *packs]
+        words += [word for key, value in common.items() for word in ("--set", f"{key}={value}")]
+        taught = ("--teacher-embeddings", teacher, "--set", "loss.auxiliary.kd_cosine=30")
+        runs = scratch / f"runs-{name}"
+        for seed in range(3):
+            each = (*words, "--set", f"train.seed={seed}")
+            gluonface(*each, "--run", runs / f"none-{seed}")
+            gluonface(*each, "--run", runs / f"kd-{seed}", *taught)
+        rows += distilled_rows(f"{name}, {steps} steps of {batch}", runs)
+    write("distillation", DISTILLED, rows)
+
+
+DISTILLED = ["Trained on", "Tested on", "Without a teacher", "With one", "Difference"]
+STUDENT_95 = 4.303  # of Student's t with the two degrees of freedom of three seeds
+
+
+def distilled_rows(title, runs):
+    """Return rows of the table from the folders none-SEED and kd-SEED of runs."""
+    import numpy as np
+
+    found = {
+        kind: [
+            json.loads((runs / f"{kind}-{seed}" / "verification.json").read_text())["history"][-1]
+            for seed in range(3)
+        ]
+        for kind in ("none", "kd")
+    }
+    rows = []
+    for pack, name in (("att_test", "photographs"), ("test", "drawn")):
+        values = {
+            kind: np.array([each["packs"][pack]["accuracy"] for each in history])
+            for kind, history in found.items()
+        }
+        values["difference"] = values["kd"] - values["none"]
+        rows.append(
+            [title, name]
+            + [
+                f"{each.mean():{'+' * (kind == 'difference')}.3f} ± "
+                f"{STUDENT_95 * each.std(ddof=1) / 3**0.5:.3f}"
+                for kind, each in values.items()
+            ]
+        )
+    return rows
 
 
 def sources(args, scratch):
@@ -429,7 +496,7 @@ def layer_norms(args, scratch):
     write("layer_norms", ["What", "How", "Forward", "Forward and backward"], rows)
 
 
-PHOTOGRAPHS = (flip, sources, finetune)  # need --faces
+PHOTOGRAPHS = (flip, sources, finetune, distillation)  # need --faces
 EVERYTHING = (
     backbone,
     data,

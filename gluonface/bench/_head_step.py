@@ -1,5 +1,6 @@
 """Time and memory of whole steps of a classifier on one or several ranks, with lower bounds."""
 
+import dataclasses
 import os
 import pathlib
 import statistics
@@ -7,7 +8,7 @@ import time
 
 from ..errors import InputError
 
-__all__ = ["measure_step", "report", "report_plan", "report_ratio"]
+__all__ = ["measure_step", "process_size", "report", "report_plan", "report_ratio"]
 
 LEARNING_RATE = 0.1
 GIB = 2**30
@@ -58,7 +59,7 @@ def measure_step(
 
     from .._compat import mx
     from ..head import PartialFC
-    from ..head.memory_estimate import estimate_head
+    from ..head.memory_estimate import FIRST_USE, estimate_head
     from ..loss import get_loss
     from ..parallel import Horovod, Local
 
@@ -78,8 +79,8 @@ def measure_step(
         chunk,
         lazy=get_loss(loss).family == "binary",
     )
-    mx.nd.zeros((1,)).wait_to_read()  # starts MXNet's threads
-    process, start = _status("VmRSS"), time.perf_counter()
+    process, start = process_size(), time.perf_counter()
+    plan = dataclasses.replace(plan, process=round(process) + FIRST_USE)
     margin = get_loss(loss)
     head = PartialFC(
         margin,
@@ -153,6 +154,14 @@ def measure_step(
         "sent": sent,
         "planned_sent": plan.sent,
     }
+
+
+def process_size():
+    """Return the memory in bytes of this process with MXNet and its threads, without a head."""
+    from .._compat import mx
+
+    mx.nd.zeros((1,)).wait_to_read()
+    return _status("VmRSS")
 
 
 def _updater(mx, head, optimizer):
@@ -288,6 +297,7 @@ def report_plan(plan, classes, embedding_size, batch, ranks, sample_rate):
         ("sampled rows, gradients", plan.copies),
         ("logits", plan.logits),
         ("embeddings", plan.embeddings),
+        ("Python, MXNet, here", plan.process),
         ("memory of a rank", plan.memory),
     ):
         lines.append(f"  {name:28}{value / GIB:10.3f} GiB")

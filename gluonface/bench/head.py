@@ -3,7 +3,7 @@
 Each loss takes turns with the plain normalised softmax, so that other load of the machine falls on
 both; compare the ratio of their best times. ``--sample-rate`` measures whole steps with their
 update instead, on one rank or several, with lower bounds of time and memory. ``--plan`` measures
-nothing and predicts memory and traffic of any size.
+no head and predicts memory and traffic of any size, for the size of a process with MXNet here.
 """
 
 import dataclasses
@@ -179,8 +179,8 @@ def run(args):
 
 
 def _plan(args):
-    from ..head.memory_estimate import estimate_head
-    from ._head_step import report_plan
+    from ..head.memory_estimate import FIRST_USE, estimate_head
+    from ._head_step import process_size, report_plan
 
     try:
         classes, size, batch, ranks = (int(value) for value in args.plan[:4])
@@ -191,6 +191,7 @@ def _plan(args):
         ) from error
     options = (args.optimizer, args.centers, args.wire_dtype, args.chunk)
     plan = estimate_head(classes, size, batch, ranks, rate, *options)
+    plan = dataclasses.replace(plan, process=round(process_size()) + FIRST_USE)  # of this machine
     sys.stdout.write(report_plan(plan, classes, size, batch, ranks, rate))
     if args.json:
         figures = dataclasses.asdict(plan)

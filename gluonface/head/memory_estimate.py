@@ -4,12 +4,14 @@ import dataclasses
 
 from ..errors import InputError
 
-__all__ = ["MAPPED", "HeadEstimate", "estimate_head"]
+__all__ = ["FIRST_USE", "MAPPED", "HeadEstimate", "estimate_head"]
 
 SLOTS = {"sgd": 1, "nag": 1, "adamw": 2}
 # Memory of a process beside the head's arrays: Python, MXNet, Horovod (161 MiB as measured with
-# MXNet 1.9.1 on Linux), and the buffers of MXNet's threads and operators at their first use.
-PROCESS = 200 << 20
+# MXNet 1.9.1 on Linux; other builds and machines take more), and the buffers of MXNet's threads and
+# operators at their first use.
+FIRST_USE = 39 << 20
+PROCESS = (161 << 20) + FIRST_USE
 NUMBERS = 80  # bytes for each class of a step: ids of this and the next, lengths, factors
 MAPPED = 64 << 20  # bytes of centres on disk that are mapped until all are unmapped
 DRAWING = 12 << 20  # the thread that draws the next step's classes
@@ -41,6 +43,8 @@ class HeadEstimate:
         Whether `weight` and `state` are on disk instead of in memory.
     wire : dict of str to int
         Bytes that a rank sends in a step, by collective; it receives as many.
+    process : int
+        What the process takes without the head.
     """
 
     rows: int
@@ -54,6 +58,7 @@ class HeadEstimate:
     mapped: int
     on_disk: bool
     wire: dict
+    process: int = PROCESS
 
     @property
     def floor(self):
@@ -63,7 +68,7 @@ class HeadEstimate:
     @property
     def memory(self):
         """Memory of the process at its peak, nothing but the head in it."""
-        return PROCESS + self.own
+        return self.process + self.own
 
     @property
     def own(self):

@@ -4,8 +4,8 @@ A class's key is a hash of the seed, the step and its global id, so it does not 
 ranks there are or which of them owns it, and there is no generator whose state would have to be
 saved. At small rates groups of classes are drawn first: the key of a group says how many of its
 classes are in the sample, and most have none. Drawing 1 % of five million classes took a core 10 ms
-so, and 19 ms with a key for each. The draw of the next step is made in a thread while this one runs:
-it needs neither labels nor embeddings.
+so, and 19 ms with a key for each. The draw of the next step is made in a thread while this one
+runs: it needs neither labels nor embeddings.
 """
 
 import math
@@ -96,7 +96,7 @@ def hash_keys(start, stop, seed, step):
 def _mix(ids, words):
     """Return the keys of any ids for two words of `_words`, uint32."""
     high, low = words
-    keys, one, two = ids.astype(np.uint32), *FACTORS
+    keys, (one, two) = ids.astype(np.uint32), FACTORS
     scratch = np.empty_like(keys)
     np.bitwise_xor(keys, high, out=keys)
     for add in (None, low):

@@ -256,7 +256,7 @@ class Trainer:
             for images, context in zip(np.array_split(batch.images, len(self.ctx)), self.ctx)
         ]
         teacher = None
-        if self.teacher is not None and self.auxiliary.use_teacher:
+        if self.auxiliary is not None and self.auxiliary.use_teacher:
             teacher = mx.nd.array(self.teacher(batch), ctx=self.ctx[0])
         with mx.autograd.record():
             embeddings = [

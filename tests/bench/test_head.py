@@ -71,6 +71,11 @@ def test_plan(capsys, tmp_path):
     assert main(["bench", "head", "--plan", *plan, "--json", str(path)]) == 0
     out = capsys.readouterr().out
     assert "a rank has 500000 classes, of which 50000 take part" in out
-    assert json.loads(path.read_text())["weight"] == 500000 * 2048
+    plan_of_a_rank = json.loads(path.read_text())
+    assert plan_of_a_rank["weight"] == 500000 * 2048
+    # The process is as large as it is on this machine, this one with its tests and MXNet.
+    assert "Python, MXNet, here" in out
+    assert plan_of_a_rank["process"] > 100 << 20
+    assert plan_of_a_rank["memory"] > plan_of_a_rank["process"] + 2 * 500000 * 2048
     assert main(["bench", "head", "--plan", "many", *plan[1:]]) == 2
     assert "four whole numbers and a rate" in capsys.readouterr().err

@@ -140,8 +140,14 @@ def trainer_config(noise_set, optimizer, sections):
     return config_from_dict(settings)
 
 
-@pytest.mark.parametrize("mode", ["frozen", "catchup", "reset"])
-@pytest.mark.parametrize("sampler", ["hash", "exact"])
+@pytest.mark.parametrize(
+    ("mode", "sampler"),
+    [
+        ("catchup", "hash"),
+        pytest.param("frozen", "exact", marks=pytest.mark.slow),
+        pytest.param("reset", "hash", marks=pytest.mark.slow),
+    ],
+)
 def test_a_change_of_the_rate_is_a_stop_and_a_run_at_the_other_rate(
     tiny, noise_set, tmp_path, mode, sampler
 ):
@@ -157,7 +163,7 @@ def test_a_change_of_the_rate_is_a_stop_and_a_run_at_the_other_rate(
     assert run(noise_set, head={**head, "sample_rate": 0.5})[1][4:] != losses[4:]
 
 
-@pytest.mark.parametrize("stop", [3, 4, 5])
+@pytest.mark.parametrize("stop", [pytest.param(3, marks=pytest.mark.slow), 4, 5])
 def test_resume_around_a_change_is_exact(tiny, noise_set, tmp_path, stop):
     sections = {
         "head": {"sample_rate": {0: 0.5, 4: 1.0, 6: 0.7}},

@@ -84,7 +84,7 @@ def test_a_student_learns_the_directions_of_its_teacher(noise_set, embedded):
     """And the matrix between their sizes is learned with it."""
     watch = Watch()
     trainer = distilled(
-        noise_set, {"embeddings": embedded}, {"kd_cosine": 30.0}, [watch], train={"steps": 40}
+        noise_set, {"embeddings": embedded}, {"kd_cosine": 30.0}, [watch], train={"steps": 30}
     )
     before = trainer.auxiliary.state_dict()["kd_cosine/projection"]
     trainer.fit()
@@ -96,7 +96,7 @@ def test_a_student_learns_the_directions_of_its_teacher(noise_set, embedded):
     assert loss.mean() < 0.5  # 1 for directions that have nothing to do with each other
 
 
-@pytest.mark.parametrize("where", ["source", "embeddings"])
+@pytest.mark.parametrize("where", [pytest.param("source", marks=pytest.mark.slow), "embeddings"])
 def test_resume_is_exact(noise_set, source, embedded, tmp_path, where):
     teacher = {where: source if where == "source" else embedded}
     losses = {**SEPARATE, "kd_cosine": {"weight": 3.0, "schedule": {0: 0, 2: 1, "0.75": 0.5}}}
