@@ -40,6 +40,23 @@ def test_rest_that_other_sites_show_needs_no_sphinx(name):
     docutils.publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 2})
 
 
+def test_the_long_description_of_a_wheel_has_no_links_into_a_checkout():
+    docutils = pytest.importorskip("docutils.core", reason="needs the extra docs")
+    spec = importlib.util.spec_from_file_location("_setup", ROOT / "setup.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    readme = (ROOT / "README.rst").read_text(encoding="utf-8")
+    relative = re.compile(r"<(?!https?://)[\w./-]+>`_")
+    assert relative.search(readme)
+    for address in (None, "https://example.org/blob/main/"):
+        text = module.long_description(readme, address)
+        assert not relative.search(text)
+        docutils.publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 2})
+        linked = "<https://example.org/blob/main/docs/export.rst>`_" in text
+        assert linked == (address is not None)
+    assert "quick start (``docs/quickstart.rst``)" in module.long_description(readme)
+
+
 # --- Python -------------------------------------------------------------------------------------
 
 PYTHON = [
