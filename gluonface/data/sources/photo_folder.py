@@ -62,7 +62,8 @@ def find_others(root: StrPath) -> list[tuple[str, str]]:
         read, and the reason.
         Hidden ones, and files in `root` itself, such as a report, are not among them.
     """
-    found, failed = [], []
+    found: list[tuple[str, str]] = []
+    failed: list[OSError] = []
     root = pathlib.Path(root)
     for folder, folders, files in _walk(root, failed):
         if not folder:
