@@ -317,7 +317,8 @@ def test_modules_that_pages_run_exist(path):
 
 def messages():
     """Return the texts of the package's errors and scripts, values left out."""
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh")]
+    scripts = [*(ROOT / "scripts").glob("*.sh"), *(ROOT / "gluonface/parallel").glob("*.sh")]
+    texts = [path.read_text(encoding="utf-8") for path in scripts]
     for name in (
         "_compat.py",
         "_mxnet_repairs.py",
