@@ -3,5 +3,10 @@
 # -E: read every page anew. The labels that Sphinx keeps of an earlier build may be outdated.
 set -euo pipefail
 cd "$(dirname "$0")"
+if ! command -v sphinx-build >/dev/null || ! python -c 'import furo, sphinx_copybutton, gluonface._compat as c; c.mx' 2>/dev/null; then
+    echo "The docs need gluonface with MXNet and the extra docs, on the PATH: pip install -e '..[cpu,docs]'" \
+        "(seen from $PWD), or scripts/test.sh, which makes .venv-test with all of it" >&2
+    exit 1
+fi
 sphinx-build -q -E -W --keep-going -b html . _build/html "$@"
 echo "docs: $(pwd)/_build/html/index.html" >&2

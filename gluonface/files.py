@@ -200,7 +200,9 @@ def atomic_write(
     """
     path = pathlib.Path(path)
     with _named(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=SUFFIX, dir=path.parent)
+        # Names may have 255 bytes, and 15 are added here.
+        start = path.name.encode("utf-8", "surrogateescape")[:200].decode("utf-8", "ignore")
+        handle, name = tempfile.mkstemp(prefix=f".{start}.", suffix=SUFFIX, dir=path.parent)
     try:
         with open_to_write(handle, mode, name=path, **kwargs) as file:
             yield file

@@ -44,6 +44,23 @@ def test_rest_that_other_sites_show_needs_no_sphinx(name):
     docutils.publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 2})
 
 
+def test_the_long_description_of_a_wheel_has_no_links_into_a_checkout():
+    docutils = pytest.importorskip("docutils.core", reason="needs the extra docs")
+    spec = importlib.util.spec_from_file_location("_setup", ROOT / "setup.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    readme = (ROOT / "README.rst").read_text(encoding="utf-8")
+    relative = re.compile(r"<(?!https?://)[\w./-]+>`_")
+    assert relative.search(readme)
+    for address in (None, "https://example.org/blob/main/"):
+        text = module.long_description(readme, address)
+        assert not relative.search(text)
+        docutils.publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 2})
+        linked = "<https://example.org/blob/main/docs/export.rst>`_" in text
+        assert linked == (address is not None)
+    assert "quick start (``docs/quickstart.rst``)" in module.long_description(readme)
+
+
 # --- Python -------------------------------------------------------------------------------------
 
 PYTHON = [
@@ -136,6 +153,76 @@ def test_preparing_ones_own_faces_runs(tmp_path, monkeypatch):
     assert done == ["align", "pack", "inspect", "verify", "train", "eval", "eval", "embed"]
     assert (tmp_path / "identities.png").exists()
     assert len(RecordDataset("faces")) == 20
+
+
+def write_files_of_the_data_page():
+    """Write what the commands of docs/data.rst read, out of drawn faces in `faces`."""
+    import io
+    import shutil
+    import tarfile
+
+    from gluonface.data import RecordDataset
+
+    drawn = RecordDataset("faces", cache=0)
+    encoded = [drawn.record(i) for i in range(len(drawn))]
+    lines = []
+    for i, (label, data) in enumerate(encoded):
+        for name in (f"people/p{label}/{i}.jpg", f"images/{i}.jpg", f"lfw-aligned/{i}.jpg"):
+            pathlib.Path(name).parent.mkdir(parents=True, exist_ok=True)
+            pathlib.Path(name).write_bytes(data)
+        lines.append(f"{i}.jpg\t{label}\n")
+    pathlib.Path("faces.lst").write_text("".join(lines))
+    shutil.copytree("faces", "others")
+    pathlib.Path("same.csv").write_text("set,identity,set,identity\n1,0,0,0\n")
+    pathlib.Path("pairs.txt").write_text(
+        "".join(f"{2 * i}.jpg,{2 * i + 1}.jpg,1\n0.jpg,{12 + i}.jpg,0\n" for i in range(10))
+    )
+    rec = bytearray(pathlib.Path("faces/train.rec").read_bytes())
+    at = rec.index(encoded[1][1])
+    rec[at : at + 2] = b"xx"  # no image any more
+    pathlib.Path("damaged.rec").write_bytes(rec)
+    shutil.copy("faces/train.idx", "damaged.idx")
+    for number in range(100):
+        with tarfile.open(f"ms1mv3-{number:04d}.tar", "w") as tar:
+            label, data = encoded[number % len(encoded)]
+            for name, content in (("jpg", data), ("cls", str(label).encode())):
+                member = tarfile.TarInfo(f"{number}.{name}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+
+
+def test_the_commands_of_the_data_page_run_in_their_order(tmp_path, monkeypatch, capsys):
+    """As they stand, but for the number of faces that are drawn."""
+    from gluonface.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ran = 0
+    for line, kind, code in blocks(DOCS / "data.rst", "bash"):
+        if kind == "no-run":
+            continue
+        for command in code.split("\n"):
+            words = shlex.split(command, comments=True)
+            if words[0] == "python":
+                done = subprocess.run(
+                    [sys.executable, *words[1:]], capture_output=True, text=True, check=False,
+                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                )  # fmt: skip
+                assert done.returncode == 0, f"data.rst:{line}: {done.stderr}"
+                continue
+            fewer = {"200": "10", "20": "3"} if "synthesize" in words else {}
+            words = [fewer.get(word, word) for word in words[1:]]
+            more = ["--test-identities", "20", "--pairs", "20", "--workers", "1"] if fewer else []
+            assert main([*words, *more]) == 0, f"data.rst:{line}: {capsys.readouterr().err}"
+            ran += 1
+            if fewer:
+                write_files_of_the_data_page()
+    assert ran == 12
+    from gluonface.data import RecordDataset
+
+    counts = {name: len(RecordDataset(name)) for name in ("packed", "listed", "mended", "ms1mv3")}
+    assert counts == {"packed": 30, "listed": 30, "mended": 29, "ms1mv3": 100}
+    assert len(list((tmp_path / "unpacked").rglob("*.jpg"))) == 30
 
 
 EVALUATION = sorted(
@@ -232,15 +319,16 @@ def test_modules_that_pages_run_exist(path):
         assert importlib.util.find_spec(name), f"{path.name} runs {name}, which is not there"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def messages():
     """Return the texts of the package and of its scripts, values left out."""
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh")]
+    scripts = [*(ROOT / "scripts").glob("*.sh"), *(ROOT / "gluonface/parallel").glob("*.sh")]
+    texts = [path.read_text(encoding="utf-8") for path in scripts]
     for path in sorted((ROOT / "gluonface").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-            texts.append("".join(p.value for p in parts
-                                 if isinstance(p, ast.Constant) and isinstance(p.value, str)))  # fmt: skip
+            values = [part.value for part in parts if isinstance(part, ast.Constant)]
+            texts.append("".join(value for value in values if isinstance(value, str)))
     return "\n".join(texts)
 
 

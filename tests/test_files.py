@@ -273,3 +273,13 @@ def test_every_writer_names_its_file():
         if WRITES.search(path.read_text(encoding="utf-8"))
     }
     assert found <= ELSEWHERE
+
+
+def test_a_name_of_255_bytes_is_written(tmp_path):
+    for name in ("x" * 255, "é" * 127):
+        with atomic_write(tmp_path / name) as file:
+            file.write(b"content")
+        assert (tmp_path / name).read_bytes() == b"content"
+    with pytest.raises(OSError, match="too long"), atomic_write(tmp_path / ("x" * 256)):
+        pass
+    assert len(list(tmp_path.iterdir())) == 2

@@ -17,6 +17,7 @@ from ..errors import DataError, InputError
 from ..files import stand_in
 from .image_formats.exif import orientation, turn
 from .image_formats.heif import decode_heif, heif_defect, heif_format, heif_size
+from .image_formats.jpeg_scan import find_jpeg_damage
 
 __all__ = [
     "MAX_PIXELS",
@@ -188,11 +189,19 @@ def decode_bgr(data: bytes) -> np.ndarray:
 def decode(data: bytes) -> np.ndarray:
     """Decode an encoded image to uint8 (H, W, 3) RGB; grey images get three equal channels.
 
+    A JPEG that is damaged in the middle is refused (see `find_jpeg_damage`). The loader of training
+    records, whose records have checksums, uses `decode_bgr`, which does not look.
+
     Raises
     ------
     DataError
         Says what is wrong with the image; the caller adds which one it was.
     """
+    if data[:2] == b"\xff\xd8":
+        reason = find_defect(data)
+        damage = None if reason else find_jpeg_damage(bytes(data))
+        if reason or damage:
+            raise DataError(reason or f"it is a damaged JPEG: {damage}")
     image = decode_bgr(data)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 

@@ -23,7 +23,7 @@ import threading
 import types
 import typing
 
-from .._compat import mx
+from .. import _compat
 from .build import NativeError, describe, library
 
 __all__ = [
@@ -61,6 +61,7 @@ def load(path: str | os.PathLike) -> None:
     OSError
         If the system's loader cannot load it, with the loader's reason.
     """
+    mx = _compat.mx  # when it is used: the scan of JPEGs needs no MXNet
     base = mx.base
     ctypes.CDLL(os.fspath(path)).gluonface_register()
     for name in (*NAMES, *FOR_INFERENCE):

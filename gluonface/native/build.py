@@ -16,10 +16,10 @@ import subprocess
 import sys
 import tempfile
 
-from .._compat import mx
+from .. import _compat
 from ..files import atomic_write, cache_folder, sha256, sync_folder
 
-__all__ = ["NativeError", "describe", "library"]
+__all__ = ["NativeError", "describe", "library", "plain_library"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ SAME_AS_MXNET = (
     "-DMSHADOW_USE_F16C=0",
 )
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", *SAME_AS_MXNET)
+
+PLAIN_FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared")
 
 COMPILE_SECONDS, CHECK_SECONDS = 600, 300
 DIGITS = 32  # of the SHA-256 of a library, in its name
@@ -116,9 +118,63 @@ def describe() -> str:
     return f"compiled at their first use, with {_compiler()[0]}"
 
 
-def _find(folder, key):
+def plain_library(name: str) -> pathlib.Path:
+    """Return the path of a library that needs no MXNet, ``NAME.cc`` here; compile it if need be.
+
+    It is kept as that of `library` is.
+
+    Raises
+    ------
+    NativeError
+        If there is none, with the reason.
+    """
+    folder, source = _own_folder(), HERE / f"{name}.cc"
+    content = f"{platform.machine()} {' '.join(PLAIN_FLAGS)}".encode() + source.read_bytes()
+    key = hashlib.sha256(content).hexdigest()[:16]
+    path = _find(folder, key, name)
+    if path is None:
+        try:
+            with _one_at_a_time(folder):
+                path = _find(folder, key, name) or _make_plain(folder, key, name)
+        except OSError as error:
+            raise NativeError(f"it cannot be stored in {folder}: {error}") from None
+    return path
+
+
+def _make_plain(folder, key, name):
+    note = folder / f"{name}-{key}.failed"
+    if note.exists():
+        raise NativeError(
+            f"{_last_line(note.read_text())} (all of it in {note}; delete it to retry)"
+        )
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
+        made = pathlib.Path(scratch) / f"{name}.so"
+        command = [*_compiler(), *PLAIN_FLAGS, HERE / f"{name}.cc", "-o", made]
+        try:
+            _run(command, COMPILE_SECONDS, f"{name}.cc does not compile")
+        except Interrupted:
+            raise
+        except NativeError as error:
+            with atomic_write(note, "w", encoding="utf-8", errors="replace") as file:
+                file.write(f"{error}\n")
+            raise NativeError(f"{_last_line(str(error))} (all of it in {note})") from None
+        return _keep(made, folder, f"{name}-{key}")
+
+
+def _keep(made, folder, stem):
+    """Move a library into the folder under a name with the digest of its content."""
+    path = folder / f"{stem}-{sha256(made)[:DIGITS]}.so"
+    os.chmod(made, 0o500)
+    with open(made, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(made, path)
+    sync_folder(folder)
+    return path
+
+
+def _find(folder, key, stem="operators"):
     """Return the library that is as it was made, or None; others of this key are removed."""
-    for path in sorted(folder.glob(f"operators-{key}-*.so")):
+    for path in sorted(folder.glob(f"{stem}-{key}-*.so")):
         _must_be_ours(path)
         try:
             if path.stem.endswith(f"-{sha256(path)[:DIGITS]}"):
@@ -155,7 +211,7 @@ def _key():
     digest = hashlib.sha256(" ".join(FLAGS).encode())
     for name in SOURCES:
         digest.update((HERE / name).read_bytes())
-    digest.update(f"{mx.__version__} {os.stat(_libmxnet()).st_size}".encode())
+    digest.update(f"{_compat.mx.__version__} {os.stat(_libmxnet()).st_size}".encode())
     with contextlib.suppress(OSError):  # a home folder may be shared by machines that differ
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         digest.update(next((line for line in lines if line.startswith("flags")), "").encode())
@@ -163,7 +219,7 @@ def _key():
 
 
 def _libmxnet():
-    return mx.libinfo.find_lib_path()[0]
+    return _compat.mx.libinfo.find_lib_path()[0]
 
 
 @contextlib.contextmanager
@@ -210,13 +266,7 @@ def _make(folder, key):
             with atomic_write(note, "w", encoding="utf-8", errors="replace") as file:
                 file.write(f"{error}\n")
             raise NativeError(f"{_last_line(str(error))} (all of it in {note})") from None
-        path = folder / f"operators-{key}-{sha256(made)[:DIGITS]}.so"
-        os.chmod(made, 0o500)
-        with open(made, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(made, path)
-        sync_folder(folder)
-    return path
+        return _keep(made, folder, f"operators-{key}")
 
 
 def _compiler():

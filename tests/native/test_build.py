@@ -269,3 +269,26 @@ def test_this_process_has_one_libmxnet(our_operators):
         loaded = {line.split()[-1] for line in file if line.rstrip().endswith("libmxnet.so")}
     assert len(loaded) == 1
     assert native.ready()
+
+
+def test_a_library_without_mxnet_is_compiled_once_and_again_when_damaged(folder, compiler):
+    path = build.plain_library("jpeg_scan")
+    assert path.name.startswith("jpeg_scan-")
+    assert build.plain_library("jpeg_scan") == path
+    assert len(compiler.read_text().splitlines()) == 1
+    path.chmod(0o600)
+    path.write_text("cut")
+    assert build.plain_library("jpeg_scan") == path
+    assert path.read_text() == "compiled\n"
+    assert len(compiler.read_text().splitlines()) == 2
+
+
+def test_a_library_that_does_not_compile_is_not_tried_again(folder, tmp_path, monkeypatch):
+    file = tmp_path / "compiler"
+    file.write_text("#!/bin/sh\necho no; exit 1\n")
+    file.chmod(0o755)
+    monkeypatch.setenv("CXX", str(file))
+    for _ in range(2):
+        with pytest.raises(NativeError, match=r"jpeg_scan\.cc does not compile"):
+            build.plain_library("jpeg_scan")
+    assert list(folder.glob("jpeg_scan-*.failed"))

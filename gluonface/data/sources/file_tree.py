@@ -15,11 +15,11 @@ from ..formats.member_names import MOST_BYTES
 from ..formats.tar_members import TarMembers, stream_tar
 from ..formats.zip_members import ZipMembers
 from ..text_files import decode_text
+from .photo_folder import is_junk
 
 __all__ = ["FileTree", "open_tree"]
 
 _HELD = 4 << 30  # bytes of a compressed tar, which has no random access, that are kept in memory
-_IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"}
 
 
 class FileTree:
@@ -170,4 +170,4 @@ def read_list_text(path: StrPath) -> str:
 
 
 def _counts(name):
-    return not name.startswith(".") and name not in _IGNORED
+    return not is_junk(name)

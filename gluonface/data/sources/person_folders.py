@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import logging
 import typing
+import unicodedata
 
 import numpy as np
 
@@ -82,6 +83,7 @@ def person_folders(
         keys = ["/".join(parts[:depth]) for parts in folders]
     numbers, found = number_keys(keys)
     labels = numbers[folder_of]
+    _report_spellings(found, where)
     groups = None
     if person not in ("first", 1) and any(len(parts) > 1 for parts in folders):
         tops = [parts[0] if len(parts) > 1 else None for parts in folders]
@@ -107,6 +109,23 @@ def _repeated(names):
         f". {len(repeats)} names of last folders, such as {repeats[0]}, occur below several "
         "folders: sessions of people, or people of several parts"
     )
+
+
+def _report_spellings(keys, where):
+    """Warn of names that look the same and are two people, for their accents are written apart."""
+    known = {}
+    for key in keys:
+        if key.isascii():
+            continue
+        other = known.setdefault(unicodedata.normalize("NFC", key), key)
+        if other != key:
+            logger.warning(
+                "%s: %s is there in two spellings that look the same (accents composed and "
+                "decomposed, as macOS writes them), which are two people here; rename one folder "
+                "if they are one",
+                where,
+                other,
+            )
 
 
 def _report_repeated(names, where):

@@ -30,20 +30,23 @@ _JUNK = {
 def find_photos(root: StrPath) -> list[str]:
     """Return the photographs below a folder, as sorted POSIX paths relative to it.
 
+    Folders that cannot be read are passed over; `find_others` names them.
+
     Hidden files and folders, and what systems leave (``__MACOSX``, ``@eaDir``, ``Thumbs.db``), are
     ignored; links to folders are followed.
 
     Raises
     ------
     InputError
-        If the folder is not there or has none.
-    OSError
-        If a folder in it cannot be read.
+        If the folder is not there, cannot be read or has none.
     """
     root = pathlib.Path(root)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; one with photographs was expected")
-    found = [name for _, _, files in _walk(root) for name in files if is_photo(name)]
+    failed: list[OSError] = []
+    found = [name for _, _, files in _walk(root, failed) for name in files if is_photo(name)]
+    if failed and not found:
+        raise InputError(f"{failed[0].filename} cannot be read: {failed[0].strerror}")
     if not found:
         raise InputError(f"{root} has no photographs ({', '.join(SUFFIXES)}), in folders or not")
     return sorted(found)
@@ -55,17 +58,23 @@ def find_others(root: StrPath) -> list[tuple[str, str]]:
     Returns
     -------
     list of (str, str)
-        Sorted POSIX paths of files with other suffixes and of empty folders, and the reason.
+        Sorted POSIX paths of files with other suffixes, and of folders that are empty or cannot be
+        read, and the reason.
         Hidden ones, and files in `root` itself, such as a report, are not among them.
     """
-    found = []
-    for folder, folders, files in _walk(pathlib.Path(root)):
+    found: list[tuple[str, str]] = []
+    failed: list[OSError] = []
+    root = pathlib.Path(root)
+    for folder, folders, files in _walk(root, failed):
         if not folder:
             continue
         if not folders and not files:
             found.append((folder, "it is an empty folder"))
         reason = f"it is none of {', '.join(SUFFIXES)}; convert it"
         found += [(name, reason) for name in files if not is_photo(name)]
+    for error in failed:
+        name = pathlib.Path(error.filename).relative_to(root).as_posix()
+        found.append((name, f"the folder cannot be read: {error.strerror}"))
     return sorted(found)
 
 
@@ -79,13 +88,12 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in _JUNK
 
 
-def _walk(root):
-    """Yield each folder, its folders and its files, as POSIX paths relative to `root`."""
+def _walk(root, failed):
+    """Yield each folder, its folders and its files, as POSIX paths relative to `root`.
 
-    def fail(error):
-        raise error
-
-    for path, folders, files in os.walk(root, onerror=fail, followlinks=True):
+    The errors of folders that cannot be read go into `failed`.
+    """
+    for path, folders, files in os.walk(root, onerror=failed.append, followlinks=True):
         place = pathlib.Path(path)
         here = place.relative_to(root).as_posix() if place != root else ""
         folders[:] = [name for name in folders if not is_junk(name)]

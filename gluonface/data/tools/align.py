@@ -6,6 +6,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import errno
 import logging
 import os
 import pathlib
@@ -374,7 +375,13 @@ class _Aligner:
         except (DataError, InputError) as error:
             row.update(result="broken", detail=str(error))
             encoded.clear()
-        row["crops"] = self.crops.write(name, encoded)
+        try:
+            row["crops"] = self.crops.write(name, encoded)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            why = f"its crop would have a name that is too long: {error.strerror}"
+            return _row(name, "broken", why), False
         return row, row["result"] != "broken"  # a package that reads it may come
 
     def _faces(self, name, data, row):

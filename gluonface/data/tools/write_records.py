@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import pathlib
@@ -18,6 +19,8 @@ from .resumable_writer import check_free, write_identities, write_record_set
 __all__ = ["pack"]
 
 logger = logging.getLogger(__name__)
+
+_LOOKED = 2_000_000  # images of a set whose digests are kept in memory, 150 bytes each
 
 
 def pack(
@@ -61,8 +64,8 @@ def pack(
     Returns
     -------
     dict
-        As of `write_record_set`, ``source`` and ``few_images``: how many were left out for
-        `min_images`.
+        As of `write_record_set`; ``source``; ``few_images``: how many were left out for
+        `min_images`; ``shared_pictures``: how many are there under another person already.
 
     Raises
     ------
@@ -110,10 +113,23 @@ def pack(
         )
     broken = np.flatnonzero(labels < 0).tolist()
     left_out = [(faces.name(i), "its record or its label cannot be read") for i in broken]
+    seen: dict[bytes, int] = {}
+    shared: list[tuple[int, int]] = []
+    look = len(keep) <= _LOOKED and faces.kind != "records"
+
+    def load(i):
+        data = faces.read(int(keep[i]))
+        if look:
+            digest = hashlib.blake2b(data, digest_size=12).digest()
+            other = seen.setdefault(digest, i)
+            if number[other] != number[i]:
+                shared.append((other, i))
+        return images.resize_encoded(data, size, resize, quality)
+
     result = write_record_set(
         out,
         number,
-        lambda i: images.resize_encoded(faces.read(int(keep[i])), size, resize, quality),
+        load,
         settings,
         name=lambda i: faces.name(int(keep[i])),
         num_classes=len(kept),
@@ -124,8 +140,15 @@ def pack(
         left_out=left_out + faces.ignored(),
         write_extras=lambda: write_identities(out, *_identities(faces, keep, kept, number)),
     )
+    if shared:
+        one, other = (faces.name(int(keep[i])) for i in sorted(min(shared)))
+        logger.warning(
+            "%d pictures are there under two people, such as %s and %s: one of the names is wrong, "
+            "or they are one person. `gluonface data inspect %s --json FILE` lists them",
+            len(shared), one, other, out,
+        )  # fmt: skip
     few = len(labels) - len(keep) - len(broken)
-    return {"source": faces.kind, **result, "few_images": few}
+    return {"source": faces.kind, **result, "few_images": few, "shared_pictures": len(shared)}
 
 
 def _identities(faces, keep, kept, number):

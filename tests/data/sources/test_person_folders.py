@@ -56,3 +56,15 @@ def test_equal_names_are_reported(caplog):
 def test_an_image_in_no_folder():
     with pytest.raises(InputError, match=r"faces: a\.jpg is in no person's folder"):
         people(["a.jpg", "b/1.jpg"])
+
+
+def test_two_spellings_of_one_name_are_pointed_out(caplog):
+    """ "Zoë" with one character for the e, and with two: macOS writes the second."""
+    names = ["Zo\u00eb/1.jpg", "Zoe\u0308/2.jpg", "Ann/1.jpg"]
+    found = person_folders(names, None, "people")
+    assert len(found.keys) == 3
+    assert "people: Zo" in caplog.text
+    assert "two spellings that look the same" in caplog.text
+    caplog.clear()
+    person_folders(["Zo\u00eb/1.jpg", "Ann/2.jpg"], None, "people")
+    assert not caplog.text

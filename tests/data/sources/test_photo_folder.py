@@ -2,8 +2,8 @@
 
 import pytest
 
-from gluonface.data.sources.photo_folder import read_landmarks
-from gluonface.errors import DataError
+from gluonface.data.sources.photo_folder import find_others, find_photos, read_landmarks
+from gluonface.errors import DataError, InputError
 
 
 @pytest.mark.parametrize("between", [" ", "\t", ","])
@@ -36,3 +36,23 @@ def test_json_landmark_files_that_are_none(tmp_path, text):
     file.write_text(text)
     with pytest.raises(DataError, match=r"points\.json"):
         read_landmarks(file)
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(tmp_path, monkeypatch):
+    import os
+
+    for name in ("ann/1.jpg", "locked/1.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    scan = os.scandir
+
+    def refuse(path):  # the tests may run as root, who may read all
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert find_photos(tmp_path) == ["ann/1.jpg"]
+    assert find_others(tmp_path) == [("locked", "the folder cannot be read: Permission denied")]
+    with pytest.raises(InputError, match="locked cannot be read: Permission denied"):
+        find_photos(tmp_path / "locked")

@@ -340,3 +340,12 @@ def test_detectors_that_do_not_fit(photos, tmp_path, capsys, words, said):
 
     assert main(["data", "align", str(photos), str(tmp_path / "out"), *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_name_that_is_too_long_for_its_crop_is_one_line(tmp_path):
+    for name in ("x" * 246 + ".png", "y" * 251 + ".png", "z.png"):  # crops end with .jpg
+        photo(tmp_path / "photos/ann" / name)
+    found = align_photos(tmp_path / "photos", tmp_path / "out", detector=Detector(), progress=False)
+    assert (found["photos"], found["crops"], found["broken"]) == (3, 2, 1)
+    (row,) = [row for row in rows(tmp_path / "out").values() if row["result"] == "broken"]
+    assert "name that is too long" in row["detail"]

@@ -100,3 +100,13 @@ def test_the_commands(people, tmp_path, capsys):
     assert main(["data", "verify", at["s"], at["sub"]]) == 0
     assert main(["data", "pack", at["s"], at["s"]]) == 2
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_the_same_picture_under_two_people_is_pointed_out(tmp_path, caplog):
+    for name, seed in (("ann/1.png", 1), ("ann/2.png", 2), ("ann/3.png", 2), ("bob/1.png", 1)):
+        (tmp_path / "people" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "people" / name).write_bytes(face(seed))
+    found = pack(tmp_path / "people", tmp_path / "set", size=SIZE, **QUIET)
+    assert (found["images"], found["shared_pictures"]) == (4, 1)
+    assert "1 pictures are there under two people, such as " in caplog.text
+    assert "ann/1.png and " in caplog.text
