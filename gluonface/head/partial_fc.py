@@ -225,7 +225,8 @@ class PartialFC(HeadState):
         if self.binary:
             whole = negative_weight == "inclusion"
             share = 1.0 if whole else self.sample_rate
-            initial_bias = self.margin.initial_bias(self.num_classes, share)
+            binary: Any = self.margin  # a `BinaryMargin`
+            initial_bias = binary.initial_bias(self.num_classes, share)
         common = (self.margin, self.start, self.stop, self.width, self.ctx, initial_bias)
         self.class_centers: ClassCenters
         if self.updates_itself:
