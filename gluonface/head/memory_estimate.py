@@ -15,7 +15,7 @@ PROCESS = (161 << 20) + FIRST_USE
 NUMBERS = 80  # bytes for each class of a step: ids of this and the next, lengths, factors
 MAPPED = 64 << 20  # bytes of centres on disk that are mapped until all are unmapped
 DRAWING = 12 << 20  # the thread that draws the next step's classes
-BLOCK = 4096  # classes of a binary loss, at most, that are computed at a time
+BLOCK = 1 << 20  # numbers of a binary loss that are computed at a time, at most
 SPARE = 1 / 64  # room for a few more rows, see `HostStore.buffer`
 
 
@@ -156,7 +156,7 @@ def estimate_head(
     if lazy:
         copies = 1 if sampled < rows or centers == "disk" else 0
         if chunk is not None or batch >= embedding_size:
-            logits = 4 * batch * min(sampled, 3 * BLOCK)
+            logits = 4 * min(batch * sampled, 3 * BLOCK)
         wire["loss"] = round(2 * ring * batch * 4)
         wire["gshared"] = round(2 * ring * 4)
         del wire["softmax"]

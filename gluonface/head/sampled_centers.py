@@ -281,6 +281,7 @@ class SampledCenters(ClassCenters):
         lazy, grad_x = gradients(wanted, lazy=True)
         vectors = {} if bias is None else {"bias": bias}
         arrays = (weight, None)
+        squares = lazy.squares if squares is None else squares
         self.pending.append(_Pending(index, rows, lazy, vectors, arrays, True, squares))
         return grad_x
 
@@ -395,6 +396,7 @@ class SampledCenters(ClassCenters):
             if not isinstance(each.index, slice):
                 self.store.release(each.weight, weight)
             if isinstance(each.grad, LazyGradient):
+                each.grad.release()
                 continue
             if each.grad is None:
                 each.grad = self.store.from_step(grad)

@@ -114,7 +114,7 @@ class SphereFaceR(Margin):
         return 1.0 if self.weight is None else self.weight / self.scale
 
     def norm_penalty(self, F, norm, strength):
-        """Return t | ||x|| - s |, by the factor of the whole loss."""
+        """Return t times the distance of the norm from s, by the factor of the whole loss."""
         return F.abs(norm - self.scale) * (self.t / self.loss_factor)
 
     def target(self, F, cosine, strength, norm=None):

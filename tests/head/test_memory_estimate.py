@@ -31,7 +31,7 @@ def test_a_binary_loss_that_updates_its_centres():
     assert plan.copies == 0  # neither rows nor gradients
     assert plan.logits == 64 * 1_000_000 * 4  # derivatives by the cosines
     more = estimate_head(1_000_000, 512, 512, ranks=2, lazy=True)
-    assert more.logits < 512 * 20_000 * 4  # computed twice, kept never
+    assert more.logits < 2**24  # computed twice, kept never
     assert set(more.wire) == {"labels", "x", "grad", "gx", "loss", "gshared"}
     assert more.wire["loss"] == 512 * 4
     sampled = estimate_head(1_000_000, 512, 64, sample_rate=0.1, lazy=True)

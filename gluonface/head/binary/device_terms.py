@@ -26,7 +26,7 @@ class DeviceTerms:
         samples, columns = shard.find(labels)
         order = np.argsort(columns, kind="stable")
         self.samples, self.columns = samples[order], columns[order]
-        self.grad_x = self.by_bias = None
+        self.grad_x = self.by_bias = self.squares = None
 
     def forward(self, x, recording):
         """As `BinaryTerms.forward`; the figures are read, so Python waits."""
@@ -67,6 +67,9 @@ class DeviceTerms:
                 found = nd.broadcast_mul(nd.dot(slopes, x, transpose_a=True), inverse)
                 along = nd.sum(found * rows[block], axis=1, keepdims=True) * nd.square(inverse)
                 _put(weight, block, found - nd.broadcast_mul(rows[block], along))
+
+    def release(self):
+        """As `BinaryTerms.release`: nothing of the size of the logits is kept."""
 
     def lazy(self, grad):
         """As `BinaryTerms.lazy`."""
