@@ -58,7 +58,7 @@ def add_arguments(parser):
         "--teacher",
         metavar="SOURCE",
         help="a model to learn from: a run folder, an exported prefix, a .onnx file, or "
-        "NAME:FILE.params (loss.auxiliary.kd_... say how; kd_cosine unless they do)",
+        "NAME:FILE.params (by the losses in loss.auxiliary; by kd_cosine unless they say how)",
     )
     add(
         "--teacher-embeddings",

@@ -107,7 +107,7 @@ class HeadConfig:
 
 @dataclasses.dataclass
 class TeacherConfig:
-    """The network whose embeddings the distillation losses (loss.auxiliary.kd_...) compare with."""
+    """The network whose embeddings the distillation losses in loss.auxiliary compare with."""
 
     source: Optional[str] = option(None, "a model that embeds each batch: any SOURCE, ONNX too")
     embeddings: Optional[str] = option(
