@@ -15,10 +15,12 @@ import typing
 
 import _api
 import _augmentation
+import _examples
 import _figures
 import _losses
+import _zoo_plots
 
-__all__ = ["command_parsers", "write_all"]
+__all__ = ["command_parsers", "write_all", "write_fragments"]
 
 LONG = 30  # a table of results with more rows has a search field
 WIDTH = "92"  # characters of a line of --help: a page shows them without a scroll bar
@@ -40,14 +42,30 @@ def write_all(folder):
         **_api.pages(),
         **_losses.pages(),
         **_augmentation.pages(),
+        **_zoo_plots.pages(),
+        **_examples.pages(),
     }
     for name, text in texts.items():
         _write(folder / name, text)
-    drawn = [*_figures.draw_all(folder), *_losses.draw_all(folder), *_augmentation.draw_all(folder)]
+    drawing = (_figures, _losses, _augmentation, _examples)
+    drawn = [path for module in drawing for path in module.draw_all(folder)]
     kept = {folder / name for name in texts} | set(drawn)
     for path in folder.rglob("*"):
         if path.is_file() and path not in kept:
             path.unlink()
+
+
+def write_fragments(folder):
+    """Write what the translated pages include and translate; draw and import nothing.
+
+    Tables of the registry and plots are those of the last whole build, or empty.
+    """
+    folder = pathlib.Path(folder)
+    for name, text in results().items():
+        _write(folder / name, text)
+    for name in ("zoo", "zoo_notes", "zoo_published", "zoo_accuracy", "zoo_speed", "example_plots"):
+        if not (folder / f"{name}.inc").exists():
+            _write(folder / f"{name}.inc", "")
 
 
 def _write(path, text):

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Build the site into docs/_build/html. Warnings are errors. Further arguments go to sphinx-build.
+# Build the site into docs/_build/html, and its Chinese pages into docs/_build/html/zh. Warnings are
+# errors. Further arguments go to sphinx-build.
 # -E: read every page anew. The labels that Sphinx keeps of an earlier build may be outdated.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -9,4 +10,5 @@ if ! command -v sphinx-build >/dev/null || ! python -c 'import furo, sphinx_copy
     exit 1
 fi
 sphinx-build -q -E -W --keep-going -b html . _build/html "$@"
+sphinx-build -q -E -W --keep-going -b html -t translated -D language=zh_CN -d _build/zh . _build/html/zh "$@"
 echo "docs: $(pwd)/_build/html/index.html" >&2

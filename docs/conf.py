@@ -8,6 +8,7 @@ sys.path.insert(0, str(HERE))  # _generate.py, _mathml.py
 sys.path.insert(0, str(HERE.parent))
 
 import _generate  # noqa: E402
+import translate  # noqa: E402
 from docutils import nodes  # noqa: E402
 from sphinx.domains.python import PyXRefRole  # noqa: E402
 
@@ -25,6 +26,7 @@ extensions = [
     "_mathml",
 ]
 exclude_patterns = ["_build", "results"]
+templates_path = ["_templates"]
 nitpicky = False
 default_role = "name"  # registered by setup below
 smartquotes_action = "D"  # dashes only
@@ -32,6 +34,7 @@ smartquotes_action = "D"  # dashes only
 html_theme = "furo"
 html_title = f"gluonface {release}"
 html_static_path = ["_static"]
+html_extra_path = ["_generated/site"]  # the example of a report
 html_css_files = ["gluonface.css"]
 html_js_files = ["tables.js"]
 html_math_renderer = "mathml"
@@ -48,8 +51,30 @@ napoleon_use_rtype = False
 # Attributes are a list. As objects they would appear again beside the members of the same name.
 napoleon_custom_sections = [(name, "params_style") for name in ("Attributes", "Inputs", "Outputs")]
 
-# The tables of registries, configuration and --help are written anew before Sphinx reads the pages.
-_generate.write_all(HERE / "_generated")
+# A switch of the language stands above the list of pages.
+html_context = {"translated": translate.PAGES}
+html_sidebars = {
+    "**": [
+        *(f"sidebar/{name}.html" for name in ("brand", "search", "language", "scroll-start")),
+        *(f"sidebar/{name}.html" for name in ("navigation", "scroll-end", "variant-selector")),
+    ]
+}
+locale_dirs = ["locale"]
+gettext_compact = False
+
+if tags.has("translated"):  # noqa: F821  Sphinx gives the name to this file
+    # The pages that have a translation, and no others: docs/build.sh, docs/translate.py. What they
+    # say of another page leads to the English one.
+    others = {path.stem for path in HERE.glob("*.rst")} - set(translate.PAGES)
+    exclude_patterns += ["_generated/**.rst", *(f"{name}.rst" for name in sorted(others))]
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {"english": ("..", str(HERE / "_build" / "html" / "objects.inv"))}
+    intersphinx_disabled_reftypes = []
+    suppress_warnings = ["toc.excluded"]
+    _generate.write_fragments(HERE / "_generated")
+else:
+    # The tables of registries, configuration and --help are written anew before Sphinx reads them.
+    _generate.write_all(HERE / "_generated")
 
 
 def _name_role(role, rawtext, text, lineno, inliner, options=None, content=None):

@@ -8,8 +8,8 @@
 
 Run it on an idle machine; only `checks` measures no time. `zoo` writes the table of backbones in
 the package. Each other name writes a file in docs/results, which a page includes beside the command
-of the measurement. `readme` copies some of these figures into README.rst. `quickstart` and `log`
-read the folder runs/ that scripts/quickstart.sh wrote (or --runs DIR).
+of the measurement. `readme` copies some of these figures into README.rst. `quickstart`,
+`pictures` and `log` read the folder runs/ that scripts/quickstart.sh wrote (or --runs DIR).
 """
 
 import argparse
@@ -124,6 +124,25 @@ def _verification(row):
         f"{row['accuracy']:.4f} ± {row['accuracy_std']:.4f}",
         *("-" if value is None else f"{value:.4f}" for value in (tar, row["auc"], row["eer"])),
     ]
+
+
+def pictures(args, scratch):
+    """What the first page draws of the quick start: its curve, and the scores of its pairs."""
+    import numpy as np
+
+    file = scratch / "outputs.npz"
+    pack = args.runs / "synthetic-faces" / "test.bin"
+    model = args.runs / "quickstart"
+    gluonface("embed", "--model", model, "--input", pack, "--out", file, "--flip", "none")
+    with np.load(file) as held:
+        pairs, same = held["embedding"].reshape(len(held["issame"]), 2, -1), held["issame"]
+    cosines = (pairs[:, 0].astype(np.float64) * pairs[:, 1]).sum(axis=1)
+    rows = [[f"{cosine:.6f}", int(one)] for cosine, one in zip(cosines, same)]
+    write("quickstart_scores", ["cosine", "same"], rows)
+    with open(model / "metrics.csv", encoding="utf-8", newline="") as metrics:
+        steps = list(csv.DictReader(metrics))
+    columns = ["step", "loss", "target_cosine", "lr", "strength"]
+    write("quickstart_curve", columns, [[row[name] for name in columns] for row in steps])
 
 
 def log(args, scratch):
@@ -491,6 +510,7 @@ EVERYTHING = (
     data,
     synthetic,
     quickstart,
+    pictures,
     log,
     *PHOTOGRAPHS,
     readme,

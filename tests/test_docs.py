@@ -17,7 +17,7 @@ from doc_pages import blocks, commands
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 TEXTS = [
-    *(ROOT / name for name in ("README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst")),
+    *(ROOT / name for name in ("README.rst", "README.zh.rst", "CHANGELOG.rst", "CONTRIBUTING.rst")),
     *sorted(DOCS.glob("*.rst")),
     *sorted((DOCS / "results").glob("*.rst")),
 ]
@@ -35,7 +35,9 @@ def ids(paths):
 # --- reST ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst"])
+@pytest.mark.parametrize(
+    "name", ["README.rst", "README.zh.rst", "CHANGELOG.rst", "CONTRIBUTING.rst"]
+)
 def test_rest_that_other_sites_show_needs_no_sphinx(name):
     docutils = pytest.importorskip("docutils.core", reason="needs the extra docs")
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -327,8 +329,7 @@ def messages():
     for path in sorted((ROOT / "gluonface").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-            values = [part.value for part in parts if isinstance(part, ast.Constant)]
-            texts.append("".join(value for value in values if isinstance(value, str)))
+            texts.append("".join(str(p.value) for p in parts if isinstance(p, ast.Constant)))
     return "\n".join(texts)
 
 
