@@ -21,7 +21,7 @@ class StandIn:
     seen = 0
 
     @classmethod
-    def load(cls, source, ctx=None):
+    def load(cls, source, ctx=None, **options):
         return cls()
 
     def embed_views(self, images, batch_size):

@@ -31,9 +31,9 @@ class StandIn:
     card = {"name": "block-means", "preprocessing": "inside", "embedding_size": 48}  # noqa: RUF012
 
     @classmethod
-    def load(cls, source, ctx=None):
+    def load(cls, source, ctx=None, **options):
         model = cls()
-        model.loaded = cls.loaded = types.SimpleNamespace(source=source, ctx=ctx)
+        model.loaded = cls.loaded = types.SimpleNamespace(source=source, ctx=ctx, options=options)
         return model
 
     def embed_views(self, images, batch_size):
@@ -117,6 +117,12 @@ def test_the_device_reaches_the_embedder(pack, said, meant):
     words = ["--ctx", said] if said else []
     assert main(["eval", "verification", "--model", "m", "--pack", pack, *words]) == 0
     assert (StandIn.loaded.source, StandIn.loaded.ctx) == ("m", meant)
+
+
+def test_precision_colour_and_layer_reach_the_embedder(pack):
+    words = ["--precision", "bfloat16", "--model-color", "BGR", "--layer", "fc5"]
+    assert main(["eval", "verification", "--model", "m", "--pack", pack, *words]) == 0
+    assert StandIn.loaded.options == {"precision": "bfloat16", "color": "BGR", "output": "fc5"}
 
 
 def test_json_and_report(pack, tmp_path, capsys):

@@ -36,7 +36,7 @@ class Means:
     embedding_size = 48
 
     @classmethod
-    def load(cls, source, ctx=None):
+    def load(cls, source, ctx=None, **options):
         return cls()
 
     def embed_views(self, batches, batch_size):
