@@ -56,7 +56,8 @@ def compare(name, sizes, **kwargs):
             close(found[0][key], want[key], 1e-5)
         elif key in ("state", "stats"):
             assert all(each[key] == found[0][key] for each in found)  # identical, not close
-            assert found[0][key] == pytest.approx(want[key], rel=2e-6)
+            # A mean of cosines may be near 0: float32 rounds each of them by up to 6e-8.
+            assert found[0][key] == pytest.approx(want[key], rel=2e-6, abs=6e-8)
         else:
             # float32 sums in another order, times a scale of up to 256.
             close(np.concatenate([each[key] for each in found]), want[key], 1e-5)
