@@ -52,46 +52,45 @@ DEPENDS = {
     "by the default policy, and all policies at the middle.",
     "adam_softmax": "The margin is learned for each class. Drawn are examples.",
     "bce": "Drawn is the logit without the bias.",
-    "elastic_arcface": "The margin is drawn for each sample. Drawn are its mean and twice its "
-    "deviation to either side.",
-    "elastic_cosface": "The margin is drawn for each sample. Drawn are its mean and twice its "
-    "deviation to either side.",
+    "elastic_arcface": "The margin is random for each sample. The curves are for its mean, and for "
+    "two standard deviations less and more.",
+    "elastic_cosface": "The margin is random for each sample. The curves are for its mean, and for "
+    "two standard deviations less and more.",
     "sphereface2": "Drawn is the logit without the bias.",
-    "sphereface_r": "Version v2 leaves the target alone and raises the other classes' logits.",
+    "sphereface_r": "Version v2 does not change the target's logit. It raises those of the other "
+    "classes.",
     "uniface": "Drawn is the logit without the bias.",
     "sphereface": "The logit also contains the embedding's length, here 1, and lambda, which "
     "falls with the count of steps.",
 }
-# When to choose a loss; what is said of accuracy is its paper's.
+# When to choose a loss. The accuracies are those of the papers.
 ONE_RECIPE = (
-    "In one recipe of the UniTSFace paper (`arXiv 2311.02523 "
-    "<https://arxiv.org/abs/2311.02523>`__; R50, CASIA-WebFace; MR-All and TAR at FAR 1e-4 of "
-    "IJB-C; their figures, not ours) "
+    "The UniTSFace paper (`arXiv 2311.02523 <https://arxiv.org/abs/2311.02523>`__; R50, "
+    "CASIA-WebFace) gives these MR-All and TAR at FAR 1e-4 of IJB-C, which are not our figures: "
 )
 CHOOSE = {
-    "sphereface2": "For verification at low false accept rates after training on a small or middle "
-    "set, and for very many classes: processes exchange one sum per sample, and no logits are "
-    "kept. " + ONE_RECIPE + "it has 44.20 and 88.41, CosFace 45.12 and 56.65, ArcFace "
-    "42.21 and 48.49. Take kind C; set `weight` to 10 for small networks. For identification "
-    "among many classes a softmax is the safer choice.",
+    "sphereface2": "For verification at low false accept rates after training on a small or medium "
+    "set, and for very many classes: the processes exchange one sum per sample, and logits are not "
+    "stored. " + ONE_RECIPE + "SphereFace2 44.20 and 88.41, CosFace 45.12 and 56.65, ArcFace 42.21 "
+    "and 48.49. Use kind C. Set `weight` to 10 for small networks. For identification among many "
+    "classes a softmax is safer.",
     "uniface": "For verification with one threshold for all people, and for very many classes, as "
-    ":ref:`sphereface2 <loss-sphereface2>`; it has fewer parameters. Its authors' repository gives "
-    "48.42 MR-All after CASIA-WebFace (R50), its paper 88.65 to 88.96 IJB-C (TAR at FAR "
-    "1e-4): their figures, not ours; CosFace in the UniTSFace paper's recipe has 45.12 and 56.65.",
-    "bce": "To compare with :ref:`uniface <loss-uniface>`, which is the better default: a bias for "
-    "each class lets every class have its own threshold, and a verification has one for all.",
-    "sphereface_r": "v1 or v0 where a margin that multiplies the angle is wanted, without "
-    "SphereFace's annealing; v2 where the margin is to push other classes away instead of pulling "
-    "the own one, which costs an arccos of every class. "
-    + ONE_RECIPE
-    + "v1 has 39.92 and 86.35, CosFace 45.12 and 56.65. N and S where the "
-    "length of the embedding is to mean something; S keeps it bounded.",
-    "elastic_arcface": "Where :ref:`arcface <loss-arcface>` trains well and one margin for all "
-    "samples is too rigid: classes of different spread. It costs nothing. Begin with ``order`` "
-    "random: the published figures of plus are of another order than the one that the paper means "
-    "(see the notes).",
-    "elastic_cosface": "As :ref:`elastic_arcface <loss-elastic_arcface>`, for "
-    ":ref:`cosface <loss-cosface>`: with its even slope the more robust of the two.",
+    ":ref:`sphereface2 <loss-sphereface2>`. It has fewer parameters. For R50 and CASIA-WebFace its "
+    "authors' repository gives 48.42 MR-All, and its paper 88.65 to 88.96 on IJB-C (TAR at FAR "
+    "1e-4). CosFace has 45.12 and 56.65 in the UniTSFace paper. These are not our figures.",
+    "bce": "For a comparison with :ref:`uniface <loss-uniface>`, which is the better default. Each "
+    "class has its own bias, and therefore its own threshold. Verification has one threshold for "
+    "all classes.",
+    "sphereface_r": "v0 and v1 have a margin that multiplies the angle, without SphereFace's "
+    "annealing. v2 moves the other classes away instead of the own class nearer. It needs an "
+    "arccos for every class. " + ONE_RECIPE + "v1 39.92 and 86.35, CosFace 45.12 and 56.65. With N "
+    "and S the length of the embedding is used; S limits it.",
+    "elastic_arcface": "If :ref:`arcface <loss-arcface>` trains well, and the classes differ in "
+    "their spread, so that one margin for all samples is too rigid. It needs no additional time. "
+    "Start with ``order`` random. The published figures of plus are for another order than the one "
+    "in the paper (see the notes).",
+    "elastic_cosface": "As :ref:`elastic_arcface <loss-elastic_arcface>`, but based on "
+    ":ref:`cosface <loss-cosface>`. Its slope is the same at all angles, so it is more robust.",
 }
 
 

@@ -11,12 +11,13 @@ __all__ = ["L2Distillation"]
 class L2Distillation(TeacherLoss):
     r"""Squared distance between the student's and the teacher's embedding of an image.
 
-    .. math:: L_i = \lVert \hat s_i - \hat t_i \rVert^2 \quad\text{or}\quad
+    .. math:: L_i = \left\lVert \frac{s_i}{\lVert s_i \rVert} -
+              \frac{t_i}{\lVert t_i \rVert} \right\rVert^2 \quad\text{or}\quad
               L_i = \frac{1}{D} \lVert s_i - t_i \rVert^2
 
-    The first, on the sphere, is twice the cosine loss. The second, with ``normalize: false``, makes
-    the student learn the length of the teacher's embedding too, which says something about the
-    quality of an image.
+    The first form, with embeddings of unit length, is twice the cosine loss. With the second form
+    (``normalize: false``) the student also learns the length of the teacher's embedding, which
+    depends on the quality of an image.
 
     Notes
     -----
