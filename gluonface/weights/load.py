@@ -252,10 +252,10 @@ def _translate(weights, target, ours, folded):
                     f"{_who(our)} needs {expected}"
                 )
         if our.params.get("weight") in folded:
-            names, eps = folded[our.params["weight"]]
+            names, own_eps = folded[our.params["weight"]]
             added = None if "bias" in our.params else tensors.pop("bias", None)
             size = tensors["weight"].shape[0]
-            values.update(zip(names, _identity(size, eps, added)))
+            values.update(zip(names, _identity(size, own_eps, added)))
             if "bias" in our.params:
                 tensors.setdefault("bias", np.zeros(size, np.float32))
         absent = set(our.params) - set(tensors)

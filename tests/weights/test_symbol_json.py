@@ -8,7 +8,7 @@ import random
 import pytest
 
 from gluonface._compat import mx
-from gluonface.errors import DataError
+from gluonface.errors import DataError, InputError
 from gluonface.weights.symbol_json import MAX_NODES, OPERATORS, read_symbol_json
 
 
@@ -60,8 +60,10 @@ def test_cut_at_a_named_node(raw):
     assert made["nodes"][made["heads"][0][0]]["name"] == "fc1"
     assert {"fc7_weight", "fc7_bias", "data"} <= variables  # of what is cut off too
     assert not any(each["name"].startswith("fc7") for each in made["nodes"])
-    made, _ = read_symbol_json(longer, "x", output="other")
+    made, _ = read_symbol_json(longer, "x", output="fc7")
     assert made["nodes"][made["heads"][0][0]]["name"] == "fc7"
+    with pytest.raises(InputError, match="x has no layer 'other'; near its end it has .*fc1, fc7"):
+        read_symbol_json(longer, "x", output="other")
 
 
 def test_of_a_training_symbol_the_embedding_alone_reaches_mxnet(raw):
@@ -73,7 +75,7 @@ def test_of_a_training_symbol_the_embedding_alone_reaches_mxnet(raw):
         each["name"] for each in raw["nodes"]
     ]
     with pytest.raises(DataError, match="SoftmaxOutput"):
-        read(longer, output="")
+        read(longer, output="softmax")
 
 
 @pytest.mark.parametrize(
@@ -195,8 +197,9 @@ def test_what_is_no_network_is_refused(raw, spoil, why):
     ],
 )
 def test_heads(raw, heads, why):
+    without_fc1 = json.loads(json.dumps(raw).replace('"fc1"', '"last"'))
     with pytest.raises(DataError, match=why):
-        read({**raw, "heads": heads}, output="")
+        read({**without_fc1, "heads": heads})
 
 
 @pytest.mark.parametrize(

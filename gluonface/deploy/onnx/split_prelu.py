@@ -59,7 +59,7 @@ def split_prelus(content: bytes) -> bytes:
     nodes: list[typing.Any] = []
     for number, node in enumerate(graph.node):
         slope = slopes.get(node.input[1]) if node.op_type == "PRelu" else None
-        shape = shapes.get(node.input[0], [])
+        shape = [] if slope is None else shapes.get(node.input[0], [])
         if slope is None or not _is_per_channel(slope) or len(shape) != 4 or not shape[1]:
             nodes.append(node)
             continue
