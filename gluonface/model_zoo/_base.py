@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import typing
 
 from .._compat import mx
@@ -13,6 +14,8 @@ from ._batch_norm import BatchNormSettings
 from ._count import count
 
 __all__ = ["BACKBONES", "Backbone", "ModelCfg", "cavaface_cfg", "register"]
+
+logger = logging.getLogger(__name__)
 
 BACKBONES = Registry("model")
 
@@ -177,6 +180,17 @@ class Backbone(mx.gluon.HybridBlock):
     def embed(self, F: typing.Any, x: typing.Any) -> typing.Any:
         """Return embeddings (N, D) of preprocessed images `x` (N, 3, 112, 112)."""
         return self.head(self.stages(self.stem(x)))
+
+    def save_parameters(self, filename: str, *args, **kwargs) -> None:
+        """As of `mxnet.gluon.Block`; a warning names settings that such a file does not hold."""
+        super().save_parameters(filename, *args, **kwargs)
+        if self.cfg.batch_norm:
+            logger.warning(
+                "%s does not say that BatchNorms have other settings than %s has: load it into "
+                "get_model(%r, batch_norm=%r). `gluonface import` and `gluonface export` write a "
+                "model card that says it",
+                *(filename, self.cfg.name, self.cfg.name, self.cfg.batch_norm),
+            )
 
     def count(self, convention: str = "macs") -> int:
         """Return the operations for one image as a published table would count them.

@@ -8,6 +8,7 @@ from deploy_nets import make_small, pixels, randomize
 
 from gluonface import get_model
 from gluonface._compat import mx
+from gluonface.cli import main
 from gluonface.deploy import Embedder, combine_views, export_model
 from gluonface.errors import DataError, InputError, MissingExtraError
 from gluonface.weights import load_weights
@@ -250,7 +251,8 @@ def test_imported_weights_agree(shared, tmp_path):
     expected = Embedder.load(original).embed(images)
     net = get_model("mobilefacenet")
     load_weights(net, original)
-    net.save_parameters(str(tmp_path / "imported.params"))
+    words = ["--from", str(original), "--model", "mobilefacenet"]
+    assert main(["import", *words, "--out", str(tmp_path / "imported.params")]) == 0
     files = export_model(net, tmp_path / "ours", onnx=True)
     for source in (
         f"mobilefacenet:{tmp_path / 'imported.params'}",

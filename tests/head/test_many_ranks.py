@@ -136,7 +136,7 @@ def test_communication_is_what_the_family_needs(name):
         want.add("class_margin")
     if margin.family == "binary":
         assert "head.softmax" not in calls
-        # The losses, and of all samples together two numbers and the largest logit of each rank.
-        assert dict(found)["head.loss"] == (8 + 2 + 2,)
+        # The losses, and of all samples together three sums and the largest logit of each rank.
+        assert dict(found)["head.loss"] == (8 + 3 + 2,)
         want |= {"loss", "gshared"} if margin.has_shared_bias else {"loss"}
     assert more == want

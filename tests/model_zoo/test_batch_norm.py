@@ -88,6 +88,21 @@ def test_training_step_is_the_sources_own(source):
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * size, err_msg=name)
 
 
+def test_a_file_that_lacks_the_settings_says_so(tmp_path, caplog):
+    settings = {"*": {"eps": 0.001}}
+    net = get_model("mobilefacenet", embedding_size=8, batch_norm=settings)
+    net.initialize()
+    net.save_parameters(str(tmp_path / "x.params"))
+    (line,) = caplog.messages
+    assert "x.params does not say that BatchNorms have other settings" in line
+    assert f"get_model('mobilefacenet', batch_norm={settings})" in line
+    caplog.clear()
+    net = get_model("mobilefacenet", embedding_size=8)
+    net.initialize()
+    net.save_parameters(str(tmp_path / "y.params"))
+    assert not caplog.messages
+
+
 def test_settings_are_those_that_differ():
     net = get_model("mobilefacenet", embedding_size=8)
     blocks = batch_norms(net)

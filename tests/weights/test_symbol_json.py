@@ -62,7 +62,7 @@ def test_cut_at_a_named_node(raw):
     assert not any(each["name"].startswith("fc7") for each in made["nodes"])
     made, _ = read_symbol_json(longer, "x", output="fc7")
     assert made["nodes"][made["heads"][0][0]]["name"] == "fc7"
-    with pytest.raises(InputError, match="x has no layer 'other'; near its end it has .*fc1, fc7"):
+    with pytest.raises(InputError, match=r"x has no layer 'other'; near its end it has .*fc1, fc7"):
         read_symbol_json(longer, "x", output="other")
 
 
