@@ -20,8 +20,6 @@ __all__ = ["pack"]
 
 logger = logging.getLogger(__name__)
 
-_LOOKED = 2_000_000  # images of a set whose digests are kept in memory, 150 bytes each
-
 
 def pack(
     source: StrPath | typing.Sequence[StrPath],
@@ -113,17 +111,12 @@ def pack(
         )
     broken = np.flatnonzero(labels < 0).tolist()
     left_out = [(faces.name(i), "its record or its label cannot be read") for i in broken]
-    seen: dict[bytes, int] = {}
-    shared: list[tuple[int, int]] = []
-    look = len(keep) <= _LOOKED and faces.kind != "records"
+    digests = np.zeros(0 if faces.kind == "records" else len(keep), np.uint64)
 
     def load(i):
         data = faces.read(int(keep[i]))
-        if look:
-            digest = hashlib.blake2b(data, digest_size=12).digest()
-            other = seen.setdefault(digest, i)
-            if number[other] != number[i]:
-                shared.append((other, i))
+        if len(digests):
+            digests[i] = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
         return images.resize_encoded(data, size, resize, quality)
 
     result = write_record_set(
@@ -140,8 +133,9 @@ def pack(
         left_out=left_out + faces.ignored(),
         write_extras=lambda: write_identities(out, *_identities(faces, keep, kept, number)),
     )
+    shared = _under_two_people(digests, number)
     if shared:
-        one, other = (faces.name(int(keep[i])) for i in sorted(min(shared)))
+        one, other = (faces.name(int(keep[i])) for i in shared[0])
         logger.warning(
             "%d pictures are there under two people, such as %s and %s: one of the names is wrong, "
             "or they are one person. `gluonface data inspect %s --json FILE` lists them",
@@ -149,6 +143,15 @@ def pack(
         )  # fmt: skip
     few = len(labels) - len(keep) - len(broken)
     return {"source": faces.kind, **result, "few_images": few, "shared_pictures": len(shared)}
+
+
+def _under_two_people(digests, number):
+    """Return pairs of images, by their numbers, that are one picture of two people."""
+    order = np.argsort(digests, kind="stable")
+    first, second = order[:-1], order[1:]  # equal ones follow each other
+    found = (digests[first] == digests[second]) & (digests[first] != 0)  # 0: not read in this run
+    found[found] = number[first[found]] != number[second[found]]
+    return sorted(zip(first[found].tolist(), second[found].tolist()))
 
 
 def _identities(faces, keep, kept, number):
