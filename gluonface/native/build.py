@@ -85,10 +85,7 @@ def library() -> pathlib.Path:
     NativeError
         If there is none, with the reason.
     """
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise NativeError("they are for Linux on x86-64")
-    folder, key = _own_folder(), _key()
-    path = _find(folder, key)
+    folder, key, path = _place()
     if path is None:
         try:
             with _one_at_a_time(folder):
@@ -96,6 +93,14 @@ def library() -> pathlib.Path:
         except OSError as error:
             raise NativeError(f"they cannot be stored in {folder}: {error}") from None
     return path
+
+
+def _place():
+    """Return the folder, the key, and the path of the library if it is there."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise NativeError("they are for Linux on x86-64")
+    folder, key = _own_folder(), _key()
+    return folder, key, _find(folder, key)
 
 
 def describe() -> str:
@@ -106,10 +111,7 @@ def describe() -> str:
     NativeError
         If there is none, with the reason.
     """
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise NativeError("they are for Linux on x86-64")
-    folder, key = _own_folder(), _key()
-    path = _find(folder, key)
+    folder, key, path = _place()
     if path is not None:
         return f"compiled ({path})"
     note = folder / f"operators-{key}.failed"

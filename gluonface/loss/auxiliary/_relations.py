@@ -6,8 +6,10 @@ equal embeddings have the distance 0 and two that are nearly equal keep their di
 """
 
 from ... import _compat
+from ._formulas import unit
+from ._teacher import TeacherLoss, exact_gradient
 
-__all__ = ["angle_loss", "distance_loss"]
+__all__ = ["RelationalLoss", "angle_loss", "distance_loss"]
 
 TINY = 1e-12  # of a squared distance; below it two embeddings count as equal
 NUMBERS = 1 << 22  # of the largest array of some vertices, 16 MiB
@@ -122,3 +124,28 @@ def angle_loss(x, teacher, triples):
         gradient += nd.sum(each, axis=0)
         gradient[block] -= nd.sum(each, axis=1)
     return total / triples, gradient
+
+
+class RelationalLoss(TeacherLoss):
+    """Template: the mean of `measure` over all pairs or triples of a batch.
+
+    A subclass sets `points`, 2 or 3, and `measure`: `distance_loss` or `angle_loss`.
+    """
+
+    authors = "Park, Kim, Lu, Cho"
+    year = 2019
+    venue = "CVPR 2019"
+    arxiv = "1904.05068"
+    further_reference = "The weight is TFace's."
+    outputs_doc = "NDArray (1,) float32\n    Of the batch of all processes; see `TeacherLoss`."
+
+    def compare(self, x, teacher, labels):
+        """Return the loss (1,); see `TeacherLoss.compare`."""
+        if self.normalize:
+            x, teacher = (unit(_compat.mx.nd, each) for each in (x, teacher))
+        n, count = x.shape[0], 1
+        for taken in range(self.points):
+            count *= n if self.mean == "all" else n - taken
+        with _compat.mx.autograd.pause():
+            found = self.measure(x.detach(), teacher, float(max(1, count)))
+        return exact_gradient(x, *found)

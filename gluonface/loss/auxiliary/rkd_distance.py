@@ -1,10 +1,7 @@
 """Relational distillation by distance: the batch's distances are to be the teacher's."""
 
-from ... import _compat
 from ._base import AUXILIARY, Parameter, declare, weight_parameter
-from ._formulas import unit
-from ._relations import distance_loss
-from ._teacher import TeacherLoss, exact_gradient
+from ._relations import RelationalLoss, distance_loss
 
 __all__ = ["RelationalDistance", "mean_parameter", "unit_parameter"]
 
@@ -26,7 +23,7 @@ def unit_parameter():
 
 
 @AUXILIARY.register("rkd_distance", aliases=("rkd_d",))
-class RelationalDistance(TeacherLoss):
+class RelationalDistance(RelationalLoss):
     r"""Huber's function of the differences of relative distances within a batch.
 
     .. math:: L = \frac{1}{N^2} \sum_{i,j} h\left( \frac{\lVert s_i - s_j \rVert}{\mu_s} -
@@ -45,24 +42,11 @@ class RelationalDistance(TeacherLoss):
     """
 
     title = "Relational distillation, distances"
-    authors = "Park, Kim, Lu, Cho"
     paper = "Relational Knowledge Distillation"
-    year = 2019
-    venue = "CVPR 2019"
-    arxiv = "1904.05068"
-    further_reference = "The weight is TFace's."
-    outputs_doc = "NDArray (1,) float32\n    Of the batch of all processes; see `TeacherLoss`."
     formula_text = "mean h(|s_i - s_j| / mean - |t_i - t_j| / mean)"
     parameters = declare(
         weight=weight_parameter(25.0), mean=mean_parameter(), normalize=unit_parameter()
     )
 
-    def compare(self, x, teacher, labels):
-        """Return the loss (1,); see `TeacherLoss.compare`."""
-        if self.normalize:
-            x, teacher = (unit(_compat.mx.nd, each) for each in (x, teacher))
-        n = x.shape[0]
-        with _compat.mx.autograd.pause():
-            pairs = max(1, n * n if self.mean == "all" else n * (n - 1))
-            found = distance_loss(x.detach(), teacher, pairs)
-        return exact_gradient(x, *found)
+    points = 2
+    measure = staticmethod(distance_loss)
