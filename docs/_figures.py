@@ -152,7 +152,11 @@ def _schedule(axes, names, config):
     )
     margin.set_ylim(0, max(0.55, value * 1.1))
     margin.set_ylabel("margin", color=COLOURS[1], fontsize=8)
-    axes.set_title(names[0] if len(names) == 1 else f"{names[0].split('-')[0]}-*", fontsize=9)
+    families = {}
+    for name in names:
+        families.setdefault(name.split("-")[0], []).append(name)
+    titles = [own[0] if len(own) == 1 else f"{family}-*" for family, own in families.items()]
+    axes.set_title(", ".join(titles), fontsize=9)
     axes.grid(True, linewidth=0.6)
     for one in (axes, margin):
         one.spines[["top"]].set_visible(False)

@@ -15,6 +15,8 @@ PROJECTS = {  # address -> name, class of its colour in gluonface.css, form of i
     "https://github.com/cavalleria/cavaface": ("cavaface", "c0", "circle"),
     "https://github.com/deepinsight/insightface": ("insightface", "c1", "square"),
     "https://github.com/mk-minchul/AdaFace": ("AdaFace", "c2", "triangle"),
+    "https://github.com/mk-minchul/CVLface": ("CVLface", "c2", "square"),
+    "https://github.com/gau-nernst/timm-face": ("timm-face", "c3", "circle"),
 }
 
 

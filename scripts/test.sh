@@ -57,7 +57,8 @@ python -m pytest -n auto --dist loadfile --max-worker-restart=0 ${coverage[@]+"$
 # The second run leaves out what depends on neither Python nor NumPy: pages and scripts, the shapes of
 # the backbones, the compiled operators, how runs are resumed and learn, speed, several processes.
 step "Tests with Python 3.13 and NumPy 2"
-left_out=(tests/test_architecture.py tests/test_docs{,_losses,_partial_fc,_tables}.py
+left_out=(tests/test_architecture.py
+    tests/test_docs{,_losses,_partial_fc,_pictures,_tables,_translations}.py
     tests/test_scripts.py tests/test_recipe_scripts.py tests/model_zoo/test_{every_model,count}.py
     tests/training/test_{resume,learning_truth}.py tests/{bench,distributed,native,parallel})
 scripts/test-pythons.sh 3.13+2 -- -q "${left_out[@]/#/--ignore=}"

@@ -1,7 +1,25 @@
 """What the pages of the documentation hold: blocks of code, and commands."""
 
+import importlib.util
+import pathlib
 import re
 import shlex
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+
+def generator(stem="_generate"):
+    """Return docs/_generate.py (or another file) as a module."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        spec = importlib.util.spec_from_file_location(f"_docs{stem}", DOCS / f"{stem}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(DOCS))
+    return module
 
 
 def blocks(path, language):

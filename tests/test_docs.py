@@ -12,10 +12,8 @@ import subprocess
 import sys
 
 import pytest
-from doc_pages import blocks, commands
+from doc_pages import DOCS, ROOT, blocks, commands, generator
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
 TEXTS = [
     *(ROOT / name for name in ("README.rst", "README.zh.rst", "CHANGELOG.rst", "CONTRIBUTING.rst")),
     *sorted(DOCS.glob("*.rst")),
@@ -263,18 +261,6 @@ def test_evaluation_pages_run_and_print_what_they_show(path, tmp_path, monkeypat
 
 
 # --- commands -----------------------------------------------------------------------------------
-
-
-def generator(stem="_generate"):
-    """Return docs/_generate.py (or another file) as a module."""
-    sys.path.insert(0, str(DOCS))
-    try:
-        spec = importlib.util.spec_from_file_location(f"_docs{stem}", DOCS / f"{stem}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(DOCS))
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_docs import generator
+from doc_pages import generator
 
 
 def svg(fragment):

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 
 import pytest
-from test_docs import ROOT, generator
+from doc_pages import ROOT, generator
 
 pytest.importorskip("sphinx", reason="needs the extra: pip install 'gluonface[docs]'")
 

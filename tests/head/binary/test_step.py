@@ -69,6 +69,7 @@ def test_stored_cases_of_sampled_classes_on_two_ranks(shared, monkeypatch, case,
     assert found_0[4] + found_1[4] == pytest.approx(square, rel=1e-6)  # the bias counts once
 
 
+@pytest.mark.slow  # 400 draws
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("sampler", ["hash", "exact"])
 def test_loss_and_gradient_of_a_sample_are_right_on_average(name, sampler):
