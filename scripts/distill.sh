@@ -11,7 +11,7 @@ set -euo pipefail
 
 recipe=distill
 title="Train MobileFaceNet-128 from a larger network"
-default_processes=1
+published_processes=1
 default_ctx=gpu0,gpu1,gpu2,gpu3,gpu4,gpu5,gpu6,gpu7
 recipe_flags=(
     "--teacher SOURCE|TEACHER|teacher.source|needed, or the next one"

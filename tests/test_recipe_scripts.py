@@ -17,6 +17,11 @@ RECIPES = {
     "mixfacenet-m": 4,
     "mixfacenet-xs": 4,
 }
+ALL = sorted(
+    path.stem
+    for path in SCRIPTS.glob("[!_]*.sh")
+    if "_recipe.sh" in path.read_text(encoding="utf-8")
+)
 
 
 @pytest.fixture
@@ -71,6 +76,14 @@ def test_help_smoke_and_the_published_run(call, name):
     done, (synthesize, train) = call(name, "--smoke", "--run", "r")
     assert synthesize.startswith("gluonface data synthesize")
     assert train.startswith(f"gluonface train --recipe {name} --data r/faces --run r --ctx cpu")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_recipe_script_explains_itself(call, name):
+    row = ["baseline"] if name == "augment" else []  # it begins with the row of a table
+    done, _ = call(name, *row, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--processes N" in done.stdout
 
 
 @pytest.mark.parametrize(
