@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import DataError, InputError, TrainingError, printable
 from ..files import FileLock, atomic_write, open_to_write, remove_unfinished, write_json
 from ..machine import cpu_name, find_commit, installed_version
+from ..weights.source import absolute_source
 from .config.config import Config
 from .config.recipes import config_text
 
@@ -202,11 +203,18 @@ def with_absolute_paths(config: Config) -> Config:
         return None if path is None else os.path.abspath(path)
 
     data, packs = config.data, [absolute(path) for path in config.eval.packs]
+    teacher = config.teacher
     return dataclasses.replace(
         config,
         data=dataclasses.replace(data, path=absolute(data.path)),
         eval=dataclasses.replace(config.eval, packs=packs),
         head=dataclasses.replace(config.head, centers_path=absolute(config.head.centers_path)),
+        teacher=dataclasses.replace(
+            teacher,
+            source=None if teacher.source is None else absolute_source(teacher.source),
+            embeddings=absolute(teacher.embeddings),
+            centers=teacher.centers if teacher.centers == "means" else absolute(teacher.centers),
+        ),
     )
 
 

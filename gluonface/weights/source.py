@@ -38,6 +38,7 @@ __all__ = [
     "SAFETENSORS",
     "UNTRAINED",
     "Source",
+    "absolute_source",
     "find_source",
 ]
 
@@ -140,6 +141,16 @@ def find_source(source: str | os.PathLike) -> Source:
         If nothing is there, the message lists what was looked for; or if there are several models.
     """
     return dataclasses.replace(_find(source), text=str(source))
+
+
+def absolute_source(source: str) -> str:
+    """Return the text of a source that names the same files from any folder."""
+    named = NAMED.match(source)
+    if named is None or os.path.exists(source):
+        return os.path.abspath(os.path.expanduser(source))
+    if named["file"] == UNTRAINED:
+        return source
+    return f"{named['name']}:{os.path.abspath(os.path.expanduser(named['file']))}"
 
 
 def _find(source):

@@ -13,7 +13,7 @@ import pytest
 
 from gluonface.errors import DataError, InputError, TrainingError
 from gluonface.training.config.config import Config
-from gluonface.training.run_folder import RunFolder
+from gluonface.training.run_folder import RunFolder, with_absolute_paths
 
 
 def test_another_rank_sees_what_the_first_has_begun(tmp_path):
@@ -138,3 +138,17 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     begun_again.begin(Config(), ["gluonface"])
     begun_again.end()
     assert not left.exists()
+
+
+@pytest.mark.parametrize("source", ["runs/large", "x,12", "mobilefacenet:w/x.params", "x.onnx"])
+def test_a_teacher_is_found_from_another_folder(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = Config()
+    config.teacher.source, config.teacher.centers = source, "means"
+    name, colon, file = source.rpartition(":")
+    there = with_absolute_paths(config).teacher
+    assert there.source == f"{name}{colon}{tmp_path / file}"
+    assert there.centers == "means"
+    config.teacher.embeddings = config.teacher.centers = "t/x.npy"
+    there = with_absolute_paths(config).teacher
+    assert there.embeddings == there.centers == str(tmp_path / "t/x.npy")
