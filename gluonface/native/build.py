@@ -144,23 +144,36 @@ def plain_library(name: str) -> pathlib.Path:
 
 
 def _make_plain(folder, key, name):
-    note = folder / f"{name}-{key}.failed"
+    note = _untried(folder, f"{name}-{key}")
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
+        made = pathlib.Path(scratch) / f"{name}.so"
+        command = [*_compiler(), *PLAIN_FLAGS, HERE / f"{name}.cc", "-o", made]
+        with _noted(note):
+            _run(command, COMPILE_SECONDS, f"{name}.cc does not compile")
+        return _keep(made, folder, f"{name}-{key}")
+
+
+def _untried(folder, stem):
+    """Return the path of the note on a failure; NativeError if there is one already."""
+    note = folder / f"{stem}.failed"
     if note.exists():
         raise NativeError(
             f"{_last_line(note.read_text())} (all of it in {note}; delete it to retry)"
         )
-    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
-        made = pathlib.Path(scratch) / f"{name}.so"
-        command = [*_compiler(), *PLAIN_FLAGS, HERE / f"{name}.cc", "-o", made]
-        try:
-            _run(command, COMPILE_SECONDS, f"{name}.cc does not compile")
-        except Interrupted:
-            raise
-        except NativeError as error:
-            with atomic_write(note, "w", encoding="utf-8", errors="replace") as file:
-                file.write(f"{error}\n")
-            raise NativeError(f"{_last_line(str(error))} (all of it in {note})") from None
-        return _keep(made, folder, f"{name}-{key}")
+    return note
+
+
+@contextlib.contextmanager
+def _noted(note):
+    """Write down a failure, but not that somebody ended the attempt."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except NativeError as error:
+        with atomic_write(note, "w", encoding="utf-8", errors="replace") as file:
+            file.write(f"{error}\n")
+        raise NativeError(f"{_last_line(str(error))} (all of it in {note})") from None
 
 
 def _keep(made, folder, stem):
@@ -238,19 +251,14 @@ def _one_at_a_time(folder):
 
 def _make(folder, key):
     """Compile and check, then rename into `folder`; return the path. A failure is noted there."""
-    note = folder / f"operators-{key}.failed"
-    if note.exists():
-        raise NativeError(
-            f"{_last_line(note.read_text())} (all of it in {note}; delete it to retry)"
-        )
-    compiler = _compiler()
+    note, compiler = _untried(folder, f"operators-{key}"), _compiler()
     logger.info("compiling gluonface's operators for MXNet with %s (some 10 s, once)", compiler[0])
     with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
         made = pathlib.Path(scratch) / "operators.so"
         headers = pathlib.Path(_libmxnet()).parent / "include"
         include = ["-isystem", headers, "-isystem", headers / "mkldnn"]
         link = [f"-L{headers.parent}", "-l:libmxnet.so"]
-        try:
+        with _noted(note):
             _run(
                 [*compiler, *FLAGS, *include, HERE / "operators.cc", "-o", made, *link],
                 COMPILE_SECONDS,
@@ -262,12 +270,6 @@ def _make(folder, key):
                 CHECK_SECONDS,
                 "they failed their check",
             )
-        except Interrupted:
-            raise
-        except NativeError as error:
-            with atomic_write(note, "w", encoding="utf-8", errors="replace") as file:
-                file.write(f"{error}\n")
-            raise NativeError(f"{_last_line(str(error))} (all of it in {note})") from None
         return _keep(made, folder, f"operators-{key}")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..._compat import mx
 from ..array_operations import CACHED, add_at, inverse_norms, scatter
-from .terms import LazyGradient
+from .terms import BinaryTerms
 
 __all__ = ["DeviceTerms"]
 
@@ -13,20 +13,11 @@ BLOCK = 32 * CACHED  # numbers of a block that keep a GPU busy
 NO_LOGIT = -1e30
 
 
-class DeviceTerms:
-    """All samples against the classes of one rank; arguments and methods of `BinaryTerms`.
+class DeviceTerms(BinaryTerms):
+    """All samples against the classes of one rank, as `BinaryTerms`.
 
     Blocks are (samples, classes), and the logits are computed again in the backward pass.
     """
-
-    def __init__(self, settings, shard, labels, shared):
-        self.settings, self.margin = settings, settings.margin
-        self.shard, self.shared = shard, shared
-        self.size, self.total = shard.weight.shape[0], len(labels)
-        samples, columns = shard.find(labels)
-        order = np.argsort(columns, kind="stable")
-        self.samples, self.columns = samples[order], columns[order]
-        self.grad_x = self.by_bias = self.squares = None
 
     def forward(self, x, recording):
         """As `BinaryTerms.forward`; the figures are read, so Python waits."""
@@ -67,13 +58,6 @@ class DeviceTerms:
                 found = nd.broadcast_mul(nd.dot(slopes, x, transpose_a=True), inverse)
                 along = nd.sum(found * rows[block], axis=1, keepdims=True) * nd.square(inverse)
                 _put(weight, block, found - nd.broadcast_mul(rows[block], along))
-
-    def release(self):
-        """As `BinaryTerms.release`: nothing of the size of the logits is kept."""
-
-    def lazy(self, grad):
-        """As `BinaryTerms.lazy`."""
-        return LazyGradient(self, grad)
 
     def gradient_rows(self, block, x):
         """As `BinaryTerms.gradient_rows`."""
