@@ -12,9 +12,11 @@ import functools
 import importlib
 import importlib.machinery
 import importlib.util
+import inspect
 import multiprocessing
 import numbers
 import platform
+import re
 import sys
 import types
 
@@ -155,6 +157,42 @@ def _import(name, globals=None, locals=None, fromlist=(), level=0):
 # A module's own `__builtins__` serves the code of this module and its functions.
 _BUILTINS = {**vars(builtins), "__import__": _import}
 
+# MXNet writes a Python function for each of its 2,556 operators and compiles it during the import:
+# 0.8 s, a third of the import. A program calls about a hundred of them. So the import compiles only
+# the first line, with the arguments. The rest follows at the first call.
+_FIRST_LINE = re.compile(r"^def .*:$", re.MULTILINE)
+_OPERATORS: list[tuple[types.FunctionType, str]] = []
+
+
+def _define_operator(source, _, names):
+    """Do `exec(source, None, names)` for a function that is compiled when it is first called."""
+    first_line = _FIRST_LINE.search(source).group()
+    shared = sys._getframe(1).f_globals  # of MXNet's module, as with the built-in exec
+    exec(f"{first_line} return _compile_and_call({len(_OPERATORS)}, locals())", shared, names)
+    (function,) = names.values()
+    _OPERATORS.append((function, source))
+
+
+def _compile_and_call(number, arguments):
+    """Give a function its own code, and call it with the arguments of its first call."""
+    function, source = _OPERATORS[number]
+    names: dict[str, types.FunctionType] = {}
+    exec(source, function.__globals__, names)
+    (whole,) = names.values()
+    function.__code__ = whole.__code__  # the first line is the same, and with it the defaults
+    more = arguments.pop("kwargs")
+    positional = ()
+    if function.__code__.co_flags & inspect.CO_VARARGS:  # arrays, and nothing else by position
+        positional = arguments.popitem()[1]
+    return function(*positional, **arguments, **more)
+
+
+_REGISTER_BUILTINS = {
+    **_BUILTINS,
+    "exec": _define_operator,
+    "_compile_and_call": _compile_and_call,
+}
+
 
 def _text(value):
     """Return `str(value)` as libmxnet reads it: not NumPy 2's "(np.int64(2), 3)" for "(2, 3)"."""
@@ -268,7 +306,8 @@ class Loader(importlib.machinery.SourceFileLoader):
     """Loads a module of MXNet with the imports and repairs of this file."""
 
     def exec_module(self, module):
-        module.__builtins__ = _BUILTINS
+        register = module.__name__ in ("mxnet.ndarray.register", "mxnet.symbol.register")
+        module.__builtins__ = _REGISTER_BUILTINS if register else _BUILTINS
         try:
             super().exec_module(module)
         except OSError as error:

@@ -218,6 +218,43 @@ def test_mxnets_import_brings_no_scikit_learn_and_no_scipy_stats():
     assert run(code).split("\n") == ["[False, False, False]", "0.5 True 1"]
 
 
+# Operators that nothing calls during the import: arguments by name, and any number of arrays.
+FIRST_CALLS = """
+import gluonface, mxnet as mx, inspect, threading
+def seen(f):
+    return f.__name__, f.__module__, f.__doc__, str(inspect.signature(f)), f.__defaults__
+one, two = mx.nd.array([0.0, 2.0]), mx.nd.array([[1.0], [2.0]])
+for where, given in ((mx.nd, (one, two)), (mx.sym, (mx.sym.var("one"), mx.sym.var("two")))):
+    by_name, any_number = where.smooth_l1, where.khatri_rao
+    before = seen(by_name), seen(any_number), by_name.__code__, any_number.__code__
+    for _ in range(2):
+        first = by_name(given[0], scalar=1)
+        second = any_number(given[1], given[1])
+        if where is mx.sym:
+            (first,), (second,) = first.eval(one=one), second.eval(two=two)
+        assert first.asnumpy().tolist() == [0, 1.5], first
+        assert second.asnumpy().ravel().tolist() == [1, 2, 2, 4], second
+    assert before[:2] == (seen(by_name), seen(any_number))
+    assert by_name.__code__ is not before[2] and any_number.__code__ is not before[3]
+    for words in ({"unknown": 1}, {"scalar": "x"}):
+        try:
+            print("passed", where.smooth_l1(given[0], **words))
+        except mx.base.MXNetError as error:
+            print([word for word in ("unknown", "scalar") if word in str(error)][0])
+# The first call in several threads at once.
+results = [None] * 8
+def call(i):
+    results[i] = float(mx.nd.hard_sigmoid(mx.nd.array([0.0])).asscalar())
+threads = [threading.Thread(target=call, args=(i,)) for i in range(8)]
+[t.start() for t in threads], [t.join() for t in threads]
+print(set(results))
+"""
+
+
+def test_an_operator_is_compiled_at_its_first_call_and_looks_the_same_before():
+    assert run(FIRST_CALLS).split("\n") == ["unknown", "scalar", "unknown", "scalar", "{0.5}"]
+
+
 def test_a_module_that_is_imported_later_is_repaired_too():
     code = (
         "import gluonface, mxnet, numpy, sys;"

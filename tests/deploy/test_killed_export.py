@@ -86,7 +86,9 @@ def limit(size):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.mark.parametrize("which", ["small-0000.params", "small-symbol.json"])
+@pytest.mark.parametrize(
+    "which", ["small-0000.params", pytest.param("small-symbol.json", marks=pytest.mark.slow)]
+)
 def test_a_full_disk_leaves_nothing(small_prefix, tmp_path, which):
     size = (small_prefix.parent / which).stat().st_size
     words = ("export", "--model", small_prefix, "--out", tmp_path / "m", "--log-level", "error")

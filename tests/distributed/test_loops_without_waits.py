@@ -18,9 +18,9 @@ SCRIPT = pathlib.Path(__file__).with_name("loops_without_waits.py")
 EACH = 4  # chunked and not, sampled and not
 
 
-def run(names):
+def run(names, steps=50):
     return subprocess.run(
-        [sys.executable, "-W", "ignore", SCRIPT, ",".join(names)],
+        [sys.executable, "-W", "ignore", SCRIPT, ",".join(names), "local", str(steps)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -29,9 +29,9 @@ def run(names):
     )
 
 
-def test_centres_biases_and_class_margins():
-    names = ["arcface", "softmax", "adam_softmax"]
-    assert len(run(names).stdout.splitlines()) == EACH * len(names)
+def test_centres_and_class_margins():
+    names = ["adam_softmax"]
+    assert len(run(names, steps=12).stdout.splitlines()) == EACH * len(names)
 
 
 @pytest.mark.slow

@@ -65,13 +65,21 @@ def compare(name, sizes, **kwargs):
 
 
 @pytest.mark.parametrize("name", LOSSES.list())
-@pytest.mark.parametrize("sizes", [(4, 4), (2, 2, 2, 2)], ids=["2 ranks", "4 ranks"])
+@pytest.mark.parametrize(
+    "sizes",
+    [pytest.param((4, 4), marks=pytest.mark.slow, id="2 ranks"), (2, 2, 2, 2)],
+    ids=[None, "4 ranks"],
+)
 def test_shards_do_not_change_losses_gradients_or_state(name, sizes):
     compare(name, sizes)
 
 
 @pytest.mark.parametrize("name", LOSSES.list())
-@pytest.mark.parametrize("sizes", [(4, 4), (3, 1, 2, 2)], ids=["2 ranks", "4 ranks"])
+@pytest.mark.parametrize(
+    "sizes",
+    [(5, 3), pytest.param((3, 1, 2, 2), marks=pytest.mark.slow, id="4 ranks")],
+    ids=["2 ranks", None],
+)
 def test_replicated_centres_are_those_of_one_process(name, sizes):
     smoothing = 0.0 if get_loss(name).family == "binary" else 0.1
     calls = compare(name, sizes, mode="replicated", label_smoothing=smoothing)

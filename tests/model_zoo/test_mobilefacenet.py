@@ -49,6 +49,9 @@ def test_fast_form_leaves_no_slow_operator():
     assert "_contrib_BatchNormWithReLU" in used
 
 
+@pytest.mark.parametrize(
+    "ours", ["ours", pytest.param("composed", marks=pytest.mark.slow)], indirect=True
+)
 def test_gradients_of_the_forms_differ_by_rounding_only(ours):
     """Whole-network gradients, against the same network in float64.
 

@@ -16,7 +16,7 @@ from gluonface.training.config.config import OptimizerConfig
 from gluonface.training.optimizer_step import OptimizerStep
 from gluonface.training.trainer import Trainer
 
-STEPS = 8  # of 12; the later ones would show no more than the trend
+STEPS = 5  # of 12; the later ones would show no more than the trend
 
 
 class Replay:

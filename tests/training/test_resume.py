@@ -131,9 +131,15 @@ def interrupt(points, run, noise_set, uninterrupted):
     assert len(left) <= 4  # the links and what they point to
 
 
-# Points are counted anew in each process.
-def test_killed_again_and_again(tmp_path, noise_set, uninterrupted):
-    points = ("write:2", "mark:1", "sigterm:2", "rows:2", "verify:1", "link:2", "log:2")
+# Points are counted anew in each process, which takes 5 s.
+@pytest.mark.parametrize(
+    "points",
+    [
+        ("write:2", "sigterm:2", "verify:1"),
+        pytest.param(("mark:1", "rows:2", "link:2", "log:2"), marks=pytest.mark.slow),
+    ],
+)
+def test_killed_again_and_again(tmp_path, noise_set, uninterrupted, points):
     interrupt(points, tmp_path / "run", noise_set, uninterrupted)
 
 

@@ -9,7 +9,7 @@ from gluonface.model_zoo import get_model
 from gluonface.weights import load_weights
 
 # A network of each way to name things; the others, of the same families, are slow.
-QUICK = ("mobilefacenet_cbam", "mobilenetv3", "ghostnet", "mixfacenet_xs", "rexnetv1_x1.0")
+QUICK = ("mobilefacenet_cbam", "ghostnet", "mixfacenet_xs")
 OTHERS = {
     "mixfacenets": ("mixfacenet", "shufflemixfacenet"),
     "adaface": ("adaface",),

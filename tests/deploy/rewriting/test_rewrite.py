@@ -21,7 +21,7 @@ def test_fast_form_gives_the_same_outputs(mobilefacenet, images, ours):
     assert sum("_depthwise" in name for name in operators(changed)) == (16 if ours else 0)
     assert operators(rewrite(symbol, args, auxs, fast=False)[0]).count("LeakyReLU") == 33
 
-    x = pixels(images).asnumpy()
+    x = pixels(images[:1]).asnumpy()
     plain = SymbolEngine(symbol, arrays, mx.cpu(), fast=False).run(x)
     fast = SymbolEngine(symbol, arrays, mx.cpu()).run(x)
     assert plain.std() > 0.1
