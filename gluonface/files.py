@@ -12,7 +12,9 @@ import logging
 import os
 import pathlib
 import re
+import shutil
 import socket
+import stat
 import tempfile
 import typing
 
@@ -179,6 +181,8 @@ def atomic_write(
 ) -> typing.Iterator[typing.Any]:
     """Open a temporary file beside `path`; on success sync it and rename it to `path`.
 
+    A pipe and a character device such as /dev/null are not replaced. They get the bytes at the end.
+
     Parameters
     ----------
     path : str or pathlib.Path
@@ -197,8 +201,18 @@ def atomic_write(
     ------
     OSError
         With `path` as its file name, whatever was written when the disk was full.
+    InputError
+        When `path` is a disk.
     """
     path = pathlib.Path(path)
+    if _takes_bytes(path):
+        with tempfile.TemporaryFile() as whole:
+            with open_to_write(os.dup(whole.fileno()), mode, name=path, **kwargs) as file:
+                yield file
+            whole.seek(0)
+            with _named(path), open(path, "wb", opener=_open_nonblocking) as target:
+                shutil.copyfileobj(whole, target)
+        return
     with _named(path):
         # Names may have 255 bytes, and 15 are added here.
         start = path.name.encode("utf-8", "surrogateescape")[:200].decode("utf-8", "ignore")
@@ -215,6 +229,30 @@ def atomic_write(
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def _takes_bytes(path):
+    """Tell whether a path is a pipe or a device, which a rename would replace with a file.
+
+    /dev/stdout and /dev/fd/63 are links to what the shell has put there. Other links are no way
+    out of a folder.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    if stat.S_ISBLK(mode):
+        raise InputError(f"{path} is a disk; give the name of a file")
+    if stat.S_ISLNK(mode):
+        return path.absolute().parts[1] in ("dev", "proc")
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def _open_nonblocking(name, flags):
+    """Open a pipe that nobody reads with an error, which would wait for ever otherwise."""
+    handle = os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(handle, True)
+    return handle
 
 
 SUFFIX = ".part"  # end of the name of a file that is being written

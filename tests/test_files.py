@@ -2,10 +2,12 @@ import contextlib
 import csv
 import gc
 import json
+import os
 import pathlib
 import re
 import resource
 import stat
+import subprocess
 import sys
 
 import numpy as np
@@ -112,6 +114,57 @@ def test_a_name_inside_has_a_place_also_through_links(tmp_path):
     for name in ("a", "x/y/..z", "link/a", "./a", "real//b", "last"):
         assert place_inside(tmp_path / "folder", name) == tmp_path / "folder" / name
     assert require_folder_inside(tmp_path / "folder", "x/y/z").parent.is_dir()
+
+
+def test_a_pipe_and_a_device_get_the_bytes_and_stay_what_they_are(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=f"'{pipe}'"), atomic_write(pipe) as file:
+        file.write(b"nobody reads")  # and it does not wait for somebody
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(pipe) as file:
+        file.seek(5)  # as zip files do
+        file.write(b"56")
+        file.seek(0)
+        file.write(b"01234")
+    assert os.read(reader, 100) == b"0123456"
+    os.close(reader)
+    master, terminal = os.openpty()
+    with atomic_write(os.ttyname(terminal), "w", encoding="utf-8") as file:
+        file.write("é")
+    assert os.read(master, 100) == "é".encode()
+    for handle in (master, terminal):
+        os.close(handle)
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_standard_output_is_where_the_shell_leads_it(tmp_path):
+    code = (
+        "from gluonface.files import atomic_write\n"
+        "with atomic_write('/dev/stdout') as file: file.write(b'here')"
+    )
+    with open(tmp_path / "out", "wb") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    assert (tmp_path / "out").read_bytes() == b"here"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b"here"
+    assert os.path.islink("/dev/stdout")
+
+
+def test_other_links_are_no_way_out_of_a_folder(tmp_path):
+    (tmp_path / "link").symlink_to("/dev/null")
+    with atomic_write(tmp_path / "link") as file:
+        file.write(b"x")
+    assert (tmp_path / "link").read_bytes() == b"x"
+    assert not (tmp_path / "link").is_symlink()
+
+
+def test_a_disk_is_refused(tmp_path, monkeypatch):
+    disk = os.stat_result((0o060600, *[0] * 9))
+    monkeypatch.setattr(os, "lstat", lambda path: disk)
+    with pytest.raises(InputError, match="sda is a disk"), atomic_write(tmp_path / "sda"):
+        pass
 
 
 @pytest.mark.parametrize("mode", ["wb", "a", "r+b"])
