@@ -61,11 +61,11 @@ def commands(noise_set):
         "data": ["synthesize", "--out", "faces", "--identities", "2000"],
         "models": [],
         "losses": [],
-        "import": [model, "x"],
+        "import": ["--from", ROOT / "none.pth", "--model", "mobilefacenet", "--out", "x.params"],
     }
 
 
-# Python itself takes some 30 ms before it runs our first line.
+# Python itself takes some 30 ms before it runs our first line; under load several times as long.
 @pytest.mark.parametrize(("command", "delay"), [("train", 0.4), ("data", 1.5)])
 def test_an_interrupt_is_one_line(tmp_path, noise_set, command, delay):
     """The first while MXNet is imported, the second while processes start."""
@@ -83,7 +83,9 @@ def test_an_interrupt_is_one_line(tmp_path, noise_set, command, delay):
 )
 def test_an_interrupt_is_one_line_at_any_moment(tmp_path, noise_set, command, delay):
     done = interrupt([command, *commands(noise_set)[command]], delay, tmp_path)
-    if done.returncode == 0:  # it had ended
+    if "init_import_site" in done.stderr or done.returncode == -signal.SIGINT:
+        pytest.skip("Python itself was starting, before any line of ours")
+    if done.returncode == (command == "import"):  # it had ended; of the import with an error
         assert "Traceback" not in done.stderr
     else:
         assert_one_line(done, command)

@@ -128,6 +128,8 @@ def _without_interrupts():
         yield
         return
     came: list[int] = []
+    # An interrupt that came during an import waits for the next alarm (cli/_interrupt.py).
+    alarm, _ = signal.setitimer(signal.ITIMER_REAL, 0)
     previous = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -135,6 +137,8 @@ def _without_interrupts():
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         signal.signal(signal.SIGINT, previous)
+        if alarm:
+            signal.setitimer(signal.ITIMER_REAL, alarm)
         if came:
             signal.raise_signal(signal.SIGINT)
 
@@ -145,19 +149,21 @@ def _results(tasks, workers):
         yield from map(_encode, tasks)
         return
     context = multiprocessing.get_context("spawn")  # safe with threads of MXNet and OpenCV
-    with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
-        try:
-            with _without_interrupts():  # Python starts the processes here
-                results = pool.map(_encode, tasks, chunksize=2)
-            yield from results
-        except concurrent.futures.process.BrokenProcessPool as error:
-            raise GluonfaceError(
-                "a process that draws faces ended early (killed, out of memory, or the calling "
-                "script starts work at import). Put the call under `if __name__ == '__main__':`, "
-                "or use workers=1"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker)
+    try:
+        with _without_interrupts():  # Python starts the processes here
+            results = pool.map(_encode, tasks, chunksize=2)
+        yield from results
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise GluonfaceError(
+            "a process that draws faces ended early (killed, out of memory, or the calling "
+            "script starts work at import). Put the call under `if __name__ == '__main__':`, "
+            "or use workers=1"
+        ) from error
+    finally:
+        # Once: a second call, such as that of a `with` block, takes the cancelling back if Python's
+        # thread has not seen it yet. The processes then draw all that was asked for.
+        pool.shutdown(cancel_futures=True)
 
 
 def contact_sheet(seed: int, identities: int, images: int) -> np.ndarray:
@@ -338,9 +344,9 @@ def _make(folder, settings, workers, kfold_accuracy):
         write_checked_json(folder / STATE, {"settings": settings, "writer": writer.state()})
 
     bar = tqdm(total=total, initial=done * count, unit="image", desc="drawing faces", disable=None)
-    with bar:
+    with bar, contextlib.closing(_results(tasks, workers)) as results:
         try:
-            for task, encoded in zip(tasks, _results(tasks, workers)):
+            for task, encoded in zip(tasks, results):
                 who, numbers = task[1], task[2]
                 if who < FIRST_TEST_IDENTITY:
                     for data in encoded:

@@ -5,8 +5,10 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -268,6 +270,41 @@ def test_an_interrupted_call_goes_on(least, tmp_path, monkeypatch, there):
     assert digests(folder) == digests(least)
     assert {path.name for path in folder.iterdir()} == FILES
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_is_queued_is_cancelled_once(monkeypatch):
+    """A second shutdown takes the cancelling back, and the processes draw on for minutes."""
+    calls = []
+
+    class Pool:
+        def __init__(self, *_):
+            pass
+
+        def map(self, function, tasks, chunksize):
+            return map(str, tasks)
+
+        def shutdown(self, **options):
+            calls.append(options)
+
+    monkeypatch.setattr(face_set.concurrent.futures, "ProcessPoolExecutor", Pool)
+    results = face_set._results([1, 2, 3], 2)
+    assert next(results) == "1"
+    results.close()
+    assert calls == [{"cancel_futures": True}]
+
+
+def test_an_alarm_waits_until_the_processes_are_started():
+    came = []
+    previous = signal.signal(signal.SIGALRM, lambda number, frame: came.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with face_set._without_interrupts():
+            time.sleep(0.05)
+            assert not came
+        time.sleep(0.05)
+        assert came
+    finally:
+        signal.signal(signal.SIGALRM, previous)
 
 
 def test_two_calls_at_once_do_not_meet(least, tmp_path, monkeypatch):
