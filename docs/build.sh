@@ -9,6 +9,6 @@ if ! command -v sphinx-build >/dev/null || ! python -c 'import furo, sphinx_copy
         "(seen from $PWD), or scripts/test.sh, which makes .venv-test with all of it" >&2
     exit 1
 fi
-sphinx-build -q -E -W --keep-going -b html . _build/html "$@"
-sphinx-build -q -E -W --keep-going -b html -t translated -D language=zh_CN -d _build/zh . _build/html/zh "$@"
+sphinx-build -q -j auto -E -W --keep-going -b html . _build/html "$@"
+sphinx-build -q -j auto -E -W --keep-going -b html -t translated -D language=zh_CN -d _build/zh . _build/html/zh "$@"
 echo "docs: $(pwd)/_build/html/index.html" >&2

@@ -45,6 +45,9 @@ copybutton_prompt_text = "$ "
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True  # show the name of a default value, not its repr
+# The list of a page's headings has the modules, not each of their names: with them every page takes
+# twice as long to write, since each has the list of all pages.
+toc_object_entries = False
 autosummary_generate = False  # _generate.py lists the names; autosummary makes only the tables
 napoleon_google_docstring = False
 napoleon_use_rtype = False
