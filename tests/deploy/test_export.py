@@ -184,6 +184,10 @@ def test_every_name_loads_without_this_package(tmp_path, name):
         pytest.skip("MXNet without this package needs NumPy 1")
     mx.random.seed(3)
     net = get_model(name)
+    if name.startswith("attention_net"):  # untrained, 236 layers give 2e14, and rounding as large
+        for key, parameter in net.collect_params().items():
+            if key.endswith("gamma"):
+                parameter.set_data(0.7 * parameter.data())
     export_model(net, tmp_path / "once")
     export_source(tmp_path / "once", tmp_path / "m")
     np.save(tmp_path / "m.npy", noise(net.cfg.input_size))
@@ -196,7 +200,7 @@ def test_every_name_loads_without_this_package(tmp_path, name):
 
     want = run(noise(net.cfg.input_size))
     for got in np.load(tmp_path / "m-out.npy"):
-        # Untrained, some magnify rounding: attention_net128 gives numbers of 3e7, 7e-3 apart.
+        # Untrained, some magnify rounding.
         error, allowed = disagreement(got, want, run, net.cfg.input_size)
         assert error < allowed
     for file in tmp_path.iterdir():
