@@ -16,7 +16,7 @@ from ..errors import DataError, shown, shown_text
 from .content import MAX_DIMENSIONS
 from .onnx.computed_shapes import infer_computed_shapes
 
-__all__ = ["check_onnx"]
+__all__ = ["check_onnx", "without_weights"]
 
 MAX_NODES = 20_000  # also of tensors
 MAX_INPUTS = 256  # of a node, also outputs
@@ -222,7 +222,7 @@ def _check_attribute(onnx, attribute, who):
 
 def _check_by_onnx(onnx, model):
     """Have onnx check the graph, and check the shapes that it infers."""
-    bare = _without_weights(onnx, model)
+    bare = without_weights(onnx, model)
     checker, inference = onnx.checker, onnx.shape_inference
     try:
         checker.check_model(bare)
@@ -267,8 +267,11 @@ def _is_open(axes):
     return not any(axis.HasField("dim_value") for axis in axes)
 
 
-def _without_weights(onnx, model):
-    """Return a copy of a model in which large tensors are inputs."""
+def without_weights(onnx, model):
+    """Return a copy of a model in which large tensors are inputs, for onnx's inference of shapes.
+
+    onnx writes and parses the model that it is given, which takes seconds with 65 million numbers.
+    """
     bare = onnx.ModelProto(ir_version=model.ir_version, producer_name=model.producer_name)
     bare.opset_import.extend(model.opset_import)
     source, graph = model.graph, bare.graph

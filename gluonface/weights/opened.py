@@ -80,7 +80,7 @@ class Weights:
     def sha256(self) -> dict[str, str]:
         """The SHA-256 of each file by its name, the file with the weights first."""
         files = [path for path in (self.source.params, self.source.symbol) if path is not None]
-        if self.source.format == ONNX and has_external_data(self.read(self.params)):
+        if self.source.format == ONNX and self._in_pieces:
             self.onnx_model  # noqa: B018  (reads the files that it names)
             files += sorted(self._bytes.keys() - set(files))
         return {path.name: hashlib.sha256(self.read(path)).hexdigest() for path in files}
@@ -194,9 +194,13 @@ class Weights:
     @functools.cached_property
     def onnx_bytes(self) -> bytes:
         """An ONNX file in one piece, as an engine takes it."""
-        model, content = self.onnx_model, self.read(self.params)  # which checks and mends it
-        changed = self._mended or has_external_data(content)
-        return model.SerializeToString() if changed else content
+        model = self.onnx_model  # checked and mended
+        changed = self._mended or self._in_pieces
+        return model.SerializeToString() if changed else self.read(self.params)
+
+    @functools.cached_property
+    def _in_pieces(self) -> bool:
+        return has_external_data(self.read(self.params))
 
     @property
     def inside(self) -> bool:

@@ -13,6 +13,8 @@ import typing
 
 import numpy as np
 
+from ...weights.onnx_check import without_weights
+
 __all__ = ["split_prelus"]
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,8 @@ def split_prelus(content: bytes) -> bytes:
     try:
         import onnx
 
-        model = onnx.shape_inference.infer_shapes(onnx.load_from_string(content))
+        model = onnx.load_from_string(content)
+        inferred = onnx.shape_inference.infer_shapes(without_weights(onnx, model)).graph
     except Exception as error:  # onnxruntime decides what is a network; onnx's errors share no base
         logger.debug("PReLUs are not split: %s", error)
         return content
@@ -51,10 +54,15 @@ def split_prelus(content: bytes) -> bytes:
     external = any(v.data_location == onnx.TensorProto.EXTERNAL for v in graph.initializer)
     if "PRelu" not in operators or "QuantizeLinear" in operators or external:
         return content
-    slopes = {value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer}
+    used = {node.input[1] for node in graph.node if node.op_type == "PRelu"}
+    slopes = {
+        value.name: onnx.numpy_helper.to_array(value)
+        for value in graph.initializer
+        if value.name in used
+    }
     shapes = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
-        for value in [*graph.input, *graph.value_info]
+        for value in [*inferred.input, *inferred.value_info]
     }
     nodes: list[typing.Any] = []
     for number, node in enumerate(graph.node):
