@@ -220,7 +220,7 @@ def distillation(args, scratch):
     for name, data in (("photographs", people), ("drawn", drawn)):
         teacher = scratch / f"{name}.npy"
         gluonface("embed", "--model", original, "--input", data, "--views", "--out", teacher)
-        common = {"export.onnx": "false", "log.tensorboard": "false", "train.steps": 300}
+        common = {"export.onnx": "false", "log.tensorboard": "false", "train.steps": 150}
         common["eval.every"] = common["train.steps"]
         packs = (people / "att_test.bin", drawn / "test.bin")
         words = ["train", "--recipe", "synthetic-quickstart", "--data", data, "--packs", *packs]
