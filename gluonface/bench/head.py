@@ -64,7 +64,8 @@ def add_arguments(parser):
         nargs=5,
         metavar=("C", "D", "N", "RANKS", "R"),
         help="predict memory and traffic: classes, embedding size, images of all ranks in a step, "
-        "ranks, sample rate; with --centers, --optimizer, --wire-dtype and --chunk",
+        "ranks, sample rate; with --loss (one that keeps embeddings, such as lvface), --centers, "
+        "--optimizer, --wire-dtype and --chunk",
     )
 
 
@@ -180,6 +181,7 @@ def run(args):
 
 def _plan(args):
     from ..head.memory_estimate import FIRST_USE, estimate_head
+    from ..loss import get_loss
     from ._head_step import process_size, report_plan
 
     try:
@@ -190,7 +192,8 @@ def _plan(args):
             f"--plan {' '.join(args.plan)}: {error}; expected four whole numbers and a rate"
         ) from error
     options = (args.optimizer, args.centers, args.wire_dtype, args.chunk)
-    plan = estimate_head(classes, size, batch, ranks, rate, *options)
+    bank = any(get_loss(name).uses_bank for name in args.loss or ())
+    plan = estimate_head(classes, size, batch, ranks, rate, *options, bank_bytes=4 if bank else 0)
     plan = dataclasses.replace(plan, process=round(process_size()) + FIRST_USE)  # of this machine
     sys.stdout.write(report_plan(plan, classes, size, batch, ranks, rate))
     if args.json:

@@ -90,7 +90,7 @@ class DistilledSoftmax(ShardedSoftmax):
     def _name(self, what):
         return f"{self.settings.name}.distill.{what}"
 
-    def _forward(self, embedding, class_margin_sum, training):
+    def _forward(self, embedding, class_margin_sum):
         saved = Saved()
         saved.inverse_x = nd.expand_dims(inverse_norms(embedding, wait=False), axis=1)
         saved.x = nd.broadcast_mul(embedding, saved.inverse_x)

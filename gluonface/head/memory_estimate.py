@@ -27,8 +27,8 @@ class HeadEstimate:
     ----------
     rows, sampled : int
         Classes of the rank, and how many of them are in a step.
-    weight, state : int
-        Centres, and the optimizer's state of them.
+    weight, state, banks : int
+        Centres, the optimizer's state of them, and embeddings that are kept of each class.
     copies : int
         The sampled rows and their gradients; without sampling the gradients alone.
     logits : int
@@ -40,7 +40,7 @@ class HeadEstimate:
     mapped : int
         Pages of files on disk that are in memory as part of the process.
     on_disk : bool
-        Whether `weight` and `state` are on disk instead of in memory.
+        Whether `weight`, `state` and `banks` are on disk instead of in memory.
     wire : dict of str to int
         Bytes that a rank sends in a step, by collective; it receives as many.
     process : int
@@ -51,6 +51,7 @@ class HeadEstimate:
     sampled: int
     weight: int
     state: int
+    banks: int
     copies: int
     logits: int
     embeddings: int
@@ -62,8 +63,8 @@ class HeadEstimate:
 
     @property
     def floor(self):
-        """The least memory of the head: weights, optimizer state, sampled rows and gradients."""
-        return (0 if self.on_disk else self.weight + self.state) + self.copies
+        """The least memory: weights, optimizer state, banks, sampled rows and gradients."""
+        return (0 if self.on_disk else self.weight + self.state + self.banks) + self.copies
 
     @property
     def memory(self):
@@ -95,6 +96,7 @@ def estimate_head(
     mode="sharded",
     updates_itself=False,
     lazy=False,
+    bank_bytes=0,
 ):
     """Return the `HeadEstimate` of a head whose margin leaves the other classes' cosines alone.
 
@@ -118,6 +120,8 @@ def estimate_head(
         Whether it is a binary loss in a head that updates itself: without an array for the
         gradients of the centres, and with derivatives by cosines in place of logits, if the batch
         is smaller than the embedding.
+    bank_bytes : int, default 0
+        Bytes for each number of an embedding that is kept of each class: 4 for LVFace's bank.
     """
     for name, value in (
         ("classes", classes),
@@ -160,18 +164,21 @@ def estimate_head(
         wire["loss"] = round(2 * ring * batch * 4)
         wire["gshared"] = round(2 * ring * 4)
         del wire["softmax"]
+    stored = rows * row * (1 + SLOTS[optimizer]), rows * embedding_size * bank_bytes
     return HeadEstimate(
         rows=rows,
         sampled=sampled,
         weight=rows * row,
         state=rows * row * SLOTS[optimizer],
+        banks=stored[1],
         copies=sampled * row * copies,
         logits=logits,
-        embeddings=4 * 4 * batch * embedding_size,
+        embeddings=4 * (4 + bool(bank_bytes)) * batch * embedding_size,
         numbers=NUMBERS * sampled
+        + (2 * 4 * BLOCK if bank_bytes else 0)
         + round(SPARE * copies * sampled * row if updates_itself else 0)
         + (DRAWING if sample_rate < 1.0 else 0),
-        mapped=min(MAPPED, rows * row * (1 + SLOTS[optimizer])) if centers == "disk" else 0,
+        mapped=sum(min(MAPPED, size) for size in stored) if centers == "disk" else 0,
         on_disk=centers == "disk",
         wire=wire if ranks > 1 else dict.fromkeys(wire, 0),
     )

@@ -23,6 +23,8 @@ from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ..parallel.agreement import agree
 from ..parallel.communicator import Communicator, Local
+from .bank.embedding_bank import EmbeddingBank
+from .bank.two_anchors import TwoAnchors
 from .binary.step import ShardedBinary
 from .class_centers import ClassCenters, GluonCenters
 from .class_chunk import StepSettings
@@ -109,6 +111,9 @@ class PartialFC(HeadState):
         gradients of the centres: the update computes them some rows at a time.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
+    bank : bool, default False
+        Whether to make room for an embedding of each class now, for a margin that `set_margin` will
+        give later. A margin that uses them (`lvface`) has it without being asked for.
 
     Attributes
     ----------
@@ -121,6 +126,9 @@ class PartialFC(HeadState):
         one.
     class_margin : mxnet.gluon.Parameter (stop - start,) or None
         For margins that learn one for each class.
+    banks : dict of str to EmbeddingBank
+        ``bank``: an embedding of each class, for the margins that use it; stored where the centres
+        are, without gradient and without optimizer state.
     updates_itself : bool
         True if the head owns its centres and their optimizer: `set_optimizer` once, `update` after
         every backward pass; the three parameters above are None then. False if they are Gluon
@@ -161,6 +169,7 @@ class PartialFC(HeadState):
         name: str = "head",
         negative_weight: str = "inclusion",
         updates_itself: bool | None = None,
+        bank: bool = False,
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
@@ -248,6 +257,23 @@ class PartialFC(HeadState):
             self.class_centers = GluonCenters(*common, self.seed, self.params, allreduce)
         found = self.class_centers
         self.weight, self.bias, self.class_margin = found.weight, found.bias, found.class_margin
+        self.banks: dict[str, EmbeddingBank] = {}
+        self._place = centers, centers_path
+        if bank or self.margin.uses_bank:
+            self._make_bank("bank")
+
+    def _make_bank(self, name):
+        """Make an embedding bank unless there is one of this name."""
+        if name not in self.banks:
+            self.banks[name] = EmbeddingBank(
+                self.start,
+                self.stop,
+                self.embedding_size,
+                self.ctx,
+                *self._place,
+                f"{self.name}-{self.comm.rank}-{name}",
+                undoes=self.updates_itself,
+            )
 
     @property
     def sample_rate(self) -> float:
@@ -286,6 +312,7 @@ class PartialFC(HeadState):
         """
         require_same_rows(self.margin, margin)
         check_filter(self.filter_above, margin)
+        margin.refuse_smoothing(self.label_smoothing)
         for option, used in (
             ("wire_dtype='float16'", self.wire_dtype == "float16"),
             ("logit distillation", self.teacher_centers is not None),
@@ -293,6 +320,8 @@ class PartialFC(HeadState):
             if used and not (margin.unit_embedding and margin.unit_weight):
                 raise InputError(f"{option} needs cosines, which {margin.name} does not have")
         margin.prepare(self.num_classes)
+        if margin.uses_bank:
+            self._make_bank("bank")
         self.margin = self.class_centers.margin = margin
         self._margin_before = None
 
@@ -317,13 +346,12 @@ class PartialFC(HeadState):
                 "updates_itself=True is not allowed with mode='replicated', where the gradients of "
                 "the centres are summed over the ranks; use mode='sharded'"
             )
-        if self.binary:
-            self.margin.refuse_smoothing(self.label_smoothing)
-            if unbiased:
-                raise InputError(
-                    f"unbiased=True is of a softmax; {self.margin.name} takes "
-                    "negative_weight='inclusion' in place of it"
-                )
+        self.margin.refuse_smoothing(self.label_smoothing)
+        if self.binary and unbiased:
+            raise InputError(
+                f"unbiased=True is of a softmax; {self.margin.name} takes "
+                "negative_weight='inclusion' in place of it"
+            )
 
     def _check_replicated(self):
         """Raise InputError for what does not go with all centres on every rank."""
@@ -394,10 +422,13 @@ class PartialFC(HeadState):
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
         step: ShardedSoftmax
+        arguments = self._settings(), self.comm, labels, counts
         if self.binary:
-            step = ShardedBinary(self._settings(), self.comm, labels, counts, selection)
+            step = ShardedBinary(*arguments, selection)
+        elif self.margin.uses_bank:
+            step = TwoAnchors(*arguments, selection.shard, self.banks["bank"])
         else:
-            step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
+            step = ShardedSoftmax(*arguments, selection.shard)
         loss, statistics = step(embedding, selection.watched, selection.collect, margin_sum)
         self._figures = functools.partial(step.figures, statistics)
         if self.teacher_centers is not None:
@@ -568,7 +599,7 @@ class PartialFC(HeadState):
             The gradients, summed by class over those passes, are multiplied by it.
         """
         self.class_centers.update(float(lr), float(scale))
-        self._margin_before = None
+        self.begin()
 
     def zero_grad(self) -> None:
         """Drop the gradients that `update` would use."""
@@ -581,13 +612,21 @@ class PartialFC(HeadState):
         """
         return mx.nd.array([self.class_centers.gradient_square_sum()], ctx=self.ctx)
 
+    def begin(self) -> None:
+        """Begin a step: `discard` undoes what follows. `update` does it, too."""
+        self._margin_before = None
+        for bank in self.banks.values():
+            bank.begin()
+
     def discard(self) -> None:
-        """Undo all changes by the forward passes since the last update.
+        """Undo all changes by the forward passes since the last update or `begin`.
 
         For a step that is skipped: call it on every rank. Gradients of a head that updates itself
-        are dropped, and the margin's state is that before the passes.
+        are dropped, and the margin's state and the banks are those before the passes.
         """
         self.class_centers.discard()
+        for bank in self.banks.values():
+            bank.undo()
         if self._margin_before is not None:
             self.margin.state, self._margin_before = self._margin_before, None
 

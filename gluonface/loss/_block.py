@@ -61,11 +61,15 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
 
     def __init__(self, margin, label_smoothing=0.0, filter_above=None, **kwargs):
         super().__init__(**kwargs)
+        if margin.uses_bank:
+            raise InputError(
+                f"{margin.name} keeps an embedding of each class, and MarginSoftmaxLoss sees "
+                "cosines alone; use gluonface.head.PartialFC, which works in one process, too"
+            )
         self.margin = margin
         self.label_smoothing = check_smoothing(label_smoothing)
         self.binary = margin.family == "binary"
-        if self.binary:
-            margin.refuse_smoothing(self.label_smoothing)
+        margin.refuse_smoothing(self.label_smoothing)
         self.filter_above = check_filter(filter_above, margin)
         self._traced = None
         used = (*margin.target_inputs, *margin.others_inputs)

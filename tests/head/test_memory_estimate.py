@@ -38,6 +38,16 @@ def test_a_binary_loss_that_updates_its_centres():
     assert sampled.copies == 100_000 * 2048  # the rows
 
 
+def test_a_bank_is_as_large_as_the_centres():
+    plain, more = (estimate_head(10_000, 64, 32, bank_bytes=size) for size in (0, 4))
+    assert plain.banks == 0
+    assert more.banks == more.weight
+    assert more.floor == plain.floor + plain.weight
+    disk = estimate_head(10_000, 64, 32, centers="disk", bank_bytes=4)
+    assert disk.floor == disk.copies  # on disk as well
+    assert disk.mapped == 10_000 * 256 * 3
+
+
 def test_what_the_options_change():
     plain = estimate_head(10_000, 64, 32)
     assert plain.sent == 0

@@ -180,6 +180,60 @@ def test_resume_around_a_change_is_exact(tiny, noise_set, tmp_path, stop):
     assert rest.head.margin.state == whole.head.margin.state
 
 
+STAGES = {
+    "head": {"sample_rate": {0: 0.5, 5: 1.0}},
+    "loss": {
+        "name": "cosface",
+        "margin": 0.3,
+        "changes": {
+            2: {"name": "lvface", "margin": 0.3, "bank_margin": 0.2, "scale": 16.0},
+            5: {"name": "lvface", "margin": 0.3, "bank_margin": 0.2, "scale": 16.0,
+                "bank": "frozen"},
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stop", [pytest.param(2, marks=pytest.mark.slow), 3, 6])
+def test_resume_in_the_stages_of_lvface_is_exact(tiny, noise_set, tmp_path, stop):
+    whole, losses = run(noise_set, **STAGES)
+    assert (whole.head.margin.bank, whole.head.sample_rate) == ("frozen", 1.0)
+    half, before = run(noise_set, stop=stop, **STAGES)
+    assert np.any(half.head.row_arrays()["bank"]) == (stop > 2)
+    save_state(tmp_path, half)
+    rest, after = run(noise_set, folder=tmp_path, **STAGES)
+    assert before + after == losses
+    assert state(rest) == state(whole)
+    assert "head bank" in state(whole)
+
+
+def test_a_score_ends_a_stage_of_lvface(tiny, noise_set):
+    stages = {
+        "loss": {**STAGES["loss"], "changes": {"score 0.2": "lvface"}},
+        "head": {"sample_rate": {0: 0.5, "score 0.2": 1.0}},
+    }
+    trainer = make(noise_set, optimizer=SGD, **stages, train={"steps": 30})
+    trainer.fit()
+    (reached,) = trainer._margin.reached
+    assert 1 < reached < 29
+    assert trainer._rate.reached == [reached]
+    assert trainer.head.margin.name == "lvface"
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"head": {"label_smoothing": 0.1}}, "label_smoothing=0.1 is not allowed with lvface"),
+        ({"data": {"augment": ["cutmix"]}}, "data.augment has cutmix.*lvface keeps the"),
+        ({"loss": {"changes": {3: {"name": "lvface", "form": "own"}}}}, "form='own'.*bank, shared"),
+        ({"loss": {"changes": {3: {"name": "lvface", "bank": 1}}}}, "bank=1.*moving, frozen"),
+    ],
+)
+def test_mistakes_with_lvface_are_named_before_training(tiny, noise_set, sections, words):
+    with pytest.raises(InputError, match=words):
+        make(noise_set, **{"loss": {"changes": {3: "lvface"}}, **sections})
+
+
 def test_a_score_changes_the_rate_and_is_kept(tiny, noise_set, tmp_path):
     sections = {"head": {"sample_rate": {0: 0.5, "score 0.2": 0.9, "score 0.9": 1.0}}}
     steps = {"train": {"steps": 30}}

@@ -58,7 +58,7 @@ class ShardedBinary(ShardedSoftmax):
             "max_logit": max(tops),
         }
 
-    def _forward(self, embedding, class_margin_sum, training):
+    def _forward(self, embedding, class_margin_sum):
         saved, _ = self._gather(embedding)
         if self.terms is None:
             loss = nd.zeros((self.total,), ctx=self.settings.ctx)
