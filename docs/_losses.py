@@ -95,10 +95,10 @@ CHOOSE = {
     "lvface": "For vision transformers and very large sets, if :ref:`cosface <loss-cosface>` with "
     "sampled classes trains well and you want to continue from there. It needs an embedding of "
     "each class, half as much memory again as the centres and their momentum, and with ``form`` "
-    "bank two more products of the size of CosFace's three. The paper gives the MR-All of ViT-L on WebFace42M, not "
-    "our figures: 97.27 without stages, and 97.52, 98.22 and 98.49 after the first, the second and "
-    "the third. TAR at FAR 1e-4 on IJB-C of ViT-B on Glint360K: 97.70, CosFace 97.28. So the "
-    "second stage brings most. We have not trained it.",
+    "bank two more matrix products, where CosFace has three. The paper gives the MR-All of ViT-L "
+    "on WebFace42M, not our figures: 97.27 without stages, and 97.52, 98.22 and 98.49 after the "
+    "first, the second and the third. TAR at FAR 1e-4 on IJB-C of ViT-B on Glint360K: 97.70. "
+    "CosFace has 97.28. So the second stage brings most. We have not trained it.",
     "elastic_cosface": "As :ref:`elastic_arcface <loss-elastic_arcface>`, but based on "
     ":ref:`cosface <loss-cosface>`. Its slope is the same at all angles, so it is more robust.",
 }
