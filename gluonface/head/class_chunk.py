@@ -66,7 +66,7 @@ class Shard:
 
     start: int  # global ids of the classes that the rank owns
     stop: int
-    weight: Any  # NDArray (m, k D), the centres
+    weight: Any  # NDArray (m, k D), the centres; of binary terms also what gives blocks of rows
     bias: Any = None  # NDArray (m,)
     class_margin: Any = None  # NDArray (m,)
     # The same memory of these three for the backward pass, see `untracked`.
@@ -75,6 +75,8 @@ class Shard:
     shift: Any = None  # NDArray (m,), added to the logits of sampled classes
     index: Any = None  # sorted ids of the classes, less `start`; None if all are in the step
     column_weight: Any = None  # numpy.ndarray (m,), factors of the other classes' binary terms
+    inclusion: Any = None  # numpy.ndarray (m,), 1 over the probability to be in the step
+    zeros_are_absent: bool = False  # whether a row of zeros of `weight` is no class
 
     def find(self, labels):
         """Return which of the samples have their class here, and the columns of the classes."""

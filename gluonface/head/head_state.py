@@ -85,7 +85,8 @@ class HeadState:
             head that updates itself also the state of its optimizer: ``momentum``, or ``mean``,
             ``variance`` and ``count``; ``last_step`` with momentum_mode ``reset`` and
             ``catchup``; the same of the vectors as ``bias.momentum`` and so on. ``bank`` (n, D) of
-            a margin that uses it, with rows of zeros for classes not seen yet. These arrays are
+            a margin that uses it, and ``last_embedding`` (n, D) after `remember`, with rows of
+            zeros for classes not seen yet. These arrays are
             the head's own memory, or its files: read them before the next step, and slice those
             of centres on disk.
         """

@@ -121,7 +121,8 @@ def estimate_head(
         gradients of the centres, and with derivatives by cosines in place of logits, if the batch
         is smaller than the embedding.
     bank_bytes : int, default 0
-        Bytes for each number of an embedding that is kept of each class: 4 for LVFace's bank.
+        Bytes for each number of an embedding that is kept of each class: 4 for LVFace's bank, 4 or
+        2 for the memory of USS, and their sum for both.
     """
     for name, value in (
         ("classes", classes),

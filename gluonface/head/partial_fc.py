@@ -9,6 +9,7 @@ kept, and shards are not padded with classes that do not exist.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import numbers
@@ -23,7 +24,8 @@ from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ..parallel.agreement import agree
 from ..parallel.communicator import Communicator, Local
-from .bank.embedding_bank import EmbeddingBank
+from .bank.embedding_bank import DTYPES, EmbeddingBank
+from .bank.sample_pairs import SamplePairs
 from .bank.two_anchors import TwoAnchors
 from .binary.step import ShardedBinary
 from .class_centers import ClassCenters, GluonCenters
@@ -127,8 +129,8 @@ class PartialFC(HeadState):
     class_margin : mxnet.gluon.Parameter (stop - start,) or None
         For margins that learn one for each class.
     banks : dict of str to EmbeddingBank
-        ``bank``: an embedding of each class, for the margins that use it; stored where the centres
-        are, without gradient and without optimizer state.
+        An embedding of each class, stored where the centres are, without gradient and without
+        optimizer state: ``bank`` for the margins that use it, ``last_embedding`` after `remember`.
     updates_itself : bool
         True if the head owns its centres and their optimizer: `set_optimizer` once, `update` after
         every backward pass; the three parameters above are None then. False if they are Gluon
@@ -214,7 +216,7 @@ class PartialFC(HeadState):
         self.width = self.embedding_size * self.margin.subcenters
         self._figures: Any = None
         self.teacher_centers: TeacherCenters | None = None
-        self._last_step: Any = None  # what `distill` needs of the last call
+        self._last_step: _LastStep | None = None
         self._margin_before = None
         self._agree(
             sampler=sampler,
@@ -258,11 +260,11 @@ class PartialFC(HeadState):
         found = self.class_centers
         self.weight, self.bias, self.class_margin = found.weight, found.bias, found.class_margin
         self.banks: dict[str, EmbeddingBank] = {}
-        self._place = centers, centers_path
+        self._place, self._weighs = (centers, centers_path), negative_weight == "inclusion"
         if bank or self.margin.uses_bank:
             self._make_bank("bank")
 
-    def _make_bank(self, name):
+    def _make_bank(self, name, dtype="float32"):
         """Make an embedding bank unless there is one of this name."""
         if name not in self.banks:
             self.banks[name] = EmbeddingBank(
@@ -273,6 +275,7 @@ class PartialFC(HeadState):
                 *self._place,
                 f"{self.name}-{self.comm.rank}-{name}",
                 undoes=self.updates_itself,
+                dtype=dtype,
             )
 
     @property
@@ -431,8 +434,9 @@ class PartialFC(HeadState):
             step = ShardedSoftmax(*arguments, selection.shard)
         loss, statistics = step(embedding, selection.watched, selection.collect, margin_sum)
         self._figures = functools.partial(step.figures, statistics)
-        if self.teacher_centers is not None:
-            self._last_step = selection, labels, counts, loss
+        if self.teacher_centers is not None or "last_embedding" in self.banks:
+            gathered = step.gathered if self.margin.unit_embedding else None
+            self._last_step = _LastStep(selection, labels, counts, loss, loss, gathered)
         factor = self.margin.loss_factor
         return loss if factor == 1.0 else loss * factor
 
@@ -492,19 +496,20 @@ class PartialFC(HeadState):
         InputError
             If there is no teacher or no call before, or a shape does not fit.
         """
-        if self.teacher_centers is None or self._last_step is None:
+        last = self._last_step
+        if self.teacher_centers is None or last is None or last.distilled:
             raise InputError("distill comes after set_teacher and a call of the head")
-        (selection, labels, counts, after), self._last_step = self._last_step, None
         size, batch = self.teacher_centers.size, embedding.shape[0]
-        if teacher.shape != (batch, size) or len(after) % batch:
+        if teacher.shape != (batch, size) or len(last.loss) % batch:
             raise InputError(
                 f"embeddings {embedding.shape} and the teacher's {teacher.shape} after a call with "
-                f"{len(after)} samples; expected (B, {self.embedding_size}) and (B, {size}) of "
+                f"{len(last.loss)} samples; expected (B, {self.embedding_size}) and (B, {size}) of "
                 "these samples"
             )
         # A head that was given each embedding twice, with two labels, has twice the samples.
-        times = len(after) // batch
-        labels, counts = labels[: len(labels) // times], [each // times for each in counts]
+        times = len(last.loss) // batch
+        labels, selection = last.labels[: len(last.labels) // times], last.selection
+        counts = [each // times for each in last.counts]
         embedding = to_float32(embedding.as_in_context(self.ctx))
         with mx.autograd.pause():
             teacher = teacher.as_in_context(self.ctx).astype("float32", copy=False).detach()
@@ -515,7 +520,78 @@ class PartialFC(HeadState):
             self._settings(), self.comm, labels, counts, shard, teacher, centers, temperature
         )
         collect = self.class_centers.collect_again(selection)
-        return step(embedding, selection.watched, collect, after=after)[0]
+        loss = step(embedding, selection.watched, collect, after=last.after)[0]
+        last.after, last.distilled = loss, True
+        return loss
+
+    def remember(self, dtype: str = "float32") -> None:
+        """Keep the last embedding of each class from now on, for `compare_with_last`.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float16"}
+            In which they are stored.
+        """
+        if dtype not in DTYPES:
+            raise InputError(f"dtype={dtype!r} is not known; expected {', '.join(DTYPES)}")
+        self._make_bank("last_embedding", dtype)
+
+    def compare_with_last(self, embedding: Any, loss: Any, compute: bool = True) -> Any:
+        """Return the losses of this rank's samples against the last embedding of each class.
+
+        Call it after ``head(embedding, label)`` on the same samples and before the backward pass.
+        The classes are those of that call. In training mode the embeddings are kept afterwards.
+
+        Parameters
+        ----------
+        embedding : NDArray (B, D)
+            As the head had them.
+        loss : gluonface.loss.auxiliary.uss.USS
+            Its bias gets its gradient, complete and the same on all ranks.
+        compute : bool, default True
+            False: only keep the embeddings.
+
+        Returns
+        -------
+        NDArray (B,) float32, or None without `compute`
+
+        Raises
+        ------
+        InputError
+            If `remember` or a call of the head is missing before.
+        """
+        last = self._last_step
+        if "last_embedding" not in self.banks or last is None or last.compared:
+            raise InputError("compare_with_last comes after remember and a call of the head")
+        if len(last.loss) != len(embedding):
+            raise InputError(
+                f"{len(embedding)} embeddings after a call with {len(last.loss)}; expected the same"
+            )
+        settings = self._settings()
+        settings = dataclasses.replace(
+            settings, margin=loss.margin_of_terms(), scale=loss.scale, name=f"{self.name}.uss"
+        )
+        embedding = to_float32(embedding.as_in_context(self.ctx))
+        training = mx.autograd.is_training()
+        with mx.autograd.pause(train_mode=training):
+            step = SamplePairs(
+                settings,
+                self.comm,
+                last.labels,
+                last.counts,
+                last.selection.shard,
+                self.banks["last_embedding"],
+                loss,
+                self._weighs,
+                last.gathered,
+            )
+        last.compared = True
+        if not compute:
+            step.remember(embedding)
+            return None
+        losses = step(embedding, step.watched, step.collect, after=last.after)[0]
+        last.after = losses
+        return losses
 
     def _margin_state(self):
         """Return a copy of the margin's state."""
@@ -635,6 +711,20 @@ class PartialFC(HeadState):
             f"PartialFC({self.margin!r}, num_classes={self.num_classes}, "
             f"embedding_size={self.embedding_size}, comm={self.comm!r})"
         )
+
+
+@dataclasses.dataclass
+class _LastStep:
+    """What `distill` and `compare_with_last` need of the last call."""
+
+    selection: Any
+    labels: Any
+    counts: Any
+    loss: Any  # of the call
+    after: Any  # the losses whose backward pass comes next
+    gathered: Any  # Saved, with unit embeddings, or None
+    distilled: bool = False
+    compared: bool = False
 
 
 def require_same_rows(margin: Margin, other: Margin) -> None:

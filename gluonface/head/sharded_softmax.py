@@ -91,6 +91,7 @@ class ShardedSoftmax:
         self.counts, self.total = counts, len(labels)
         self.chunks = [] if shard is None else class_chunks(settings, shard, labels)
         self.used = self.training = self.recording = False
+        self.gathered = None  # Saved, once the embeddings of all ranks are here
         self.every_target = None  # NDArray (N,), targets' cosines of the samples of all ranks
 
     def __call__(self, embedding, watched, collect, class_margin_sum=None, after=None):
@@ -158,6 +159,7 @@ class ShardedSoftmax:
         saved.x_all = self._narrow(saved.x, comm.allgather, "x")
         if norm is not None:
             saved.norms = comm.allgather(norm, name=self._name("norm"))
+        self.gathered = saved
         return saved, norm
 
     def _forward(self, embedding, class_margin_sum):
@@ -192,6 +194,12 @@ class ShardedSoftmax:
             penalty, saved.penalty_gradient = self._class_penalty(class_margin_sum)
             loss = loss + penalty
         return loss, statistics, saved
+
+    def _everyone(self, saved):
+        """Return the embeddings of all ranks, also where a step has this rank's samples only."""
+        if self.total == self.world:
+            return saved.x_all
+        return self.all_ranks.allgather(saved.x, name=self._name("x"))
 
     def _forget(self, chunk):
         """Drop a chunk's large arrays if the backward pass is to compute them once more."""

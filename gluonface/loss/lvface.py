@@ -36,6 +36,7 @@ class LVFace(Margin):
     """
 
     title = "LVFace"
+    authors = "You, Li, Sun, Wei, Guo, Feng, Ran"
     paper = "LVFace: Progressive Cluster Optimization for Large Vision Models in Face Recognition"
     year = 2025
     venue = "ICCV 2025, pp. 11840-11849"

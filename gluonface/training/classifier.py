@@ -51,9 +51,11 @@ def build_head(
     rate = read_changes(options.sample_rate, "head.sample_rate", lambda value, _: float(value))
     updates_itself = updates_itself or any(value < 1.0 for _, _, value in rate)
     updates_itself = updates_itself or bool(_updates_itself(config, margin))
+    memory = _memory(config)
     if comm.rank == 0:
-        _log_memory(config, margin, num_classes, embedding_size, comm.size, updates_itself, bank)
-    return PartialFC(
+        banks = 4 * bank + {"float32": 4, "float16": 2, None: 0}[memory]
+        _log_memory(config, margin, num_classes, embedding_size, comm.size, updates_itself, banks)
+    head = PartialFC(
         margin,
         num_classes,
         embedding_size,
@@ -75,6 +77,17 @@ def build_head(
         negative_weight=options.negative_weight,
         bank=bank,
     )
+    if memory is not None:
+        head.remember(memory)
+    return head
+
+
+def _memory(config):
+    """Return in which numbers a loss with a memory stores it, or None if there is no such loss."""
+    from ..loss.auxiliary._auxiliaries import read_entries
+
+    found = [e for e in read_entries(config.loss.auxiliary).values() if e.kind == "memory"]
+    return found[0].memory if found else None
 
 
 def _updates_itself(config, margin):
@@ -115,7 +128,7 @@ def _has_centers(source):
     return True
 
 
-def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itself, bank):
+def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itself, banks):
     """Log the estimate of a rank's memory and traffic."""
     from ..head.memory_estimate import estimate_head
 
@@ -133,7 +146,7 @@ def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itse
         config.head.mode,
         updates_itself,
         bool(_updates_itself(config, margin)),
-        4 if bank else 0,
+        banks,
     )
     logger.info(
         "the head will take about %s on each process for %d of %d classes (centres, their state "

@@ -270,6 +270,7 @@ class Trainer:
                     batch.labels,
                     teacher,
                     lambda temperature: self.head.distill(joined, teacher, temperature),
+                    lambda loss, compute: self.head.compare_with_last(joined, loss, compute),
                 )
             objective = losses.sum() * share
             if extra is not None:  # a mean over the batch of all processes already

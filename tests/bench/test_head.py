@@ -82,5 +82,10 @@ def test_plan(capsys, tmp_path):
     more = json.loads(path.read_text())
     assert more["banks"] == 500000 * 2048
     assert more["memory"] > plan_of_a_rank["memory"] + more["banks"]
+    words = ["--loss", "lvface", "--uss", "float16", "--json", str(path)]
+    assert main(["bench", "head", "--plan", *plan, *words]) == 0
+    assert json.loads(path.read_text())["banks"] == 500000 * (2048 + 1024)
+    assert main(["bench", "head", "--plan", *plan, "--uss", "int8"]) == 2
+    assert "invalid choice: 'int8'" in capsys.readouterr().err
     assert main(["bench", "head", "--plan", "many", *plan[1:]]) == 2
     assert "four whole numbers and a rate" in capsys.readouterr().err

@@ -16,17 +16,14 @@ gradient, and what they add to the gradient of the embeddings is computed in the
 one factor for each sample.
 """
 
-import numpy as np
-
 from ..._compat import mx
-from ..array_operations import dense, exponentials, inverse_norms, on_host, scale_columns
-from ..class_chunk import NO_LOGIT, Softmax
+from ..class_chunk import Softmax
 from ..sharded_softmax import ShardedSoftmax, merge_sums
+from .sums import sum_over_rows
 
 __all__ = ["TwoAnchors"]
 
 nd = mx.nd
-BLOCK = 1 << 20  # logits computed at a time: 4 MiB
 FAR = 1e4  # in place of the cosine to a row that is not there: its anchor pulls nothing
 NO_ROW = 1e30  # in place of the logit to such a row
 
@@ -52,10 +49,8 @@ class TwoAnchors(ShardedSoftmax):
     def _gather(self, embedding):
         saved, norm = super()._gather(embedding)
         if self.training:
-            everyone = saved.x_all
-            if self.total < self.world:  # replicated centres: the step has this rank's samples only
-                everyone = self.all_ranks.allgather(saved.x, name=self._name("x"))
-            self.bank.average(everyone, self.every_label, self.margin.bank == "moving")
+            moving = self.margin.bank == "moving"
+            self.bank.average(self._everyone(saved), self.every_label, moving)
         self._meet_bank(saved)
         return saved, norm
 
@@ -80,68 +75,16 @@ class TwoAnchors(ShardedSoftmax):
         if not self.separate:
             saved.bank_cosines = own
             return
-        self.bank_top, spread, self.toward = self._sums(x)
+        shift = None if self.shard is None else self.shard.shift
+        self.bank_top, spread, self.toward = sum_over_rows(
+            self.bank, self.shard, self.settings, x, self.labels, shift, self.recording
+        )
         self.bank_sums = [self.bank_top, spread, own]
 
     def _of_samples(self, values):
         """Return zeros (N, ...) with `values` (k, ...) at the samples whose class is here."""
         where = nd.expand_dims(self.samples, axis=0)
         return nd.scatter_nd(values, where, shape=(self.total, *values.shape[1:]))
-
-    def _sums(self, x):
-        """Return the sums over this rank's rows in the step but for each sample's own.
-
-        Returns
-        -------
-        top, spread : NDArray (N,)
-            The largest logit, and the sum of exp(logit - largest).
-        toward : NDArray (N, D) or None
-            The sum of exp(logit - largest) times the row as a unit vector, if it is recorded.
-        """
-        shard, settings = self.shard, self.settings
-        ctx, total = settings.ctx, self.total
-        top, spread = nd.full((total,), NO_LOGIT, ctx=ctx), nd.zeros((total,), ctx=ctx)
-        toward = nd.zeros(x.shape, ctx=ctx) if self.recording else None
-        if shard is None:
-            return top, spread, toward
-        samples, columns = shard.find(self.labels)
-        for block in self._blocks():
-            index = block if shard.index is None else shard.index[block]
-            rows = self.bank.read(index)
-            inverse, scores = inverse_norms(rows), dense(x, rows)
-            shift = (inverse == 0) * float(NO_LOGIT)
-            if shard.shift is not None:
-                shift = shift + shard.shift[block]
-            factors = inverse
-            if settings.filter_above is not None:
-                scale_columns(scores, inverse)
-                far = nd.full(scores.shape, NO_LOGIT, ctx=ctx)
-                scores, factors = nd.where(scores > settings.filter_above, far, scores), None
-            own = masked = None
-            here = np.flatnonzero((columns >= block.start) & (columns < block.stop))
-            if len(here):
-                own = np.stack([samples[here], columns[here] - block.start])
-                own = nd.array(own, ctx=ctx, dtype="int64")
-                masked = nd.full((len(here),), NO_LOGIT, ctx=ctx)
-            found = exponentials(scores, settings.scale, factors, shift, own, masked)
-            higher = nd.maximum(top, found[0])
-            before, now = nd.exp(top - higher), nd.exp(found[0] - higher)
-            top, spread = higher, spread * before + found[1] * now
-            if toward is not None:
-                scale_columns(scores, inverse)
-                before, now = (nd.expand_dims(each, axis=1) for each in (before, now))
-                some = nd.broadcast_mul(nd.dot(scores, rows), now)
-                toward = nd.broadcast_mul(toward, before) + some
-            if on_host(x):  # `rows` may be the bank's memory; and these arrays are freed
-                (spread if toward is None else toward).wait_to_read()
-        return top, spread, toward
-
-    def _blocks(self):
-        size = self.shard.weight.shape[0]
-        numbers = BLOCK if self.settings.ctx.device_type == "cpu" else 32 * BLOCK
-        step = max(1, min(numbers // self.total, self.settings.chunk or size))
-        for first in range(0, size, step):
-            yield slice(first, min(size, first + step))
 
     def _combine(self, found):
         if not self.separate:

@@ -24,7 +24,7 @@ __all__ = [
 
 PREFIX = "head-"  # of the files with rows
 CENTERS = ("weight", "bias", "class_margin")  # what a fine-tuned run takes; not the momentum
-BANKS = ("bank",)  # this as well; a run may have none until its loss changes
+BANKS = ("bank", "last_embedding")  # these as well; a run may have none until its loss changes
 
 
 def head_rows(trainer):
