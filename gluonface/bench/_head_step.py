@@ -78,7 +78,7 @@ def measure_step(
         wire_dtype,
         chunk,
         lazy=get_loss(loss).family == "binary",
-        bank_bytes=4 if get_loss(loss).uses_bank else 0,
+        two_anchors=get_loss(loss).uses_bank,
     )
     process, start = process_size(), time.perf_counter()
     plan = dataclasses.replace(plan, process=round(process) + FIRST_USE)

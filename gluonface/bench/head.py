@@ -197,9 +197,8 @@ def _plan(args):
             f"--plan {' '.join(args.plan)}: {error}; expected four whole numbers and a rate"
         ) from error
     options = (args.optimizer, args.centers, args.wire_dtype, args.chunk)
-    kept = 4 * any(get_loss(name).uses_bank for name in args.loss or ())
-    kept += {None: 0, "float32": 4, "float16": 2}[args.uss]
-    plan = estimate_head(classes, size, batch, ranks, rate, *options, bank_bytes=kept)
+    banks = {"two_anchors": any(get_loss(name).uses_bank for name in args.loss or ())}
+    plan = estimate_head(classes, size, batch, ranks, rate, *options, **banks, uss=args.uss)
     plan = dataclasses.replace(plan, process=round(process_size()) + FIRST_USE)  # of this machine
     sys.stdout.write(report_plan(plan, classes, size, batch, ranks, rate))
     if args.json:

@@ -7,6 +7,7 @@ from ..errors import InputError
 __all__ = ["FIRST_USE", "MAPPED", "HeadEstimate", "estimate_head"]
 
 SLOTS = {"sgd": 1, "nag": 1, "adamw": 2}
+BYTES = {None: 0, "float32": 4, "float16": 2}
 # Memory of a process beside the head's arrays: Python, MXNet, Horovod (161 MiB as measured with
 # MXNet 1.9.1 on Linux; other builds and machines take more), and the buffers of MXNet's threads and
 # operators at their first use.
@@ -96,7 +97,8 @@ def estimate_head(
     mode="sharded",
     updates_itself=False,
     lazy=False,
-    bank_bytes=0,
+    two_anchors=False,
+    uss=None,
 ):
     """Return the `HeadEstimate` of a head whose margin leaves the other classes' cosines alone.
 
@@ -120,9 +122,10 @@ def estimate_head(
         Whether it is a binary loss in a head that updates itself: without an array for the
         gradients of the centres, and with derivatives by cosines in place of logits, if the batch
         is smaller than the embedding.
-    bank_bytes : int, default 0
-        Bytes for each number of an embedding that is kept of each class: 4 for LVFace's bank, 4 or
-        2 for the memory of USS, and their sum for both.
+    two_anchors : bool, default False
+        Whether LVFace's bank is kept.
+    uss : {"float32", "float16"}, optional
+        How the memory of USS is stored, if there is one.
     """
     for name, value in (
         ("classes", classes),
@@ -147,6 +150,8 @@ def estimate_head(
         "grad": round(2 * ring * batch * 4),
         "gx": round(ring * batch * embedding_size * width),
     }
+    if two_anchors:
+        wire["softmax"] += round(ring * ranks * batch * 12)
     copies = 2 if updates_itself else 1
     if mode == "replicated" and ranks > 1:
         rows = sampled = classes
@@ -165,6 +170,10 @@ def estimate_head(
         wire["loss"] = round(2 * ring * batch * 4)
         wire["gshared"] = round(2 * ring * 4)
         del wire["softmax"]
+    if uss and not (mode == "replicated" and ranks > 1):
+        again = round(ring * batch * embedding_size * width)
+        wire["uss"] = again + round(2 * ring * (2 * batch + 1) * 4)
+    bank_bytes = 4 * two_anchors + BYTES[uss]
     stored = rows * row * (1 + SLOTS[optimizer]), rows * embedding_size * bank_bytes
     return HeadEstimate(
         rows=rows,

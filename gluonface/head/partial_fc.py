@@ -522,7 +522,14 @@ class PartialFC(HeadState):
         collect = self.class_centers.collect_again(selection)
         loss = step(embedding, selection.watched, collect, after=last.after)[0]
         last.after, last.distilled = loss, True
+        self._end_step(last)
         return loss
+
+    def _end_step(self, last):
+        """Forget the last call, with its arrays, if nothing may follow it any more."""
+        distilled = last.distilled or self.teacher_centers is None
+        if distilled and (last.compared or "last_embedding" not in self.banks):
+            self._last_step = None
 
     def remember(self, dtype: str = "float32") -> None:
         """Keep the last embedding of each class from now on, for `compare_with_last`.
@@ -531,10 +538,20 @@ class PartialFC(HeadState):
         ----------
         dtype : {"float32", "float16"}
             In which they are stored.
+
+        Raises
+        ------
+        InputError
+            If it is neither, or they are kept in the other one already.
         """
         if dtype not in DTYPES:
             raise InputError(f"dtype={dtype!r} is not known; expected {', '.join(DTYPES)}")
         self._make_bank("last_embedding", dtype)
+        kept = self.banks["last_embedding"].dtype
+        if kept != dtype:
+            raise InputError(
+                f"dtype={dtype!r}: the head keeps its last embeddings in {kept} already"
+            )
 
     def compare_with_last(self, embedding: Any, loss: Any, compute: bool = True) -> Any:
         """Return the losses of this rank's samples against the last embedding of each class.
@@ -586,11 +603,13 @@ class PartialFC(HeadState):
                 last.gathered,
             )
         last.compared = True
-        if not compute:
+        losses = None
+        if compute:
+            losses = step(embedding, step.watched, step.collect, after=last.after)[0]
+            last.after = losses
+        else:
             step.remember(embedding)
-            return None
-        losses = step(embedding, step.watched, step.collect, after=last.after)[0]
-        last.after = losses
+        self._end_step(last)
         return losses
 
     def _margin_state(self):

@@ -53,8 +53,8 @@ def build_head(
     updates_itself = updates_itself or bool(_updates_itself(config, margin))
     memory = _memory(config)
     if comm.rank == 0:
-        banks = 4 * bank + {"float32": 4, "float16": 2, None: 0}[memory]
-        _log_memory(config, margin, num_classes, embedding_size, comm.size, updates_itself, banks)
+        sizes = (num_classes, embedding_size, comm.size)
+        _log_memory(config, margin, *sizes, updates_itself, bank, memory)
     head = PartialFC(
         margin,
         num_classes,
@@ -128,7 +128,7 @@ def _has_centers(source):
     return True
 
 
-def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itself, banks):
+def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itself, bank, uss):
     """Log the estimate of a rank's memory and traffic."""
     from ..head.memory_estimate import estimate_head
 
@@ -146,7 +146,8 @@ def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itse
         config.head.mode,
         updates_itself,
         bool(_updates_itself(config, margin)),
-        banks,
+        bank,
+        uss,
     )
     logger.info(
         "the head will take about %s on each process for %d of %d classes (centres, their state "

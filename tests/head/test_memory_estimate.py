@@ -39,13 +39,20 @@ def test_a_binary_loss_that_updates_its_centres():
 
 
 def test_a_bank_is_as_large_as_the_centres():
-    plain, more = (estimate_head(10_000, 64, 32, bank_bytes=size) for size in (0, 4))
+    plain, more = (estimate_head(10_000, 64, 32, two_anchors=each) for each in (False, True))
     assert plain.banks == 0
     assert more.banks == more.weight
     assert more.floor == plain.floor + plain.weight
-    disk = estimate_head(10_000, 64, 32, centers="disk", bank_bytes=4)
+    disk = estimate_head(10_000, 64, 32, centers="disk", two_anchors=True)
     assert disk.floor == disk.copies  # on disk as well
     assert disk.mapped == 10_000 * 256 * 3
+    both = estimate_head(10_000, 64, 32, ranks=2, two_anchors=True, uss="float16")
+    assert both.banks == 5_000 * (256 + 128)
+    # Seven numbers of each sample and shard in place of four; of USS the gradient of the
+    # embeddings, losses and their gradients, and one number.
+    wire = estimate_head(10_000, 64, 32, ranks=2).wire
+    assert both.wire["softmax"] * 4 == wire["softmax"] * 7
+    assert both.wire["uss"] == wire["gx"] + (2 * 32 + 1) * 4
 
 
 def test_what_the_options_change():

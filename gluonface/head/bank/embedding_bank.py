@@ -37,6 +37,7 @@ class EmbeddingBank:
     def __init__(self, start, stop, size, ctx, place, path, label, undoes, dtype="float32"):
         self.start, self.stop, self.size, self.ctx = start, stop, size, ctx
         self.store = make_store(place, ctx, stop - start, path, label)
+        self.dtype = dtype
         self.half, device = dtype == "float16", isinstance(self.store, DeviceStore)
         # The other stores have float32: two numbers of half precision make one of theirs.
         self.packed = self.half and not device

@@ -336,6 +336,11 @@ def test_wrong_use():
     with pytest.raises(InputError, match="comes after remember and a call of the head"):
         head.compare_with_last(nd.array(x), loss)
     head.remember()
+    head.remember()
+    with pytest.raises(
+        InputError, match="'float16': the head keeps its last embeddings in float32"
+    ):
+        head.remember("float16")
     head(nd.array(x), labels)
     with pytest.raises(InputError, match="5 embeddings after a call with 6"):
         head.compare_with_last(nd.array(x[:5]), loss)
