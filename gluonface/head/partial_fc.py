@@ -9,7 +9,6 @@ kept, and shards are not padded with classes that do not exist.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import numbers
@@ -24,13 +23,13 @@ from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ..parallel.agreement import agree
 from ..parallel.communicator import Communicator, Local
-from .bank.embedding_bank import DTYPES, EmbeddingBank
-from .bank.sample_pairs import SamplePairs
+from .added.added_losses import AddedLosses, LastStep
+from .added.distillation import TeacherCenters
+from .bank.embedding_bank import EmbeddingBank
 from .bank.two_anchors import TwoAnchors
 from .binary.step import ShardedBinary
 from .class_centers import ClassCenters, GluonCenters
 from .class_chunk import StepSettings
-from .distillation import DistilledSoftmax, TeacherCenters
 from .head_state import HeadState
 from .initial_centers import shard_range
 from .row_optimizers import MODES
@@ -47,7 +46,7 @@ NEGATIVE_WEIGHTS = ("inclusion", "none")
 PAYS_FROM = 500_000  # classes; with fewer, sampling was not seen to make training faster
 
 
-class PartialFC(HeadState):
+class PartialFC(AddedLosses, HeadState):
     """Class centres, sharded over the ranks, and the margin softmax over all of them.
 
     Parameters
@@ -216,7 +215,7 @@ class PartialFC(HeadState):
         self.width = self.embedding_size * self.margin.subcenters
         self._figures: Any = None
         self.teacher_centers: TeacherCenters | None = None
-        self._last_step: _LastStep | None = None
+        self._last_step: LastStep | None = None
         self._margin_before = None
         self._agree(
             sampler=sampler,
@@ -436,181 +435,9 @@ class PartialFC(HeadState):
         self._figures = functools.partial(step.figures, statistics)
         if self.teacher_centers is not None or "last_embedding" in self.banks:
             gathered = step.gathered if self.margin.unit_embedding else None
-            self._last_step = _LastStep(selection, labels, counts, loss, loss, gathered)
+            self._last_step = LastStep(selection, labels, counts, loss, loss, gathered)
         factor = self.margin.loss_factor
         return loss if factor == 1.0 else loss * factor
-
-    def set_teacher(self, centers: Any) -> None:
-        """Give the class centres of a teacher network, for `distill`. They do not change.
-
-        Parameters
-        ----------
-        centers : array-like (num_classes, D_t)
-            In the order of this head's classes. Each rank reads its own rows, so a memory-mapped
-            file does.
-
-        Raises
-        ------
-        InputError
-            If their number differs, one is not finite, or the head's scores are no cosines of one
-            centre for each class.
-        """
-        margin = self.margin
-        if not (margin.unit_embedding and margin.unit_weight) or margin.subcenters > 1:
-            raise InputError(
-                f"logit distillation compares cosines to one centre for each class; {margin.name} "
-                "has others. Use another loss, or another way of distillation"
-            )
-        if self.binary:
-            raise InputError(
-                f"logit distillation compares softmaxes, and {margin.name} has none. Use another "
-                "loss, or another way of distillation"
-            )
-        if centers.ndim != 2 or centers.shape[0] != self.num_classes:
-            raise InputError(
-                f"the teacher's centres have the shape {tuple(centers.shape)}, expected "
-                f"({self.num_classes}, D): one for each class of this head, in the same order"
-            )
-        self.teacher_centers = TeacherCenters(centers, self.start, self.stop, self.ctx)
-
-    def distill(self, embedding: Any, teacher: Any, temperature: float = 4.0) -> Any:
-        """Return the logit distillation losses of this rank's samples (`kd_logits`).
-
-        Call it after ``head(embedding, label)`` on the same samples and before the backward pass.
-        The classes are those of that call: with sampling both softmaxes are over the sampled ones.
-
-        Parameters
-        ----------
-        embedding : NDArray (B, D)
-            As the head had them.
-        teacher : NDArray (B, D_t)
-            The teacher's embeddings of the same images. They get no gradient.
-        temperature : float, default 4.0
-
-        Returns
-        -------
-        NDArray (B,) float32
-
-        Raises
-        ------
-        InputError
-            If there is no teacher or no call before, or a shape does not fit.
-        """
-        last = self._last_step
-        if self.teacher_centers is None or last is None or last.distilled:
-            raise InputError("distill comes after set_teacher and a call of the head")
-        size, batch = self.teacher_centers.size, embedding.shape[0]
-        if teacher.shape != (batch, size) or len(last.loss) % batch:
-            raise InputError(
-                f"embeddings {embedding.shape} and the teacher's {teacher.shape} after a call with "
-                f"{len(last.loss)} samples; expected (B, {self.embedding_size}) and (B, {size}) of "
-                "these samples"
-            )
-        # A head that was given each embedding twice, with two labels, has twice the samples.
-        times = len(last.loss) // batch
-        labels, selection = last.labels[: len(last.labels) // times], last.selection
-        counts = [each // times for each in last.counts]
-        embedding = to_float32(embedding.as_in_context(self.ctx))
-        with mx.autograd.pause():
-            teacher = teacher.as_in_context(self.ctx).astype("float32", copy=False).detach()
-            shard, centers = selection.shard, None
-            if shard is not None:
-                centers = self.teacher_centers.take(shard.index)
-        step = DistilledSoftmax(
-            self._settings(), self.comm, labels, counts, shard, teacher, centers, temperature
-        )
-        collect = self.class_centers.collect_again(selection)
-        loss = step(embedding, selection.watched, collect, after=last.after)[0]
-        last.after, last.distilled = loss, True
-        self._end_step(last)
-        return loss
-
-    def _end_step(self, last):
-        """Forget the last call, with its arrays, if nothing may follow it any more."""
-        distilled = last.distilled or self.teacher_centers is None
-        if distilled and (last.compared or "last_embedding" not in self.banks):
-            self._last_step = None
-
-    def remember(self, dtype: str = "float32") -> None:
-        """Keep the last embedding of each class from now on, for `compare_with_last`.
-
-        Parameters
-        ----------
-        dtype : {"float32", "float16"}
-            In which they are stored.
-
-        Raises
-        ------
-        InputError
-            If it is neither, or they are kept in the other one already.
-        """
-        if dtype not in DTYPES:
-            raise InputError(f"dtype={dtype!r} is not known; expected {', '.join(DTYPES)}")
-        self._make_bank("last_embedding", dtype)
-        kept = self.banks["last_embedding"].dtype
-        if kept != dtype:
-            raise InputError(
-                f"dtype={dtype!r}: the head keeps its last embeddings in {kept} already"
-            )
-
-    def compare_with_last(self, embedding: Any, loss: Any, compute: bool = True) -> Any:
-        """Return the losses of this rank's samples against the last embedding of each class.
-
-        Call it after ``head(embedding, label)`` on the same samples and before the backward pass.
-        The classes are those of that call. In training mode the embeddings are kept afterwards.
-
-        Parameters
-        ----------
-        embedding : NDArray (B, D)
-            As the head had them.
-        loss : gluonface.loss.auxiliary.uss.USS
-            Its bias gets its gradient, complete and the same on all ranks.
-        compute : bool, default True
-            False: only keep the embeddings.
-
-        Returns
-        -------
-        NDArray (B,) float32, or None without `compute`
-
-        Raises
-        ------
-        InputError
-            If `remember` or a call of the head is missing before.
-        """
-        last = self._last_step
-        if "last_embedding" not in self.banks or last is None or last.compared:
-            raise InputError("compare_with_last comes after remember and a call of the head")
-        if len(last.loss) != len(embedding):
-            raise InputError(
-                f"{len(embedding)} embeddings after a call with {len(last.loss)}; expected the same"
-            )
-        settings = self._settings()
-        settings = dataclasses.replace(
-            settings, margin=loss.margin_of_terms(), scale=loss.scale, name=f"{self.name}.uss"
-        )
-        embedding = to_float32(embedding.as_in_context(self.ctx))
-        training = mx.autograd.is_training()
-        with mx.autograd.pause(train_mode=training):
-            step = SamplePairs(
-                settings,
-                self.comm,
-                last.labels,
-                last.counts,
-                last.selection.shard,
-                self.banks["last_embedding"],
-                loss,
-                self._weighs,
-                last.gathered,
-            )
-        last.compared = True
-        losses = None
-        if compute:
-            losses = step(embedding, step.watched, step.collect, after=last.after)[0]
-            last.after = losses
-        else:
-            step.remember(embedding)
-        self._end_step(last)
-        return losses
 
     def _margin_state(self):
         """Return a copy of the margin's state."""
@@ -730,20 +557,6 @@ class PartialFC(HeadState):
             f"PartialFC({self.margin!r}, num_classes={self.num_classes}, "
             f"embedding_size={self.embedding_size}, comm={self.comm!r})"
         )
-
-
-@dataclasses.dataclass
-class _LastStep:
-    """What `distill` and `compare_with_last` need of the last call."""
-
-    selection: Any
-    labels: Any
-    counts: Any
-    loss: Any  # of the call
-    after: Any  # the losses whose backward pass comes next
-    gathered: Any  # Saved, with unit embeddings, or None
-    distilled: bool = False
-    compared: bool = False
 
 
 def require_same_rows(margin: Margin, other: Margin) -> None:

@@ -3,56 +3,20 @@
 import numpy as np
 import pytest
 from loss_paths import close
+from memory_cases import CLASSES, SIZE, compare, head_of, known, uss_of
 from reference import aux_uss as twin
 from sampled_cases import batch
 from simulated_ranks import on_ranks
 
 from gluonface._compat import mx
-from gluonface.errors import InputError
 from gluonface.head import PartialFC
 from gluonface.head.bank import embedding_bank
 from gluonface.head.binary import step, terms
 from gluonface.head.binary.device_terms import DeviceTerms
 from gluonface.head.storage import DeviceStore
 from gluonface.loss import get_loss
-from gluonface.loss.auxiliary import get_auxiliary
 
 nd = mx.nd
-CLASSES, SIZE = 40, 8
-
-
-def head_of(loss="cosface", comm=None, memory=None, dtype="float32", classes=CLASSES, **kwargs):
-    head = PartialFC(get_loss(loss), classes, SIZE, comm=comm, **kwargs)
-    head.remember(dtype)
-    if memory is not None:
-        head.load_rows("last_embedding", 0, memory)
-    return head
-
-
-def uss_of(bias=None, comm=None, **params):
-    loss = get_auxiliary("uss", **params).initialize(CLASSES, SIZE, comm)
-    if bias is not None:
-        loss.load_state_dict({"bias": np.array([bias]), "started": 1})
-    return loss
-
-
-def known(seed=3):
-    """Return a memory in which a quarter of the classes were not seen."""
-    memory = np.random.default_rng(seed).normal(size=(CLASSES, SIZE)).astype("f")
-    memory[::4] = 0.0
-    return memory
-
-
-def compare(head, loss, x, labels, share=None, **kwargs):
-    """Return the losses of USS, and the gradients of their mean by embeddings and bias."""
-    x = nd.array(x)
-    x.attach_grad()
-    with mx.autograd.record():
-        head(x, labels, **kwargs)
-        losses = head.compare_with_last(x, loss)
-        total = losses.sum() * (share or 1.0 / len(labels))
-    total.backward()
-    return losses.asnumpy(), x.grad.asnumpy(), loss.collect_params()["bias"].grad().asnumpy()
 
 
 def unit(x):
@@ -229,28 +193,6 @@ def test_both_losses_have_their_gradients():
     assert not grads[1][1].any()  # a loss of centres alone
 
 
-def test_distillation_and_pairs_follow_one_step():
-    x, labels = batch()
-    head, loss = head_of(memory=known()), uss_of(3.0)
-    head.set_teacher(np.random.default_rng(1).normal(size=(CLASSES, 5)).astype("f"))
-    teacher, found = nd.array(np.random.default_rng(2).normal(size=(6, 5))), []
-    for order in (("distill", "uss"), ("uss", "distill")):
-        head.load_rows("last_embedding", 0, known())
-        e = nd.array(x)
-        e.attach_grad()
-        with mx.autograd.record():
-            total = head(e, labels)
-            for name in order:
-                if name == "uss":
-                    total = total + head.compare_with_last(e, loss)
-                else:
-                    total = total + head.distill(e, teacher)
-        total.backward()
-        found.append((total.asnumpy(), e.grad.asnumpy(), head.weight.grad().asnumpy()))
-    for a, b in zip(*found):
-        close(a, b, 1e-6)
-
-
 def test_terms_in_operators_of_mxnet(monkeypatch):
     """As on a GPU: terms, memory in its arrays, half precision."""
     x, labels = batch()
@@ -325,28 +267,6 @@ def test_loss_and_gradient_of_a_sample_are_right_on_average():
         spread = np.sqrt(np.maximum(squares[i] / draws - mean**2, 0) / draws)
         # 55 means: the largest of so many normal deviates is below 4.5 with certainty enough.
         assert (np.abs(mean - want[i]) < 4.5 * spread + 1e-5 * np.abs(want[i]).max()).all()
-
-
-def test_wrong_use():
-    x, labels = batch()
-    head, loss = PartialFC("cosface", CLASSES, SIZE), uss_of()
-    with pytest.raises(InputError, match="dtype='int8' is not known; expected float32, float16"):
-        head.remember("int8")
-    head(nd.array(x), labels)
-    with pytest.raises(InputError, match="comes after remember and a call of the head"):
-        head.compare_with_last(nd.array(x), loss)
-    head.remember()
-    head.remember()
-    with pytest.raises(
-        InputError, match="'float16': the head keeps its last embeddings in float32"
-    ):
-        head.remember("float16")
-    head(nd.array(x), labels)
-    with pytest.raises(InputError, match="5 embeddings after a call with 6"):
-        head.compare_with_last(nd.array(x[:5]), loss)
-    head.compare_with_last(nd.array(x), loss)
-    with pytest.raises(InputError, match="comes after remember and a call of the head"):
-        head.compare_with_last(nd.array(x), loss)
 
 
 def test_rows_are_read_in_blocks_and_logits_are_not_stored(monkeypatch):

@@ -8,9 +8,9 @@ probabilities with the difference of the logits, and gets the global ones from t
 
 import numpy as np
 
-from .._compat import mx
-from ..errors import InputError
-from .array_operations import (
+from ..._compat import mx
+from ...errors import InputError
+from ..array_operations import (
     as_ndarray,
     as_numpy,
     dense,
@@ -21,8 +21,8 @@ from .array_operations import (
     scale_columns,
     subtract_radial,
 )
-from .class_chunk import NO_LOGIT, write_gradient
-from .sharded_softmax import Saved, ShardedSoftmax
+from ..class_chunk import NO_LOGIT, write_gradient
+from ..sharded_softmax import Saved, ShardedSoftmax
 
 __all__ = ["DistilledSoftmax", "TeacherCenters"]
 
