@@ -206,9 +206,16 @@ def test_loss_scaling_covers_them(tiny, noise_set):
 
 
 USS = [
-    ({}, {}),
-    ({"sample_rate": 0.5}, {"memory": "float16"}),
-    ({"mode": "replicated"}, {"weight": 0.5}),
+    ("uniface", {}, {}),
+    ("cosface", {"sample_rate": 0.5}, {"memory": "float16"}),
+    *(
+        pytest.param(loss, head, options, marks=pytest.mark.slow)
+        for loss, head, options in (
+            ("uniface", {"sample_rate": 0.5}, {"memory": "float16"}),
+            ("cosface", {}, {}),
+            ("uniface", {"mode": "replicated"}, {"weight": 0.5}),
+        )
+    ),
 ]
 
 
@@ -220,8 +227,7 @@ def state(trainer):
     return {name: np.asarray(value).tobytes() for name, value in found.items()}
 
 
-@pytest.mark.parametrize("loss", ["uniface", "cosface"])
-@pytest.mark.parametrize(("head", "options"), USS)
+@pytest.mark.parametrize(("loss", "head", "options"), USS)
 @pytest.mark.parametrize("stop", [5, pytest.param(7, marks=pytest.mark.slow)])
 def test_uss_begins_after_an_epoch_and_is_resumed_to_the_bit(
     tiny, noise_set, tmp_path, loss, head, options, stop
