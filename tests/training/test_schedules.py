@@ -1,7 +1,10 @@
+import itertools
 import math
+import pathlib
 
 import numpy as np
 import pytest
+import yaml
 from trainers import Watch, make
 from training_fixtures import StopAt
 
@@ -16,6 +19,7 @@ from gluonface.training.config.config import (
 from gluonface.training.config.steps import read_changes
 from gluonface.training.schedules import Piecewise, learning_rate, margin_strength, steps_of
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOTAL, WARMUP, LR = 50, 10, 0.2
 
 
@@ -209,17 +213,19 @@ def test_resume_in_the_stages_of_lvface_is_exact(tiny, noise_set, tmp_path, stop
     assert "head bank" in state(whole)
 
 
-def test_a_score_ends_a_stage_of_lvface(tiny, noise_set):
-    stages = {
-        "loss": {**STAGES["loss"], "changes": {"score 0.2": "lvface"}},
-        "head": {"sample_rate": {0: 0.5, "score 0.2": 1.0}},
-    }
-    trainer = make(noise_set, optimizer=SGD, **stages, train={"steps": 30})
+def test_the_stages_of_lvface_in_the_docs(tiny, noise_set):
+    docs = (ROOT / "docs/training.rst").read_text(encoding="utf-8")
+    block = docs.split(".. _lvface-stages:")[1].split(".. code-block:: yaml\n\n")[1]
+    lines = itertools.takewhile(lambda line: line.startswith(" "), block.split("\n"))
+    # So few steps do not come to 0.35.
+    tree = yaml.safe_load("\n".join(lines).replace("score 0.2", "score 0.1").replace("0.35", "0.2"))
+    trainer = make(noise_set, optimizer=SGD, train={"steps": 30}, **tree)
     trainer.fit()
-    (reached,) = trainer._margin.reached
-    assert 1 < reached < 29
-    assert trainer._rate.reached == [reached]
-    assert trainer.head.margin.name == "lvface"
+    second, third = trainer._margin.reached  # both scores are reached, one after the other
+    assert 1 < second < third < 29
+    assert trainer._rate.reached == [second, third]
+    assert (trainer.head.margin.name, trainer.head.margin.bank) == ("lvface", "frozen")
+    assert trainer.head.sample_rate == 1.0
 
 
 @pytest.mark.parametrize(
