@@ -81,15 +81,23 @@ def test_refused(arguments, words):
 COMMAND = "import sys; from gluonface.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
+PLANNED = [
+    ("cosface", centers, rate, size)
+    for centers in ("memory", "host", "disk")
+    for rate in (1.0, 0.1)
+    for size in (128, 512)
+]
+PLANNED += [("lvface", centers, 0.1, 128) for centers in ("memory", "disk")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [128, 512])
-@pytest.mark.parametrize("rate", [1.0, 0.1])
-@pytest.mark.parametrize("centers", ["memory", "host", "disk"])
-def test_memory_as_planned(centers, rate, size, tmp_path):
+@pytest.mark.parametrize(("loss", "centers", "rate", "size"), PLANNED)
+def test_memory_as_planned(loss, centers, rate, size, tmp_path):
     """On one rank; docs/partial_fc.rst has the sizes measured on two, and the traffic."""
     classes = 300_000 if rate == 1.0 else 600_000
     found = tmp_path / "found.json"
     options = ["--classes", str(classes), "--embedding-size", str(size), "--steps", "2"]
+    options += ["--loss", loss]
     options += ["--sample-rate", str(rate), "--batch-size", "128", "--json", str(found)]
     if centers != "memory":
         options += ["--centers", centers]
@@ -102,7 +110,8 @@ def test_memory_as_planned(centers, rate, size, tmp_path):
     (step,) = json.loads(found.read_text())["steps"]
     assert step["planned"] == pytest.approx(step["peak"], rel=0.1)
     # As the arithmetic goes, and not by a lucky constant.
-    plan = estimate_head(classes, size, 128, 1, rate, centers=centers)
+    two_anchors = loss == "lvface"
+    plan = estimate_head(classes, size, 128, 1, rate, centers=centers, two_anchors=two_anchors)
     own = step["peak"] - step["process"]
     assert own == pytest.approx(plan.memory - PROCESS + (39 << 20), abs=60 << 20)
 
