@@ -111,6 +111,8 @@ LFW = {
         + ": Attention-56, MS-Celeb-1M-v1c, which "
         + _at("shares people with LFW", GITHUB + "xiaoboCASIA/SV-X-Softmax"),
     ),
+    "auxiliary/uss": (UNKNOWN, "we read figures of MR-All and IJB-C in UniTSFace"),
+    "lvface": (UNKNOWN, "we read figures of MR-All and IJB-C, in notes of others on the paper"),
     "uniface": (UNKNOWN, "we read figures of MR-All and IJB-C, in its repository"),
     "auxiliary/center": ("99.28", f"{ARCFACE}: 0.7M images"),
     "auxiliary/coco": COCO,

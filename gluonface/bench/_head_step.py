@@ -78,6 +78,7 @@ def measure_step(
         wire_dtype,
         chunk,
         lazy=get_loss(loss).family == "binary",
+        two_anchors=get_loss(loss).uses_bank,
     )
     process, start = process_size(), time.perf_counter()
     plan = dataclasses.replace(plan, process=round(process) + FIRST_USE)
@@ -294,6 +295,7 @@ def report_plan(plan, classes, embedding_size, batch, ranks, sample_rate):
     for name, value in (
         (f"class centres, {where}", plan.weight),
         (f"optimizer state, {where}", plan.state),
+        *([(f"embedding banks, {where}", plan.banks)] if plan.banks else []),
         ("sampled rows, gradients", plan.copies),
         ("logits", plan.logits),
         ("embeddings", plan.embeddings),

@@ -60,11 +60,17 @@ def add_arguments(parser):
     steps.add_argument("--wire-dtype", choices=("float32", "float16"), default="float32")
     steps.add_argument("--chunk", type=int, metavar="N", help="classes computed at a time")
     parser.add_argument(
+        "--uss",
+        choices=("float32", "float16"),
+        help="for --plan: a memory of USS, stored like this",
+    )
+    parser.add_argument(
         "--plan",
         nargs=5,
         metavar=("C", "D", "N", "RANKS", "R"),
         help="predict memory and traffic: classes, embedding size, images of all ranks in a step, "
-        "ranks, sample rate; with --centers, --optimizer, --wire-dtype and --chunk",
+        "ranks, sample rate; with --loss (one that keeps embeddings, such as lvface), --uss, "
+        "--centers, --optimizer, --wire-dtype and --chunk",
     )
 
 
@@ -180,6 +186,7 @@ def run(args):
 
 def _plan(args):
     from ..head.memory_estimate import FIRST_USE, estimate_head
+    from ..loss import get_loss
     from ._head_step import process_size, report_plan
 
     try:
@@ -190,7 +197,8 @@ def _plan(args):
             f"--plan {' '.join(args.plan)}: {error}; expected four whole numbers and a rate"
         ) from error
     options = (args.optimizer, args.centers, args.wire_dtype, args.chunk)
-    plan = estimate_head(classes, size, batch, ranks, rate, *options)
+    banks = {"two_anchors": any(get_loss(name).uses_bank for name in args.loss or ())}
+    plan = estimate_head(classes, size, batch, ranks, rate, *options, **banks, uss=args.uss)
     plan = dataclasses.replace(plan, process=round(process_size()) + FIRST_USE)  # of this machine
     sys.stdout.write(report_plan(plan, classes, size, batch, ranks, rate))
     if args.json:

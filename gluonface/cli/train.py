@@ -42,6 +42,12 @@ def add_arguments(parser):
         metavar="KEY=VALUE",
         help="one setting over both, such as optimizer.lr=0.1; may be repeated",
     )
+    add(
+        "--loss",
+        metavar="LOSS",
+        help="the loss in place of the recipe's: a name of `gluonface losses`; with parameters "
+        "'{name: NAME, margin: 0.4}', with others that are added '[NAME, {OTHER: WEIGHT}]'",
+    )
     add("--data", metavar="DIR", help="training records: a folder with train.rec, or a .rec file")
     add("--packs", nargs="+", metavar="BIN", help="verification packs to evaluate while training")
     add(
@@ -158,6 +164,8 @@ def resolve(args):
         for option, key in SHORT.items()
         if getattr(args, option) is not None
     ]
+    if args.loss is not None:
+        overrides.append(parse_override(f"loss={args.loss}"))
     overrides += [parse_override(text) for text in args.set]
     args.resume = args.resume or args.resume_from is not None
     if args.resume:

@@ -9,6 +9,9 @@ From `PartialFC.__call__` to the loss and back, in reading order:
 5. `class_chunk`: the logits to some classes of one rank, forward and backward.
 6. `margin_gradients`: the margin's formulas with their derivatives.
 
+`binary` is the step of losses without a softmax, `bank` that of losses which keep an embedding of
+each class, `added` has losses that are added to a head's own.
+
 What these call does what its name says: `array_operations` are the few large matrix operations,
 `custom_function.record` hands the backward pass to autograd, `sampling` draws classes, a store of
 `storage` reads and writes rows, `row_optimizers` updates them.

@@ -66,7 +66,7 @@ class Shard:
 
     start: int  # global ids of the classes that the rank owns
     stop: int
-    weight: Any  # NDArray (m, k D), the centres
+    weight: Any  # NDArray (m, k D), the centres; of binary terms also what gives blocks of rows
     bias: Any = None  # NDArray (m,)
     class_margin: Any = None  # NDArray (m,)
     # The same memory of these three for the backward pass, see `untracked`.
@@ -75,6 +75,8 @@ class Shard:
     shift: Any = None  # NDArray (m,), added to the logits of sampled classes
     index: Any = None  # sorted ids of the classes, less `start`; None if all are in the step
     column_weight: Any = None  # numpy.ndarray (m,), factors of the other classes' binary terms
+    inclusion: Any = None  # numpy.ndarray (m,), 1 over the probability to be in the step
+    zeros_are_absent: bool = False  # whether a row of zeros of `weight` is no class
 
     def find(self, labels):
         """Return which of the samples have their class here, and the columns of the classes."""
@@ -90,8 +92,9 @@ class Softmax(NamedTuple):
 
     top: Any  # the largest logit
     log_spread: Any  # log of the sum of exp(logit - top)
-    smoothing: Any = None  # label smoothing: the probability that the target gives away,
-    each: Any = None  # and the share of each other class
+    # The probability that the target gives away to others: by label smoothing, or to a bank.
+    smoothing: Any = None
+    each: Any = None  # of label smoothing: the share of each other class
 
 
 def class_chunks(settings, shard, labels):
@@ -128,7 +131,11 @@ class ClassChunk:
         Of the samples to their own class.
     exponentials : NDArray (N, n) or None
         Between `softmax` and `gradients`.
+    by_bank_cosine : NDArray (k,) or None
+        Derivatives of the losses by the `bank_cosines` of its samples, after `gradients`.
     """
+
+    bank_gradient = by_bank_cosine = None
 
     def __init__(self, settings, shard, classes, samples, columns):
         self.settings, self.margin, self.ctx = settings, settings.margin, settings.ctx
@@ -223,7 +230,7 @@ class ClassChunk:
                 found[-1].wait_to_read()
         return log_of_sum(found, self.ctx)
 
-    def softmax(self, target_cosine, norms, row_margins=None):
+    def softmax(self, target_cosine, norms, row_margins=None, bank_cosines=None):
         """Turn the scores into exponentials; return the sums that go into the global softmax.
 
         Parameters
@@ -234,6 +241,8 @@ class ClassChunk:
             The lengths of all embeddings, for margins that use them.
         row_margins : NDArray (N,), optional
             For margins with one for each sample.
+        bank_cosines : NDArray (N,), optional
+            Of the samples whose class is here to its row of the bank.
 
         Returns
         -------
@@ -255,14 +264,16 @@ class ClassChunk:
             )
         target = None
         if self.own is not None:
-            margined, self.target_gradient, self.class_margin_gradient = margin_gradients.target(
+            margined, self.target_gradient, *more = margin_gradients.target(
                 margin,
                 self.cosine,
                 strength,
                 None if norms is None else nd.take(norms, self.samples),
                 None if self.class_margin is None else nd.take(self.class_margin, self.columns),
                 None if row_margins is None else nd.take(row_margins, self.samples),
+                None if bank_cosines is None else nd.take(bank_cosines, self.samples),
             )
+            self.class_margin_gradient, self.bank_gradient = more
             target = margined * scale
         more = self._smoothing_sums(logits, target, total) if settings.label_smoothing else ()
         if self.allowed is not None:
@@ -316,6 +327,8 @@ class ClassChunk:
         inverse = self.inverse if margin.unit_weight else None
         along = self._by_length(softmax) if margin.homogeneous else None
         own = self._to_score_gradients(softmax, inverse if k == 1 else None)
+        if own is not None and self.bank_gradient is not None:
+            self.by_bank_cosine = own * self.bank_gradient
         scores = self.exponentials
         if class_margin is not None:
             total = nd.broadcast_to(penalty_gradient * nd.sum(grad), shape=self.class_margin.shape)
@@ -396,7 +409,7 @@ class ClassChunk:
         own = targets = None
         if self.own is not None:
             kept = scale
-            if each is not None:
+            if softmax.smoothing is not None:
                 kept = nd.take(1.0 - softmax.smoothing, self.samples) * scale
             own = nd.gather_nd(scores, self.own) * nd.take(factor, self.samples) - kept
             targets = own * self.target_gradient

@@ -24,6 +24,7 @@ class HeadState:
     margin: Any
     comm: Any
     class_centers: ClassCenters
+    banks: dict[str, Any]
     num_classes: int
     embedding_size: int
     width: int
@@ -83,11 +84,18 @@ class HeadState:
             ``weight`` (n, k D), and, if the margin has them, ``bias``, ``class_margin`` (n,). Of a
             head that updates itself also the state of its optimizer: ``momentum``, or ``mean``,
             ``variance`` and ``count``; ``last_step`` with momentum_mode ``reset`` and
-            ``catchup``; the same of the vectors as ``bias.momentum`` and so on. These arrays are
+            ``catchup``; the same of the vectors as ``bias.momentum`` and so on. ``bank`` (n, D) of
+            a margin that uses it, and ``last_embedding`` (n, D) after `remember`, with rows of
+            zeros for classes not seen yet. These arrays are
             the head's own memory, or its files: read them before the next step, and slice those
             of centres on disk.
         """
-        return self.class_centers.arrays()
+        return {**self.class_centers.arrays(), **{k: v.rows() for k, v in self.banks.items()}}
+
+    def _row_shapes(self):
+        """Return {name: shape of a row} of `row_arrays`."""
+        of_banks = dict.fromkeys(self.banks, (self.embedding_size,))
+        return {**self.class_centers.row_shapes(), **of_banks}
 
     def load_rows(self, name: str, start: int, array: Any) -> None:
         """Set the rows of some classes; rows of other ranks' classes are ignored.
@@ -105,7 +113,7 @@ class HeadState:
         InputError
             If there is no array of this name or the rows have another shape.
         """
-        own = self.class_centers.row_shapes()
+        own = self._row_shapes()
         if name not in own:
             raise InputError(f"this head has no rows {name!r}; it has {', '.join(sorted(own))}")
         if tuple(array.shape[1:]) != own[name]:
@@ -115,7 +123,10 @@ class HeadState:
             return
         rows = np.asarray(array[first - start : last - start])
         mx.nd.waitall()  # a backward under way may still read the centres, see `untracked`
-        self.class_centers.load(name, first - self.start, rows)
+        if name in self.banks:
+            self.banks[name].load(first - self.start, rows)
+        else:
+            self.class_centers.load(name, first - self.start, rows)
 
     def state_dict(self, rows: bool | None = None) -> dict[str, Any]:
         """Return this rank's share of the head's state, as arrays and numbers.
@@ -148,7 +159,7 @@ class HeadState:
 
         The state may come from another number of ranks as long as it holds all classes of this
         rank, as that of a single process does. Without rows, call `load_rows` for all classes
-        of this rank afterwards.
+        of this rank afterwards. A bank that the state does not have stays as it is.
 
         Raises
         ------
@@ -175,7 +186,7 @@ class HeadState:
                 raise InputError(f"the stored head has no {key}, which {self.margin!r} needs")
         values.update(_values(state, ("strength", *learned.values(), *shared.values())))
         if given:
-            self._load_all(state, names)
+            self._load_all(state, [*names, *(name for name in self.banks if name in state)])
         self.class_centers.loaded(int(values.get("updates", 0)))
         self.sampling_step = int(values.get("sampling_step", 0))
         for key, name in shared.items():
@@ -192,7 +203,7 @@ class HeadState:
                 f"the stored head holds classes {start} to {stop - 1}, this rank needs "
                 f"{self.start} to {self.stop - 1}; give it a state that covers them"
             )
-        shapes = self.class_centers.row_shapes()
+        shapes = self._row_shapes()
         for name in names:
             self.load_rows(name, start, _finite(name, state[name], (stop - start, *shapes[name])))
 

@@ -21,13 +21,15 @@ def _inputs(margin, names, total, ctx, norms):
     for name in names:
         if name == "norm":
             inputs[name] = norms
-        elif name not in ("class_margin", "row_margin"):
+        elif name not in ("class_margin", "row_margin", "bank_cosine"):
             value = state_array(margin.state[name], ctx)
             inputs[name] = nd.broadcast_to(value, shape=(total,))
     return inputs
 
 
-def target(margin, cosine, strength, norms=None, class_margin=None, row_margin=None):
+def target(
+    margin, cosine, strength, norms=None, class_margin=None, row_margin=None, bank_cosine=None
+):
     """Return margined target cosines with their derivatives.
 
     Parameters
@@ -43,11 +45,13 @@ def target(margin, cosine, strength, norms=None, class_margin=None, row_margin=N
         The learned margins of the samples' classes.
     row_margin : NDArray (k,), optional
         The samples' own margins.
+    bank_cosine : NDArray (k,), optional
+        Of samples to their classes' rows of the bank.
 
     Returns
     -------
     margined, by_cosine : NDArray (k,)
-    by_class_margin : NDArray (k,) or None
+    by_class_margin, by_bank_cosine : NDArray (k,) or None
     """
     inputs = _inputs(margin, margin.target_inputs, cosine.shape[0], cosine.context, norms)
     cosine = cosine.copy()
@@ -58,11 +62,14 @@ def target(margin, cosine, strength, norms=None, class_margin=None, row_margin=N
         inputs["class_margin"] = class_margin
     if row_margin is not None:
         inputs["row_margin"] = row_margin
+    if bank_cosine is not None:
+        bank_cosine.attach_grad()
+        inputs["bank_cosine"] = bank_cosine
     with mx.autograd.record():
         margined = margin.target(nd, cosine, strength, **inputs)
     margined.backward()
-    by_class_margin = None if class_margin is None else class_margin.grad
-    return margined.detach(), cosine.grad, by_class_margin
+    more = [None if each is None else each.grad for each in (class_margin, bank_cosine)]
+    return margined.detach(), cosine.grad, *more
 
 
 def others(margin, cosine, strength, target_cosine, norms=None):

@@ -7,6 +7,7 @@ from ..errors import InputError
 __all__ = ["FIRST_USE", "MAPPED", "HeadEstimate", "estimate_head"]
 
 SLOTS = {"sgd": 1, "nag": 1, "adamw": 2}
+BYTES = {None: 0, "float32": 4, "float16": 2}
 # Memory of a process beside the head's arrays: Python, MXNet, Horovod (161 MiB as measured with
 # MXNet 1.9.1 on Linux; other builds and machines take more), and the buffers of MXNet's threads and
 # operators at their first use.
@@ -27,8 +28,8 @@ class HeadEstimate:
     ----------
     rows, sampled : int
         Classes of the rank, and how many of them are in a step.
-    weight, state : int
-        Centres, and the optimizer's state of them.
+    weight, state, banks : int
+        Centres, the optimizer's state of them, and embeddings that are kept of each class.
     copies : int
         The sampled rows and their gradients; without sampling the gradients alone.
     logits : int
@@ -40,7 +41,7 @@ class HeadEstimate:
     mapped : int
         Pages of files on disk that are in memory as part of the process.
     on_disk : bool
-        Whether `weight` and `state` are on disk instead of in memory.
+        Whether `weight`, `state` and `banks` are on disk instead of in memory.
     wire : dict of str to int
         Bytes that a rank sends in a step, by collective; it receives as many.
     process : int
@@ -51,6 +52,7 @@ class HeadEstimate:
     sampled: int
     weight: int
     state: int
+    banks: int
     copies: int
     logits: int
     embeddings: int
@@ -62,8 +64,8 @@ class HeadEstimate:
 
     @property
     def floor(self):
-        """The least memory of the head: weights, optimizer state, sampled rows and gradients."""
-        return (0 if self.on_disk else self.weight + self.state) + self.copies
+        """The least memory: weights, optimizer state, banks, sampled rows and gradients."""
+        return (0 if self.on_disk else self.weight + self.state + self.banks) + self.copies
 
     @property
     def memory(self):
@@ -95,6 +97,8 @@ def estimate_head(
     mode="sharded",
     updates_itself=False,
     lazy=False,
+    two_anchors=False,
+    uss=None,
 ):
     """Return the `HeadEstimate` of a head whose margin leaves the other classes' cosines alone.
 
@@ -118,6 +122,10 @@ def estimate_head(
         Whether it is a binary loss in a head that updates itself: without an array for the
         gradients of the centres, and with derivatives by cosines in place of logits, if the batch
         is smaller than the embedding.
+    two_anchors : bool, default False
+        Whether LVFace's bank is kept.
+    uss : {"float32", "float16"}, optional
+        How the memory of USS is stored, if there is one.
     """
     for name, value in (
         ("classes", classes),
@@ -142,6 +150,8 @@ def estimate_head(
         "grad": round(2 * ring * batch * 4),
         "gx": round(ring * batch * embedding_size * width),
     }
+    if two_anchors:
+        wire["softmax"] += round(ring * ranks * batch * 12)
     copies = 2 if updates_itself else 1
     if mode == "replicated" and ranks > 1:
         rows = sampled = classes
@@ -160,18 +170,25 @@ def estimate_head(
         wire["loss"] = round(2 * ring * batch * 4)
         wire["gshared"] = round(2 * ring * 4)
         del wire["softmax"]
+    if uss and not (mode == "replicated" and ranks > 1):
+        again = round(ring * batch * embedding_size * width)
+        wire["uss"] = again + round(2 * ring * (2 * batch + 1) * 4)
+    bank_bytes = 4 * two_anchors + BYTES[uss]
+    stored = rows * row * (1 + SLOTS[optimizer]), rows * embedding_size * bank_bytes
     return HeadEstimate(
         rows=rows,
         sampled=sampled,
         weight=rows * row,
         state=rows * row * SLOTS[optimizer],
+        banks=stored[1],
         copies=sampled * row * copies,
         logits=logits,
-        embeddings=4 * 4 * batch * embedding_size,
+        embeddings=4 * (4 + bool(bank_bytes)) * batch * embedding_size,
         numbers=NUMBERS * sampled
+        + (2 * 4 * BLOCK if bank_bytes else 0)
         + round(SPARE * copies * sampled * row if updates_itself else 0)
         + (DRAWING if sample_rate < 1.0 else 0),
-        mapped=min(MAPPED, rows * row * (1 + SLOTS[optimizer])) if centers == "disk" else 0,
+        mapped=sum(min(MAPPED, size) for size in stored) if centers == "disk" else 0,
         on_disk=centers == "disk",
         wire=wire if ranks > 1 else dict.fromkeys(wire, 0),
     )

@@ -23,10 +23,13 @@ from ..loss._block import check_filter, check_smoothing, to_float32
 from ..loss._labels import host_labels
 from ..parallel.agreement import agree
 from ..parallel.communicator import Communicator, Local
+from .added.added_losses import AddedLosses, LastStep
+from .added.distillation import TeacherCenters
+from .bank.embedding_bank import EmbeddingBank
+from .bank.two_anchors import TwoAnchors
 from .binary.step import ShardedBinary
 from .class_centers import ClassCenters, GluonCenters
 from .class_chunk import StepSettings
-from .distillation import DistilledSoftmax, TeacherCenters
 from .head_state import HeadState
 from .initial_centers import shard_range
 from .row_optimizers import MODES
@@ -43,7 +46,7 @@ NEGATIVE_WEIGHTS = ("inclusion", "none")
 PAYS_FROM = 500_000  # classes; with fewer, sampling was not seen to make training faster
 
 
-class PartialFC(HeadState):
+class PartialFC(AddedLosses, HeadState):
     """Class centres, sharded over the ranks, and the margin softmax over all of them.
 
     Parameters
@@ -109,6 +112,9 @@ class PartialFC(HeadState):
         gradients of the centres: the update computes them some rows at a time.
     name : str, default "head"
         Prefix of its parameters and collectives. Two heads in one process need two names.
+    bank : bool, default False
+        Whether to make room for an embedding of each class now, for a margin that `set_margin` will
+        give later. A margin that uses them (`lvface`) has it without being asked for.
 
     Attributes
     ----------
@@ -121,6 +127,9 @@ class PartialFC(HeadState):
         one.
     class_margin : mxnet.gluon.Parameter (stop - start,) or None
         For margins that learn one for each class.
+    banks : dict of str to EmbeddingBank
+        An embedding of each class, stored where the centres are, without gradient and without
+        optimizer state: ``bank`` for the margins that use it, ``last_embedding`` after `remember`.
     updates_itself : bool
         True if the head owns its centres and their optimizer: `set_optimizer` once, `update` after
         every backward pass; the three parameters above are None then. False if they are Gluon
@@ -161,6 +170,7 @@ class PartialFC(HeadState):
         name: str = "head",
         negative_weight: str = "inclusion",
         updates_itself: bool | None = None,
+        bank: bool = False,
     ):
         self.margin = get_loss(margin) if isinstance(margin, str) else margin
         if not isinstance(self.margin, Margin):
@@ -205,7 +215,7 @@ class PartialFC(HeadState):
         self.width = self.embedding_size * self.margin.subcenters
         self._figures: Any = None
         self.teacher_centers: TeacherCenters | None = None
-        self._last_step: Any = None  # what `distill` needs of the last call
+        self._last_step: LastStep | None = None
         self._margin_before = None
         self._agree(
             sampler=sampler,
@@ -248,6 +258,24 @@ class PartialFC(HeadState):
             self.class_centers = GluonCenters(*common, self.seed, self.params, allreduce)
         found = self.class_centers
         self.weight, self.bias, self.class_margin = found.weight, found.bias, found.class_margin
+        self.banks: dict[str, EmbeddingBank] = {}
+        self._place, self._weighs = (centers, centers_path), negative_weight == "inclusion"
+        if bank or self.margin.uses_bank:
+            self._make_bank("bank")
+
+    def _make_bank(self, name, dtype="float32"):
+        """Make an embedding bank unless there is one of this name."""
+        if name not in self.banks:
+            self.banks[name] = EmbeddingBank(
+                self.start,
+                self.stop,
+                self.embedding_size,
+                self.ctx,
+                *self._place,
+                f"{self.name}-{self.comm.rank}-{name}",
+                undoes=self.updates_itself,
+                dtype=dtype,
+            )
 
     @property
     def sample_rate(self) -> float:
@@ -286,6 +314,7 @@ class PartialFC(HeadState):
         """
         require_same_rows(self.margin, margin)
         check_filter(self.filter_above, margin)
+        margin.refuse_smoothing(self.label_smoothing)
         for option, used in (
             ("wire_dtype='float16'", self.wire_dtype == "float16"),
             ("logit distillation", self.teacher_centers is not None),
@@ -293,6 +322,8 @@ class PartialFC(HeadState):
             if used and not (margin.unit_embedding and margin.unit_weight):
                 raise InputError(f"{option} needs cosines, which {margin.name} does not have")
         margin.prepare(self.num_classes)
+        if margin.uses_bank:
+            self._make_bank("bank")
         self.margin = self.class_centers.margin = margin
         self._margin_before = None
 
@@ -317,13 +348,12 @@ class PartialFC(HeadState):
                 "updates_itself=True is not allowed with mode='replicated', where the gradients of "
                 "the centres are summed over the ranks; use mode='sharded'"
             )
-        if self.binary:
-            self.margin.refuse_smoothing(self.label_smoothing)
-            if unbiased:
-                raise InputError(
-                    f"unbiased=True is of a softmax; {self.margin.name} takes "
-                    "negative_weight='inclusion' in place of it"
-                )
+        self.margin.refuse_smoothing(self.label_smoothing)
+        if self.binary and unbiased:
+            raise InputError(
+                f"unbiased=True is of a softmax; {self.margin.name} takes "
+                "negative_weight='inclusion' in place of it"
+            )
 
     def _check_replicated(self):
         """Raise InputError for what does not go with all centres on every rank."""
@@ -394,97 +424,20 @@ class PartialFC(HeadState):
         # Casting and copying are recorded, so gradients come back in the caller's dtype and place.
         embedding = to_float32(embedding.as_in_context(self.ctx))
         step: ShardedSoftmax
+        arguments = self._settings(), self.comm, labels, counts
         if self.binary:
-            step = ShardedBinary(self._settings(), self.comm, labels, counts, selection)
+            step = ShardedBinary(*arguments, selection)
+        elif self.margin.uses_bank:
+            step = TwoAnchors(*arguments, selection.shard, self.banks["bank"])
         else:
-            step = ShardedSoftmax(self._settings(), self.comm, labels, counts, selection.shard)
+            step = ShardedSoftmax(*arguments, selection.shard)
         loss, statistics = step(embedding, selection.watched, selection.collect, margin_sum)
         self._figures = functools.partial(step.figures, statistics)
-        if self.teacher_centers is not None:
-            self._last_step = selection, labels, counts, loss
+        if self.teacher_centers is not None or "last_embedding" in self.banks:
+            gathered = step.gathered if self.margin.unit_embedding else None
+            self._last_step = LastStep(selection, labels, counts, loss, loss, gathered)
         factor = self.margin.loss_factor
         return loss if factor == 1.0 else loss * factor
-
-    def set_teacher(self, centers: Any) -> None:
-        """Give the class centres of a teacher network, for `distill`. They do not change.
-
-        Parameters
-        ----------
-        centers : array-like (num_classes, D_t)
-            In the order of this head's classes. Each rank reads its own rows, so a memory-mapped
-            file does.
-
-        Raises
-        ------
-        InputError
-            If their number differs, one is not finite, or the head's scores are no cosines of one
-            centre for each class.
-        """
-        margin = self.margin
-        if not (margin.unit_embedding and margin.unit_weight) or margin.subcenters > 1:
-            raise InputError(
-                f"logit distillation compares cosines to one centre for each class; {margin.name} "
-                "has others. Use another loss, or another way of distillation"
-            )
-        if self.binary:
-            raise InputError(
-                f"logit distillation compares softmaxes, and {margin.name} has none. Use another "
-                "loss, or another way of distillation"
-            )
-        if centers.ndim != 2 or centers.shape[0] != self.num_classes:
-            raise InputError(
-                f"the teacher's centres have the shape {tuple(centers.shape)}, expected "
-                f"({self.num_classes}, D): one for each class of this head, in the same order"
-            )
-        self.teacher_centers = TeacherCenters(centers, self.start, self.stop, self.ctx)
-
-    def distill(self, embedding: Any, teacher: Any, temperature: float = 4.0) -> Any:
-        """Return the logit distillation losses of this rank's samples (`kd_logits`).
-
-        Call it after ``head(embedding, label)`` on the same samples and before the backward pass.
-        The classes are those of that call: with sampling both softmaxes are over the sampled ones.
-
-        Parameters
-        ----------
-        embedding : NDArray (B, D)
-            As the head had them.
-        teacher : NDArray (B, D_t)
-            The teacher's embeddings of the same images. They get no gradient.
-        temperature : float, default 4.0
-
-        Returns
-        -------
-        NDArray (B,) float32
-
-        Raises
-        ------
-        InputError
-            If there is no teacher or no call before, or a shape does not fit.
-        """
-        if self.teacher_centers is None or self._last_step is None:
-            raise InputError("distill comes after set_teacher and a call of the head")
-        (selection, labels, counts, after), self._last_step = self._last_step, None
-        size, batch = self.teacher_centers.size, embedding.shape[0]
-        if teacher.shape != (batch, size) or len(after) % batch:
-            raise InputError(
-                f"embeddings {embedding.shape} and the teacher's {teacher.shape} after a call with "
-                f"{len(after)} samples; expected (B, {self.embedding_size}) and (B, {size}) of "
-                "these samples"
-            )
-        # A head that was given each embedding twice, with two labels, has twice the samples.
-        times = len(after) // batch
-        labels, counts = labels[: len(labels) // times], [each // times for each in counts]
-        embedding = to_float32(embedding.as_in_context(self.ctx))
-        with mx.autograd.pause():
-            teacher = teacher.as_in_context(self.ctx).astype("float32", copy=False).detach()
-            shard, centers = selection.shard, None
-            if shard is not None:
-                centers = self.teacher_centers.take(shard.index)
-        step = DistilledSoftmax(
-            self._settings(), self.comm, labels, counts, shard, teacher, centers, temperature
-        )
-        collect = self.class_centers.collect_again(selection)
-        return step(embedding, selection.watched, collect, after=after)[0]
 
     def _margin_state(self):
         """Return a copy of the margin's state."""
@@ -568,7 +521,7 @@ class PartialFC(HeadState):
             The gradients, summed by class over those passes, are multiplied by it.
         """
         self.class_centers.update(float(lr), float(scale))
-        self._margin_before = None
+        self.begin()
 
     def zero_grad(self) -> None:
         """Drop the gradients that `update` would use."""
@@ -581,13 +534,21 @@ class PartialFC(HeadState):
         """
         return mx.nd.array([self.class_centers.gradient_square_sum()], ctx=self.ctx)
 
+    def begin(self) -> None:
+        """Begin a step: `discard` undoes what follows. `update` does it, too."""
+        self._margin_before = None
+        for bank in self.banks.values():
+            bank.begin()
+
     def discard(self) -> None:
-        """Undo all changes by the forward passes since the last update.
+        """Undo all changes by the forward passes since the last update or `begin`.
 
         For a step that is skipped: call it on every rank. Gradients of a head that updates itself
-        are dropped, and the margin's state is that before the passes.
+        are dropped, and the margin's state and the banks are those before the passes.
         """
         self.class_centers.discard()
+        for bank in self.banks.values():
+            bank.undo()
         if self._margin_before is not None:
             self.margin.state, self._margin_before = self._margin_before, None
 

@@ -165,13 +165,9 @@ class SampledCenters(ClassCenters):
             lengths = np.sqrt(squares)
             inverse = (lengths > 1e-12) / np.maximum(lengths, np.float32(1e-12))
             inverse = nd.array(inverse, ctx=self.ctx)
-        column_weight = None
-        if self.unbiased or self.weighs:
-            ratio = self._inclusion_ratio(index, positives, explicit)
-            if self.weighs:
-                column_weight = ratio
-            else:
-                shift = nd.array(np.log(ratio), ctx=self.ctx)
+        inclusion = self._inclusion_ratio(index, positives, explicit)
+        if self.unbiased:
+            shift = nd.array(np.log(inclusion), ctx=self.ctx)
         shard = Shard(
             self.start,
             self.stop,
@@ -181,7 +177,8 @@ class SampledCenters(ClassCenters):
             inverse=inverse,
             shift=shift,
             index=index,
-            column_weight=column_weight,
+            column_weight=inclusion if self.weighs else None,
+            inclusion=inclusion,
         )
         collect = functools.partial(self._collect, index, rows, squares, weight)
         return Selection(shard, (self.trigger,), collect, shared, collect_shared)

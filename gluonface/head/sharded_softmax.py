@@ -25,7 +25,7 @@ from . import custom_function, margin_gradients
 from .array_operations import inverse_norms
 from .class_chunk import NO_LOGIT, Softmax, class_chunks, log_of_sum, write_gradient
 
-__all__ = ["Saved", "ShardedSoftmax", "gather_labels"]
+__all__ = ["Saved", "ShardedSoftmax", "gather_labels", "merge_sums"]
 
 nd = mx.nd
 
@@ -51,6 +51,13 @@ class Saved:
     norms: Any = None  # (N,), lengths of all embeddings
     target_cosine: Any = None  # (N,), as given to `ClassChunk.softmax`
     row_margins: Any = None  # (N,), as given to `ClassChunk.softmax`
+    bank_cosines: Any = None  # (N,), as given to `ClassChunk.softmax`
+
+    @property
+    def of_samples(self):
+        """What `ClassChunk.softmax` takes."""
+        return self.target_cosine, self.norms, self.row_margins, self.bank_cosines
+
     softmax: Any = None  # Softmax
     norm_gradient: Any = None  # (B,), derivatives of the losses by the lengths of the embeddings
     penalty_gradient: Any = None  # (1,), of the penalty on the class margins by each of them
@@ -83,7 +90,8 @@ class ShardedSoftmax:
             self.mine = slice(0, len(labels))
         self.counts, self.total = counts, len(labels)
         self.chunks = [] if shard is None else class_chunks(settings, shard, labels)
-        self.used = self.recording = False
+        self.used = self.training = self.recording = False
+        self.gathered = None  # Saved, once the embeddings of all ranks are here
         self.every_target = None  # NDArray (N,), targets' cosines of the samples of all ranks
 
     def __call__(self, embedding, watched, collect, class_margin_sum=None, after=None):
@@ -112,9 +120,9 @@ class ShardedSoftmax:
         statistics : tuple of NDArray (N,)
             Largest logit, target logit and target cosine of every sample of all ranks.
         """
-        training, self.recording = mx.autograd.is_training(), mx.autograd.is_recording()
+        self.training, self.recording = mx.autograd.is_training(), mx.autograd.is_recording()
         with mx.autograd.pause():
-            loss, statistics, saved = self._forward(embedding.detach(), class_margin_sum, training)
+            loss, statistics, saved = self._forward(embedding.detach(), class_margin_sum)
         inputs = [embedding, *(array for array in watched if array is not None)]
         if after is not None:
             inputs.append(after)
@@ -151,20 +159,21 @@ class ShardedSoftmax:
         saved.x_all = self._narrow(saved.x, comm.allgather, "x")
         if norm is not None:
             saved.norms = comm.allgather(norm, name=self._name("norm"))
+        self.gathered = saved
         return saved, norm
 
-    def _forward(self, embedding, class_margin_sum, training):
+    def _forward(self, embedding, class_margin_sum):
         margin = self.margin
         saved, norm = self._gather(embedding)
-        if margin.shares_target or (training and margin.statistics):
-            saved.target_cosine = self._before_logits(saved.x_all, saved.norms, training)
+        if margin.shares_target or (self.training and margin.statistics):
+            saved.target_cosine = self._before_logits(saved.x_all, saved.norms)
         if margin.has_row_margin:
             saved.row_margins = self._row_margins()
         found = []
         for chunk in self.chunks:
             if chunk.scores is None:
                 chunk.compute(saved.x_all)
-            found.append(chunk.softmax(saved.target_cosine, saved.norms, saved.row_margins))
+            found.append(chunk.softmax(*saved.of_samples))
             self._forget(chunk)
         top, spread, target, target_cosine, *sums = self._combine(found)
         statistics = self._over_all_ranks((top, target, target_cosine), "stats")
@@ -186,6 +195,12 @@ class ShardedSoftmax:
             loss = loss + penalty
         return loss, statistics, saved
 
+    def _everyone(self, saved):
+        """Return the embeddings of all ranks, also where a step has this rank's samples only."""
+        if self.total == self.world:
+            return saved.x_all
+        return self.all_ranks.allgather(saved.x, name=self._name("x"))
+
     def _forget(self, chunk):
         """Drop a chunk's large arrays if the backward pass is to compute them once more."""
         if self.settings.chunk is not None:
@@ -206,9 +221,9 @@ class ShardedSoftmax:
         packed = self.all_ranks.allreduce(packed, op="sum", name=self._name(what))
         return tuple(packed[:, column] for column in range(len(figures)))
 
-    def _before_logits(self, x_all, norms, training):
+    def _before_logits(self, x_all, norms):
         """Share what the margin needs before any logit; return the targets' cosines or None."""
-        margin, ctx = self.margin, self.settings.ctx
+        margin, ctx, training = self.margin, self.settings.ctx, self.training
         own, log_sums = nd.zeros((self.total,), ctx=ctx), []
         for chunk in self.chunks:
             chunk.compute(x_all)
@@ -257,6 +272,14 @@ class ShardedSoftmax:
 
     def _combine(self, found):
         """Return the sums over the classes of all ranks, from those of this rank's chunks."""
+        mine = self._of_this_rank(found)
+        if self.comm.size > 1:
+            packed = nd.expand_dims(nd.stack(*mine, axis=1), axis=0)
+            mine = merge_sums(self.comm.allgather(packed, name=self._name("softmax")))
+        return mine
+
+    def _of_this_rank(self, found):
+        """Return the sums over the classes of this rank, from those of its chunks."""
         ctx = self.settings.ctx
         if found:
             mine = found[0]
@@ -265,10 +288,7 @@ class ShardedSoftmax:
             mine = [zeros] * (6 if self.settings.label_smoothing else 4)
             mine[0] = nd.full((self.total,), NO_LOGIT, ctx=ctx)
         if len(found) > 1:
-            mine = _merge(nd.stack(*[nd.stack(*each, axis=1) for each in found], axis=0))
-        if self.comm.size > 1:
-            packed = nd.expand_dims(nd.stack(*mine, axis=1), axis=0)
-            mine = _merge(self.comm.allgather(packed, name=self._name("softmax")))
+            mine = merge_sums(nd.stack(*[nd.stack(*each, axis=1) for each in found], axis=0))
         return mine
 
     def _losses(self, top, log_spread, target, sums=None, count=None):
@@ -327,7 +347,7 @@ class ShardedSoftmax:
             chunk.use_backward_arrays()
             if chunk.exponentials is None:  # in chunks: once more
                 chunk.compute(saved.x_all)
-                chunk.softmax(saved.target_cosine, saved.norms, saved.row_margins)
+                chunk.softmax(*saved.of_samples)
             grad_x = chunk.gradients(
                 saved.x_all, grad, saved.softmax, saved.penalty_gradient, targets, radial
             )
@@ -354,7 +374,7 @@ def _pad(array, before, after):
     return nd.concat(*arrays, dim=0) if len(arrays) > 1 else array
 
 
-def _merge(packed):
+def merge_sums(packed):
     """Return the sums (N,) over several sets of classes, from those of each, (sets, N, sums)."""
     tops = packed[:, :, 0]
     top = nd.max(tops, axis=0)

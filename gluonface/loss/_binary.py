@@ -7,7 +7,7 @@ import typing
 from ..errors import InputError
 from ._margin import Margin
 
-__all__ = ["BinaryMargin"]
+__all__ = ["BinaryMargin", "softplus"]
 
 
 class BinaryMargin(Margin):
@@ -105,6 +105,11 @@ class BinaryMargin(Margin):
                 f"label_smoothing={label_smoothing:g} is not allowed with {self.name}: it moves "
                 "probability of a softmax over the classes, and a binary loss has none; use 0"
             )
+
+
+def softplus(F, values):
+    """Return log(1 + exp(values)). MXNet's own switches to another formula above 20."""
+    return F.relu(values) + F.log1p(F.exp(-F.abs(values)))
 
 
 def _with_slope(F, cosine, value, slope):

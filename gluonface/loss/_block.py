@@ -6,6 +6,7 @@ import numpy as np
 
 from .._compat import mx
 from ..errors import InputError
+from ._binary import softplus
 from ._labels import host_labels
 
 __all__ = [
@@ -61,11 +62,15 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
 
     def __init__(self, margin, label_smoothing=0.0, filter_above=None, **kwargs):
         super().__init__(**kwargs)
+        if margin.uses_bank:
+            raise InputError(
+                f"{margin.name} keeps an embedding of each class, and MarginSoftmaxLoss sees "
+                "cosines alone; use gluonface.head.PartialFC, which works in one process, too"
+            )
         self.margin = margin
         self.label_smoothing = check_smoothing(label_smoothing)
         self.binary = margin.family == "binary"
-        if self.binary:
-            margin.refuse_smoothing(self.label_smoothing)
+        margin.refuse_smoothing(self.label_smoothing)
         self.filter_above = check_filter(filter_above, margin)
         self._traced = None
         used = (*margin.target_inputs, *margin.others_inputs)
@@ -178,9 +183,9 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         """Return the weighted sums of the classes' terms, (N,)."""
         own = F.pick(logits, label, axis=1)
         # Masked, not subtracted from the sum: it may be far larger than the rest.
-        rest = F.where(mine, F.zeros_like(logits), _softplus(F, logits))
+        rest = F.where(mine, F.zeros_like(logits), softplus(F, logits))
         rest, margin = F.sum(rest, axis=1), self.margin
-        return margin.positive_weight * _softplus(F, -own) + margin.negative_weight * rest
+        return margin.positive_weight * softplus(F, -own) + margin.negative_weight * rest
 
     def _logits(self, F, cosine, label, strength, *extra):
         """Return the logits, 1 at the own class, 1 where a class takes part (None if all do)."""
@@ -225,11 +230,6 @@ class MarginSoftmaxLoss(mx.gluon.HybridBlock):
         if len(labels) != cosine.shape[0]:
             raise InputError(f"{len(labels)} labels for {cosine.shape[0]} rows of cosines")
         return mx.nd.array(labels, ctx=cosine.context, dtype="int32")
-
-
-def _softplus(F, values):
-    """Return log(1 + exp(values)). MXNet's own switches to another formula above 20."""
-    return F.relu(values) + F.log1p(F.exp(-F.abs(values)))
 
 
 NEVER = -1e30  # a logit whose exponential is 0

@@ -76,7 +76,8 @@ class Margin(Loss):
     target_inputs, others_inputs : tuple of str
         What `target` and `others` take as keyword arguments: ``"norm"``, the length of the
         embedding; ``"class_margin"``, the learned margin of the own class; ``"row_margin"``, what
-        `row_margins` gives for the sample; names of `state`.
+        `row_margins` gives for the sample; ``"bank_cosine"``, the cosine to the own class's row of
+        the bank; names of `state`.
     norm_gradient : bool
         Whether `target` is differentiable by the norm.
     homogeneous : bool
@@ -90,6 +91,8 @@ class Margin(Loss):
         The smallest number of classes for which the loss is defined.
     plain_at_0 : bool
         Whether `strength` 0 is the normalised softmax at the same scale.
+    uses_bank : bool
+        Whether the head keeps an embedding of each class, see `LVFace`.
     """
 
     name = "margin"
@@ -111,6 +114,7 @@ class Margin(Loss):
     statistics: tuple[str, ...] = ()
     min_classes: int = 1
     plain_at_0: bool = True
+    uses_bank: bool = False
 
     def __init__(self, **params: typing.Any):
         super().__init__(**params)
@@ -167,6 +171,9 @@ class Margin(Loss):
                 f"{self.name} is not defined for {num_classes} classes; it needs at least "
                 f"{self.min_classes}"
             )
+
+    def refuse_smoothing(self, label_smoothing: float) -> None:
+        """Raise InputError if the loss cannot have this label smoothing."""
 
     def update(self, F: typing.Any, **statistics: typing.Any) -> None:
         """Change `state` by the global batch; called before the losses, in training mode only.

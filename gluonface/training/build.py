@@ -9,6 +9,7 @@ import typing
 from typing import Any
 
 from .._compat import mx
+from ..data.augment import read_augmentations
 from ..errors import InputError
 from ..head.partial_fc import require_same_rows
 from ..parallel.agreement import agree, raise_on_all_ranks
@@ -86,6 +87,7 @@ def build(
             ctx[0],
             folder,
             updates_itself,
+            any(margin.uses_bank for _, _, margin in margins),
         ),
         "training.head",
     )
@@ -243,12 +245,22 @@ def _require_size(dataset, net):
 def _read_margins(config):
     """Return the margins of a run as `read_changes` does: (kind, when, Margin) each."""
     from ..loss import get_loss
+    from ..loss._block import check_filter
 
     first = {"0": {"name": config.loss.name, **config.loss.arguments}}
     changes = read_changes({**first, **config.loss.changes}, "loss.changes", read_margin)
     margins = [(kind, when, get_loss(name, **values)) for kind, when, (name, values) in changes]
     for _, _, margin in margins[1:]:
         require_same_rows(margins[0][2], margin)
+    mixing = [one.name for one in read_augmentations(config.data.augment, "") if one.mixes]
+    for _, _, margin in margins:  # now, and not at the step of a change
+        margin.refuse_smoothing(config.head.label_smoothing)
+        check_filter(config.head.filter_above, margin)
+        if margin.uses_bank and mixing:
+            raise InputError(
+                f"data.augment has {mixing[0]}, whose images have two labels each; {margin.name} "
+                "keeps the embeddings of each class. Take one of them"
+            )
     return margins
 
 

@@ -13,7 +13,15 @@ logger = logging.getLogger(__name__)
 
 
 def build_head(
-    config, margin, num_classes, embedding_size, comm, ctx, folder=None, updates_itself=False
+    config,
+    margin,
+    num_classes,
+    embedding_size,
+    comm,
+    ctx,
+    folder=None,
+    updates_itself=False,
+    bank=False,
 ):
     """Return the `PartialFC` of a configuration; log its memory before allocating it.
 
@@ -29,6 +37,8 @@ def build_head(
     updates_itself : bool, default False
         Whether the head updates its centres itself at a sample rate of 1, too: in a run whose rate
         was below 1 before, or will be.
+    bank : bool, default False
+        Whether a loss of the run uses a bank.
     """
     from ..head import PartialFC
 
@@ -41,9 +51,11 @@ def build_head(
     rate = read_changes(options.sample_rate, "head.sample_rate", lambda value, _: float(value))
     updates_itself = updates_itself or any(value < 1.0 for _, _, value in rate)
     updates_itself = updates_itself or bool(_updates_itself(config, margin))
+    memory = _memory(config)
     if comm.rank == 0:
-        _log_memory(config, margin, num_classes, embedding_size, comm.size, updates_itself)
-    return PartialFC(
+        sizes = (num_classes, embedding_size, comm.size)
+        _log_memory(config, margin, *sizes, updates_itself, bank, memory)
+    head = PartialFC(
         margin,
         num_classes,
         embedding_size,
@@ -63,7 +75,19 @@ def build_head(
         chunk=options.chunk,
         mode=options.mode,
         negative_weight=options.negative_weight,
+        bank=bank,
     )
+    if memory is not None:
+        head.remember(memory)
+    return head
+
+
+def _memory(config):
+    """Return in which numbers a loss with a memory stores it, or None if there is no such loss."""
+    from ..loss.auxiliary._auxiliaries import read_entries
+
+    found = [e for e in read_entries(config.loss.auxiliary).values() if e.kind == "memory"]
+    return found[0].memory if found else None
 
 
 def _updates_itself(config, margin):
@@ -104,7 +128,7 @@ def _has_centers(source):
     return True
 
 
-def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itself):
+def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itself, bank, uss):
     """Log the estimate of a rank's memory and traffic."""
     from ..head.memory_estimate import estimate_head
 
@@ -122,14 +146,16 @@ def _log_memory(config, margin, num_classes, embedding_size, ranks, updates_itse
         config.head.mode,
         updates_itself,
         bool(_updates_itself(config, margin)),
+        bank,
+        uss,
     )
     logger.info(
-        "the head will take about %s on each process for %d of %d classes (centres and their "
-        "state %s%s, %d sampled rows %s, logits %s), and send %s a step",
+        "the head will take about %s on each process for %d of %d classes (centres, their state "
+        "and banks %s%s, %d sampled rows %s, logits %s), and send %s a step",
         _size(estimate.own),
         estimate.rows,
         num_classes,
-        _size(estimate.weight + estimate.state),
+        _size(estimate.weight + estimate.state + estimate.banks),
         " on disk" if estimate.on_disk else "",
         estimate.sampled,
         _size(estimate.copies),

@@ -197,9 +197,9 @@ class Trainer:
         lr = self._lr(step)
         self._follow_schedules(step)
         self.head.margin.strength = self._strength(step)
-        margin_state = dict(self.head.margin.state)  # before the forward pass updates it
         running = self._running_statistics() if self._checks else ()
         self.optimizer_step.begin()
+        self.head.begin()
         if self.auxiliary is not None:
             self.auxiliary.begin(len(batches))
         total = sum(len(batch.labels) for batch in batches) * self.comm.size
@@ -216,9 +216,7 @@ class Trainer:
         reported = self._share_loss(loss)
         done = self._update(lr)
         if not done:  # undo what the forward passes changed
-            if self.head.updates_itself:
-                self.head.discard()
-            self.head.margin.state = margin_state
+            self.head.discard()
             if self.auxiliary is not None:
                 self.auxiliary.undo()
             for array, value in running:
@@ -272,6 +270,7 @@ class Trainer:
                     batch.labels,
                     teacher,
                     lambda temperature: self.head.distill(joined, teacher, temperature),
+                    lambda loss, compute: self.head.compare_with_last(joined, loss, compute),
                 )
             objective = losses.sum() * share
             if extra is not None:  # a mean over the batch of all processes already

@@ -77,5 +77,15 @@ def test_plan(capsys, tmp_path):
     assert "Python, MXNet, here" in out
     assert plan_of_a_rank["process"] > 100 << 20
     assert plan_of_a_rank["memory"] > plan_of_a_rank["process"] + 2 * 500000 * 2048
+    assert main(["bench", "head", "--plan", *plan, "--loss", "lvface", "--json", str(path)]) == 0
+    assert "embedding banks, in memory" in capsys.readouterr().out
+    more = json.loads(path.read_text())
+    assert more["banks"] == 500000 * 2048
+    assert more["memory"] > plan_of_a_rank["memory"] + more["banks"]
+    words = ["--loss", "lvface", "--uss", "float16", "--json", str(path)]
+    assert main(["bench", "head", "--plan", *plan, *words]) == 0
+    assert json.loads(path.read_text())["banks"] == 500000 * (2048 + 1024)
+    assert main(["bench", "head", "--plan", *plan, "--uss", "int8"]) == 2
+    assert "invalid choice: 'int8'" in capsys.readouterr().err
     assert main(["bench", "head", "--plan", "many", *plan[1:]]) == 2
     assert "four whole numbers and a rate" in capsys.readouterr().err

@@ -127,6 +127,25 @@ def test_dry_run_prints_the_resolved_settings(capsys, caplog):
     assert "without --data only the settings were checked" in caplog.text
 
 
+def test_the_loss_of_the_command_line(capsys):
+    words = ["train", "--recipe", "mobilefacenet-arcface", "--dry-run"]
+    for more, want in (
+        (["--loss", "lvface"], {"name": "lvface"}),
+        (
+            ["--loss", "{name: lvface, margin: 0.3}", "--set", "loss.form=shared"],
+            {"name": "lvface", "margin": 0.3, "form": "shared"},
+        ),
+        (["--set", "loss=[uniface, {ring: 0.1}]"], {"name": "uniface", "auxiliary": {"ring": 0.1}}),
+    ):
+        assert main([*words, *more]) == 0
+        found = yaml.safe_load(capsys.readouterr().out)["loss"]
+        assert found == {"auxiliary": {}, "changes": {}, **want}  # nothing of the recipe's is left
+    assert main([*words, "--loss", "[lvface, {ring: 1}, ring]"]) == 2
+    assert "names a loss twice" in capsys.readouterr().err
+    assert main(["train", "--help"]) == 0
+    assert "--loss LOSS" in capsys.readouterr().out
+
+
 def test_dry_run_checks_what_the_run_checks_and_tells_all(
     tiny, noise_set, finished, tmp_path, capsys, caplog
 ):

@@ -22,6 +22,8 @@ CASES = {
     "uniface_one": ("uniface", 1, 0.0, (2, 2)),  # rank 1 owns no class, but has the bias
     "bce": ("bce", 301, 0.0, (6, 6)),
     "elastic": ("elastic_arcface", 301, 0.0, (5, 6)),
+    "lvface": ("lvface", 21, 0.0, (5, 6)),  # few classes: most are in both steps
+    "lvface_one": ("lvface", 1, 0.0, (2, 2)),  # rank 1 owns no class and no row
 }
 
 
@@ -59,6 +61,8 @@ def run(name, comm, rows):
         out[f"loss{step}"], out[f"grad{step}"] = losses.asnumpy(), x.grad.asnumpy()
         out[f"stats{step}"] = np.array([head.stats()[key] for key in sorted(head.stats())])
     out["centers"] = head.get_centers()
+    for key, bank in head.banks.items():
+        out[f"rows_{key}"] = np.array(bank.rows())
     state = {
         k: v for k, v in sorted(head.state_dict().items()) if k.startswith(("state_", "shared_"))
     }

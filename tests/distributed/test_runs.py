@@ -101,6 +101,80 @@ def test_a_change_of_the_rate_and_the_loss_is_exact_on_two_processes(tmp_path, d
     assert losses(run).tolist() == losses(tmp_path / "both").tolist()
 
 
+STAGES = (
+    "head.sample_rate={0: 0.5, 9: 1.0}",
+    "loss.changes={2: {name: lvface, scale: 16}, 9: {name: lvface, scale: 16, bank: frozen}}",
+    "optimizer.momentum=0.9",
+)
+
+
+@pytest.mark.parametrize("form", ["bank", "shared"])
+def test_stages_of_lvface_on_four_two_and_one_processes_are_one(tmp_path, data, form):
+    """Resharded in the second and in the third stage."""
+    settings = tuple(each.replace("scale: 16", f"scale: 16, form: {form}") for each in STAGES)
+    finish(1, tmp_path / "whole", data, settings=settings)
+    run = tmp_path / "run"
+    for processes, point in ((4, "step:5@3"), (2, "step:8@1")):
+        resume = ("--resume",) if run.exists() else ()
+        done = launch(processes, run, data, *resume, point=point, settings=settings)
+        assert done.returncode != 0
+    finish(1, run, data, "--resume", settings=settings)
+    np.testing.assert_allclose(losses(run), losses(tmp_path / "whole"), rtol=5e-5)
+    assert_close(stored(run), stored(tmp_path / "whole"), 5e-5)
+    assert stored(run)["bank"].any()
+
+
+def test_stages_of_lvface_are_resumed_exactly_on_two_processes(tmp_path, data):
+    finish(2, tmp_path / "whole", data, settings=STAGES)
+    done = launch(2, tmp_path / "run", data, point="step:6@1", settings=STAGES)
+    assert done.returncode != 0
+    finish(2, tmp_path / "run", data, "--resume", settings=STAGES)
+    assert losses(tmp_path / "run").tolist() == losses(tmp_path / "whole").tolist()
+    want = stored(tmp_path / "whole")
+    for name, value in stored(tmp_path / "run").items():
+        assert value.tobytes() == want[name].tobytes(), name
+
+
+USS = (
+    "loss={name: uniface, scale: 16, auxiliary: {uss: {scale: 16, memory: MEMORY}}}",
+    "loss.auxiliary.uss.schedule={0: 0, 4: 1}",
+    "optimizer.momentum=0.9",
+)
+
+
+@pytest.mark.parametrize(
+    ("memory", "more"),
+    [("float32", ()), ("float16", SAMPLED), ("float16", ("head.mode=replicated",))],
+)
+def test_uss_on_four_two_and_one_processes_is_one(tmp_path, data, memory, more):
+    """Resharded before and after it begins."""
+    settings = (*(each.replace("MEMORY", memory) for each in USS), *more)
+    finish(1, tmp_path / "whole", data, settings=settings)
+    run = tmp_path / "run"
+    for processes, point in ((4, "step:5@3"), (2, "step:6@1")):
+        resume = ("--resume",) if run.exists() else ()
+        done = launch(processes, run, data, *resume, point=point, settings=settings)
+        assert done.returncode != 0
+    finish(1, run, data, "--resume", settings=settings)
+    np.testing.assert_allclose(losses(run), losses(tmp_path / "whole"), rtol=5e-5)
+    # Of half precision a number may be rounded to the other side.
+    assert_close(stored(run), stored(tmp_path / "whole"), 5e-5 if memory == "float32" else 1e-3)
+    assert stored(run)["last_embedding"].dtype == memory
+    assert stored(run)["last_embedding"].any(axis=1).all()
+
+
+def test_uss_is_resumed_exactly_on_two_processes(tmp_path, data):
+    settings = tuple(each.replace("MEMORY", "float16") for each in USS)
+    finish(2, tmp_path / "whole", data, settings=settings)
+    done = launch(2, tmp_path / "run", data, point="step:6@1", settings=settings)
+    assert done.returncode != 0
+    finish(2, tmp_path / "run", data, "--resume", settings=settings)
+    assert losses(tmp_path / "run").tolist() == losses(tmp_path / "whole").tolist()
+    want = stored(tmp_path / "whole")
+    for name, value in stored(tmp_path / "run").items():
+        assert value.tobytes() == want[name].tobytes(), name
+
+
 def test_a_score_is_reached_on_all_processes_at_once(tmp_path, data):
     settings = ("head.sample_rate={0: 0.5, score 0.05: 1.0}", "train.steps=20", "optimizer.lr=0.2")
     done = finish(2, tmp_path / "two", data, settings=settings)

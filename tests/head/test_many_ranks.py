@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from loss_paths import batch_of, close, head_of, states
+from loss_paths import batch_of, close, head_of, smooths, states
 from simulated_ranks import on_ranks
 
 from gluonface._compat import mx
@@ -33,9 +33,11 @@ def train(comm, name, sizes, **kwargs):
         total.backward()
     stats = head.stats()
     parameters = (head.weight, head.bias, head.class_margin)
+    banks = {f"parameter {name}": np.array(bank.rows()) for name, bank in head.banks.items()}
     return {
         "loss": loss.asnumpy(),
         "x": x.grad.asnumpy(),
+        **banks,
         "state": states(margin),
         "stats": [stats[key] for key in sorted(stats)],
         **{f"parameter{i}": p.grad().asnumpy() for i, p in enumerate(parameters) if p is not None},
@@ -81,11 +83,12 @@ def test_shards_do_not_change_losses_gradients_or_state(name, sizes):
     ids=["2 ranks", None],
 )
 def test_replicated_centres_are_those_of_one_process(name, sizes):
-    smoothing = 0.0 if get_loss(name).family == "binary" else 0.1
+    smoothing = 0.1 if smooths(get_loss(name)) else 0.0
     calls = compare(name, sizes, mode="replicated", label_smoothing=smoothing)
     assert {call.split(".")[1] for call, _ in calls} <= {
         *("config", "labels", "stats", "target", "norm", "log_sum"),
         *("gweight", "gbias", "gshared", "gclass_margin"),
+        *(["x"] if get_loss(name).uses_bank else ()),
     }
 
 

@@ -38,6 +38,23 @@ def test_a_binary_loss_that_updates_its_centres():
     assert sampled.copies == 100_000 * 2048  # the rows
 
 
+def test_a_bank_is_as_large_as_the_centres():
+    plain, more = (estimate_head(10_000, 64, 32, two_anchors=each) for each in (False, True))
+    assert plain.banks == 0
+    assert more.banks == more.weight
+    assert more.floor == plain.floor + plain.weight
+    disk = estimate_head(10_000, 64, 32, centers="disk", two_anchors=True)
+    assert disk.floor == disk.copies  # on disk as well
+    assert disk.mapped == 10_000 * 256 * 3
+    both = estimate_head(10_000, 64, 32, ranks=2, two_anchors=True, uss="float16")
+    assert both.banks == 5_000 * (256 + 128)
+    # Seven numbers of each sample and shard in place of four; of USS the gradient of the
+    # embeddings, losses and their gradients, and one number.
+    wire = estimate_head(10_000, 64, 32, ranks=2).wire
+    assert both.wire["softmax"] * 4 == wire["softmax"] * 7
+    assert both.wire["uss"] == wire["gx"] + (2 * 32 + 1) * 4
+
+
 def test_what_the_options_change():
     plain = estimate_head(10_000, 64, 32)
     assert plain.sent == 0
@@ -64,15 +81,23 @@ def test_refused(arguments, words):
 COMMAND = "import sys; from gluonface.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
+PLANNED = [
+    ("cosface", centers, rate, size)
+    for centers in ("memory", "host", "disk")
+    for rate in (1.0, 0.1)
+    for size in (128, 512)
+]
+PLANNED += [("lvface", centers, 0.1, 128) for centers in ("memory", "disk")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [128, 512])
-@pytest.mark.parametrize("rate", [1.0, 0.1])
-@pytest.mark.parametrize("centers", ["memory", "host", "disk"])
-def test_memory_as_planned(centers, rate, size, tmp_path):
+@pytest.mark.parametrize(("loss", "centers", "rate", "size"), PLANNED)
+def test_memory_as_planned(loss, centers, rate, size, tmp_path):
     """On one rank; docs/partial_fc.rst has the sizes measured on two, and the traffic."""
     classes = 300_000 if rate == 1.0 else 600_000
     found = tmp_path / "found.json"
     options = ["--classes", str(classes), "--embedding-size", str(size), "--steps", "2"]
+    options += ["--loss", loss]
     options += ["--sample-rate", str(rate), "--batch-size", "128", "--json", str(found)]
     if centers != "memory":
         options += ["--centers", centers]
@@ -85,7 +110,8 @@ def test_memory_as_planned(centers, rate, size, tmp_path):
     (step,) = json.loads(found.read_text())["steps"]
     assert step["planned"] == pytest.approx(step["peak"], rel=0.1)
     # As the arithmetic goes, and not by a lucky constant.
-    plan = estimate_head(classes, size, 128, 1, rate, centers=centers)
+    two_anchors = loss == "lvface"
+    plan = estimate_head(classes, size, 128, 1, rate, centers=centers, two_anchors=two_anchors)
     own = step["peak"] - step["process"]
     assert own == pytest.approx(plan.memory - PROCESS + (39 << 20), abs=60 << 20)
 

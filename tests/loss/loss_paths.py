@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gluonface._compat import mx
+from gluonface.errors import InputError
 from gluonface.loss import LOSSES, MarginSoftmaxLoss
 from gluonface.parallel import PartialFC
 
@@ -51,6 +52,10 @@ def batch_of(margin, **kwargs):
         extra["bias"] = np.array([1.5])
     if margin.has_class_margin:
         extra["class_margin"] = np.linspace(0.1, 0.6, classes)
+    if margin.uses_bank:
+        rows = w + np.random.default_rng(7).normal(size=w.shape)
+        rows[[labels[-1], (labels[0] + 1) % classes]] = 0.0  # classes not seen yet
+        extra["bank_rows"] = rows
     return x, w, labels, extra
 
 
@@ -112,13 +117,15 @@ def plain(
     return differentiate(compute, embeddings, weight, *(extra[name] for name in names))
 
 
-def head_of(margin, weight, bias=None, class_margin=None, state=None, **kwargs):
+def head_of(margin, weight, bias=None, class_margin=None, state=None, bank_rows=None, **kwargs):
     """Return a `PartialFC` with these parameters; `weight` (C k, D)."""
     k = margin.subcenters
     classes, size = len(weight) // k, weight.shape[1]
     begin(margin, classes, state)
     head = PartialFC(margin, classes, size, **kwargs)
     head.set_centers(weight if k == 1 else np.reshape(weight, (classes, k, size)))
+    if bank_rows is not None:
+        head.load_rows("bank", 0, bank_rows)
     for parameter, values in ((head.bias, bias), (head.class_margin, class_margin)):
         if parameter is not None and values is not None:
             if parameter is not head.bias or not margin.has_shared_bias:
@@ -138,6 +145,20 @@ def sharded(margin, embeddings, weight, labels, *, smoothing=0.0, state=None, **
 def states(margin):
     """Return the margin's state as floats."""
     return {k: float(v if isinstance(v, float) else v.asscalar()) for k, v in margin.state.items()}
+
+
+def paths_of(margin):
+    """Return the paths that a margin can take: a block has no bank."""
+    return (sharded,) if margin.uses_bank else (plain, sharded)
+
+
+def smooths(margin):
+    """Return whether a margin can have label smoothing."""
+    try:
+        margin.refuse_smoothing(0.1)
+    except InputError:
+        return False
+    return True
 
 
 PATHS = {

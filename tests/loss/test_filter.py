@@ -2,7 +2,18 @@
 
 import numpy as np
 import pytest
-from loss_paths import batch_of, close, head_of, plain, sharded, states, twin_keys, twin_of
+from loss_paths import (
+    batch_of,
+    close,
+    head_of,
+    paths_of,
+    plain,
+    sharded,
+    smooths,
+    states,
+    twin_keys,
+    twin_of,
+)
 
 from gluonface._compat import mx
 from gluonface.errors import InputError
@@ -122,8 +133,8 @@ def test_inside_a_hybridized_block():
 @pytest.mark.parametrize("name", COSINES)
 def test_every_loss_of_cosines_takes_it(name):
     margin, x, w, labels, extra = crowd(name)
-    smoothing = 0.0 if margin.family == "binary" else 0.1
-    for path in (plain, sharded):
+    smoothing = 0.1 if smooths(margin) else 0.0
+    for path in paths_of(margin):
         for array in path(margin, x, w, labels, filter_above=0.6, smoothing=smoothing, **extra):
             assert np.isfinite(array).all()
 

@@ -14,14 +14,15 @@ from gluonface.training.optimizer_step import OptimizerStep
 from gluonface.training.precision import LossScale
 
 
-def make(noise_set, auxiliary, head=None):
+def make(noise_set, auxiliary, head=None, loss=None, train=None):
+    loss = {"name": "arcface", "margin": 0.3, "scale": 16.0} if loss is None else loss
     settings = {
         "model": {"name": "tiny"},
-        "loss": {"name": "arcface", "margin": 0.3, "scale": 16.0, "auxiliary": auxiliary},
+        "loss": {**loss, "auxiliary": auxiliary},
         "head": head or {},
         "data": {"path": noise_set.data, "batch_size": 8},
         "optimizer": {"name": "sgd", "lr": 0.05, "clip_norm": 5.0},
-        "train": {"steps": 6},
+        "train": {"steps": 6} if train is None else train,
         "log": {"every": 2},
     }
     return build(config_from_dict(settings))
@@ -202,6 +203,116 @@ def test_loss_scaling_covers_them(tiny, noise_set):
         # A power of two changes no digit, but for sums that cancel.
         other = scaled.auxiliary.state_dict()[name]
         np.testing.assert_allclose(other, value, rtol=1e-4, atol=1e-6)
+
+
+USS = [
+    ("uniface", {}, {}),
+    ("cosface", {"sample_rate": 0.5}, {"memory": "float16"}),
+    *(
+        pytest.param(loss, head, options, marks=pytest.mark.slow)
+        for loss, head, options in (
+            ("uniface", {"sample_rate": 0.5}, {"memory": "float16"}),
+            ("cosface", {}, {}),
+            ("uniface", {"mode": "replicated"}, {"weight": 0.5}),
+        )
+    ),
+]
+
+
+def state(trainer):
+    """Return all that a step changes, as bytes."""
+    mx.nd.waitall()
+    found = {**weights(trainer), **trainer.head.row_arrays(), **trainer.auxiliary.state_dict()}
+    found.update(trainer.optimizer_step.state("auxiliary"))
+    return {name: np.asarray(value).tobytes() for name, value in found.items()}
+
+
+@pytest.mark.parametrize(("loss", "head", "options"), USS)
+@pytest.mark.parametrize("stop", [5, pytest.param(7, marks=pytest.mark.slow)])
+def test_uss_begins_after_an_epoch_and_is_resumed_to_the_bit(
+    tiny, noise_set, tmp_path, loss, head, options, stop
+):
+    def fresh():
+        steps = {"steps": 9}  # an epoch is 6
+        trainer = make(noise_set, {"uss": options}, head, loss={"name": loss}, train=steps)
+        values = []
+        trainer.callbacks.append(Values(values))
+        return trainer, values
+
+    whole, values = fresh()
+    whole.fit()
+    assert ["uss" in each for each in values] == [False] * 6 + [True] * 3
+    assert np.isfinite([each["uss"] for each in values[6:]]).all()
+    half, _ = fresh()
+    half.callbacks.append(StopAt(stop))
+    half.fit()
+    assert half.auxiliary.members["uss"].started == (stop > 6)
+    assert np.any(half.head.row_arrays()["last_embedding"])
+    save_state(tmp_path, half)
+    rest, more = fresh()
+    load_state(tmp_path, rest)
+    rest.fit()
+    assert more == values[stop:]
+    assert state(rest) == state(whole)
+    bias = whole.auxiliary.state_dict()["uss/bias"]
+    assert bias[0] > 1  # of six classes and a scale of 64
+    assert whole.head.row_arrays()["last_embedding"].dtype == options.get("memory", "float32")
+
+
+class Values:
+    """Write down the values of the auxiliary losses of every step."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def result(self, trainer):
+        self.values.append(dict(trainer.last_result.auxiliary))
+
+
+def test_uss_begins_when_its_schedule_says(tiny, noise_set):
+    trainer = make(noise_set, {"uss": {"schedule": {0: 0, 3: 0.5}}})
+    values = []
+    trainer.callbacks.append(Values(values))
+    trainer.fit()
+    assert ["uss" in each for each in values] == [False] * 3 + [True] * 3
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_skipped_step_leaves_the_memory_and_the_start(tiny, noise_set, at):
+    trainer = make(noise_set, {"uss": {"schedule": {0: 0, 2: 1}}})
+    trainer._loss_scale = LossScale(start=1024.0)
+    norm = trainer.optimizer_step.gradient_norm
+    trainer.optimizer_step.gradient_norm = lambda: (
+        mx.nd.array([np.inf]) if trainer.progress.step == at else norm()
+    )
+    seen = []
+    for batch, _ in zip(trainer.loader.epoch(0), range(5)):
+        trainer.step(batch)
+        trainer.progress.step += 1
+        memory = np.array(trainer.head.row_arrays()["last_embedding"])
+        seen.append((memory.tobytes(), trainer.auxiliary.state_dict()["uss/bias"].tobytes()))
+    assert [before == after for before, after in zip(seen, seen[1:])] == [
+        step == at for step in range(1, 5)
+    ]
+    assert trainer.auxiliary.members["uss"].started
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"margin": -0.1}, "uss: margin=-0.1 is not allowed"),
+        ({"memory": "float8"}, "uss: memory='float8'.*float32, float16"),
+        ({"schedule": {5: 1}}, "loss.auxiliary.uss.schedule.*does not begin at 0"),
+    ],
+)
+def test_mistakes_with_uss(tiny, noise_set, options, words):
+    with pytest.raises(InputError, match=words):
+        make(noise_set, {"uss": options})
+
+
+def test_uss_knows_one_label_of_an_image():
+    with pytest.raises(InputError, match="mixup, whose images have two labels each; uss"):
+        config_from_dict({"loss": ["uniface", "uss"], "data": {"augment": ["mixup"]}})
 
 
 def test_a_checkpoint_of_other_losses_is_refused(tiny, noise_set, tmp_path):

@@ -1,7 +1,10 @@
+import itertools
 import math
+import pathlib
 
 import numpy as np
 import pytest
+import yaml
 from trainers import Watch, make
 from training_fixtures import StopAt
 
@@ -16,6 +19,7 @@ from gluonface.training.config.config import (
 from gluonface.training.config.steps import read_changes
 from gluonface.training.schedules import Piecewise, learning_rate, margin_strength, steps_of
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOTAL, WARMUP, LR = 50, 10, 0.2
 
 
@@ -178,6 +182,64 @@ def test_resume_around_a_change_is_exact(tiny, noise_set, tmp_path, stop):
     assert before + after == losses
     assert state(rest) == state(whole)
     assert rest.head.margin.state == whole.head.margin.state
+
+
+STAGES = {
+    "head": {"sample_rate": {0: 0.5, 5: 1.0}},
+    "loss": {
+        "name": "cosface",
+        "margin": 0.3,
+        "changes": {
+            2: {"name": "lvface", "margin": 0.3, "bank_margin": 0.2, "scale": 16.0},
+            5: {"name": "lvface", "margin": 0.3, "bank_margin": 0.2, "scale": 16.0,
+                "bank": "frozen"},
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "stop", [3, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (2, 6))]
+)
+def test_resume_in_the_stages_of_lvface_is_exact(tiny, noise_set, tmp_path, stop):
+    whole, losses = run(noise_set, **STAGES)
+    assert (whole.head.margin.bank, whole.head.sample_rate) == ("frozen", 1.0)
+    half, before = run(noise_set, stop=stop, **STAGES)
+    assert np.any(half.head.row_arrays()["bank"]) == (stop > 2)
+    save_state(tmp_path, half)
+    rest, after = run(noise_set, folder=tmp_path, **STAGES)
+    assert before + after == losses
+    assert state(rest) == state(whole)
+    assert "head bank" in state(whole)
+
+
+def test_the_stages_of_lvface_in_the_docs(tiny, noise_set):
+    docs = (ROOT / "docs/training.rst").read_text(encoding="utf-8")
+    block = docs.split(".. _lvface-stages:")[1].split(".. code-block:: yaml\n\n")[1]
+    lines = itertools.takewhile(lambda line: line.startswith(" "), block.split("\n"))
+    # So few steps do not come to 0.35.
+    tree = yaml.safe_load("\n".join(lines).replace("score 0.2", "score 0.1").replace("0.35", "0.2"))
+    trainer = make(noise_set, optimizer=SGD, train={"steps": 30}, **tree)
+    trainer.fit()
+    second, third = trainer._margin.reached  # both scores are reached, one after the other
+    assert 1 < second < third < 29
+    assert trainer._rate.reached == [second, third]
+    assert (trainer.head.margin.name, trainer.head.margin.bank) == ("lvface", "frozen")
+    assert trainer.head.sample_rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"head": {"label_smoothing": 0.1}}, "label_smoothing=0.1 is not allowed with lvface"),
+        ({"data": {"augment": ["cutmix"]}}, "data.augment has cutmix.*lvface keeps the"),
+        ({"loss": {"changes": {3: {"name": "lvface", "form": "own"}}}}, "form='own'.*bank, shared"),
+        ({"loss": {"changes": {3: {"name": "lvface", "bank": 1}}}}, "bank=1.*moving, frozen"),
+    ],
+)
+def test_mistakes_with_lvface_are_named_before_training(tiny, noise_set, sections, words):
+    with pytest.raises(InputError, match=words):
+        make(noise_set, **{"loss": {"changes": {3: "lvface"}}, **sections})
 
 
 def test_a_score_changes_the_rate_and_is_kept(tiny, noise_set, tmp_path):

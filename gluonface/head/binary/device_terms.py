@@ -27,6 +27,9 @@ class DeviceTerms(BinaryTerms):
         self.bias = (self.shared if self.shared is not None else shard.bias) * sign
         weight = shard.column_weight
         self.column_weight = None if weight is None else nd.array(weight, ctx=ctx)
+        if shard.zeros_are_absent:
+            here = self.inverse > 0
+            self.column_weight = here if weight is None else self.column_weight * here
         losses, slopes = nd.zeros((self.total,), ctx=ctx), nd.zeros((self.total,), ctx=ctx)
         grad_x, figures = nd.zeros(x.shape, ctx=ctx), nd.zeros((3,), ctx=ctx)
         top = nd.array([NO_LOGIT], ctx=ctx)

@@ -58,14 +58,18 @@ class ShardedBinary(ShardedSoftmax):
             "max_logit": max(tops),
         }
 
-    def _forward(self, embedding, class_margin_sum, training):
+    def _forward(self, embedding, class_margin_sum):
         saved, _ = self._gather(embedding)
+        self._before_terms(saved)
         if self.terms is None:
             loss = nd.zeros((self.total,), ctx=self.settings.ctx)
             figures = (0.0, 0.0, 0.0, -1e30)
         else:
             loss, figures = self.terms.forward(saved.x_all, self.recording)
         return (*self._exchange(loss, figures), saved)
+
+    def _before_terms(self, saved):
+        """Prepare for the terms; centres have nothing to be prepared."""
 
     def _exchange(self, loss, figures):
         """Return the losses of this rank's samples, and the figures of all ranks."""

@@ -71,14 +71,16 @@ class BinaryTerms:
             Of the samples whose class is here: how many have a positive logit, and the sums of
             their cosines and of the squares of these. And the largest logit.
         """
-        self.x_all, self.x, weight = x, as_numpy(x), as_numpy(self.shard.weight)
+        self.x_all, self.x, weight = x, as_numpy(x), self.shard.weight
+        weight = as_numpy(weight) if isinstance(weight, nd.NDArray) else weight
         self.bias = self._read_bias()
         self.inverse = None if self.shard.inverse is None else self.shard.inverse.asnumpy()
         lengths = self.inverse is None
         if lengths:
             self.squares, self.inverse = np.empty((2, self.size), np.float32)
         width = x.shape[1]
-        if recording and self.settings.chunk is None and self.total < width:
+        moves = self.shard.backward[0] is not None  # else the rows get no gradient
+        if recording and moves and self.settings.chunk is None and self.total < width:
             self.kept = np.empty((self.size, self.total), np.float32)
         losses, slopes = np.zeros(self.total), np.zeros(self.total)
         grad_x = np.zeros((self.total, width), np.float32)
@@ -215,6 +217,8 @@ class BinaryTerms:
         logits[own] = NO_LOGIT
         weight = self.shard.column_weight
         weight = np.ones(len(rows), np.float32) if weight is None else weight[block]
+        if self.shard.zeros_are_absent:
+            weight = weight * (inverse > 0)
         losses, slopes = _softplus(logits, scratch, weight, top)
         factor = np.float32(margin.negative_weight) * scale
         out *= (weight * factor)[:, None]

@@ -25,7 +25,8 @@ class DeviceStore:
 
     def put(self, name, first, rows):
         """Write the rows from `first` on."""
-        self.arrays[name][first : first + len(rows)] = nd.array(rows, ctx=self.ctx)
+        array = self.arrays[name]
+        array[first : first + len(rows)] = nd.array(rows, ctx=self.ctx, dtype=array.dtype)
 
     def export(self, name):
         """Return all rows, as an array-like."""

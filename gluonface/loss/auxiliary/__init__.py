@@ -1,6 +1,6 @@
 """Auxiliary losses: terms added to a margin head's loss, and ways to weigh its samples.
 
-Five kinds, named by what they take:
+Six kinds, named by what they take:
 
 ``embeddings``
     Embeddings and labels of the batch; added to the head's loss with a weight: centre, COCO,
@@ -15,6 +15,8 @@ Five kinds, named by what they take:
     relations (RKD) and by thresholds (EKD); added with a weight.
 ``teacher logits``
     Logits of student and teacher, which the head computes: distillation of class probabilities.
+``memory``
+    Cosines to the last embedding of each class, which the head keeps and compares with: USS.
 
 In a recipe: ``loss: [arcface, {center: 0.01}]``. Importing this package does not import MXNet.
 """

@@ -65,7 +65,7 @@ class Auxiliaries:
         self.factors = {}
         self.last = {}
 
-    def __call__(self, losses, embedding, label, teacher=None, distill=None):
+    def __call__(self, losses, embedding, label, teacher=None, distill=None, pairs=None):
         """Return the head's losses as weighted by focal and OHEM, and the sum of the added losses.
 
         Parameters
@@ -79,6 +79,9 @@ class Auxiliaries:
         distill : callable, optional
             ``distill(temperature)`` gives the losses (B,) of ``kd_logits``, which the head
             computes.
+        pairs : callable, optional
+            ``pairs(loss, compute)`` gives the losses (B,) of a loss with a memory, which the head
+            computes, or without `compute` fills the memory only.
 
         Returns
         -------
@@ -89,9 +92,18 @@ class Auxiliaries:
             backbone are to be summed over processes.
         """
         whole, theirs, extra, self.last = None, None, None, {}
+        added = []  # to the head's losses as focal and OHEM weigh them
         for name, loss in self.members.items():
             factor = self.factors.get(name, 1.0)
+            if loss.kind == "memory":
+                if pairs is None:
+                    raise InputError(f"{name} compares with a memory, which only a head has")
+                value = pairs(loss, factor != 0.0)
             if factor == 0.0:
+                continue
+            if loss.kind == "memory":
+                self.last[name] = value.detach().mean()
+                added.append(loss.weight * factor * value)
                 continue
             if loss.kind == "losses":
                 losses = loss(losses)
@@ -100,7 +112,7 @@ class Auxiliaries:
             if loss.kind == "teacher logits":
                 value = distill(loss.temperature)
                 self.last[name] = value.detach().mean()
-                losses = losses + loss.weight * factor * value
+                added.append(loss.weight * factor * value)
                 continue
             if whole is None:
                 x, labels = loss.checked(
@@ -117,7 +129,7 @@ class Auxiliaries:
             self.last[name] = value.detach()
             weighed = (loss.weight * factor) * value
             extra = weighed if extra is None else extra + weighed
-        return losses, extra
+        return sum(added, losses), extra
 
     @property
     def use_teacher(self):
@@ -199,11 +211,15 @@ def read_entries(entries):
 
 def read_schedules(entries):
     """Return {name: its schedule as it is written} of the entries that have one."""
-    return {
-        resolve_auxiliary(key): value["schedule"]
-        for key, value in entries.items()
-        if isinstance(value, dict) and "schedule" in value
-    }
+    found = {}
+    for key, value in entries.items():
+        name = resolve_auxiliary(key)
+        schedule = AUXILIARY.get(name).default_schedule
+        if isinstance(value, dict):
+            schedule = value.get("schedule", schedule)
+        if schedule is not None:
+            found[name] = dict(schedule)
+    return found
 
 
 def read_entry(name, value):

@@ -38,8 +38,10 @@ class Auxiliary(Loss):
     ----------
     name : str
         The registered name.
-    kind : {"embeddings", "losses", "logits", "teacher", "teacher logits"}
+    kind : {"embeddings", "losses", "logits", "teacher", "teacher logits", "memory"}
         What the loss is called with.
+    default_schedule : mapping or None
+        Of the weight in a run, as it is written in a recipe.
     uses_labels : bool
         Whether it needs to know who is in an image.
     weight : float
@@ -49,6 +51,7 @@ class Auxiliary(Loss):
     name = "auxiliary"
     family = "auxiliary"
     kind = "embeddings"
+    default_schedule: typing.Any = None
     uses_labels = True
 
     def formula(self, F: typing.Any, *inputs: typing.Any) -> typing.Any:

@@ -209,6 +209,67 @@ class LearnedLoss(EmbeddingLoss):
             parameter.set_data(_compat.mx.nd.array(self._stored(state, name, parameter.shape)))
 
 
+class StartedLoss(LearnedLoss):
+    """Template: a loss with one learned number, whose first value comes from a batch.
+
+    Attributes
+    ----------
+    first : str
+        The name of the parameter.
+    started : bool
+        Whether it has its first value.
+    """
+
+    first = ""
+    started = False
+    _step = 1  # batches of a step
+    _since = 0  # batches since that one
+
+    def _create(self, rng):
+        self.started = False
+        self._parameter(self.first, [0.0])
+
+    def next_batch(self, first_value):
+        """Count a batch; the first one sets the number.
+
+        Parameters
+        ----------
+        first_value : callable
+            Returns an NDArray (1,), or None if the batch cannot give one.
+        """
+        self._since += 1
+        if not self.started:
+            with _compat.mx.autograd.pause():
+                value = first_value()
+                if value is not None:
+                    self._learned[self.first].set_data(value)
+                    self.started, self._since = True, 0
+
+    def begin(self, batches=1):
+        """Begin a step of so many batches."""
+        self._step = batches
+
+    def undo(self):
+        """Let the next batch give the first value, if a batch of the last step did."""
+        if self.started and self._since < self._step:
+            self.started = False
+            self._learned[self.first].set_data(_compat.mx.nd.zeros((1,)))
+
+    def state_dict(self):
+        """Return the number, and whether it has its first value."""
+        if not self.ready:
+            return {}
+        return {**super().state_dict(), "started": np.int64(self.started)}
+
+    def load_state_dict(self, state):
+        """Set the number to that of a `state_dict`."""
+        if not self.ready:
+            self.initialize(comm=self.comm)
+        super().load_state_dict(state)
+        self.started = bool(state.get("started", True))
+        self._since = self._step  # `undo` is not to change it
+
+
 class LearnedPerClass(LearnedLoss):
     """Template: an embedding loss whose learned parameters have a row (D,) per class.
 

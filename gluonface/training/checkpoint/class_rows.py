@@ -12,6 +12,7 @@ from . import sharded_npy
 from .integrity import MANIFEST, read_manifest
 
 __all__ = [
+    "BANKS",
     "PREFIX",
     "create_rows",
     "export_centers",
@@ -23,6 +24,7 @@ __all__ = [
 
 PREFIX = "head-"  # of the files with rows
 CENTERS = ("weight", "bias", "class_margin")  # what a fine-tuned run takes; not the momentum
+BANKS = ("bank", "last_embedding")  # these as well; a run may have none until its loss changes
 
 
 def head_rows(trainer):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
-from .class_rows import CENTERS, PREFIX, find_checkpoint
+from .class_rows import BANKS, CENTERS, PREFIX, find_checkpoint
 from .integrity import read_manifest
 from .sharded_npy import RowReader
 
@@ -62,7 +62,7 @@ def take_centers(head: PartialFC, source: str | pathlib.Path, how: str) -> int:
     old = old_classes(how, head.num_classes, stored)
     mine = old[head.start : head.stop]
     own = head.row_arrays()
-    for name in CENTERS:
+    for name in (*CENTERS, *BANKS):
         if name not in own:
             continue
         if name not in manifest["rows"]:
@@ -76,7 +76,24 @@ def take_centers(head: PartialFC, source: str | pathlib.Path, how: str) -> int:
             if known.any():
                 rows[known] = reader.take(wanted[known])
                 head.load_rows(name, head.start + first, rows)
+    _take_shared_bias(head, folder, manifest["head"])
     return int(np.count_nonzero(old != NEW))
+
+
+def _take_shared_bias(head, folder, stored):
+    """Load the bias that all classes of a binary loss share, if the run had the same loss."""
+    if not head.margin.has_shared_bias:
+        return
+    value, name = stored["state"].get("shared_bias"), head.margin.name
+    if value is not None and stored["loss"] == name:
+        head.class_centers.load_shared("bias", float(value))
+    elif head.comm.rank == 0:
+        logger.warning(
+            "%s was trained with %s, whose bias is no bias of %s: it starts anew",
+            folder,
+            stored["loss"],
+            name,
+        )
 
 
 def old_classes(how, classes, stored):

@@ -148,6 +148,7 @@ def _merge(base, over):
 
 
 def _assign(tree, key, value):
+    value = with_loss_section({key: value})[key] if key == "loss" else value
     *sections, last = key.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})

@@ -15,7 +15,8 @@ from gluonface.loss.auxiliary import AUXILIARY, Auxiliaries  # noqa: E402
 from gluonface.parallel import Horovod, Local  # noqa: E402
 
 SPLIT = 4  # of ten samples, so that the ranks have different numbers
-ENTRIES = {n: {} for n in AUXILIARY.list() if AUXILIARY.get(n).kind != "logits"}
+# Those that a head computes have tests of their own.
+ENTRIES = {n: {} for n in AUXILIARY.list() if AUXILIARY.get(n).kind not in ("logits", "memory")}
 TEACHER = 5  # another size than the student's: the matrix between them is learned
 
 

@@ -82,6 +82,29 @@ def test_hybridized_equals_eager(name):
         close(b, a, 1e-6)  # fused operators may round otherwise
 
 
+@pytest.mark.parametrize("params", twin_of("uss").CASES)
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_cosines_to_a_memory_are_the_twins(params, hybrid):
+    rng = np.random.default_rng(0)
+    labels, memory = np.arange(7) % CLASSES, rng.normal(size=(CLASSES, SIZE))
+    x = memory[labels] + rng.normal(size=(7, SIZE))
+    memory = nd.array(memory / np.linalg.norm(memory, axis=1, keepdims=True))
+    want = twin_of("uss").run(x, memory.asnumpy(), labels, 3.0, **params)
+    block = AuxiliaryBlock(get_auxiliary("uss", **params))
+    if hybrid:
+        block.hybridize()
+
+    def compute(x, bias):
+        x = nd.broadcast_div(x, nd.norm(x, axis=1, keepdims=True))
+        cosine = nd.dot(x, memory, transpose_b=True)
+        return block(cosine, nd.array(labels, dtype="int64"), bias)
+
+    got, (by_x, by_bias), _ = differentiate(compute, x, [3.0])
+    close(got, want["loss"], 1e-5)
+    close(by_x, want["grad_embeddings"], 1e-5)
+    close(by_bias, want["grad_bias"], 1e-5)
+
+
 @pytest.mark.parametrize("name", ["range", "ohem"])
 def test_losses_that_need_the_labels_or_the_batch_have_no_block(name):
     block = AuxiliaryBlock(get_auxiliary(name))

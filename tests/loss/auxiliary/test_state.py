@@ -68,7 +68,7 @@ def test_learned_centres_do_not_depend_on_the_rank_and_do_on_the_seed():
 
 
 def test_no_decay_on_what_is_learned():
-    for name in ("ring", "coco", "lgm"):
+    for name in ("ring", "coco", "lgm", "uss"):
         loss = get_auxiliary(name).initialize(3, 4)
         assert all(p.wd_mult == 0.0 for p in loss.collect_params().values())
 
@@ -90,6 +90,28 @@ def test_together_they_add_up_with_their_weights():
     assert several.values() == pytest.approx({"focal": losses.asnumpy().mean(), **parts})
     assert list(several.collect_params()) == ["ring/radius"]
     assert set(several.state_dict()) == {"center/centers", "ring/radius", "ring/started"}
+
+
+def test_what_the_head_computes_is_added_after_samples_are_weighed():
+    x, labels = batch()
+    several = Auxiliaries({"uss": 0.5, "focal": {"gamma": 1.0}}, CLASSES, SIZE)
+    head, asked = nd.array(np.linspace(0, 2, len(x))), []
+
+    def pairs(loss, compute):
+        asked.append((loss.name, compute))
+        return nd.ones_like(head) * 3 if compute else None
+
+    losses, extra = several(head, nd.array(x), labels, pairs=pairs)
+    want = get_auxiliary("focal", gamma=1.0)(head).asnumpy() + 0.5 * 3
+    close(losses.asnumpy(), want, 1e-6)
+    assert extra is None
+    assert several.values()["uss"] == 3.0
+    several.factors = {"uss": 0.0}  # the memory fills all the same
+    several(head, nd.array(x), labels, pairs=pairs)
+    assert asked == [("uss", True), ("uss", False)]
+    assert "uss" not in several.values()
+    with pytest.raises(InputError, match="uss compares with a memory, which only a head has"):
+        several(head, nd.array(x), labels)
 
 
 def test_together_state_is_taken_back_and_another_refused():

@@ -116,6 +116,25 @@ def test_a_skipped_step_teaches_nothing(tiny, noise_set, loss, at):
     assert trainer._loss_scale.value == 512.0
 
 
+@pytest.mark.parametrize("mode", ["sharded", "replicated"])
+@pytest.mark.parametrize("sample_rate", [1.0, 0.5])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_skipped_step_leaves_the_bank(tiny, noise_set, sample_rate, accumulate, mode):
+    if mode == "replicated" and sample_rate < 1:
+        return  # not allowed
+    trainer = make(noise_set, "lvface", sample_rate=sample_rate, accumulate=accumulate, mode=mode)
+    trainer._loss_scale = LossScale(start=1024.0)
+    Overflow(trainer, 1)
+    bank, batches = trainer.head.banks["bank"], trainer.loader.epoch(0)
+    seen = [np.array(bank.rows())]
+    for _ in range(3):
+        trainer.step(*(next(batches) for _ in range(accumulate)))
+        trainer.progress.step += 1
+        seen.append(np.array(bank.rows()))
+    same = [np.array_equal(before, after) for before, after in zip(seen, seen[1:])]
+    assert same == [False, True, False]
+
+
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_skipped_step_of_several_parts_teaches_nothing(tiny, noise_set, at):
     auxiliary = {"center": 0.1, "git": 0.1, "ring": 0.1}

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from trainers import make
+from training_fixtures import StopAt
 
 from gluonface.cli import main
 from gluonface.errors import InputError
 from gluonface.training.checkpoint import sharded_npy
+from gluonface.training.checkpoint.checkpoints import save_state
 from gluonface.training.checkpoint.class_rows import export_centers, find_checkpoint
 from gluonface.training.checkpoint.label_map import NEW, read_label_map, take_centers
 
@@ -35,6 +38,36 @@ def test_same_grow_drop_and_remap(run, tmp_path, options):
     want = fresh.copy()
     want[[8, 1, 2, 3, 4]] = old[[0, 5, 4, 1, 3]]
     np.testing.assert_array_equal(mapped.get_centers(), want)
+
+
+def test_the_bank_and_a_shared_bias_are_taken(tiny, noise_set, tmp_path, caplog):
+    folders = {}
+    for loss in ("uniface", "lvface"):
+        folders[loss] = tmp_path / loss
+        trainer = make(noise_set, [StopAt(3)], loss={"name": loss}, optimizer={"name": "sgd"})
+        trainer.fit()
+        folders[loss].mkdir()
+        save_state(folders[loss], trainer)
+        if loss == "uniface":
+            bias = trainer.head.class_centers.shared_state()["bias"]
+        else:
+            bank = np.array(trainer.head.row_arrays()["bank"])
+    for options in ({}, {"updates_itself": True}):
+        fresh = head(9, margin="uniface", **options)
+        first = fresh.class_centers.shared_state()["bias"]
+        take_centers(fresh, folders["uniface"], "grow")
+        assert fresh.class_centers.shared_state()["bias"] == pytest.approx(bias, rel=1e-7)
+        assert first != pytest.approx(bias, rel=1e-7)
+    other = head(6, margin="sphereface2")
+    first = other.class_centers.shared_state()
+    take_centers(other, folders["uniface"], "same")
+    assert other.class_centers.shared_state() == first
+    assert "uniface, whose bias is no bias of sphereface2: it starts anew" in caplog.text
+    fresh = head(9, margin="lvface")
+    take_centers(fresh, folders["lvface"], "grow")
+    np.testing.assert_array_equal(fresh.row_arrays()["bank"][:6], bank)
+    assert bank.any(axis=1).all()
+    assert not np.any(fresh.row_arrays()["bank"][6:])  # new classes were not seen
 
 
 def test_what_does_not_fit_is_refused(run):

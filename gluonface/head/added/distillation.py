@@ -8,9 +8,9 @@ probabilities with the difference of the logits, and gets the global ones from t
 
 import numpy as np
 
-from .._compat import mx
-from ..errors import InputError
-from .array_operations import (
+from ..._compat import mx
+from ...errors import InputError
+from ..array_operations import (
     as_ndarray,
     as_numpy,
     dense,
@@ -21,8 +21,8 @@ from .array_operations import (
     scale_columns,
     subtract_radial,
 )
-from .class_chunk import NO_LOGIT, write_gradient
-from .sharded_softmax import Saved, ShardedSoftmax
+from ..class_chunk import NO_LOGIT, write_gradient
+from ..sharded_softmax import Saved, ShardedSoftmax
 
 __all__ = ["DistilledSoftmax", "TeacherCenters"]
 
@@ -90,7 +90,7 @@ class DistilledSoftmax(ShardedSoftmax):
     def _name(self, what):
         return f"{self.settings.name}.distill.{what}"
 
-    def _forward(self, embedding, class_margin_sum, training):
+    def _forward(self, embedding, class_margin_sum):
         saved = Saved()
         saved.inverse_x = nd.expand_dims(inverse_norms(embedding, wait=False), axis=1)
         saved.x = nd.broadcast_mul(embedding, saved.inverse_x)
