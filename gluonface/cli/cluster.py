@@ -1,5 +1,6 @@
 """`gluonface cluster`: which faces of many belong together."""
 
+from ._threshold_options import add_threshold_options
 from .compare import add_reader_arguments, open_reader
 
 __all__ = ["add_arguments", "run"]
@@ -24,21 +25,11 @@ def add_arguments(parser):
         help="a run folder, an exported prefix, a .onnx file, or NAME:FILE.params; of embeddings: "
         "the model that must have made them",
     )
-    parser.add_argument(
-        "--calibration",
-        metavar="FILE",
-        help="what `gluonface calibrate` wrote (if not given, that of the model card)",
-    )
-    limit = parser.add_mutually_exclusive_group()
-    limit.add_argument(
-        "--fmr",
-        type=float,
-        metavar="F",
-        help="link faces at this false match rate (if not given 1 / (10 faces), about one false "
+    add_threshold_options(
+        parser,
+        fmr="link faces at this false match rate (if not given 1 / (10 faces), about one false "
         "link for ten faces, or the smallest that the calibration supports)",
-    )
-    limit.add_argument(
-        "--threshold", type=float, metavar="T", help="link faces above your own threshold, a cosine"
+        threshold="link faces above your own threshold, a cosine",
     )
     parser.add_argument(
         "--smallest-cluster", type=int, default=2, metavar="N", help="faces of a cluster, at least"

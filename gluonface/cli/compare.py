@@ -1,5 +1,7 @@
 """`gluonface compare`: one person or two, and how sure."""
 
+from ._threshold_options import add_threshold_options
+
 __all__ = ["add_arguments", "add_reader_arguments", "open_reader", "run"]
 
 
@@ -63,24 +65,11 @@ def add_arguments(parser):
         metavar="SOURCE",
         help="a run folder, an exported prefix, a .onnx file, or NAME:FILE.params",
     )
-    parser.add_argument(
-        "--calibration",
-        metavar="FILE",
-        help="what `gluonface calibrate` wrote (if not given, that of the model card)",
-    )
-    limit = parser.add_mutually_exclusive_group()
-    limit.add_argument(
-        "--fmr",
-        type=float,
-        metavar="F",
-        help="decide at this false match rate of the calibration (if not given, the smallest that "
+    add_threshold_options(
+        parser,
+        fmr="decide at this false match rate of the calibration (if not given, the smallest that "
         "30 errors support)",
-    )
-    limit.add_argument(
-        "--threshold",
-        type=float,
-        metavar="T",
-        help="decide at your own threshold, a cosine: its error rates are not known",
+        threshold="decide at your own threshold, a cosine: its error rates are not known",
     )
     parser.add_argument(
         "--prior",
