@@ -3,7 +3,6 @@
 # Installs what it needs into .venv-test, with Horovod for MXNet and Gloo.
 #   scripts/test.sh             all of it
 #   scripts/test.sh -k loader   only the tests, with pytest's arguments
-#   COVERAGE=1 scripts/test.sh  with the coverage of the tests, on Python 3.9 to 3.11 too
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/_environment.sh
@@ -39,26 +38,28 @@ mypy
 step "Docs, with warnings as errors"
 docs/build.sh
 
-step "Tests"
-# Coverage is shown, and the run fails below `fail_under` of pyproject.toml. From Python 3.12 on it
-# costs little. Older Pythons have to trace: 752 s of processor time, not 539, on 3.11. There it is
-# measured with COVERAGE=1, as CI does.
-coverage=()
-if python -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
-    export COVERAGE=1 COVERAGE_CORE=sysmon
-fi
-if [ -n "${COVERAGE:-}" ]; then
-    coverage=(--cov --cov-report=term:skip-covered)
-    [ -d ../shared ] || coverage+=(--cov-fail-under=0) # without reference data tests are skipped
-fi
-# One process a core, each with one thread. A crash of one ends the run, which would hang otherwise.
-python -m pytest -n auto --dist loadfile --max-worker-restart=0 ${coverage[@]+"${coverage[@]}"}
-
 # The second run leaves out what depends on neither Python nor NumPy: pages and scripts, the shapes of
 # the backbones, the compiled operators, how runs are resumed and learn, speed, several processes.
-step "Tests with Python 3.13 and NumPy 2"
 left_out=(tests/test_architecture.py
     tests/test_docs{,_losses,_partial_fc,_pictures,_tables,_translations}.py
     tests/test_scripts.py tests/test_recipe_scripts.py tests/model_zoo/test_{every_model,count}.py
     tests/training/test_{resume,learning_truth}.py tests/{bench,distributed,native,parallel})
-scripts/test-pythons.sh 3.13+2 -- -q "${left_out[@]/#/--ignore=}"
+second=("${left_out[@]/#/--ignore=}")
+# One process a core, each with one thread. A crash of one ends the run, which would hang otherwise.
+tests=(python -m pytest -n auto --dist loadfile --max-worker-restart=0)
+# The run ends with the coverage, and fails below `fail_under` of pyproject.toml. From Python 3.12 on
+# to measure it costs little. Older Pythons trace, which takes 1.4 times as long: there it is measured
+# in the second run, and before it in what that leaves out.
+report=(--cov --cov-report=term:skip-covered)
+[ -d ../shared ] || report+=(--cov-fail-under=0) # without reference data tests are skipped
+step "Tests"
+if python -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
+    COVERAGE_CORE=sysmon "${tests[@]}" "${report[@]}"
+else
+    "${tests[@]}" "${second[@]}"
+    "${tests[@]}" --cov --cov-report= --cov-fail-under=0 "${left_out[@]}"
+    second+=(--cov-append "${report[@]}")
+fi
+
+step "Tests with Python 3.13 and NumPy 2"
+COVERAGE_CORE=sysmon scripts/test-pythons.sh 3.13+2 -- -q "${second[@]}"
