@@ -4,15 +4,19 @@ import pytest
 
 from gluonface.model_zoo import BACKBONES, list_models
 
-# The first name of each file of the zoo, by the alphabet.
-FIRST_OF_FAMILY = frozenset(
-    {BACKBONES.get(name)[1].__module__: name for name in reversed(list_models())}.values()
-)
+
+def one_of_each_family(names):
+    """Return the first of `names`, by the alphabet, from each file of the zoo."""
+    return {
+        BACKBONES.get(name)[1].__module__: name for name in sorted(names, reverse=True)
+    }.values()
+
+
+FIRST_OF_FAMILY = frozenset(one_of_each_family(list_models()))
 
 
 def first_of_family(names=None):
-    """Return parameters of pytest: all names, those that are not the first slow."""
-    return [
-        name if name in FIRST_OF_FAMILY else pytest.param(name, marks=pytest.mark.slow)
-        for name in names or list_models()
-    ]
+    """Return parameters of pytest: all `names`, those that are not the first of a family slow."""
+    names = list(names or list_models())
+    quick = set(one_of_each_family(names))
+    return [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in names]

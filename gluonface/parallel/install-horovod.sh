@@ -58,21 +58,24 @@ if ! command -v make >/dev/null; then # the packages of a compiler and cmake do 
     "$python" -m pip install --quiet --disable-pip-version-check ninja
     PATH="$(cd "$environment" && pwd)/bin:$PATH"
     export CMAKE_GENERATOR=Ninja
-    # Horovod's setup.py passes an argument for make, which ninja would read as a target.
-    cat >"$scratch/cmake" <<'END'
+fi
+# Called by Horovod's setup.py in place of cmake. flatbuffers, which Horovod brings along, assigns to a
+# constant in a function that nothing uses: an error since GCC 14. And setup.py passes an argument for
+# make, which ninja would read as a target.
+cat >"$scratch/cmake" <<'END'
 #!/usr/bin/env bash
 for argument; do
     shift
-    [ "$argument" = VERBOSE=1 ] || set -- "$@" "$argument"
+    header=$argument/third_party/flatbuffers/include/flatbuffers/stl_emulation.h
+    [ ! -f "$header" ] || sed -i 's/count_ = other\.count_;//' "$header"
+    [ "${CMAKE_GENERATOR:-} $argument" = "Ninja VERBOSE=1" ] || set -- "$@" "$argument"
 done
 exec cmake "$@"
 END
-    chmod +x "$scratch/cmake"
-    export HOROVOD_CMAKE=$scratch/cmake
-fi
+chmod +x "$scratch/cmake"
+export HOROVOD_CMAKE=$scratch/cmake
 # Horovod's sources use these without including them; the headers of GCC 16 no longer bring them along.
-# GCC 15 and later also look into templates that are never used: one of flatbuffers is wrong.
-export CXXFLAGS="${CXXFLAGS:-} -include cstdint -include stdexcept -include string -Wno-template-body"
+export CXXFLAGS="${CXXFLAGS:-} -include cstdint -include stdexcept -include string"
 export CMAKE_POLICY_VERSION_MINIMUM=3.5 # without it cmake 4 refuses the older minimum that Horovod states
 
 export HOROVOD_WITH_MXNET=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MPI=1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tqdm
 
+from gluonface.cli import main
 from gluonface.cli._terminal import PlainText
 from gluonface.data import images
 
@@ -63,11 +64,12 @@ def run(*words, cwd):
         ("models", EVIL),
     ],
 )
-def test_names_on_the_command_line_are_shown(words, tmp_path):
-    found = run(*words, cwd=tmp_path)
-    assert found.returncode
-    assert "\x1b" not in found.stdout + found.stderr
-    assert r"\x1b[2J" in found.stderr
+def test_names_on_the_command_line_are_shown(words, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert main(list(words))
+    out, errors = capfd.readouterr()
+    assert "\x1b" not in out + errors
+    assert r"\x1b[2J" in errors
 
 
 def test_names_in_a_table_are_shown(tmp_path):
