@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 import typing
+import warnings
 
 from ..errors import GluonfaceError, MissingExtraError
 
@@ -42,9 +43,14 @@ def training_net(model: str, form: str) -> typing.Any:
     if form == ACTIVATION:
         net.apply(change)
     net.hybridize(static_alloc=True, static_shape=True)
+    image = mx.nd.zeros((1, 3, *net.cfg.input_size))  # a graph is made at the first call
     if form == COMPOSED:
-        with native.without():  # its graph is made at the first call
-            net(mx.nd.zeros((1, 3, *net.cfg.input_size))).wait_to_read()
+        with native.without():
+            net(image).wait_to_read()
+    if form == ACTIVATION:
+        with warnings.catch_warnings():  # of the slopes, which `Relu` does not use
+            warnings.filterwarnings("ignore", "Parameter .* is not used by any computation")
+            net(image).wait_to_read()
     return net
 
 

@@ -18,6 +18,7 @@ from ..weights.names import modules_of, renamed
 from ..weights.names.state_dict import PUBLIC, SCALE, state_dict
 from ..weights.opened import AnySource, open_weights
 from ..weights.safetensors import safetensors_bytes
+from ..weights.source import find_backbone
 from .engines import largest_difference
 from .parity import noise
 
@@ -58,7 +59,10 @@ def export_torch(
     path = pathlib.Path(path).expanduser()
     if path.suffix != ".safetensors" or path.is_dir():
         raise InputError(f"{path}: expected the name of a file that ends in .safetensors")
-    weights = open_weights(source)
+    given = open_weights(source)
+    weights = given
+    if given.source.name is None and isinstance(source, (str, os.PathLike)):
+        weights = open_weights(find_backbone(source))
     if weights.source.name is None:
         raise InputError(
             f"{weights} does not name its backbone, which the names of the tensors depend on; give "
@@ -69,7 +73,7 @@ def export_torch(
     arrays = state_dict(net, modules_of(net, weights))
     _check(net, arrays, weights)
     cfg = net.cfg
-    licence = licence or (weights.card or {}).get("licence")
+    licence = licence or (given.card or {}).get("licence")
     metadata = {
         "format": "pt",
         "mean": "0.5,0.5,0.5",

@@ -39,6 +39,7 @@ __all__ = [
     "UNTRAINED",
     "Source",
     "absolute_source",
+    "find_backbone",
     "find_source",
 ]
 
@@ -141,6 +142,31 @@ def find_source(source: str | os.PathLike) -> Source:
         If nothing is there, the message lists what was looked for; or if there are several models.
     """
     return dataclasses.replace(_find(source), text=str(source))
+
+
+def find_backbone(source: str | os.PathLike) -> Source:
+    """Find the files of a model as `find_source` does, but of a run folder the checkpoint.
+
+    A checkpoint names its backbone. The export of the same run, a graph, does not.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    InputError
+        As `find_source` does, or if the run folder has no checkpoint.
+    """
+    folder = pathlib.Path(source).expanduser()
+    if not (folder / "config.yaml").is_file():
+        return find_source(source)
+    found = _checkpoint(folder, folder / "export" / f"model{SYMBOL}")
+    return dataclasses.replace(found, text=str(source))
 
 
 def absolute_source(source: str) -> str:

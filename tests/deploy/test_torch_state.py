@@ -7,7 +7,7 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.cli import main
-from gluonface.deploy import Embedder, export_torch
+from gluonface.deploy import Embedder, export_model, export_torch
 from gluonface.errors import GluonfaceError, InputError
 from gluonface.model_zoo import get_model
 from gluonface.weights.card import make_card
@@ -94,6 +94,28 @@ def test_pytorch_gives_the_same_embeddings(name, tmp_path, images):
     assert want.std() > 0.1
     # Seen: 1e-6.
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+
+def test_a_finished_run_names_its_backbone(tmp_path):
+    """By its checkpoint; its export, a graph, does not. The licence is that of its card."""
+    run = tmp_path / "run"
+    net = get_model("mobilefacenet", embedding_size=8)
+    export_model(net, run / "export/model", card={"licence": "MIT"})
+    (run / "config.yaml").write_text("model: {name: mobilefacenet, embedding_size: 8}\n")
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(InputError, match="no model yet"):
+        export_torch(run, out)
+    (run / "checkpoints/best").mkdir(parents=True)
+    net.save_parameters(str(run / "checkpoints/best/backbone.params"))
+    export_torch(str(run), out)
+    written = read_safetensors(out)
+    params = tmp_path / "m.params"
+    net.save_parameters(str(params))
+    named = export_torch(f"mobilefacenet:{params}", tmp_path / "n.safetensors")
+    named = read_safetensors(named)
+    assert written.keys() == named.keys()
+    assert all(np.array_equal(written[key], named[key]) for key in named)
+    assert metadata(out)["licence"] == "MIT"
 
 
 def test_what_cannot_be_written(small_prefix, tmp_path, monkeypatch):
