@@ -32,10 +32,14 @@ def test_products_and_gradients(arrays):
     np.testing.assert_allclose(grad_w.asnumpy(), g.T @ x, rtol=1e-4, atol=1e-4)
 
 
-@pytest.fixture(params=["host", "device"])
+@pytest.fixture(params=["compiled", "host", "device"])
 def place(request, monkeypatch):
-    """Run a test with the operators of the CPU and with those of a GPU."""
-    monkeypatch.setattr(ops, "on_host", lambda array: request.param == "host")
+    """Run a test with compiled functions, with NumPy, and with the operators of a GPU."""
+    monkeypatch.setattr(ops, "on_host", lambda array: request.param != "device")
+    if request.param == "host":
+        monkeypatch.setattr(ops, "_compiled", lambda: None)
+    if request.param == "compiled" and ops._compiled() is None:
+        pytest.skip("needs a C++ compiler")
 
 
 def test_lengths(arrays, place):

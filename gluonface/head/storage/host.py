@@ -5,6 +5,7 @@ import numpy as np
 from ..._compat import mx
 from ..array_operations import as_ndarray, as_numpy
 from ..initial_centers import BLOCK
+from .class_rows import compiled_rows
 
 __all__ = ["HostStore"]
 
@@ -65,6 +66,16 @@ class HostStore:
         if isinstance(index, slice):
             return self.arrays[name][index]
         return np.take(self.arrays[name], index, axis=0, out=out, mode="clip")
+
+    at_once = True  # whether rows need not be worked on in blocks
+
+    @staticmethod
+    def compiled():
+        """Return the `CompiledRows` that can read and update the rows of `arrays`, or None."""
+        return compiled_rows()
+
+    def touch(self, index):
+        """Take note that rows of sorted local ids are read or written next. Nothing to do here."""
 
     def write(self, name, index, rows):
         """Write the rows of sorted local ids. Those that `read` gave of a slice are in place."""
