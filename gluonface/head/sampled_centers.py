@@ -22,6 +22,7 @@ from .storage import make_store
 __all__ = ["SampledCenters"]
 
 nd = mx.nd
+COMPUTED = 1 << 18  # numbers of gradients that are computed at a time for a compiled update
 TINY = 1e-24  # so that rows of zeros divide nothing by zero; their gradient is 0
 
 
@@ -474,19 +475,21 @@ class SampledCenters(ClassCenters):
             if each is not None and self.lazy_updates.full:
                 self._catch_up_all()
 
-    def _blocks(self, size, compiled):
-        """Yield slices of rows that are worked on one at a time, by compiled functions or not."""
-        if compiled is not None and self.store.at_once:
-            yield slice(0, size)
-        else:
-            yield from self.store.blocks(size, self.width)
+    def _blocks(self, size, compiled, lazy=False):
+        """Return slices of rows that are worked on one at a time, by compiled functions or not.
+
+        With `lazy` gradients that are computed for a block.
+        """
+        if compiled is None or not self.store.at_once:
+            return self.store.blocks(size, self.width)
+        return self.store.blocks(size, self.width, COMPUTED) if lazy else [slice(0, size)]
 
     def _update_weight(self, each, lr, scale):
         """Update the rows of the centres and their state."""
         possible = self.optimizer.compiled and self.momentum_mode != "reset"
         compiled = self.store.compiled() if possible else None
         lazy, size = isinstance(each.grad, LazyGradient), len(each.weight)
-        for block in self._blocks(size, None if lazy else compiled):
+        for block in self._blocks(size, compiled, lazy):
             w, g = each.weight[block], each.grad[block]
             index = block if isinstance(each.index, slice) else each.index[block]
             if compiled is None:

@@ -93,9 +93,9 @@ class HostStore:
     def expect(self, names, index):
         """Prefetch the rows of sorted local ids, which will be read soon. Nothing to do here."""
 
-    def blocks(self, count, width):
-        """Yield slices of `count` rows that are worked on one at a time."""
-        step = max(1, CACHED // width)
+    def blocks(self, count, width, numbers=CACHED):
+        """Yield slices of `count` rows that are worked on one at a time, some `numbers` each."""
+        step = max(1, numbers // width)
         for first in range(0, count, step):
             yield slice(first, min(count, first + step))
 
