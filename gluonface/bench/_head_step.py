@@ -124,7 +124,7 @@ def measure_step(
     peak, resident = _status("VmHWM"), _status("VmRSS")
     sampled = head.class_centers.sampled
     products = _products(mx, comm, batch_size * comm.size, embedding_size, sampled)
-    turns = [(*step(), *products()) for _ in range(TURNS + 1)]
+    turns = [(*step(), *products()) for _ in range(min(steps, TURNS) + 1)]
     turns = [statistics.median(column) for column in zip(*turns[1:])]
     figures = [peak, resident, process, *turns, statistics.median(cpu), min(cpu)]
     figures = mx.nd.array(figures, dtype="float64")
