@@ -336,7 +336,7 @@ def _compiled():
     function.restype = number
 
     def sums(logits, scratch, factors, bias, weight, factor, own):
-        classes, samples = map(np.ascontiguousarray, own)
+        classes, samples = (np.ascontiguousarray(each, np.int64) for each in own)
         losses, slopes = np.empty((2, logits.shape[1]))
         each, one = (None, bias) if np.ndim(bias) == 0 else (bias, 0.0)
         pointers = [

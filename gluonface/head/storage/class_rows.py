@@ -60,6 +60,7 @@ class CompiledRows:
             The momentum, for `missed`.
         """
         count, width = out.shape
+        index = np.ascontiguousarray(index, np.int64)
         parts = 1 if squares is None or not count else len(squares) // count
         self._read(
             *(_pointer(table), _step(table), _pointer(state), _step(state)),
@@ -98,6 +99,7 @@ class CompiledRows:
         factor, decay, momentum : float
         """
         count, width = given.shape
+        index = None if index is None else np.ascontiguousarray(index, np.int64)
         self._update(
             *(_pointer(table), _step(table), _pointer(state), _step(state)),
             *(_pointer(index), count, width),
