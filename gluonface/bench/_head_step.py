@@ -1,6 +1,7 @@
 """Time and memory of whole steps of a classifier on one or several ranks, with lower bounds."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 import statistics
@@ -11,6 +12,7 @@ from ..errors import InputError
 __all__ = ["measure_step", "process_size", "report", "report_plan", "report_ratio"]
 
 LEARNING_RATE = 0.1
+TURNS = 8  # steps and products that take turns for their ratio: the machine may be busy
 GIB = 2**30
 
 
@@ -48,8 +50,9 @@ def measure_step(
     Returns
     -------
     dict
-        `seconds` (median), `best`, `images_per_second`, `products` (seconds of the three matrix
-        products alone, in the same run), `time_ratio`; `peak`, `resident` (bytes, the largest of
+        `seconds` (median), `best`, `images_per_second`; `products`, seconds of the three matrix
+        products alone, and `time_ratio`, of steps that took turns with them; `cpu`, `best_cpu`,
+        `products_cpu`, `cpu_ratio`, the same of CPU time; `peak`, `resident` (bytes, the largest of
         all ranks), `floor`, `memory_ratio`, `planned`, all of one rank; `process`, its size
         before there is a head, and `head_ratio`, of what came after to the floor; `peak_all_ranks`;
         `sent` and `planned_sent`, bytes of a rank and step; the first is None on one rank;
@@ -104,27 +107,31 @@ def measure_step(
 
     def step():
         labels = rng.integers(0, classes, batch_size)
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.process_time()
         with mx.autograd.record():
             total = head(x, labels).sum() / (batch_size * comm.size)
         total.backward()
         x.grad.wait_to_read()
         update()
         mx.nd.waitall()
-        return time.perf_counter() - begin
+        return time.perf_counter() - begin, time.process_time() - cpu
 
     for _ in range(3):
         step()
     comm.barrier("bench.begin")
     before = comm.sent
-    times = [step() for _ in range(steps)]
+    times, cpu = zip(*(step() for _ in range(steps)))
     sent = (comm.sent - before) / steps if comm.size > 1 else None
     peak, resident = _status("VmHWM"), _status("VmRSS")
     sampled = head.class_centers.sampled
     products = _products(mx, comm, batch_size * comm.size, embedding_size, sampled)
-    figures = mx.nd.array([peak, resident, products, process], dtype="float64")
+    turns = [(*step(), *products()) for _ in range(min(steps, TURNS) + 1)]
+    turns = [statistics.median(column) for column in zip(*turns[1:])]
+    figures = [peak, resident, process, *turns, statistics.median(cpu), min(cpu)]
+    figures = mx.nd.array(figures, dtype="float64")
     most = comm.allreduce(figures, "max", "bench.most").asnumpy().tolist()
     total = comm.allreduce(figures, "sum", "bench.total").asnumpy().tolist()
+    peak, resident, process, *turns, cpu, best_cpu = most
     seconds = statistics.median(times)
     return {
         "loss": loss,
@@ -142,15 +149,19 @@ def measure_step(
         "seconds": seconds,
         "best": min(times),
         "images_per_second": batch_size * comm.size / seconds,
-        "products": most[2],
-        "time_ratio": seconds / most[2],
-        "peak": most[0],
-        "resident": most[1],
+        "products": turns[2],
+        "time_ratio": turns[0] / turns[2],
+        "cpu": cpu,
+        "best_cpu": best_cpu,
+        "products_cpu": turns[3],
+        "cpu_ratio": turns[1] / turns[3],
+        "peak": peak,
+        "resident": resident,
         "peak_all_ranks": total[0],
         "floor": plan.floor,
-        "memory_ratio": most[0] / plan.floor,
-        "process": most[3],
-        "head_ratio": (most[0] - most[3]) / plan.floor,
+        "memory_ratio": peak / plan.floor,
+        "process": process,
+        "head_ratio": (peak - process) / plan.floor,
         "planned": plan.memory,
         "sent": sent,
         "planned_sent": plan.sent,
@@ -183,21 +194,26 @@ def _updater(mx, head, optimizer):
 
 
 def _products(mx, comm, total, size, sampled):
-    """Return the seconds of the three matrix products of a step, on all ranks at a time."""
+    """Return a function that times the three matrix products of a step, on all ranks at a time.
+
+    It returns seconds and CPU time.
+    """
     from ..head.array_operations import dense, dense_gradients
 
     x, w = mx.nd.ones((total, size)), mx.nd.ones((sampled, size))
     grad, out = mx.nd.ones((total, sampled)), mx.nd.empty((sampled, size))
-    times = []
-    for turn in range(6):
+    turn = itertools.count()
+
+    def products():
         mx.nd.waitall()
-        comm.barrier(f"bench.products{turn}")
-        begin = time.perf_counter()
+        comm.barrier(f"bench.products{next(turn)}")
+        begin, cpu = time.perf_counter(), time.process_time()
         dense(x, w)
         dense_gradients(grad, x, w, out)
         mx.nd.waitall()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times[1:])
+        return time.perf_counter() - begin, time.process_time() - cpu
+
+    return products
 
 
 def _status(name):
@@ -260,6 +276,8 @@ def report(result):
         f"{r['images_per_second']:.0f} images/s\n"
         f"{'three matrix products':24}{r['products']:8.3f} s   the step is "
         f"{r['time_ratio']:.2f} times that\n"
+        f"{'CPU time of a rank':24}{r['cpu']:8.3f} s   (best {r['best_cpu']:.3f}), "
+        f"{r['cpu_ratio']:.2f} times that of the products\n"
         f"{'peak memory of a rank':24}{r['peak'] / GIB:8.2f} GiB (all ranks together "
         f"{r['peak_all_ranks'] / GIB:.2f}; now resident {r['resident'] / GIB:.2f})\n"
         f"{'before the head':24}{r['process'] / GIB:8.2f} GiB (Python, MXNet, Horovod)\n"
@@ -273,10 +291,10 @@ def report(result):
 
 def report_ratio(result, first):
     """Return time and memory of a result over those of the first one, as text."""
-    time, memory = (result[key] / first[key] for key in ("best", "peak"))
+    time, cpu, memory = (result[key] / first[key] for key in ("best", "best_cpu", "peak"))
     return (
-        f"{'against ' + first['loss']:24}{time:8.2f} times its best step, {memory:.2f} times its "
-        "peak memory\n"
+        f"{'against ' + first['loss']:24}{time:8.2f} times its best step, {cpu:.2f} times its CPU "
+        f"time, {memory:.2f} times its peak memory\n"
     )
 
 

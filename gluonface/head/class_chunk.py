@@ -17,6 +17,7 @@ from .array_operations import (
     class_max,
     dense,
     dense_gradients,
+    empty_matrix,
     exponentials,
     inverse_norms,
     on_host,
@@ -198,7 +199,7 @@ class ClassChunk:
 
     def _nearest_center(self, each):
         """Return the scores (N, n) of the nearest of k centres; `each` becomes its mask."""
-        scores = nd.empty(each.shape[:2], ctx=self.ctx)
+        scores = empty_matrix(each.shape[:2], self.ctx)
         for block in row_blocks(each):
             some = each[block]
             top = class_max(some)

@@ -5,7 +5,7 @@ The backward pass of the step is written by hand and needs each derivative as an
 
 from .._compat import mx
 from ..loss._block import state_array
-from .array_operations import on_host, row_blocks
+from .array_operations import empty_matrix, on_host, row_blocks
 
 __all__ = ["class_penalty", "norm_terms", "others", "target"]
 
@@ -97,7 +97,7 @@ def others(margin, cosine, strength, target_cosine, norms=None):
     columns = [nd.expand_dims(column, axis=1) for column in columns]
     inputs = _inputs(margin, margin.others_inputs, total, ctx, norms)
     inputs = {name: nd.expand_dims(value, axis=1) for name, value in inputs.items()}
-    gradient = nd.empty(cosine.shape, ctx=ctx)
+    gradient = empty_matrix(cosine.shape, ctx)
     for block in row_blocks(cosine):
         cosines = cosine[block].copy()
         cosines.attach_grad()

@@ -40,7 +40,7 @@ def row_optimizer(name, momentum=0.0, wd=0.0, beta1=0.9, beta2=0.999, epsilon=1e
 class Sgd:
     """v <- mu v - lr (g + wd w); w <- w + v."""
 
-    counts_updates = False
+    counts_updates, compiled = False, True  # compiled: `storage.class_rows` has it, too
 
     def __init__(self, momentum, wd):
         self.momentum, self.wd = float(momentum), float(wd)
@@ -89,6 +89,8 @@ class Nag(Sgd):
     The second w is the new one, as in MXNet, which writes the weight first.
     """
 
+    compiled = False
+
     def apply(self, w, g, slots, lr, scale=1.0, radial=None, decay=True, rate=None, sqrt=np.sqrt):
         """As `Sgd.apply`."""
         if not slots:
@@ -121,7 +123,7 @@ class Nag(Sgd):
 class AdamW:
     """Adam with decoupled decay; every row corrects its bias by its own number of updates."""
 
-    counts_updates = True
+    counts_updates, compiled = True, False
     slots = ("mean", "variance")
 
     def __init__(self, wd, beta1, beta2, epsilon):
@@ -181,9 +183,13 @@ class LazyUpdates:
         """Add a step, given by its matrix (2, 2)."""
         self._products = np.concatenate([matrix @ self._products, np.eye(2)[None]])
 
+    def matrices(self, last):
+        """Return the matrices (m, 2, 2) float32 of what rows have missed since steps `last`."""
+        return self._products[np.asarray(last) - self.origin].astype(np.float32)
+
     def apply(self, last, w, slots, wrap=np.asarray):
         """Bring rows `w` (m, width) or (m,) and their momentum, at the steps `last`, up to date."""
-        table = self._products[np.asarray(last) - self.origin].astype(np.float32)
+        table = self.matrices(last)
         if len(w.shape) > 1:
             table = table[..., None]  # one number for each row
         (a, b), (c, d) = [[wrap(table[:, i, j]) for j in range(2)] for i in range(2)]

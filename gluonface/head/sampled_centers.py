@@ -22,6 +22,7 @@ from .storage import make_store
 __all__ = ["SampledCenters"]
 
 nd = mx.nd
+COMPUTED = 1 << 18  # numbers of gradients that are computed at a time for a compiled update
 TINY = 1e-24  # so that rows of zeros divide nothing by zero; their gradient is 0
 
 
@@ -153,7 +154,12 @@ class SampledCenters(ClassCenters):
         squares = inverse = shift = None
         if isinstance(rows, np.ndarray) and self.margin.unit_weight:
             squares = np.empty(m * k, np.float32)
-        for block in store.blocks(m, self.width):
+        compiled = store.compiled()
+        for block in self._blocks(m, compiled):
+            if compiled is not None:
+                sums = None if squares is None else squares[block.start * k : block.stop * k]
+                self._read_compiled(compiled, index[block], rows[block], sums)
+                continue
             some = store.read("weight", index[block], out=rows[block])
             self._catch_up(index[block], some)
             if squares is not None:
@@ -211,18 +217,36 @@ class SampledCenters(ClassCenters):
         found[np.searchsorted(index, positives)] = 1.0
         return found
 
+    def _read_compiled(self, compiled, index, rows, squares):
+        """Read some rows, the updates that they missed made, and their squared lengths."""
+        arrays, momentum, missed = self.store.arrays, None, None
+        if self._behind(index):
+            missed = self.lazy_updates.matrices(self.last_step[index])
+            momentum = arrays["momentum"] if self.optimizer.slots else None
+        self.store.touch(index)
+        compiled.read(arrays["weight"], index, rows, squares, missed, momentum)
+        if missed is not None:
+            self._caught_up(index)
+
+    def _behind(self, index=None):
+        """Return whether rows, all or some, have missed updates that they are to make."""
+        if self.lazy_updates is None or self.updates == self.lazy_updates.origin:
+            return False
+        return index is None or not (self.last_step[index] == self.updates).all()
+
     def _catch_up(self, index, rows):
         """Do for some classes the updates that they missed: `rows` in place, all in the store."""
-        if self.lazy_updates is None or self.updates == self.lazy_updates.origin:
-            return
-        last = self.last_step[index]
-        if (last == self.updates).all():
+        if not self._behind(index):
             return
         slots = [self.store.read(slot, index) for slot in self.optimizer.slots]
-        self.lazy_updates.apply(last, rows, slots, self.store.wrap)
+        self.lazy_updates.apply(self.last_step[index], rows, slots, self.store.wrap)
         self.store.write("weight", index, rows)
         for slot, values in zip(self.optimizer.slots, slots):
             self.store.write(slot, index, values)
+        self._caught_up(index)
+
+    def _caught_up(self, index):
+        """Do for the biases and margins what was done for the centres of some classes."""
         for name in self.vectors:
             values, slots = self._current(name, index)
             self._store_vector(name, index, values, slots)
@@ -433,8 +457,7 @@ class SampledCenters(ClassCenters):
         if self.shared_gradients:
             self._update_shared(lr, scale)
         if each is not None:
-            for block in self.store.blocks(len(each.weight), self.width):
-                self._update_rows(each, block, lr, scale)
+            self._update_weight(each, lr, scale)
             for name, values in each.vectors.items():
                 self._update_vector(name, each.index, values, lr, scale)
             if self.count is not None:
@@ -449,10 +472,48 @@ class SampledCenters(ClassCenters):
             if each is not None and self.lazy_updates.full:
                 self._catch_up_all()
 
-    def _update_rows(self, each, block, lr, scale):
+    def _blocks(self, size, compiled, lazy=False):
+        """Return slices of rows that are worked on one at a time, by compiled functions or not.
+
+        With `lazy` gradients that are computed for a block.
+        """
+        if compiled is None or not self.store.at_once:
+            return self.store.blocks(size, self.width)
+        return self.store.blocks(size, self.width, COMPUTED) if lazy else [slice(0, size)]
+
+    def _update_weight(self, each, lr, scale):
+        """Update the rows of the centres and their state."""
+        possible = self.optimizer.compiled and self.momentum_mode != "reset"
+        compiled = self.store.compiled() if possible else None
+        lazy, size = isinstance(each.grad, LazyGradient), len(each.weight)
+        for block in self._blocks(size, compiled, lazy):
+            w, g = each.weight[block], each.grad[block]
+            index = block if isinstance(each.index, slice) else each.index[block]
+            if compiled is None:
+                self._update_rows(each, block, index, w, g, lr, scale)
+            else:
+                self._update_compiled(compiled, each, block, index, w, g, lr, scale)
+
+    def _update_compiled(self, compiled, each, block, index, w, g, lr, scale):
+        """Update a block of rows by SGD, each in one pass."""
+        optimizer, radial = self.optimizer, each.radial
+        tables = [self.store.arrays[name] for name in ("weight", *optimizer.slots)]
+        if isinstance(index, slice):
+            index, tables = None, [table[block] for table in tables]
+        else:
+            self.store.touch(index)
+        if radial and self.margin.subcenters > 1:
+            self._subtract_radial(each, block, g)
+            radial = False
+        squares = None if each.squares is None or not radial else each.squares[block]
+        compiled.update(
+            *(tables[0], tables[1] if optimizer.slots else None, index, w, g, radial, squares),
+            *(-lr * scale, lr * optimizer.wd, optimizer.momentum),
+        )
+
+    def _update_rows(self, each, block, index, w, g, lr, scale):
+        """Update a block of rows in the arithmetic of the store's arrays."""
         store, optimizer = self.store, self.optimizer
-        index = block if isinstance(each.index, slice) else each.index[block]
-        w, g = each.weight[block], each.grad[block]
         radial = self._radial_factor(each, block, g)
         slots = [store.read(slot, index) for slot in optimizer.slots]
         self._reset(index, slots)
@@ -511,7 +572,7 @@ class SampledCenters(ClassCenters):
 
     def _catch_up_all(self):
         """Do for all rows the updates that they missed."""
-        if self.lazy_updates is None or self.updates == self.lazy_updates.origin:
+        if not self._behind():
             return
         for first in range(0, self.size, 4096):
             index = np.arange(first, min(self.size, first + 4096))
@@ -528,7 +589,7 @@ class SampledCenters(ClassCenters):
 
     def class_margin_sum(self):
         """Return the sum of the learned margins of all classes of this rank, NDArray (1,)."""
-        if self.lazy_updates is not None and self.updates != self.lazy_updates.origin:
+        if self._behind():
             blocks = [
                 self._current("class_margin", np.arange(first, min(self.size, first + 65536)))[0]
                 for first in range(0, self.size, 65536)

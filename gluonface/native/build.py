@@ -48,6 +48,8 @@ SAME_AS_MXNET = (
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", *SAME_AS_MXNET)
 
 PLAIN_FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared")
+# Arithmetic as it is written, the same numbers on every machine: no fused multiplications.
+VECTOR_FLAGS = (*PLAIN_FLAGS, "-O3", "-march=native", "-ffp-contract=off", "-fopenmp")
 
 COMPILE_SECONDS, CHECK_SECONDS = 600, 300
 DIGITS = 32  # of the SHA-256 of a library, in its name
@@ -120,10 +122,11 @@ def describe() -> str:
     return f"compiled at their first use, with {_compiler()[0]}"
 
 
-def plain_library(name: str) -> pathlib.Path:
+def plain_library(name: str, vectors: bool = False) -> pathlib.Path:
     """Return the path of a library that needs no MXNet, ``NAME.cc`` here; compile it if need be.
 
-    It is kept as that of `library` is.
+    It is kept as that of `library` is. With `vectors` it is for this processor alone, and may have
+    several threads.
 
     Raises
     ------
@@ -131,23 +134,31 @@ def plain_library(name: str) -> pathlib.Path:
         If there is none, with the reason.
     """
     folder, source = _own_folder(), HERE / f"{name}.cc"
-    content = f"{platform.machine()} {' '.join(PLAIN_FLAGS)}".encode() + source.read_bytes()
+    flags = VECTOR_FLAGS if vectors else PLAIN_FLAGS
+    content = f"{platform.machine()} {' '.join(flags)}".encode() + source.read_bytes()
+    content += b"".join(header.read_bytes() for header in _headers(source))
+    content += _processor() if vectors else b""
     key = hashlib.sha256(content).hexdigest()[:16]
     path = _find(folder, key, name)
     if path is None:
         try:
             with _one_at_a_time(folder):
-                path = _find(folder, key, name) or _make_plain(folder, key, name)
+                path = _find(folder, key, name) or _make_plain(folder, key, name, flags)
         except OSError as error:
             raise NativeError(f"it cannot be stored in {folder}: {error}") from None
     return path
 
 
-def _make_plain(folder, key, name):
+def _headers(source):
+    """Return the files of ours that a source includes."""
+    return [HERE / name for name in re.findall(r'^#include "(.+)"$', source.read_text(), re.M)]
+
+
+def _make_plain(folder, key, name, flags):
     note = _untried(folder, f"{name}-{key}")
     with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
         made = pathlib.Path(scratch) / f"{name}.so"
-        command = [*_compiler(), *PLAIN_FLAGS, HERE / f"{name}.cc", "-o", made]
+        command = [*_compiler(), *flags, HERE / f"{name}.cc", "-o", made]
         with _noted(note):
             _run(command, COMPILE_SECONDS, f"{name}.cc does not compile")
         return _keep(made, folder, f"{name}-{key}")
@@ -227,10 +238,16 @@ def _key():
     for name in SOURCES:
         digest.update((HERE / name).read_bytes())
     digest.update(f"{_compat.mx.__version__} {os.stat(_libmxnet()).st_size}".encode())
-    with contextlib.suppress(OSError):  # a home folder may be shared by machines that differ
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        digest.update(next((line for line in lines if line.startswith("flags")), "").encode())
+    digest.update(_processor())
     return digest.hexdigest()[:16]
+
+
+def _processor():
+    """Return what this processor can do: a home folder may be shared by machines that differ."""
+    with contextlib.suppress(OSError):
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        return next((line for line in lines if line.startswith("flags")), "").encode()
+    return b""
 
 
 def _libmxnet():

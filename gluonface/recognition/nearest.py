@@ -1,19 +1,26 @@
-"""The nearest rows of a matrix, exactly: no index, no approximation. Pure NumPy.
+"""The nearest rows of a matrix, exactly: no index, no approximation.
 
 Products are computed in float32, a tile of rows at a time. Whatever could be among the nearest
 after rounding is compared again in float64, so that the answer does not depend on the size of the
 tiles. What costs time after a product is looking through the scores: here only the maxima of runs
 of columns are taken, and only runs with a maximum above the k-th best so far are looked into.
+
+For one query reading the matrix takes the time. ``native/nearest.cc`` reads it as fast as the
+memory gives it and writes only products above the k-th best so far; without a C++ compiler NumPy
+does the same.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import typing
 
 import numpy as np
 
 from ..errors import InputError
 from ..evaluation.scores.feature_matrix import multiply
+from ..native.plain import load_plain
 
 __all__ = ["nearest"]
 
@@ -23,6 +30,7 @@ RUN = 256  # columns of a tile whose maximum is compared first
 BLOCKS = 32  # tiles after which the candidates are sorted again, at the latest
 CANDIDATES = 1 << 20  # that are held before they are sorted
 VALUES = 1 << 20  # of rows that are compared in float64 together: 8 MB
+GROWTH = 8  # times the rows so far are scanned before the bar is raised
 
 
 def nearest(
@@ -108,6 +116,7 @@ class _Search:
     def run(self, buffer, product):
         """Go through the matrix; `buffer` (q, rows) takes the products of a tile."""
         width, sort_at = buffer.shape[1], 1
+        rows_above = self._rows_above(product)
         for number, start in enumerate(range(0, len(self.matrix), width), 1):
             block = self.matrix[start : start + width]
             if len(self.queries) == 1 and product is multiply:
@@ -119,10 +128,49 @@ class _Search:
             if number == 1 and self.above == -np.inf:
                 self._first_bar(buffer, len(block))
             self._add(buffer, start)
+            if rows_above is not None:
+                self._scan(rows_above, start + len(block))
+                break
             if number >= sort_at or self.count > CANDIDATES:
                 self._sort()
                 sort_at = number + min(number, BLOCKS)
         self._sort()
+
+    def _rows_above(self, product):
+        """Return the compiled function that reads the matrix for one query, or None."""
+        if len(self.queries) > 1 or product is not multiply:
+            return None
+        plain = self.matrix.flags.c_contiguous and self.matrix.flags.aligned
+        return _compiled() if plain and self.matrix.dtype == np.float32 else None
+
+    def _scan(self, rows_above, start):
+        """Hold the products of the rows from `start` on that are above the bar."""
+        room = min(len(self.matrix) - start, CANDIDATES)
+        rows, products = np.empty(room, np.int64), np.empty(room, np.float32)
+        query = self.queries[0]
+        while start < len(self.matrix):
+            self._raise_bar()
+            block = self.matrix[start : min(GROWTH * start, start + room)]
+            count = rows_above(
+                *(array.ctypes.data for array in (query, block)),
+                *block.shape,
+                self.bar[0],
+                *(array.ctypes.data for array in (rows, products)),
+            )
+            found = rows[:count] + start
+            self.held.append((np.zeros(count, np.int64), found, products[:count].copy()))
+            self.count += count
+            start += len(block)
+            if self.count > CANDIDATES:
+                self._sort()
+
+    def _raise_bar(self):
+        """Raise the bar of one query by the k-th best product that is held."""
+        k = self.cosines.shape[1]
+        if self.count >= k:
+            held = np.concatenate([products for _, _, products in self.held])
+            best = np.partition(held, len(held) - k)[len(held) - k]
+            self.bar = np.maximum(self.bar, _below(best, 2 * self.error))
 
     def _first_bar(self, tile, width):
         """Set the bar by the k-th best of the first tile."""
@@ -180,6 +228,18 @@ class _Search:
         self.cosines[query[kept], rank[kept]] = exact[kept]
         self.found[query[kept], rank[kept]] = row[kept]
         self.bar = np.maximum(self.bar, _below(self.cosines[:, -1], self.error))
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled():
+    """Return the compiled `gluonface_rows_above`, or None."""
+    library = load_plain("nearest", "one query is compared with a gallery in NumPy, slower", True)
+    if library is None:
+        return None
+    function, array, number = library.gluonface_rows_above, ctypes.c_void_p, ctypes.c_int64
+    function.argtypes = (array, array, number, number, ctypes.c_float, array, array)
+    function.restype = number
+    return function
 
 
 def _below(scores, error):

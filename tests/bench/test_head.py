@@ -59,7 +59,8 @@ def test_whole_steps(capsys, tmp_path):
     assert "cosface, C=500, D=8, batch 4 per rank, 1 rank, sample rate 0.2" in out
     (found,) = json.loads(path.read_text())["steps"]
     assert 50 < found["sampled"] < 160
-    assert found["time_ratio"] == pytest.approx(found["seconds"] / found["products"])
+    assert found["time_ratio"] > 1
+    assert found["cpu_ratio"] > 1
     assert found["floor"] == 2 * 500 * 32 + 2 * 100 * 32
     assert found["sent"] is None
     assert main([*command[:-2], "--optimizer", "adamw", "--sample-rate", "1"]) == 0

@@ -32,10 +32,14 @@ def test_products_and_gradients(arrays):
     np.testing.assert_allclose(grad_w.asnumpy(), g.T @ x, rtol=1e-4, atol=1e-4)
 
 
-@pytest.fixture(params=["host", "device"])
+@pytest.fixture(params=["compiled", "host", "device"])
 def place(request, monkeypatch):
-    """Run a test with the operators of the CPU and with those of a GPU."""
-    monkeypatch.setattr(ops, "on_host", lambda array: request.param == "host")
+    """Run a test with compiled functions, with NumPy, and with the operators of a GPU."""
+    monkeypatch.setattr(ops, "on_host", lambda array: request.param != "device")
+    if request.param == "host":
+        monkeypatch.setattr(ops, "_compiled", lambda: None)
+    if request.param == "compiled" and ops._compiled() is None:
+        pytest.skip("needs a C++ compiler")
 
 
 def test_lengths(arrays, place):
@@ -143,3 +147,15 @@ def test_what_falls_on_one_place_adds_up():
     where = nd.array([3, 0, 3], dtype="int64")
     got = ops.add_at((5,), where, nd.array([1.0, 2.0, 4.0]))
     np.testing.assert_array_equal(got.asnumpy(), [2, 0, 0, 5, 0])
+
+
+def test_matrices_of_about_a_size_fit_where_another_one_was():
+    """Sampled classes vary by a few per cent from step to step."""
+    rooms = [ops._room(columns) for columns in range(98_000, 102_000)]
+    assert len(set(rooms)) <= 3
+    for columns in (1, 2, 31, 32, 33, 1000, 50_000, 65_535, 65_536, 1_000_000):
+        assert columns <= ops._room(columns) <= columns * (1 + 1 / 32)
+    matrix = ops.empty_matrix((3, 98_001), mx.cpu())
+    assert matrix.shape == (3, 98_001)
+    matrix[:] = 1
+    np.testing.assert_array_equal(ops.as_numpy(matrix), np.ones((3, 98_001)))

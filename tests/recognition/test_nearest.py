@@ -5,6 +5,7 @@ import pytest
 from reference.nearest import nearest as slow
 
 from gluonface.errors import InputError
+from gluonface.native.plain import load_plain
 from gluonface.recognition import nearest as module
 from gluonface.recognition.gallery import make_templates
 from gluonface.recognition.nearest import nearest
@@ -86,3 +87,72 @@ def test_bad_input(words, text):
 def test_embeddings_of_two_sizes():
     with pytest.raises(InputError, match="the queries have 3 values and the matrix 4"):
         nearest(np.eye(3, dtype=np.float32), np.eye(4, dtype=np.float32), 1)
+
+
+@pytest.fixture
+def scan(monkeypatch):
+    """Say in turn whether one query is compared by the compiled scan."""
+    if module._compiled() is None:
+        pytest.skip("needs a C++ compiler")
+    compiled = module._compiled
+
+    def use(wanted):
+        monkeypatch.setattr(module, "_compiled", compiled if wanted else lambda: None)
+
+    return use
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 31, 32, 130])
+@pytest.mark.parametrize("k", [1, 10, 700])
+def test_the_compiled_scan_changes_nothing(scan, monkeypatch, size, k):
+    """Also with NaN, infinities, ties, and more candidates than are held."""
+    monkeypatch.setattr(module, "CANDIDATES", 500)
+    rng = np.random.default_rng(size)
+    matrix = units(rng, 4000, size)
+    matrix[[3999, 2500, 40]] = matrix[39]
+    matrix[[1, 300, 3000]] = np.nan
+    matrix[[500, 3500], 0] = np.inf
+    for query in (matrix[39:40], units(rng, 1, size), np.full((1, size), np.nan, np.float32)):
+        for above in (-np.inf, 0.2):
+            found = []
+            for wanted in (True, False):
+                scan(wanted)
+                found.append(nearest(query, matrix, k, above, rows=256))
+            np.testing.assert_array_equal(found[0][1], found[1][1])
+            np.testing.assert_array_equal(found[0][0], found[1][0])  # to the last bit
+    assert (found[0][1] == -1).all()  # of the query that is NaN
+
+
+def test_matrices_that_the_scan_does_not_read(scan):
+    """Others than float32 in one piece are left to NumPy."""
+    matrix = units(np.random.default_rng(1), 600, 24).astype(np.float16).astype(np.float32)
+    expected = nearest(matrix[:1], matrix, 5, rows=256)
+    whole = np.zeros((600, 30), np.float32)
+    whole[:, 3:27] = matrix
+    for same in (whole[:, 3:27], np.asfortranarray(matrix), matrix.astype(np.float16)):
+        for got, wanted in zip(nearest(matrix[:1], same, 5, rows=256), expected):
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_the_scan_on_two_threads(scan):
+    rows_above = module._compiled()
+    threads = load_plain("nearest", "", True).omp_set_num_threads
+    rng = np.random.default_rng(2)
+    matrix, query = units(rng, 5001, 120), units(rng, 1, 120)
+    found = []
+    try:
+        for count in (1, 2, 3):
+            threads(count)
+            rows, products = np.zeros(5001, np.int64), np.zeros(5001, np.float32)
+            arrays = [array.ctypes.data for array in (query, matrix, rows, products)]
+            n = rows_above(*arrays[:2], *matrix.shape, 0.1, *arrays[2:])
+            found.append((rows[:n], products[:n]))
+    finally:
+        threads(1)
+    products = matrix @ query[0]
+    near = np.abs(products - 0.1) < 1e-6  # rounding decides
+    assert not near.any()
+    np.testing.assert_array_equal(found[0][0], np.flatnonzero(products > 0.1))
+    np.testing.assert_allclose(found[0][1], products[found[0][0]], atol=1e-6)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])

@@ -11,14 +11,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import logging
-import os
 
-from ...native.build import NativeError, plain_library
+from ...native.plain import load_plain
 
 __all__ = ["find_jpeg_damage"]
-
-logger = logging.getLogger(__name__)
 
 REASONS = {
     1: "its compressed data are damaged",
@@ -47,12 +43,9 @@ def find_jpeg_damage(data: bytes) -> str | None:
 @functools.lru_cache(maxsize=1)
 def _scan():
     """Return the compiled function, or None."""
-    if os.environ.get("GLUONFACE_NATIVE", "1") == "0":
+    library = load_plain("jpeg_scan", "JPEGs are not checked for damage in the middle")
+    if library is None:
         return None
-    try:
-        function = ctypes.CDLL(str(plain_library("jpeg_scan"))).gluonface_jpeg_damage
-    except (NativeError, OSError) as error:
-        logger.info("JPEGs are not checked for damage in the middle: %s", error)
-        return None
+    function = library.gluonface_jpeg_damage
     function.argtypes, function.restype = (ctypes.c_char_p, ctypes.c_size_t), ctypes.c_int
     return function

@@ -9,12 +9,17 @@ Until then the derivatives by the cosines are kept if they take less memory than
 the centres, that is for fewer samples than an embedding has numbers. Else, and where ``chunk`` is
 given, the logits are computed once more.
 
-In NumPy, on a CPU; `device_terms` is the same for a GPU.
+On a CPU, in NumPy, and with ``native/binary_terms.cc`` where there is a C++ compiler: one pass
+over the logits makes sums and derivatives of them. `device_terms` is the same for a GPU.
 """
+
+import ctypes
+import functools
 
 import numpy as np
 
 from ..._compat import mx
+from ...native.plain import load_plain
 from ..array_operations import as_numpy
 
 __all__ = ["BinaryTerms", "LazyGradient"]
@@ -198,30 +203,27 @@ class BinaryTerms:
         own = self.columns[a:b] - block.start, self.samples[a:b]
         logits = np.matmul(rows, self.x.T, out=out)
         own_cosine = logits[own] * inverse[own[0]]
-        slope = far = None
+        slope = factors = None
         if margin.changes_others or settings.filter_above is not None:
             logits *= inverse[:, None]
-            if settings.filter_above is not None:
-                far = logits > settings.filter_above
+            far = None if settings.filter_above is None else logits > settings.filter_above
             values, slope = margin.rest(np, logits, settings.strength)
             np.multiply(values, scale, out=logits)
+            if far is not None:
+                logits[far] = NO_LOGIT
         else:
-            logits *= (inverse * scale)[:, None]
-        logits += bias if np.ndim(bias) == 0 else bias[:, None]
-        if far is not None:
-            logits[far] = NO_LOGIT
+            factors = inverse * scale
         value, own_slope = margin.own(np, own_cosine, settings.strength)
         own_logit = value * scale + (bias if np.ndim(bias) == 0 else bias[own[0]])
-        logits[own] = own_logit
-        top = logits.max()
-        logits[own] = NO_LOGIT
         weight = self.shard.column_weight
-        weight = np.ones(len(rows), np.float32) if weight is None else weight[block]
+        weight = None if weight is None else weight[block]
         if self.shard.zeros_are_absent:
-            weight = weight * (inverse > 0)
-        losses, slopes = _softplus(logits, scratch, weight, top)
+            there = (inverse > 0).astype(np.float32)
+            weight = there if weight is None else weight * there
+        sums = _compiled() or _sums
         factor = np.float32(margin.negative_weight) * scale
-        out *= (weight * factor)[:, None]
+        losses, slopes, top = sums(logits, scratch, factors, bias, weight, factor, own)
+        top = max(top, own_logit.max(initial=NO_LOGIT))
         if slope is not None:
             out *= slope
         # In float64: they are few, and the hardest ones are all of a loss.
@@ -286,6 +288,73 @@ def _inverse_lengths(rows):
     squares = np.einsum("ij,ij->i", rows, rows)
     lengths = np.sqrt(squares)
     return squares, (lengths > 1e-12) / np.maximum(lengths, np.float32(1e-12))
+
+
+def _sums(logits, scratch, factors, bias, weight, factor, own):
+    """Turn logits (n, N) into the derivatives by them, in place; return sums over the classes.
+
+    Parameters
+    ----------
+    logits, scratch : numpy.ndarray (n, N)
+        `scratch` is overwritten.
+    factors : numpy.ndarray (n,) or None
+        What the logits are multiplied by first.
+    bias : float or numpy.ndarray (n,)
+        What is added then.
+    weight : numpy.ndarray (n,) or None
+        What the terms of a class are multiplied by.
+    factor : float
+        What the derivatives are multiplied by.
+    own : tuple of numpy.ndarray (k,) int64
+        Classes, sorted, and samples of the terms that are left out.
+
+    Returns
+    -------
+    losses, slopes : numpy.ndarray (N,) float64
+        Of log(1 + exp(logit)), and of the sigmoids.
+    top : float
+        The largest logit.
+    """
+    if factors is not None:
+        logits *= factors[:, None]
+    logits += bias if np.ndim(bias) == 0 else bias[:, None]
+    logits[own] = NO_LOGIT
+    top = logits.max()
+    weight = np.ones(len(logits), np.float32) if weight is None else weight
+    losses, slopes = _softplus(logits, scratch, weight, top)
+    logits *= (weight * factor)[:, None]
+    return losses, slopes, top
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled():
+    """Return ``native/binary_terms.cc`` as a function like `_sums`, or None."""
+    library = load_plain("binary_terms", "binary losses are computed in NumPy, slower", True)
+    if library is None:
+        return None
+    function = library.gluonface_binary_terms
+    array, count, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+    function.argtypes = (
+        *(array, count, count, array, array, number, array, number),
+        *(array, array, count, array, array),
+    )
+    function.restype = number
+
+    def sums(logits, scratch, factors, bias, weight, factor, own):
+        classes, samples = (np.ascontiguousarray(each, np.int64) for each in own)
+        losses, slopes = np.empty((2, logits.shape[1]))
+        each, one = (None, bias) if np.ndim(bias) == 0 else (bias, 0.0)
+        pointers = [
+            None if array is None else array.ctypes.data
+            for array in (logits, factors, each, weight, classes, samples, losses, slopes)
+        ]
+        top = function(
+            *(pointers[0], *logits.shape, *pointers[1:3], one, pointers[3], factor),
+            *(*pointers[4:6], len(classes), *pointers[6:]),
+        )
+        return losses, slopes, top
+
+    return sums
 
 
 def _softplus(logits, scratch, weight, top):

@@ -113,6 +113,13 @@ class DiskStore(HostStore):
         mapped.madvise(mmap.MADV_RANDOM)
         return mapped, file
 
+    at_once = False  # `touch` has to be called between the blocks
+
+    def touch(self, index):
+        """As of `HostStore`."""
+        if len(index):
+            self._limit_mapped(index[-1] - index[0] + 1, len(index))
+
     def put(self, name, first, rows):
         """Write the rows from `first` on."""
         self._limit_mapped(len(rows), len(rows))
@@ -135,8 +142,7 @@ class DiskStore(HostStore):
         array = self.arrays[name]
         if name not in self._items:
             return super().read(name, index, out)
-        if len(index):
-            self._limit_mapped(index[-1] - index[0] + 1, len(index))
+        self.touch(index)
         found = self._items[name][index].view(np.float32).reshape(len(index), array.shape[1])
         if out is None:
             return found

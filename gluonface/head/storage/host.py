@@ -5,6 +5,7 @@ import numpy as np
 from ..._compat import mx
 from ..array_operations import as_ndarray, as_numpy
 from ..initial_centers import BLOCK
+from .class_rows import compiled_rows
 
 __all__ = ["HostStore"]
 
@@ -66,6 +67,16 @@ class HostStore:
             return self.arrays[name][index]
         return np.take(self.arrays[name], index, axis=0, out=out, mode="clip")
 
+    at_once = True  # whether rows need not be worked on in blocks
+
+    @staticmethod
+    def compiled():
+        """Return the `CompiledRows` that can read and update the rows of `arrays`, or None."""
+        return compiled_rows()
+
+    def touch(self, index):
+        """Take note that rows of sorted local ids are read or written next. Nothing to do here."""
+
     def write(self, name, index, rows):
         """Write the rows of sorted local ids. Those that `read` gave of a slice are in place."""
         array = self.arrays[name]
@@ -82,9 +93,9 @@ class HostStore:
     def expect(self, names, index):
         """Prefetch the rows of sorted local ids, which will be read soon. Nothing to do here."""
 
-    def blocks(self, count, width):
-        """Yield slices of `count` rows that are worked on one at a time."""
-        step = max(1, CACHED // width)
+    def blocks(self, count, width, numbers=CACHED):
+        """Yield slices of `count` rows that are worked on one at a time, some `numbers` each."""
+        step = max(1, numbers // width)
         for first in range(0, count, step):
             yield slice(first, min(count, first + step))
 

@@ -48,6 +48,10 @@ class DeviceStore:
         found.copyto(out)
         return out
 
+    @staticmethod
+    def compiled():
+        """Return None: the rows are not in memory that a CPU reads."""
+
     def write(self, name, index, rows):
         """Write the rows of sorted local ids. Those that `read` gave of a slice are in place."""
         if isinstance(index, slice):
