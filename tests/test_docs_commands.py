@@ -136,7 +136,7 @@ PAGES = {
     "use": Page(
         {
             "people": "crops", "runs/mine": "run", "a.png": "a.png", "b.png": "b.png",
-            "model": "insightface",
+            "insightface/model": "insightface",
         },
         ("bash", "text"), slow=True, whole=True,
     ),
