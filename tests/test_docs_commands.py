@@ -191,17 +191,22 @@ BY_HAND = {"gluonface gallery enrol people.gallery clusters ": write_names}
 
 
 def run_page(path, page, capsys, full=False):
-    """Run a page's commands (and Python) in order; each text is what was printed before."""
+    """Run a page's commands (and Python) in order.
+
+    Each text is what the block before it printed, or the last command of that block.
+    """
     found = [(*one, language) for language in page.languages for one in blocks(path, language)]
-    names, printed = {}, ""
+    names, printed = {}, [""]
     for line, kind, code, language in sorted(found):
         place = f"{path.name}:{line}"
         if language == "text" and kind != "no-run":
-            assert code == printed.strip(), f"{place} shows something else"
+            if not printed or code != printed[-1].strip():
+                assert code == "".join(printed).strip(), f"{place} shows something else"
         elif language == "python" and kind != "no-run":
             exec(compile(code, place, "exec"), names)
-            printed = capsys.readouterr().out
+            printed = [capsys.readouterr().out]
         elif language == "bash":
+            printed = []
             for command in lines_of(code):
                 if page.later and page.later in command and not full:
                     continue
@@ -210,7 +215,7 @@ def run_page(path, page, capsys, full=False):
                         do()
                 if reason_not_to_run(command) is None:
                     run(command, full, not page.whole)
-            printed = capsys.readouterr().out
+                    printed.append(capsys.readouterr().out)
 
 
 def page_folder(name, library, tmp_path, monkeypatch):
