@@ -41,7 +41,7 @@ docs/build.sh
 # The second run leaves out what depends on neither Python nor NumPy: pages and scripts, the shapes of
 # the backbones, the compiled operators, how runs are resumed and learn, speed, several processes.
 left_out=(tests/test_architecture.py
-    tests/test_docs{,_losses,_partial_fc,_pictures,_tables,_translations}.py
+    tests/test_docs{,_commands,_losses,_partial_fc,_pictures,_tables,_translations}.py
     tests/test_scripts.py tests/test_recipe_scripts.py tests/model_zoo/test_{every_model,count}.py
     tests/training/test_{resume,learning_truth}.py tests/{bench,distributed,native,parallel})
 second=("${left_out[@]/#/--ignore=}")
@@ -63,3 +63,6 @@ fi
 
 step "Tests with Python 3.13 and NumPy 2"
 COVERAGE_CORE=sysmon scripts/test-pythons.sh 3.13+2 -- -q "${second[@]}"
+
+step "Types with NumPy 2, whose own types are others"
+[ ! -x .venv-3.13-numpy2/bin/mypy ] || .venv-3.13-numpy2/bin/mypy

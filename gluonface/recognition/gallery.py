@@ -311,7 +311,7 @@ class Gallery:
         person, templates = self.templates()
         if not len(person):
             return [[] for _ in probes]
-        most = int(np.unique(person, return_counts=True)[1].max())  # 1, but for "max"
+        most = int(np.max(np.unique(person, return_counts=True)[1]))  # 1, but for "max"
         cosines, rows = nearest(probes, templates, min(top * most, len(person)))
         found = []
         for scores, numbers in zip(cosines.tolist(), person[rows].tolist()):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import typing
 
 import numpy as np
 
 __all__ = ["crc32c", "masked_crc32c"]
 
 _BLOCK = 4096  # bytes that are looked up at once
+_XOR: typing.Any = np.bitwise_xor  # NumPy 2.5 has no type of `reduce` for an array of Any
 
 
 @functools.lru_cache(maxsize=1)
@@ -51,9 +53,7 @@ def crc32c(data: bytes) -> int:
         state = np.frombuffer(value.to_bytes(4, "little"), np.uint8)
         block[: 4 - left] ^= state[: 4 - left]
         places = np.arange(len(block) - 1, -1, -1)
-        value = int(np.bitwise_xor.reduce(tables[places, block])) ^ (
-            value >> 8 * (4 - left) if left else 0
-        )
+        value = int(_XOR.reduce(tables[places, block])) ^ (value >> 8 * (4 - left) if left else 0)
     return value ^ 0xFFFFFFFF
 
 

@@ -86,7 +86,7 @@ class ZipMembers:
                  member.compress_type)
             )  # fmt: skip
         fields = np.array(rows, np.int64).reshape(-1, 5)
-        if len(fields) and fields[:, 0].min() < 0:
+        if len(fields) and np.min(fields[:, 0]) < 0:
             raise DataError(f"{path} is a damaged zip archive: a member begins before the file")
         self._rows = fields
 

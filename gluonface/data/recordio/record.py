@@ -42,10 +42,10 @@ HEADER = struct.Struct("<IfQQ")
 LENGTH = (1 << 29) - 1
 # A whole record, frame included, with two label values and no image: header or identity record.
 RANGE_RECORD = np.dtype(
-    {
-        "names": ["magic", "length", "flag", "label", "ids", "range"],
-        "formats": ["<u4", "<u4", "<u4", "<f4", "(2,)<u8", "(2,)<f4"],
-    }
+    [
+        *(("magic", "<u4"), ("length", "<u4"), ("flag", "<u4"), ("label", "<f4")),
+        *(("ids", "<u8", (2,)), ("range", "<f4", (2,))),
+    ]
 )
 _CHECKSUM_MARK = 0x6766 << 48  # "gf"
 

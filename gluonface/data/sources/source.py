@@ -48,8 +48,8 @@ def number_keys(values: typing.Sequence | np.ndarray) -> tuple[np.ndarray, list[
         return labels.astype(np.int32), [str(value) for value in found.tolist()]
     keys = sorted({str(value) for value in values if value is not None}, key=natural_key)
     numbers = {key: number for number, key in enumerate(keys)}
-    labels = (-1 if value is None else numbers[str(value)] for value in values)
-    return np.fromiter(labels, np.int32, len(values)), keys
+    numbered = (-1 if value is None else numbers[str(value)] for value in values)
+    return np.fromiter(numbered, np.int32, len(values)), keys
 
 
 class FaceSource:

@@ -99,7 +99,7 @@ def raw_pixel_accuracy(pack, kfold_accuracy) -> dict[str, float]:
         length = np.sqrt((centred * centred).sum(axis=1, keepdims=True))
         for how, vectors in (("cosine", centred / np.maximum(length, 1e-6)), ("l2", flat)):
             distance = ((vectors[0::2] - vectors[1::2]) ** 2).sum(axis=1).astype(np.float64)
-            distance *= 3.9 / max(float(distance.max()), 1e-12)  # onto the grid of thresholds
+            distance *= 3.9 / max(float(np.max(distance)), 1e-12)  # onto the grid of thresholds
             result[f"{name} {how}"] = kfold_accuracy(distance, pack.issame, FOLDS).accuracy
     result = {name: round(float(value), 4) for name, value in result.items()}
     result["best"] = max(result.values())

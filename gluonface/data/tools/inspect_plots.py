@@ -131,7 +131,7 @@ def plot_identities(found: dict, path: StrPath) -> None:
             axes.locator_params(axis="x", integer=True)
         else:
             bins = np.unique(np.floor(np.geomspace(numbers.min(), numbers.max() + 1, 40)))
-            axes.hist(numbers, bins, weights=counts, color="#3b6ea8")
+            axes.hist(numbers, bins.tolist(), weights=counts, color="#3b6ea8")
             axes.set_xscale("log")
         median = found["images_each"]["median"]
         axes.axvline(median, color="#c44", linestyle="--", label=f"median {median:g}")

@@ -82,7 +82,7 @@ def subset(
     for name, value in (("min_images", min_images), ("max_images", max_images), ("first", first)):
         if value is not None and value < 1:
             raise InputError(f"{name}={value}: 1 or more was expected")
-    counts = np.bincount(labels[keep], minlength=labels.max() + 1)
+    counts = np.bincount(labels[keep], minlength=int(np.max(labels)) + 1)
     keep &= counts[labels] >= min_images
     if max_images is not None:
         keep &= _drawn(labels, keep, max_images, seed)
@@ -169,8 +169,8 @@ def merge(
     for number in range(len(target)):  # a target is smaller, hence final already: chains resolve
         target[number] = target[target[number]]
     _, final = np.unique(target, return_inverse=True)
-    number = final[person]
-    order = np.argsort(number, kind="stable")
+    labels = final[person]
+    order = np.argsort(labels, kind="stable")
     was = sorted(zip(final.tolist(), pairs.tolist()), key=lambda row: row[0])
     names = {
         (number, label): name
@@ -180,11 +180,11 @@ def merge(
 
     result = write_record_set(
         out,
-        number[order],
+        labels[order],
         lambda i: sets[where[order[i]]].read(int(image[order[i]])),
         {"merge": digest(order), "of": [dataset.stamp() for dataset in sets]},
         name=lambda i: f"set {where[order[i]]} record {sets[where[order[i]]].key(image[order[i]])}",
-        num_classes=int(final.max()) + 1,
+        num_classes=int(np.max(final)) + 1,
         write_extras=lambda: write_identities(
             out, ("identity", "set", "was"), ((n, *pair) for n, pair in was), names
         ),
@@ -222,7 +222,7 @@ def shuffle(source: StrPath, out: StrPath, seed: int = 0, by: str = "image", **o
         number, classes = labels[order], dataset.num_classes
     else:
         found = np.unique(labels)
-        rank = np.empty(int(found.max()) + 1, np.int64)
+        rank = np.empty(int(np.max(found)) + 1, np.int64)
         rank[generator.permutation(found)] = np.arange(len(found))
         order = np.argsort(rank[labels], kind="stable")
         number, classes = rank[labels[order]], len(found)

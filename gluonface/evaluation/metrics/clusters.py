@@ -106,7 +106,7 @@ def cluster_measures(person: npt.ArrayLike, cluster: npt.ArrayLike) -> ClusterMe
         images=n,
         clusters=len(cluster_sizes),
         people=len(people_sizes),
-        largest=int(cluster_sizes.max()),
+        largest=int(np.max(cluster_sizes)),
     )
 
 

@@ -246,9 +246,10 @@ def people_folds(
     _, first, place, sizes = np.unique(
         block, return_index=True, return_inverse=True, return_counts=True
     )
-    if sizes.max() * folds > len(a):
+    largest = int(np.max(sizes))
+    if largest * folds > len(a):
         return None, (
-            f"people who are joined by pairs make a block of {sizes.max():,} of the {len(a):,} "
+            f"people who are joined by pairs make a block of {largest:,} of the {len(a):,} "
             f"pairs, more than one of {folds} folds holds; the folds are those of the list, and "
             "the same people are in several of them"
         )

@@ -227,11 +227,11 @@ def identify_jointly(
         mate = probes[1][start : start + 512][:, None] == subjects
         mates.append(tile[mate])
         top.add(np.where(mate, -np.inf, tile), count=tile.size - np.count_nonzero(mate))
-    highest, mates = top.scores(), np.concatenate(mates)
+    highest, mated = top.scores(), np.concatenate(mates)
     measures = dict(result.measures)
     for share, number in zip(shares, budget):
         threshold = highest[min(number, len(highest)) - 1]
-        measures[f"recall@{share:g}"] = float((mates > threshold).sum() / len(mates))
+        measures[f"recall@{share:g}"] = float((mated > threshold).sum() / len(mated))
         measures[f"threshold@{share:g}"] = float(threshold)
     return dataclasses.replace(result, measures=measures)
 

@@ -167,7 +167,7 @@ def evaluate(
         operating_points=tuple(points),
         counts={
             "probes": len(units),
-            "identities": int(person.max()) + 1,
+            "identities": int(np.max(person)) + 1,
             "distractors": kept,
             "same": len(genuine),
             "different": different,

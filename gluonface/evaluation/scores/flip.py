@@ -24,7 +24,7 @@ FLIPS = ("none", "sum", "concat")  # those that an `Embedder` offers
 
 
 def merge_outputs(
-    e: npt.ArrayLike, f: npt.ArrayLike | None, flip: str, dtype: npt.DTypeLike = None
+    e: npt.ArrayLike, f: npt.ArrayLike | None, flip: str, dtype: npt.DTypeLike | None = None
 ) -> np.ndarray:
     """Merge the outputs of images and of their mirrors in one of the `FLIP_FORMS`.
 
