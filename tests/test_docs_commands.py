@@ -105,6 +105,7 @@ PAGES = {
         slow=True,
     ),
     "install": Page(slow=True),
+    "losses": Page(EMORE, slow=True),
     "multi_machine": Page({"ms1mv3": "records", "people": "crops"}),
     "partial_fc": Page({"glint360k": "records"}),
     "prepare": Page(

@@ -1,6 +1,9 @@
 """What the machine is said to be."""
 
+import shutil
 import subprocess
+
+import pytest
 
 from gluonface import machine
 
@@ -12,6 +15,7 @@ def test_versions_of_what_is_installed():
     assert machine.installed_version("no-such-package") is None
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 def test_the_commit_of_a_checkout(tmp_path, monkeypatch):
     package = tmp_path / "gluonface" / "machine.py"
     monkeypatch.setattr(machine, "__file__", str(package))
