@@ -367,7 +367,8 @@ def _load_symbol(weights, ctx, engine_name, precision):
 
 def _load_onnx(weights, ctx, engine_name, precision):
     path, card = weights.params, weights.card
-    engine = engine_for_onnx(path, ctx, engine_name, weights.onnx_bytes, precision)
+    parsed = weights.onnx_model
+    engine = engine_for_onnx(path, ctx, engine_name, weights.onnx_bytes, precision, parsed)
     if card is None:
         inside = engine.takes_bytes or normalizes_pixels(weights.onnx_model)
         logger.info(

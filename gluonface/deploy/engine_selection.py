@@ -175,6 +175,7 @@ def engine_for_onnx(
     engine: str = "auto",
     model: bytes | None = None,
     precision: str = "float32",
+    parsed: typing.Any = None,
 ) -> OnnxEngine | OpenVinoEngine:
     """Return the engine for a ``.onnx`` file.
 
@@ -190,6 +191,8 @@ def engine_for_onnx(
         The content of the file, where it has been read already.
     precision : {"float32", "bfloat16"}, default "float32"
         The latter is OpenVINO's, on a CPU. A file that is in 8 bits runs so in any case.
+    parsed : onnx.ModelProto, optional
+        The file, where it has been parsed already.
 
     Returns
     -------
@@ -203,16 +206,16 @@ def engine_for_onnx(
     if engine == "openvino" or precision == "bfloat16":
         if gpu:
             raise InputError("engine='openvino' runs on a CPU; use ctx='cpu'")
-        return OpenVinoEngine(path, model, precision)
+        return OpenVinoEngine(path, model, precision, parsed)
     on_cpu = gpu is False or (gpu is None and not _cuda())
     if engine == "auto" and on_cpu and importlib.util.find_spec("openvino"):
         try:
-            return OpenVinoEngine(path, model)
+            return OpenVinoEngine(path, model, parsed=parsed)
         except DataError as error:
             if not importlib.util.find_spec("onnxruntime"):
                 raise
             logger.info("onnxruntime runs %s: %s", path, error)
-    return OnnxEngine(path, gpu, model)
+    return OnnxEngine(path, gpu, model, parsed)
 
 
 def _installed(engine):
@@ -233,7 +236,8 @@ def _converted(symbol, arrays, ctx, size, source, names, must, precision):
     plain = SymbolEngine(symbol, arrays, ctx, size, source=source, fast=False)
     path = pathlib.Path(f"{source} as ONNX")
     try:
-        model = convert(symbol, arrays, size, compare=False).SerializeToString()
+        parsed = convert(symbol, arrays, size, compare=False)
+        model = parsed.SerializeToString()
     except GluonfaceError as error:
         if must:
             raise
@@ -244,9 +248,9 @@ def _converted(symbol, arrays, ctx, size, source, names, must, precision):
     for name in names:
         try:
             if name == "openvino":
-                found = OpenVinoEngine(path, model, precision)
+                found = OpenVinoEngine(path, model, precision, parsed)
             else:
-                found = OnnxEngine(path, gpu=False, model=model)
+                found = OnnxEngine(path, gpu=False, model=model, parsed=parsed)
             actual = found.run(images)
             difference = largest_difference(actual, expected)
         except GluonfaceError as error:

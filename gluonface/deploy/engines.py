@@ -15,6 +15,7 @@ from ..errors import DataError, GluonfaceError, InputError, MissingExtraError, s
 from ..evaluation.scores.flip import normalize_rows
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
+from ..weights.onnx.row_independence import rows_are_independent
 from ..weights.opened import open_weights
 from .onnx.split_prelu import split_prelus
 from .parity import noise
@@ -323,7 +324,7 @@ class _OnnxNetwork:
     program: str
     _forward: typing.Callable[[np.ndarray], np.ndarray]
 
-    def _check(self, path, inputs, outputs):
+    def _check(self, path, parsed, inputs, outputs):
         """Check ``[(shape, type)]`` of inputs and outputs, and what it gives for noise."""
         shape, kind = inputs[0] if inputs else ([], None)
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
@@ -342,10 +343,10 @@ class _OnnxNetwork:
         static = [n if isinstance(n, int) and n > 0 else None for n in shape[2:]]
         self.static_size = None if None in static else tuple(static)
         self.input_size = tuple(n or 112 for n in static)
-        self._probe()
+        self._probe(rows_are_independent(parsed))
 
-    def _probe(self):
-        """Run it on noise, with one image and with more; set the embedding size."""
+    def _probe(self, independent):
+        """Run it on noise, with one image and perhaps with more; set the embedding size."""
         images = noise(self.input_size) if self.takes_bytes else noise(self.input_size) / 255
         if self.fixed_batch:
             images = np.resize(images, (self.fixed_batch, *images.shape[1:]))
@@ -362,7 +363,8 @@ class _OnnxNetwork:
                     f"{self._path} gives an output of the shape {rows.shape} for 1 image; expected "
                     "a row for each image, (N,D)"
                 )
-            self._probe_more(images, rows)
+            if not independent:
+                self._probe_more(images, rows)
         self.embedding_size = rows.shape[1]
 
     def _probe_more(self, images, one):
@@ -412,6 +414,8 @@ class OnnxEngine(_OnnxNetwork):
         True: only on a GPU; None: on a GPU if onnxruntime has one; False: on the CPU.
     model : bytes, optional
         The content, where it has been read already.
+    parsed : onnx.ModelProto, optional
+        The same, where it has been parsed already.
 
     Raises
     ------
@@ -425,7 +429,13 @@ class OnnxEngine(_OnnxNetwork):
 
     program = "onnxruntime"
 
-    def __init__(self, path: pathlib.Path, gpu: bool | None = None, model: bytes | None = None):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        gpu: bool | None = None,
+        model: bytes | None = None,
+        parsed: typing.Any = None,
+    ):
         try:
             import onnxruntime
         except ImportError as error:
@@ -442,15 +452,16 @@ class OnnxEngine(_OnnxNetwork):
         providers = ["CPUExecutionProvider"]
         if cuda and gpu is not False:
             providers.insert(0, "CUDAExecutionProvider")
-        content = _content(path, model)
+        content, parsed = _content(path, model, parsed)
         with errors_of("onnxruntime", "load", path):
             if len(providers) == 1:  # on a CPU
-                content = split_prelus(content)
+                content = split_prelus(content, parsed)
             self._session = onnxruntime.InferenceSession(content, options, providers=providers)
             ports = self._session.get_inputs(), self._session.get_outputs()
             self._input = ports[0][0].name if ports[0] else ""
             self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"
-        self._check(path, *([(list(port.shape), port.type) for port in some] for some in ports))
+        shapes = ([(list(port.shape), port.type) for port in some] for some in ports)
+        self._check(path, parsed, *shapes)
         self.name = f"onnxruntime {onnxruntime.__version__}"
 
     def _forward(self, images):
@@ -468,6 +479,8 @@ class OpenVinoEngine(_OnnxNetwork):
         The content, where it has been read already.
     precision : {"float32", "bfloat16"}, default "float32"
         What convolutions and matrices compute in, if the CPU has it.
+    parsed : onnx.ModelProto, optional
+        As for `OnnxEngine`.
 
     Raises
     ------
@@ -480,7 +493,13 @@ class OpenVinoEngine(_OnnxNetwork):
     device = "cpu"
     program = "OpenVINO"
 
-    def __init__(self, path: pathlib.Path, model: bytes | None = None, precision: str = "float32"):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        model: bytes | None = None,
+        precision: str = "float32",
+        parsed: typing.Any = None,
+    ):
         try:
             import openvino
         except ImportError as error:
@@ -492,8 +511,9 @@ class OpenVinoEngine(_OnnxNetwork):
             "INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16",
         }
         core = _openvino_core()
+        content, parsed = _content(path, model, parsed)
         with errors_of("OpenVINO", "load", path):
-            network = core.read_model(_content(path, model), b"")
+            network = core.read_model(content, b"")
             ports = [
                 [(_openvino_shape(port), port.element_type.get_type_name()) for port in some]
                 for some in (network.inputs, network.outputs)
@@ -501,7 +521,7 @@ class OpenVinoEngine(_OnnxNetwork):
             compiled = core.compile_model(network, "CPU", settings)
             self._request = compiled.create_infer_request()
             self._output = compiled.output(0) if compiled.outputs else None
-        self._check(path, *ports)
+        self._check(path, parsed, *ports)
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
         if precision != "float32":
             self.name += f", {precision}"
@@ -528,9 +548,17 @@ def _openvino_core():
     return openvino.Core()
 
 
-def _content(path, model):
-    """Return the content of an ONNX file, which has been checked, for an engine."""
-    return open_weights(path).onnx_bytes if model is None else model
+def _content(path, model, parsed):
+    """Return an ONNX file, which has been checked, as bytes and parsed."""
+    if model is None:
+        weights = open_weights(path)
+        return weights.onnx_bytes, weights.onnx_model
+    if parsed is None:
+        import onnx
+
+        with errors_of("onnx", "load", path):
+            parsed = onnx.load_from_string(model)
+    return model, parsed
 
 
 def _openvino_shape(port):
