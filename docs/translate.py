@@ -70,7 +70,7 @@ def _texts(path):
     found = Catalog(project="gluonface", charset="utf-8", fuzzy=False)
     for message in _read(path):
         files = {pathlib.Path(name).name for name, _ in message.locations}
-        if message.id and not files & set(UNTRANSLATED) and _is_text(message.id):
+        if message.id and not files <= set(UNTRANSLATED) and _is_text(message.id):
             found.add(message.id)
     return found
 
