@@ -15,6 +15,7 @@ import typing
 
 from ..errors import InputError
 from ..files import write_json
+from .threads import set_threads
 
 __all__ = ["add_arguments", "measure", "measure_inference", "run"]
 
@@ -215,10 +216,7 @@ def measure_inference(
 
 def run(args):
     """Measure and print the table."""
-    if args.threads is not None:
-        if args.threads < 1:
-            raise InputError(f"--threads is {args.threads}; expected at least 1")
-        os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read when MXNet is imported, below
+    set_threads(args.threads)
     if args.profile:
         return _print_profiles(args.profile, args.repeats)
     rows = measure(args.model, args.batch_size, args.forms, args.repeats)

@@ -8,7 +8,6 @@ and with the same rule written as in that program, timed in the same run.
 import contextlib
 import dataclasses
 import logging
-import os
 import pathlib
 import sys
 import time
@@ -16,6 +15,7 @@ import typing
 
 from ..errors import InputError
 from ..files import write_json
+from .threads import set_threads
 
 __all__ = ["PARTS", "Row", "add_arguments", "measure", "run"]
 
@@ -117,12 +117,7 @@ def measure(parts=PARTS, reference=True, repeats=3, seed=0, scale=1.0):
 
 def run(args):
     """Measure and print the table."""
-    if args.threads < 1:
-        raise InputError(f"--threads is {args.threads}; expected at least 1")
-    if "numpy" in sys.modules:
-        logger.warning("NumPy was loaded before; its threads stay as they are")
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(args.threads)  # read when NumPy is imported
+    set_threads(args.threads, "numpy")
     rows = measure(args.only or PARTS, not args.no_reference, args.repeats, args.seed, args.scale)
     sys.stdout.write(table(rows, args.threads, args.repeats, args.scale) + "\n")
     if args.json:

@@ -16,6 +16,7 @@ import time
 
 from ..errors import InputError
 from ..files import write_json
+from .threads import set_threads
 
 __all__ = ["add_arguments", "measure", "run"]
 
@@ -153,10 +154,7 @@ def run(args):
 
     if args.plan is not None:
         return _plan(args)
-    if args.threads is not None:
-        if args.threads < 1:
-            raise InputError(f"--threads is {args.threads}; expected at least 1")
-        os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read when MXNet is imported, below
+    set_threads(args.threads)
     if args.sample_rate is not None:
         return _steps(args)
     args.batch_size = 128 if args.batch_size is None else args.batch_size

@@ -7,7 +7,6 @@ product with NumPy's argpartition, our search, and faiss's flat index where fais
 import dataclasses
 import importlib
 import logging
-import os
 import sys
 import time
 import typing
@@ -15,6 +14,7 @@ import typing
 from ..errors import InputError
 from ..files import write_json
 from .eval import _normal, _reset_peak, _status
+from .threads import set_threads
 
 __all__ = ["Row", "add_arguments", "measure", "run", "table"]
 
@@ -195,12 +195,7 @@ def _exact(queries, matrix, candidates):
 
 def run(args):
     """Measure and print the table."""
-    if args.threads < 1:
-        raise InputError(f"--threads is {args.threads}; expected at least 1")
-    if "numpy" in sys.modules:
-        logger.warning("NumPy was loaded before; its threads stay as they are")
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(args.threads)  # read when NumPy is imported
+    set_threads(args.threads, "numpy")
     rows = measure(args.rows, args.sizes, args.batches, args.repeats, args.seed, args.threads)
     sys.stdout.write(table(rows, args.threads, args.repeats) + "\n")
     if args.json:

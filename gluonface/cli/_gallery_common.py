@@ -1,5 +1,7 @@
 """What the commands about galleries share: opening the model that a gallery is of."""
 
+from ._network_options import add_model
+
 __all__ = ["add_model_argument", "open_gallery_reader"]
 
 
@@ -7,12 +9,7 @@ def add_model_argument(parser):
     """Add ``--model`` and the options of a reader, whose defaults are those of the gallery."""
     from .compare import add_reader_arguments
 
-    parser.add_argument(
-        "--model",
-        metavar="SOURCE",
-        help="the model, if its files are not where they were: a run folder, an exported prefix, "
-        "a .onnx file, or NAME:FILE.params",
-    )
+    add_model(parser, help="the model, if its files are not where they were: {}")
     add_reader_arguments(parser, "as the gallery's faces were; mtcnn or crops for a new one")
     parser.set_defaults(flip=None)  # that of the gallery
 

@@ -1,5 +1,6 @@
 """`gluonface calibrate`: thresholds with measured error rates, and likelihood ratios."""
 
+from ._network_options import add_model
 from .compare import add_reader_arguments
 
 __all__ = ["add_arguments", "run"]
@@ -7,13 +8,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="SOURCE",
-        help="the model that the calibration is of: a run folder, an exported prefix, a .onnx "
-        "file, or NAME:FILE.params",
-    )
+    add_model(parser, required=True, help="the model that the calibration is of: {}")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--images",

@@ -1,5 +1,6 @@
 """`gluonface cluster`: which faces of many belong together."""
 
+from ._network_options import add_model
 from ._threshold_options import add_threshold_options
 from .compare import add_reader_arguments, open_reader
 
@@ -19,12 +20,7 @@ def add_arguments(parser):
     parser.add_argument(
         "out", metavar="OUT", help="a new folder: clusters.csv, names.csv and index.html"
     )
-    parser.add_argument(
-        "--model",
-        metavar="SOURCE",
-        help="a run folder, an exported prefix, a .onnx file, or NAME:FILE.params; of embeddings: "
-        "the model that must have made them",
-    )
+    add_model(parser, help="{}; of embeddings: the model that must have made them")
     add_threshold_options(
         parser,
         fmr="link faces at this false match rate (if not given 1 / (10 faces), about one false "

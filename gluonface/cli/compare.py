@@ -1,5 +1,6 @@
 """`gluonface compare`: one person or two, and how sure."""
 
+from ._network_options import add_model
 from ._threshold_options import add_threshold_options
 
 __all__ = ["add_arguments", "add_reader_arguments", "open_reader", "run"]
@@ -59,12 +60,7 @@ def add_arguments(parser):
     """Add the options of this command to `parser`."""
     parser.add_argument("a", metavar="A", help="a photograph, or an aligned crop of 112x112")
     parser.add_argument("b", metavar="B", help="the other one")
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="SOURCE",
-        help="a run folder, an exported prefix, a .onnx file, or NAME:FILE.params",
-    )
+    add_model(parser, required=True)
     add_threshold_options(
         parser,
         fmr="decide at this false match rate of the calibration (if not given, the smallest that "

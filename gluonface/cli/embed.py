@@ -4,19 +4,14 @@ Of training records also as .npy, memory-mapped, for training with a teacher.
 """
 
 from ._data_common import add_source_options, source_options
-from ._network_options import add_network_options
+from ._network_options import add_model, add_network_options
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="SOURCE",
-        help="a run folder, an exported prefix, a .onnx file, or NAME:FILE.params",
-    )
+    add_model(parser, required=True)
     parser.add_argument(
         "--input",
         required=True,

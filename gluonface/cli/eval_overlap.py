@@ -1,7 +1,7 @@
 """`gluonface eval overlap`: people and images of a test set who are in the training set."""
 
 from . import eval_common
-from ._network_options import add_network_options
+from ._network_options import add_model, add_network_options
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,11 +31,10 @@ def add_arguments(parser):
         help="the test set: a verification pack (.bin), a folder with a folder for each person, a "
         "record folder, or embeddings (.npz)",
     )
-    parser.add_argument(
-        "--model",
-        metavar="SOURCE",
-        help="embeds what is not embedded yet: a run folder, an exported prefix, a .onnx file, "
-        "or NAME:FILE.params; of embeddings: the model that must have made them",
+    add_model(
+        parser,
+        help="embeds what is not embedded yet: {}; of embeddings: the model that must have made "
+        "them",
     )
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument(

@@ -72,7 +72,8 @@ def run(args):
         return 0
     known = {"name": args.name, "training_data": args.training_data, "licence": args.licence}
     card = {key: value for key, value in known.items() if value}
-    files = export_source(args.model, args.out, args.onnx, card, args.calibrate, args.fp16)
+    options = {"onnx": args.onnx, "fp16": args.fp16, "calibrate": args.calibrate}
+    files = export_source(args.model, args.out, card=card, **options)
     for path in files.values():
         sys.stdout.write(f"{path.stat().st_size:>12,} bytes  {path}\n")
     return 0

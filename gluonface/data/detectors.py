@@ -194,16 +194,14 @@ class Scrfd:
 
     Parameters
     ----------
-    file : str or pathlib.Path
-    smallest : int, default 20
-        Smaller faces are left out, pixels.
+    file, smallest
+        As for `Yunet`.
 
     Raises
     ------
-    InputError
-        There is no such file.
-    DataError
-        It is not SCRFD with landmarks; the shapes of its outputs are named.
+    InputError, DataError
+        As for `Yunet`. Of a file that is not SCRFD with landmarks, the shapes of the outputs are
+        named.
     MissingExtraError
         If onnxruntime is not installed.
     """

@@ -102,10 +102,11 @@ def export_model(
 def export_source(
     source: AnySource,
     prefix: str | os.PathLike,
-    onnx: bool = False,
+    *,
     card: dict[str, typing.Any] | None = None,
-    calibrate: str | os.PathLike | np.ndarray | None = None,
+    onnx: bool = False,
     fp16: bool = False,
+    calibrate: str | os.PathLike | np.ndarray | None = None,
 ) -> dict[str, pathlib.Path]:
     """Export a model that is named by a SOURCE, as `Embedder.load` takes it.
 

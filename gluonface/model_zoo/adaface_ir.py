@@ -9,10 +9,10 @@ What is here is the network before its last step, which divides by the length of
 
 import functools
 
-from .._compat import mx
-from ..nn import SE, FCHead, PReLU, in_order
+from ..nn import FCHead, PReLU, in_order
 from ._base import Backbone, cavaface_cfg, register
-from ._layers import add_shortcut, bn, conv, projection, residual_stages, sequence
+from ._layers import bn, conv, residual_stages, sequence
+from .ir import IRUnit
 
 __all__ = ["AdaFaceIR", "AdaFaceUnit"]
 
@@ -28,39 +28,23 @@ TABLE = (
 )
 
 
-class AdaFaceUnit(mx.gluon.HybridBlock):
+class AdaFaceUnit(IRUnit):
     """BatchNorm, 3x3, BatchNorm, PReLU, 3x3 with the stride, BatchNorm, perhaps SE; plus shortcut.
 
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels.
-    stride : int, default 1
-    se : bool, default False
-    form : {"fast", "elementwise", "plain"}, default "fast"
-        Of the PReLU.
+    Its parameters are those of `IRUnit`.
     """
 
-    def __init__(self, inputs, outputs, stride=1, se=False, form="fast", **kwargs):
-        super().__init__(**kwargs)
-        self.stride = stride
-        with self.name_scope():
-            self.bn1 = bn(inputs)
-            self.conv1 = conv(inputs, outputs, 3)
-            self.bn2 = bn(outputs)
-            self.prelu = PReLU(outputs, form)
-            self.conv2 = conv(outputs, outputs, 3, stride)
-            self.bn3 = bn(outputs)
-            self.se = SE(outputs, bias=False) if se else None
-            self.shortcut = projection(inputs, outputs, stride)
+    def _add_body(self, inputs, outputs, stride, form):
+        self.bn1 = bn(inputs)
+        self.conv1 = conv(inputs, outputs, 3)
+        self.bn2 = bn(outputs)
+        self.prelu = PReLU(outputs, form)
+        self.conv2 = conv(outputs, outputs, 3, stride)
+        self.bn3 = bn(outputs)
 
-    def hybrid_forward(self, F, x):
-        """Return the map (N, outputs, H / stride, W / stride) of `x` (N, inputs, H, W)."""
+    def _body(self, F, x):
         body = (self.bn1, self.conv1, self.bn2, self.prelu, self.conv2, self.bn3)
-        y = in_order(F, x, *body)
-        if self.se is not None:
-            y = self.se(y)
-        return add_shortcut(F, x, y, self.shortcut, self.stride)
+        return in_order(F, x, *body)
 
 
 class AdaFaceIR(Backbone):
@@ -68,10 +52,8 @@ class AdaFaceIR(Backbone):
 
     Parameters
     ----------
-    cfg : ModelCfg
-    units : sequence of four int
-        Units of each stage; the first of each halves the map.
-    se : bool, default False
+    cfg, units, se
+        As for `IR`.
     widths : sequence of five int, default (64, 64, 128, 256, 512)
         Channels of the stem and of each stage.
     """

@@ -9,21 +9,8 @@ layer is the product of two narrow ones.
 import functools
 import math
 
+from .. import nn
 from .._compat import mx
-from ..nn import (
-    LAST,
-    MLP,
-    SECOND,
-    ChannelNorm,
-    ConvNeXtBlock,
-    LayerScale,
-    PooledHead,
-    channel_norm,
-    conv,
-    downsample,
-    linear,
-    patches,
-)
 from ._base import Backbone, cavaface_cfg, register
 from ._layers import sequence
 
@@ -57,8 +44,8 @@ class LowRankLinear(mx.gluon.HybridBlock):
     def __init__(self, inputs, outputs, rank, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.linear1 = linear(inputs, rank, bias=False)
-            self.linear2 = linear(rank, outputs)
+            self.linear1 = nn.linear(inputs, rank, bias=False)
+            self.linear2 = nn.linear(rank, outputs)
         default = mx.initializer.Xavier("uniform", "in", 1)
         self.linear1.weight.init = self.linear2.weight.init = default
         self.linear2.bias.init = mx.initializer.Uniform(rank**-0.5)
@@ -188,14 +175,14 @@ class SplitBlock(mx.gluon.HybridBlock):
         with self.name_scope():
             self.convs = sequence()
             for _ in range(max(1, parts - 1)):
-                self.convs.add(conv(width, width, 3, groups=width, bias=True))
+                self.convs.add(nn.conv(width, width, 3, groups=width, bias=True))
             self.positions = FourierPositions(channels) if positions else None
-            self.norm_xca = channel_norm(channels)
+            self.norm_xca = nn.channel_norm(channels)
             self.xca = CrossCovarianceAttention(channels, heads, make)
-            self.scale_xca = LayerScale(channels)
-            self.norm = channel_norm(channels)
-            self.mlp = MLP(channels, 4 * channels, make)
-            self.scale = LayerScale(channels)
+            self.scale_xca = nn.LayerScale(channels)
+            self.norm = nn.channel_norm(channels)
+            self.mlp = nn.MLP(channels, 4 * channels, make)
+            self.scale = nn.LayerScale(channels)
 
     def hybrid_forward(self, F, x):
         """Return the map of `x` (N, channels, H, W), same shape."""
@@ -204,12 +191,12 @@ class SplitBlock(mx.gluon.HybridBlock):
         for convolve, part in zip(self.convs[1:], rest):
             done.append(convolve(F.elemwise_add(done[-1], part)))
         y = F.concat(*done, rest[-1], dim=1)
-        y = F.reshape(F.transpose(y, LAST), (0, -3, 0))
+        y = F.reshape(F.transpose(y, nn.LAST), (0, -3, 0))
         if self.positions is not None:
             y = self.positions(y)
         y = F.elemwise_add(y, self.scale_xca(self.xca(self.norm_xca(y))))
         y = F.reshape(self.scale(self.mlp(self.norm(y))), (0, -4, self.side, self.side, 0))
-        return F.elemwise_add(x, F.transpose(y, SECOND))
+        return F.elemwise_add(x, F.transpose(y, nn.SECOND))
 
 
 class EdgeFace(Backbone):
@@ -232,22 +219,24 @@ class EdgeFace(Backbone):
     def __init__(self, cfg, channels, blocks, heads, rank_factor=None, prelu="fast", **kwargs):
         super().__init__(cfg, **kwargs)
         del prelu
-        make = linear if rank_factor is None else functools.partial(_low_rank, factor=rank_factor)
+        make = (
+            nn.linear if rank_factor is None else functools.partial(_low_rank, factor=rank_factor)
+        )
         inputs = channels[0]
         with self.name_scope():
-            self.stem = sequence(patches(3, inputs, 4), ChannelNorm(inputs))
+            self.stem = sequence(nn.patches(3, inputs, 4), nn.ChannelNorm(inputs))
             self.stages = sequence()
             for width, count, kernel, parts, side in zip(channels, blocks, KERNELS, PARTS, SIDES):
-                stage = sequence(*downsample(inputs, width) if len(self.stages) else ())
+                stage = sequence(*nn.downsample(inputs, width) if len(self.stages) else ())
                 for _ in range(count - bool(parts)):
-                    stage.add(ConvNeXtBlock(width, kernel, make=make))
+                    stage.add(nn.ConvNeXtBlock(width, kernel, make=make))
                 if parts:
                     stage.add(SplitBlock(width, parts, heads, side, side == SIDE, make))
                 self.stages.add(stage)
                 inputs = width
             if rank_factor is not None:
                 make = functools.partial(LowRankLinear, rank=int(inputs * rank_factor))
-            self.head = PooledHead(inputs, cfg.embedding_size, make)
+            self.head = nn.PooledHead(inputs, cfg.embedding_size, make)
         normal = mx.initializer.Normal(0.02)
 
         def start(block):

@@ -42,17 +42,23 @@ class IRUnit(mx.gluon.HybridBlock):
         super().__init__(**kwargs)
         self.stride = stride
         with self.name_scope():
-            self.bn1 = bn(inputs)
-            self.conv1 = conv(inputs, outputs, 3)
-            self.prelu = PReLU(outputs, form)
-            self.conv2 = conv(outputs, outputs, 3, stride)
-            self.bn2 = bn(outputs)
+            self._add_body(inputs, outputs, stride, form)
             self.se = SE(outputs, bias=False) if se else None
             self.shortcut = projection(inputs, outputs, stride)
 
+    def _add_body(self, inputs, outputs, stride, form):
+        self.bn1 = bn(inputs)
+        self.conv1 = conv(inputs, outputs, 3)
+        self.prelu = PReLU(outputs, form)
+        self.conv2 = conv(outputs, outputs, 3, stride)
+        self.bn2 = bn(outputs)
+
+    def _body(self, F, x):
+        return self.bn2(self.conv2(self.prelu(self.conv1(self.bn1(x)))))
+
     def hybrid_forward(self, F, x):
         """Return the map (N, outputs, H / stride, W / stride) of `x` (N, inputs, H, W)."""
-        y = self.bn2(self.conv2(self.prelu(self.conv1(self.bn1(x)))))
+        y = self._body(F, x)
         if self.se is not None:
             y = self.se(y)
         return add_shortcut(F, x, y, self.shortcut, self.stride)

@@ -149,14 +149,6 @@ def find_backbone(source: str | os.PathLike) -> Source:
 
     A checkpoint names its backbone. The export of the same run, a graph, does not.
 
-    Parameters
-    ----------
-    source : str or pathlib.Path
-
-    Returns
-    -------
-    Source
-
     Raises
     ------
     InputError

@@ -25,11 +25,7 @@ _STORED, _DEFLATED, _BZIP2 = 0, 8, 12
 class ZipMembers:
     """The files in a zip archive. Nothing is extracted.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path
-    keep_open : bool, default True
-        As for `PositionedFile`.
+    `path` and `keep_open` are those of `PositionedFile`.
 
     Attributes
     ----------

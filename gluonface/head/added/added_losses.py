@@ -101,6 +101,7 @@ class AddedLosses:
         Returns
         -------
         NDArray (B,) float32
+            A loss for each sample.
 
         Raises
         ------

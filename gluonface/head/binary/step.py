@@ -27,12 +27,8 @@ class ShardedBinary(ShardedSoftmax):
 
     Parameters
     ----------
-    settings : StepSettings
-    comm : Local or Horovod
-    labels : numpy.ndarray (N,) int64
-        Global class ids of the samples of all ranks.
-    counts : list of int
-        How many of them each rank has.
+    settings, comm, labels, counts
+        As for `ShardedSoftmax`.
     selection : Selection
         The classes of this rank that are in the step.
     """

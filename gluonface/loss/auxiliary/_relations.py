@@ -93,18 +93,7 @@ def angle_loss(x, teacher, triples):
     """Return Huber's function of the differences of angles' cosines, and its gradient.
 
     The cosine is that of the angle at j between the directions to i and to k, for all i, j, k.
-
-    Parameters
-    ----------
-    x, teacher : NDArray (N, D), (N, D_t)
-    triples : float
-        What the sum over all N^3 triples is divided by.
-
-    Returns
-    -------
-    loss : NDArray (1,)
-    gradient : NDArray (N, D)
-        By `x`.
+    `triples` divides the sum over all N^3. The rest is as for `distance_loss`.
     """
     nd = _compat.mx.nd
     total, gradient = nd.zeros((1,), ctx=x.context), nd.zeros_like(x)

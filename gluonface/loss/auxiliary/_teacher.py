@@ -44,22 +44,14 @@ class TeacherLoss(LearnedLoss):
     uses_labels = False
     teacher_size: typing.Any = None
 
-    def initialize(
-        self,
-        num_classes=None,
-        embedding_size=None,
-        comm=None,
-        ctx=None,
-        seed=0,
-        teacher_size=None,
-    ):
+    def initialize(self, num_classes=None, embedding_size=None, *rest, teacher_size=None, **more):
         """As `EmbeddingLoss.initialize`; `teacher_size` is D_t."""
         if teacher_size is not None and (
             not isinstance(teacher_size, (int, np.integer)) or teacher_size < 1
         ):
             raise InputError(f"{self.name}: teacher_size={teacher_size!r} must be at least 1")
         self.teacher_size = teacher_size
-        return super().initialize(num_classes, embedding_size, comm, ctx, seed)
+        return super().initialize(num_classes, embedding_size, *rest, **more)
 
     def _create(self, rng):
         student, teacher = self.embedding_size, self.teacher_size
