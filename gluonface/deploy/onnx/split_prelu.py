@@ -13,6 +13,7 @@ import typing
 
 import numpy as np
 
+from ...weights.onnx.wire_format import encode_field, encode_head, read_fields
 from ...weights.onnx_check import without_weights
 
 __all__ = ["split_prelus"]
@@ -21,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 
 GRAPH, NODE, INITIALIZER = 7, 1, 5  # fields of ModelProto and GraphProto in onnx.proto
-BYTES = 2  # what is written with its length before it
 
 
 def split_prelus(content: bytes, model: typing.Any = None) -> bytes:
@@ -96,63 +96,29 @@ def split_prelus(content: bytes, model: typing.Any = None) -> bytes:
             make("Conv", [low, factors], [down], **each),
             make("Add", [up, down], node.output),
         ]
-    if not factors_of:
+    try:
+        return _with_nodes(content, nodes, factors_of) if factors_of else content
+    except ValueError as error:  # onnx passes over what it does not know
+        logger.debug("PReLUs are not split: %s", error)
         return content
-    return _with_nodes(content, nodes, factors_of)
 
 
 def _with_nodes(content, nodes, tensors):
-    """Return a file with other nodes and more tensors, all else copied as bytes.
-
-    To write the whole again takes half a second with 65 million numbers.
-    """
-    graphs = [field for field in _fields(content, 0, len(content)) if field[0] == GRAPH]
+    """Return a file with other nodes and more tensors; all else is copied as bytes."""
+    graphs = [field for field in read_fields(content) if field.number == GRAPH]
     if len(graphs) != 1:  # protobuf joins several, which no exporter writes
         return content
-    _, first, start, stop = graphs[0]
+    (graph,) = graphs
     view = memoryview(content)
-    parts = [_field(NODE, node.SerializeToString()) for node in nodes]
-    parts += [_field(INITIALIZER, tensor.SerializeToString()) for tensor in tensors]
+    parts = [encode_field(NODE, node.SerializeToString()) for node in nodes]
+    parts += [encode_field(INITIALIZER, tensor.SerializeToString()) for tensor in tensors]
     parts += [
-        view[begin:end] for number, begin, _, end in _fields(content, start, stop) if number != NODE
+        view[field.begin : field.end]
+        for field in read_fields(content, graph.value, graph.end)
+        if field.number != NODE
     ]
-    head = _varint(GRAPH << 3 | BYTES) + _varint(sum(map(len, parts)))
-    return b"".join((view[:first], head, *parts, view[stop:]))
-
-
-def _fields(content, start, stop):
-    """Yield (number, begin, begin of the value, end) of the fields of a protobuf message."""
-    while start < stop:
-        begin = start
-        key, start = _read_varint(content, start)
-        length = {0: 0, 1: 8, 5: 4}.get(key & 7)
-        if key & 7 == BYTES:
-            length, start = _read_varint(content, start)
-        elif key & 7 == 0:
-            _, start = _read_varint(content, start)
-        yield key >> 3, begin, start, start + length
-        start += length
-
-
-def _read_varint(content, at):
-    value = shift = 0
-    while True:
-        value |= (content[at] & 127) << shift
-        at, shift = at + 1, shift + 7
-        if content[at - 1] < 128:
-            return value, at
-
-
-def _varint(value):
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes((*out, value))
-
-
-def _field(number, content):
-    return _varint(number << 3 | BYTES) + _varint(len(content)) + content
+    head = encode_head(GRAPH, sum(map(len, parts)))
+    return b"".join((view[: graph.begin], head, *parts, view[graph.end :]))
 
 
 def _is_per_channel(slope):

@@ -110,6 +110,25 @@ def test_a_file_with_weights_in_other_files_runs_as_it_is(tmp_path):
     assert split_prelus(path.read_bytes()) == path.read_bytes()
 
 
+def test_files_whose_fields_stand_otherwise():
+    """All but the nodes is copied as bytes, in whatever order it stands."""
+    content = network(SLOPES.reshape(4, 1, 1))
+    images = np.random.RandomState(0).randn(1, 4, 5, 6).astype(np.float32)
+    model = onnx.load_from_string(content)
+    named = onnx.ModelProto(producer_name="x" * 300)
+    for other in (named.SerializeToString() + content, content + named.SerializeToString()):
+        split = split_prelus(other, onnx.load_from_string(other))
+        assert operators(split)["PRelu"] == 0
+        assert onnx.load_from_string(split).producer_name == "x" * 300
+        np.testing.assert_array_equal(run(split, images), run(content, images))
+    more = onnx.ModelProto()
+    more.graph.doc_string = "a second graph, which protobuf joins with the first"
+    for odd in (content + more.SerializeToString(), content + b"\xfb\x07\xfc\x07"):  # a group
+        assert split_prelus(odd) == odd
+    split_prelus(content, model)
+    assert model.SerializeToString() == content  # the parsed model stays as it is
+
+
 def test_without_onnx_or_on_another_machine_nothing_is_split(monkeypatch):
     import sys
 
