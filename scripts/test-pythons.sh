@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/_environment.sh
+unset PYTHONDONTWRITEBYTECODE # as scripts/test.sh does
 
 cells=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do

@@ -6,6 +6,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/_environment.sh
+# Where this is set, every process compiles all modules again and pytest rewrites all tests: the
+# collection alone takes 16 s of processor time for 7, in each process of each run.
+unset PYTHONDONTWRITEBYTECODE
 
 # The public package whose ArcFaceONNX class must load our ONNX files. It is installed without its
 # dependencies, which include another OpenCV and a newer ONNX. It needs Python 3.10; with Python 3.9
