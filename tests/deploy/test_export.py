@@ -184,7 +184,8 @@ def test_every_name_loads_without_this_package(tmp_path, name):
         pytest.skip("MXNet without this package needs NumPy 1")
     mx.random.seed(3)
     net = get_model(name)
-    if name.startswith("attention"):  # untrained, 236 layers give 2e14, and rounding as large
+    # Untrained, the deepest networks magnify rounding to the size of the embedding itself.
+    if name.startswith(("attention", "efficientnet_b")):
         for key, parameter in net.collect_params().items():
             if key.endswith("gamma"):
                 parameter.set_data(0.7 * parameter.data())
