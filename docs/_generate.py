@@ -143,7 +143,7 @@ def published_table():
         for figure in row["published"]
     ]
     headings = ["Name", "Trained on", "Loss", "IJB-C 1e-4", "Others", "Their weights", "Source"]
-    return list_table(headings, rows, "explore")
+    return list_table(headings, rows, "explore published")
 
 
 def loss_table():
