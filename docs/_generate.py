@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import os
 import pathlib
+import re
 import sys
 import typing
 
@@ -261,7 +262,7 @@ def config_tables():
             f".. _config-{section.name}:\n",
             section.name,
             "~" * len(section.name) + "\n",
-            doc.replace("`", "``") + "\n",
+            re.sub(r"`+", "``", doc) + "\n",
             list_table(["Key", "Default", "Values", "Meaning"], rows, "names", [26, 14, 24, 36]),
         ]
     return "\n".join(lines)

@@ -35,15 +35,15 @@ def add_arguments(parser):
     parser.add_argument(
         "--prefix",
         metavar="TEXT",
-        help="of the network's tensors in a PyTorch file that holds several networks, such as a "
-        "moving average: model. or ema_model.",
+        help="prefix of the network's tensors in a PyTorch file with several networks, such as "
+        "model. or ema_model. (a moving average)",
     )
     parser.add_argument(
         "--output",
         "--layer",
         metavar="NAME",
-        help="what gives the embedding: in an .onnx file an output, of several that could be it; "
-        "in an MXNet checkpoint the layer before the classifier, where it is not called fc1",
+        help="what gives the embedding: the output of an .onnx file that has several, or the layer "
+        "of an MXNet checkpoint before the classifier, if it is not called fc1",
     )
     parser.add_argument("--licence", help="licence of the weights, for the model card")
     parser.add_argument("--training-data", help="what they were trained on, for the model card")
