@@ -89,7 +89,9 @@ def test_a_folder_has_few_files_with_names_that_say_what_they_are():
     for folder in [PACKAGE, *(path for path in PACKAGE.rglob("*") if path.is_dir())]:
         package, files = folder.relative_to(PACKAGE).as_posix(), list(folder.glob("*.py"))
         if len(files) > MOST_FILES and package not in LARGE_PACKAGES:
-            found.append(f"{package}: {len(files)} files, at most {MOST_FILES}; move some to a new one")
+            found.append(
+                f"{package}: {len(files)} files, at most {MOST_FILES}; move some to a new one"
+            )
     for path in FILES:
         if path.stem in EMPTY_NAMES:
             found.append(f"{path.relative_to(PACKAGE)}: name what is in it")
