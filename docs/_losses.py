@@ -237,7 +237,7 @@ def _figure(name, cls):
     lines = [DEPENDS[name] + "\n"] if name in DEPENDS else []
     if "policy" in cls.parameters:
         lines.append(
-            "The policies differ if the angle with its margin exceeds 180 degrees, ``easy`` from 90 "
+            "Policies differ if the angle with its margin exceeds 180 degrees, ``easy`` from 90 "
             "degrees on.\n"
         )
     what = f"Logit of the target of {cls.title} over the angle"

@@ -21,8 +21,8 @@ def add_arguments(parser):
         metavar="SOURCE",
         help="an MXNet checkpoint (prefix x for x-symbol.json + x-0000.params, x,12 for another "
         "epoch, or its folder), a PyTorch state dict of AdaFace, arcface_torch, cavaface, "
-        "CVLface or MixFaceNets (.pth, .pt, .ckpt, .safetensors), an .onnx file, or a .params file "
-        "that gluonface wrote",
+        "CVLface, EdgeFace, MixFaceNets or timm-face (.pth, .pt, .ckpt, .safetensors), an .onnx "
+        "file, or a .params file that gluonface wrote",
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="see `gluonface models`")
     parser.add_argument("--out", required=True, metavar="FILE.params", help="file to write")

@@ -29,8 +29,9 @@ class SphereFace2(BinaryMargin):
               \\ M:&\quad z_y = r\, g(\cos\min(m\theta_y, \pi)) + b, \quad
               z_j = r\, g(\cos\theta_j) + b
 
-    r is `scale`. At the first value of the bias b, the gradients of positives and negatives are equally
-    large if all cosines are 0. It is 3.5 for 86,000 classes. The published figures are of the gradient ``detached``.
+    r is `scale`. At the first value of the bias b, the gradients of positives and negatives are
+    equally large if all cosines are 0. It is 3.5 for 86,000 classes. The published figures are of
+    the gradient ``detached``.
 
     Notes
     -----
