@@ -109,7 +109,7 @@ def roc(curves, title, far="False-accept rate (FAR)", tar="True-accept rate (TAR
     floor = min((float(rates.max()) for rates in at_left if len(rates)), default=0.0)
     error = "accept" if "accept" in far else "positive"
     rate = rate_text(1 / different)
-    note = f"Dots: strict. A rate below {rate} (1 of {different:,}) allows no false {error}."
+    note = f"Dots: strict. Below {rate} (1 of {different:,}): no false {error}s."
     with _axes(title, f"{far}\n{note}", tar, len(curves)) as axes:
         axes.set(xscale="log", xlim=(left, right), ylim=(_below(floor), 1))
         _draw(axes, curves)
