@@ -1,4 +1,4 @@
-"""Pages of the API: every public name of every room. A name without a docstring is an error."""
+"""Pages of the API: every public name of every package. A name without a docstring is an error."""
 
 import importlib
 import inspect
@@ -54,7 +54,7 @@ def _room(name, title):
 
 
 def _modules(package):
-    """Yield the public modules of a room and of its sub-rooms, sorted by name."""
+    """Yield the public modules of a package and of its subpackages, sorted by name."""
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if info.name.startswith("_"):
             continue

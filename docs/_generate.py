@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import os
 import pathlib
+import re
 import sys
 import typing
 
@@ -143,7 +144,7 @@ def published_table():
         for figure in row["published"]
     ]
     headings = ["Name", "Trained on", "Loss", "IJB-C 1e-4", "Others", "Their weights", "Source"]
-    return list_table(headings, rows, "explore")
+    return list_table(headings, rows, "explore published")
 
 
 def loss_table():
@@ -261,7 +262,7 @@ def config_tables():
             f".. _config-{section.name}:\n",
             section.name,
             "~" * len(section.name) + "\n",
-            doc.replace("`", "``") + "\n",
+            re.sub(r"`+", "``", doc) + "\n",
             list_table(["Key", "Default", "Values", "Meaning"], rows, "names", [26, 14, 24, 36]),
         ]
     return "\n".join(lines)

@@ -42,27 +42,28 @@ SHOWN = {
     "row_margin": 0.5,
 }  # of what a curve needs besides the angle
 DEPENDS = {
-    "softmax": "The logit is an inner product, so it is not a function of the angle alone. Drawn "
-    "is a unit embedding, a unit weight and no bias.",
+    "softmax": "The logit is an inner product, so it is not a function of the angle alone. The "
+    "curve is for an embedding and a weight of unit length, without a bias.",
     "l2softmax": "The weights' lengths are free, so the logit is not a function of the angle "
-    "alone. Drawn is a unit weight and no bias.",
-    "adacos": "The scale depends on the number of classes C and then on the batches. Drawn is the "
-    "logit, not divided by the scale, at the first scale :math:`s_0`.",
-    "adaface": "The margin depends on the embedding's length through q. Drawn are short, usual "
-    "and long embeddings.",
-    "magface": "The margin depends on the embedding's length. Drawn are its ends and the middle, "
-    "by the default policy, and all policies at the middle.",
-    "adam_softmax": "The margin is learned for each class. Drawn are examples.",
-    "bce": "Drawn is the logit without the bias.",
+    "alone. The curve is for a weight of unit length, without a bias.",
+    "adacos": "The scale depends on the number of classes C and then on the batches. The curve is "
+    "the logit with the first scale :math:`s_0`, not divided by it.",
+    "adaface": "The margin depends on the embedding's length through q. The curves are for short, "
+    "usual and long embeddings.",
+    "magface": "The margin depends on the embedding's length. The curves are for the shortest, a "
+    "medium and the longest length with the default policy. For the medium length all "
+    "policies are shown.",
+    "adam_softmax": "The margin is learned for each class. The curves are for three examples.",
+    "bce": "The curve is the logit without the bias.",
     "elastic_arcface": "The margin is random for each sample. The curves are for its mean, and for "
     "two standard deviations less and more.",
     "elastic_cosface": "The margin is random for each sample. The curves are for its mean, and for "
     "two standard deviations less and more.",
-    "lvface": "Drawn is the logit to the class centre; that to the bank has the same form.",
-    "sphereface2": "Drawn is the logit without the bias.",
+    "lvface": "The curve is the logit to the class centre. That to the bank has the same form.",
+    "sphereface2": "The curve is the logit without the bias.",
     "sphereface_r": "Version v2 does not change the target's logit. It raises those of the other "
     "classes.",
-    "uniface": "Drawn is the logit without the bias.",
+    "uniface": "The curve is the logit without the bias.",
     "sphereface": "The logit also contains the embedding's length, here 1, and lambda, which "
     "falls with the count of steps.",
 }
@@ -94,11 +95,11 @@ CHOOSE = {
     "in the paper (see the notes).",
     "lvface": "For vision transformers and very large sets, if :ref:`cosface <loss-cosface>` with "
     "sampled classes trains well and you want to continue from there. It needs an embedding of "
-    "each class, half as much memory again as the centres and their momentum, and with ``form`` "
+    "each class, which takes half as much memory as centres and momentum, and with ``form`` "
     "bank two more matrix products, where CosFace has three. The paper gives the MR-All of ViT-L "
     "on WebFace42M, not our figures: 97.27 without stages, and 97.52, 98.22 and 98.49 after the "
     "first, the second and the third. TAR at FAR 1e-4 on IJB-C of ViT-B on Glint360K: 97.70. "
-    "CosFace has 97.28. So the second stage brings most. We have not trained it.",
+    "CosFace has 97.28. Most of the gain comes from the second stage. We have not trained it.",
     "elastic_cosface": "As :ref:`elastic_arcface <loss-elastic_arcface>`, but based on "
     ":ref:`cosface <loss-cosface>`. Its slope is the same at all angles, so it is more robust.",
     "auxiliary/uss": "For verification after training on a small or medium set, beside "
@@ -236,7 +237,7 @@ def _figure(name, cls):
     lines = [DEPENDS[name] + "\n"] if name in DEPENDS else []
     if "policy" in cls.parameters:
         lines.append(
-            "Policies differ where the angle with its margin passes 180 degrees, ``easy`` from 90 "
+            "Policies differ if the angle with its margin exceeds 180 degrees, ``easy`` from 90 "
             "degrees on.\n"
         )
     what = f"Logit of the target of {cls.title} over the angle"

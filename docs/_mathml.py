@@ -1,6 +1,7 @@
 """Formulas as MathML, which docutils writes at build time: no CDN, no LaTeX, no JavaScript."""
 
 import inspect
+import re
 
 from docutils.utils.math.latex2mathml import tex2mathml
 
@@ -10,10 +11,16 @@ __all__ = ["setup"]
 _BLOCK = {"as_block": True} if "as_block" in inspect.signature(tex2mathml).parameters else None
 
 
+# Chromium sets no space around the name of a function: "m sin m" would be "msinm".
+_SPACE = '<mspace width="0.17em"/>'
+_NAMES = r"<mi>(?:sin|cos|arccos|exp|log|max|min)</mi>"
+
+
 def _mathml(tex, block):
-    if not block:
-        return tex2mathml(tex)
-    return tex2mathml(tex, **(_BLOCK or {"inline": False}))
+    options = (_BLOCK or {"inline": False}) if block else {}
+    text = tex2mathml(tex, **options)
+    text = re.sub(rf"(</m(?:i|n|sub|sup|subsup|frac)>\s*)({_NAMES})", rf"\1{_SPACE}\2", text)
+    return re.sub(r"(<mo>&ApplyFunction;</mo>\s*)(?=<m[ins])", rf"\1{_SPACE}", text)
 
 
 def _visit_inline(self, node):

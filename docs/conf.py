@@ -29,7 +29,7 @@ exclude_patterns = ["_build", "results"]
 templates_path = ["_templates"]
 nitpicky = False
 default_role = "name"  # registered by setup below
-smartquotes_action = "D"  # dashes only
+smartquotes = False  # it makes one dash of the two of an option such as --run
 
 html_theme = "furo"
 html_title = f"gluonface {release}"

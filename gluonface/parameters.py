@@ -63,7 +63,8 @@ class Parameter:
         if self.choices:
             return "one of " + ", ".join(str(choice) for choice in self.choices)
         bounds = {"above": self.above, "at least": self.low, "at most": self.high}
-        limits = [f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None]
+        form = "" if self.whole else "g"  # "g" would write 4294967295 as 4.29497e+09
+        limits = [f"{word} {bound:{form}}" for word, bound in bounds.items() if bound is not None]
         words = " and ".join(limits) or "any number"
         if self.whole:
             words = f"a whole number {words}"

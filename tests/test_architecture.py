@@ -24,13 +24,13 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 MOST_FILES = 15
 # A file of these is a member of a registry or a command.
-LARGE_ROOMS = {"model_zoo", "loss", "loss/auxiliary", "cli"}
+LARGE_PACKAGES = {"model_zoo", "loss", "loss/auxiliary", "cli"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 # --- files without a test file of their own -----------------------------------------------------
 
-# Room -> the test that runs for every member of its registry. A file that registers something needs
-# no test file of its own, nor does a command of `cli`.
+# Package -> the test that runs for every member of its registry. A file that registers something
+# needs no test file of its own, nor does a command of `cli`.
 MEMBERS = {
     "model_zoo": "model_zoo/test_every_model.py",
     "loss": "loss/test_every_loss.py",
@@ -40,7 +40,7 @@ MEMBERS = {
     "cli": "cli/test_main.py",
 }
 
-# File -> why it has no test file of its own. The test of `room/name.py` is `room/test_name.py`.
+# File -> why it has no test file of its own. `package/test_name.py` tests `package/name.py`.
 ELSEWHERE = {
     "bench/profile.py": "`docs/measure.py profiles` runs it; MXNet's profiler takes minutes",
     "data/sources/tables/table_source.py": "test_arrow_files.py, test_parquet.py: their base class",
@@ -87,9 +87,11 @@ def test_each_file_keeps_to_its_room(path):
 def test_a_folder_has_few_files_with_names_that_say_what_they_are():
     found = []
     for folder in [PACKAGE, *(path for path in PACKAGE.rglob("*") if path.is_dir())]:
-        room, files = folder.relative_to(PACKAGE).as_posix(), list(folder.glob("*.py"))
-        if len(files) > MOST_FILES and room not in LARGE_ROOMS:
-            found.append(f"{room}: {len(files)} files, at most {MOST_FILES}; make a room of some")
+        package, files = folder.relative_to(PACKAGE).as_posix(), list(folder.glob("*.py"))
+        if len(files) > MOST_FILES and package not in LARGE_PACKAGES:
+            found.append(
+                f"{package}: {len(files)} files, at most {MOST_FILES}; move some to a new one"
+            )
     for path in FILES:
         if path.stem in EMPTY_NAMES:
             found.append(f"{path.relative_to(PACKAGE)}: name what is in it")
@@ -99,11 +101,11 @@ def test_a_folder_has_few_files_with_names_that_say_what_they_are():
 def covering_test(name):
     """Return the test that covers a file by one of the rules above, None if there is no rule."""
     path = pathlib.PurePosixPath(name)
-    room = path.parent.as_posix()
+    package = path.parent.as_posix()
     if path.name.startswith("_"):  # an __init__, or a private file: through its package
         return "."
-    if room == "cli" or (room in MEMBERS and re.search(r"\bregister\(", read(name))):
-        return MEMBERS[room]
+    if package == "cli" or (package in MEMBERS and re.search(r"\bregister\(", read(name))):
+        return MEMBERS[package]
     own = path.parent / f"test_{path.stem.rstrip('_')}.py"
     return own.as_posix() if (TESTS / own).is_file() else None
 
@@ -123,17 +125,17 @@ def test_the_tests_mirror_the_rooms():
         elif test and name in ELSEWHERE:
             found.append(f"{name}: take it out of the list, tests/{test} tests it")
         elif test and not (TESTS / test).exists():
-            found.append(f"{name}: there is no tests/{test}, which tests the members of its room")
+            found.append(f"{name}: there is no tests/{test} for the members of its package")
     found += [f"{name}: take it out of the list, there is no such file" for name in ELSEWHERE
               if name not in names]  # fmt: skip
     assert not found, "\n".join(found)
 
 
-# --- what is written about the rooms ------------------------------------------------------------
+# --- what is written about the packages ---------------------------------------------------------
 
 
-def rooms_of_layers():
-    """Return the rooms of import-linter's first contract, from the top down."""
+def packages_of_layers():
+    """Return the packages of import-linter's first contract, from the top down."""
     layers = PYPROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
     return [name for layer in layers for name in re.findall(r"[\w.]+", layer)]
 
@@ -143,10 +145,10 @@ COLUMN = 26  # characters of the first column of the table
 
 def test_the_map_of_rooms_is_that_of_the_layers():
     text = (ROOT / "CONTRIBUTING.rst").read_text(encoding="utf-8")
-    rows = re.search(r"^The rooms\n-+\n.*?\n=+ .*?\n=+ .*?\n(.*?)\n=+ ", text, re.S | re.M)[1]
+    rows = re.search(r"^The packages\n-+\n.*?\n=+ .*?\n=+ .*?\n(.*?)\n=+ ", text, re.S | re.M)[1]
     named = [name for row in rows.split("\n") for name in re.findall(r"``(\w+)``", row[:COLUMN])]
     there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert named == [room for room in rooms_of_layers() if room in there]
+    assert named == [package for package in packages_of_layers() if package in there]
 
 
 def test_the_wheel_has_every_file_of_the_package():

@@ -44,11 +44,13 @@
       });
     });
 
+    var chinese = document.documentElement.lang.startsWith("zh");
+    var label = chinese ? "搜索此表" : "Search this table";
     var field = document.createElement("input");
     field.type = "search";
     field.className = "explore";
-    field.placeholder = "Search this table";
-    field.setAttribute("aria-label", "Search this table");
+    field.placeholder = label;
+    field.setAttribute("aria-label", label);
     var found = document.createElement("span"); // read out by screen readers as it changes
     found.className = "explore";
     found.setAttribute("role", "status");
@@ -60,7 +62,10 @@
         row.hidden = !words.every(function (word) { return content.includes(word); });
         if (!row.hidden) shown += 1;
       });
-      found.textContent = words.length ? shown + " of " + body.rows.length + " rows" : "";
+      var count = chinese
+        ? body.rows.length + " 行中的 " + shown + " 行"
+        : shown + " of " + body.rows.length + " rows";
+      found.textContent = words.length ? count : "";
     });
     var place = table.closest(".table-wrapper") || table;
     place.parentNode.insertBefore(field, place);

@@ -9,11 +9,14 @@ __all__ = ["add_command", "add_group"]
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults other than None, False and an empty list."""
+    """Shows defaults other than None, False, "" and an empty list; of a list, its items."""
 
     def _get_help_string(self, action):
-        if action.default is None or action.default is False or action.default == []:
+        default = action.default
+        if default is None or default is False or default in ("", []):
             return action.help
+        if isinstance(default, (list, tuple)):
+            return f"{action.help} (default: {' '.join(map(str, default))})"
         return super()._get_help_string(action)
 
 

@@ -29,17 +29,15 @@ def add_image_options(parser, other_size):
 
 def add_source_options(parser):
     """Add the options of `gluonface.data.open_source`, which say what a path does not."""
-    group = parser.add_argument_group("what the source does not say itself")
+    group = parser.add_argument_group("what the source does not contain")
     group.add_argument("--root", metavar="DIR", help="where the paths of a list file begin")
     group.add_argument(
         "--person",
         metavar="FOLDER",
-        help="where images lie deeper than PERSON/IMAGE: first (PERSON/SESSION/IMAGE), last "
+        help="for images deeper than PERSON/IMAGE: first (PERSON/SESSION/IMAGE), last "
         "(GROUP/PERSON/IMAGE), or the depth of the person's folder from 1",
     )
-    group.add_argument(
-        "--split", metavar="NAME", help="of a data set of Hugging Face: its split, or all"
-    )
+    group.add_argument("--split", metavar="NAME", help="split of a Hugging Face data set, or all")
     group.add_argument("--strip", metavar="PREFIX", help="cut this off the paths of a list file")
     group.add_argument(
         "--columns",
@@ -50,7 +48,7 @@ def add_source_options(parser):
     group.add_argument(
         "--allow-missing",
         action="store_true",
-        help="go on when more than half of the images of a list are not there",
+        help="continue if more than half of the images of a list are missing",
     )
     group.add_argument("--group", metavar="NAME", help="the column of the group, or several: a,b")
 
@@ -62,7 +60,7 @@ def source_options(args):
 
 def add_writing_options(parser):
     """Add the options of `gluonface.data.tools.resumable_writer.write_record_set`."""
-    parser.add_argument("--overwrite", action="store_true", help="replace a set that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing set")
     parser.add_argument(
         "--workers", type=int, metavar="N", help="threads (if not given, one a core)"
     )

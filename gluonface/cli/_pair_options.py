@@ -12,13 +12,15 @@ def add_pair_options(parser):
         help="the folder, zip or tar to which listed paths are relative (default: the list's own "
         "folder); for LFW's form the one of NAME/NAME_0001.jpg",
     )
-    group.add_argument("--protocol", metavar="FF|FP", help="of CFP")
+    group.add_argument(
+        "--protocol", metavar="FF|FP", help="protocol of CFP: frontal-frontal or frontal-profile"
+    )
     group.add_argument(
         "--folds",
         type=int,
         metavar="N",
-        help="folds: stretches of the list, or, where these would not all hold both kinds, parts "
-        "of the same and of the different pairs (default: those that the pairs have, or 10)",
+        help="number of folds: consecutive parts of the list; if a part would have pairs of one "
+        "kind only, each fold gets its share of both kinds (default: those of the pairs, or 10)",
     )
     group.add_argument(
         "--group",
@@ -31,13 +33,15 @@ def add_pair_options(parser):
         "--columns",
         nargs="+",
         metavar="KEY=NAME",
-        help="which column of a table is first, second, same or fold, where names do not tell",
+        help="names of the columns first, second, same and fold, if a table has other names",
     )
-    group.add_argument("--split", metavar="NAME", help="of an Arrow folder with several")
+    group.add_argument(
+        "--split", metavar="NAME", help="the split of an Arrow folder that has several"
+    )
     group.add_argument(
         "--color",
         metavar="RGB|BGR",
-        help="the channels of decoded pixels, if the file does not tell",
+        help="order of the channels of decoded pixels, if the file does not contain it",
     )
 
 

@@ -54,13 +54,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--keep-ids",
         action="store_true",
-        help="leave the identities their numbers; else they are numbered densely",
+        help="keep the numbers of the identities (if not given, they are renumbered without gaps)",
     )
     parser.add_argument(
         "--same",
         type=float,
         metavar="COSINE",
-        help="list identities whose centres are at least so near, probably one person, in "
+        help="list identities whose centres have this cosine or more, probably one person, in "
         "DIR/same.csv; `gluonface data merge DIR --map DIR/same.csv` joins them",
     )
     parser.add_argument(

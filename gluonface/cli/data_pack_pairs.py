@@ -13,8 +13,8 @@ def add_arguments(parser):
         nargs="+",
         metavar="PATH",
         help="PAIRS OUT.bin, or PAIRS ROOT OUT.bin. PAIRS: a list of pairs (LFW's pairs.txt, "
-        "lines `image,image,1`, a table with a head, ...), several lists that are one set, or the "
-        "folder, zip or tar of CFP, RFW, SurvFace, AgeDB or LFW as published, CVLface's Arrow "
+        "lines `image,image,1`, a table with a header, ...), several lists that are one set, or "
+        "the folder, zip or tar of CFP, RFW, SurvFace, AgeDB or LFW as published, CVLface's Arrow "
         "folder, decoded pixels, a pack. ROOT: as --root",
     )
     add_pair_options(parser)

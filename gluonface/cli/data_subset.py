@@ -23,7 +23,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--keep-ids",
         action="store_true",
-        help="leave the identities their numbers; else they are numbered densely",
+        help="keep the numbers of the identities (if not given, they are renumbered without gaps)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of --max-images")
     add_writing_options(parser)

@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 LAYER = (
-    "the layer of an MXNet checkpoint that gives the embedding, where it is not called fc1 and a "
-    "classifier follows it; the output of an .onnx file that has several"
+    "the layer of an MXNet checkpoint that gives the embedding, if it is not called fc1 and a "
+    "classifier follows it; for an .onnx file with several outputs, the output to use"
 )
 
 FLIPS = ("sum", "none")
@@ -41,7 +41,7 @@ def add_model_arguments(parser, images):
         "--model",
         metavar="SOURCE",
         help="a run folder, an exported prefix, a .onnx file, NAME:FILE.params or NAME:untrained; "
-        "with stored features: the model that must have made them",
+        "with stored features: checks that they were made by this model",
     )
     group.add_argument("--layer", metavar="NAME", help=LAYER)
     group.add_argument("--images", metavar="DIR", help=images)
@@ -50,10 +50,10 @@ def add_model_arguments(parser, images):
     group.add_argument(
         "--cache",
         metavar="DIR",
-        help="where embeddings are kept, so that interrupted work goes on and done work is not "
-        "repeated (default: gluonface/embeddings in $XDG_CACHE_HOME or ~/.cache)",
+        help="where embeddings are stored, so that nothing is computed twice after an "
+        "interruption (default: gluonface/embeddings in $XDG_CACHE_HOME or ~/.cache)",
     )
-    group.add_argument("--no-cache", action="store_true", help="keep no embeddings on disk")
+    group.add_argument("--no-cache", action="store_true", help="store no embeddings on disk")
     group.add_argument(
         "--allow-bad",
         type=int,
@@ -77,8 +77,8 @@ def add_fpirs(group, default):
         nargs="+",
         default=list(default),
         metavar="FPIR",
-        help="false-positive identification rates, as fractions, where some probes are of nobody "
-        f"in the gallery (default: {' '.join(f'{rate:g}' for rate in default)})",
+        help="false-positive identification rates, as fractions, if some probes show people who "
+        "are not in the gallery",
     )
 
 
@@ -94,7 +94,7 @@ def add_arguments(parser, fars, bootstrap="people", rates=("--fars", "FAR", "fal
         choices=FLIPS,
         default=None,
         help="sum: add the mirrored image's output before normalising; none: the image alone "
-        "(default: sum where mirrored outputs are at hand)",
+        "(default: sum if there are mirrored outputs)",
     )
     if fars is not None:
         group.add_argument(
@@ -125,7 +125,7 @@ def add_arguments(parser, fars, bootstrap="people", rates=("--fars", "FAR", "fal
         help="cpu, gpu0, gpu1, ... for the network and for comparing (default: a GPU for the "
         "network if there is one)",
     )
-    group.add_argument("--name", default="", help="of the set, for the table")
+    group.add_argument("--name", default="", help="name of the set, for the table")
     group.add_argument("--json", metavar="FILE", help="write all figures as JSON")
     group.add_argument(
         "--report",

@@ -33,12 +33,12 @@ def add_arguments(parser):
         metavar="PATH",
         help="in place of lists: TinyFace's Testing_Set or SurvFace's Face_Identification_Test_Set "
         "(a folder, zip or tar), or CVLface's Arrow folder of TinyFace. Distractors are in the "
-        "gallery and are nobody's mate; it has the images and needs no --images",
+        "gallery, and no probe shows them. The set has the images, so --images is not needed",
     )
     group.add_argument(
         "--resize",
         action="store_true",
-        help="bring images of --set that are not 112x112 to it, as those of TinyFace and SurvFace",
+        help="scale images of --set to 112x112, such as those of TinyFace and SurvFace",
     )
     group.add_argument(
         "--unique-gallery", action="store_true", help="an identity may be in the gallery once only"

@@ -11,8 +11,8 @@ def add_arguments(parser):
     group.add_argument(
         "--list",
         metavar="FILE",
-        help="lines of image path, identity, group (by tabs or blanks); for stored features the "
-        "arrays identity and group do as well",
+        help="lines of image path, identity, group, separated by tabs or blanks; stored features "
+        "can have the arrays identity and group instead",
     )
     group.add_argument(
         "--mask",

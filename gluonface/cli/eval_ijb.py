@@ -20,7 +20,7 @@ def add_arguments(parser):
         "--task",
         choices=("1:1", "1:N", "all"),
         default="all",
-        help="all: whatever the lists at hand allow",
+        help="all: every task whose lists are there",
     )
     group.add_argument(
         "--normalize-images",
@@ -35,7 +35,7 @@ def add_arguments(parser):
     group.add_argument(
         "--joint",
         action="store_true",
-        help="1:N also as the older ijb_1n.py has it, for comparing with its tables alone",
+        help="add the 1:N figures of the older ijb_1n.py, to compare with its tables only",
     )
     eval_common.add_fpirs(group, (0.01, 0.1))
     eval_common.add_model_arguments(

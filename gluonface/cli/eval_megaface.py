@@ -21,7 +21,7 @@ def add_arguments(parser):
         required=True,
         nargs="+",
         metavar="FILE",
-        help="megaface_features_list.json_SIZE_SET; several give a result each",
+        help="megaface_features_list.json_SIZE_SET; each list gives one result",
     )
     group.add_argument("--probe-noise", metavar="FILE", help="facescrub_noises.txt: refined, (R)")
     group.add_argument(
@@ -44,7 +44,7 @@ def add_arguments(parser):
         nargs="+",
         default=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
         metavar="N",
-        help="a probe counts when its mate is among the N best",
+        help="a probe counts if its mate is among the N best",
     )
     eval_common.add_model_arguments(parser, "aligned probes, by the paths of the probe list")
     parser.add_argument(

@@ -11,8 +11,8 @@ def add_arguments(parser):
     group.add_argument(
         "--list",
         metavar="FILE",
-        help="lines of image path, identity and maybe group (by tabs or blanks); for stored "
-        "features the arrays identity and group do as well",
+        help="lines of image path, identity and, optionally, group, separated by tabs or blanks; "
+        "stored features can have the arrays identity and group instead",
     )
     group.add_argument(
         "--reference-group",
@@ -29,7 +29,8 @@ def add_arguments(parser):
     group.add_argument(
         "--scores",
         metavar="FILE",
-        help="lines of score, 1 (mated) or 0, and maybe a group; a failure has the score fail",
+        help="lines of score, 1 (mated) or 0, and, optionally, a group; the score of a failure is "
+        "fail",
     )
     group = parser.add_argument_group("1:N, probes in a gallery")
     eval_identification.add_sides(group)
@@ -38,7 +39,7 @@ def add_arguments(parser):
         type=int,
         default=1,
         metavar="R",
-        help="the mate has to be among the R first (default: 1)",
+        help="the mate must be among the first R",
     )
     eval_common.add_fpirs(group, (0.001, 0.01, 0.1))
     eval_common.add_model_arguments(parser, "aligned faces, by the paths of the lists")

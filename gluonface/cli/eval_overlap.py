@@ -22,7 +22,7 @@ def add_arguments(parser):
         "--centers",
         metavar="RUN|C.npy",
         help="instead, the class centres of the head: a run folder or an array (C,D) of the same "
-        "model; people who were learnt by heart lie near to their centres",
+        "model; embeddings of people in the training set are near to their class centres",
     )
     parser.add_argument(
         "--test",
@@ -33,16 +33,16 @@ def add_arguments(parser):
     )
     add_model(
         parser,
-        help="embeds what is not embedded yet: {}; of embeddings: the model that must have made "
-        "them",
+        help="computes embeddings that are missing: {}; with stored embeddings: checks that they "
+        "were made by this model",
     )
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument(
         "--cosine",
         type=float,
         metavar="T",
-        help="list test people at least so near to a training person (if not given, the smallest "
-        "cosine that at most 1 %% of the training people have to another)",
+        help="list test people whose cosine to a training person is T or more (if not given, the "
+        "smallest cosine that at most 1 %% of the training people have to another)",
     )
     limit.add_argument(
         "--fpir",

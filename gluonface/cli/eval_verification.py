@@ -53,7 +53,7 @@ pixels. Images that are not 112x112 are an error, unless they are in a pack or -
     )
     _pair_options.add_pair_options(parser)
     parser.add_argument(
-        "--resize", action="store_true", help="bring images of other sizes to 112x112"
+        "--resize", action="store_true", help="scale images of other sizes to 112x112"
     )
     parser.add_argument(
         "--groups",
@@ -61,8 +61,8 @@ pixels. Images that are not 112x112 are an error, unless they are in a pack or -
         metavar="COLUMN",
         help="error rates by group at one threshold for all groups. Without a value: the groups "
         "that the pairs have. One column of the pairs' groups or two of the images' (as --group), "
-        "or a .csv file with a head: a line a pair with the column group, or group1 and group2; a "
-        "line an image with path and group; or a line a person with identity and group",
+        "or a .csv file with a header. It has one line for each pair (group, or group1 and "
+        "group2), for each image (path, group), or for each person (identity, group)",
     )
     parser.add_argument(
         "--fmrs",

@@ -22,8 +22,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--torch",
         metavar="FILE.safetensors",
-        help="write the state dict that the network's class in arcface_torch, cavaface or AdaFace "
-        "loads; may be given without --out",
+        help="write the state dict that the network's class in AdaFace, arcface_torch, cavaface, "
+        "EdgeFace or timm loads; may be given without --out",
     )
     parser.add_argument("--onnx", action="store_true", help="write PREFIX.onnx as well")
     parser.add_argument(

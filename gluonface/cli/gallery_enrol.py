@@ -32,8 +32,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--template",
         choices=("sum", "mean", "max"),
-        help="of a new gallery, what stands for a person: the sum of the raw outputs, in which "
-        "weak images weigh little; the mean of unit vectors; or the best of all faces (if not "
+        help="template of a person in a new gallery: the sum of the raw outputs, in which weak "
+        "images have a small weight; the mean of unit vectors; or the best of all faces (if not "
         "given, sum)",
     )
     parser.add_argument(

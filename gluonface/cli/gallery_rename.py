@@ -6,7 +6,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
     parser.add_argument("gallery", metavar="G", help="the gallery")
-    parser.add_argument("old", metavar="OLD", help="the name of now")
+    parser.add_argument("old", metavar="OLD", help="the present name")
     parser.add_argument("new", metavar="NEW", help="the new name, which nobody in it may have")
 
 

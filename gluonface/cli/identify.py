@@ -7,7 +7,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser):
     """Add the options of this command to `parser`."""
-    parser.add_argument("gallery", metavar="G", help="the gallery; it knows its model")
+    parser.add_argument(
+        "gallery", metavar="G", help="the gallery; it stores which model it belongs to"
+    )
     parser.add_argument("photos", metavar="PHOTO|DIR", help="a picture, or a folder of pictures")
     parser.add_argument(
         "--top", type=int, default=5, metavar="N", help="show the N nearest people of each face"

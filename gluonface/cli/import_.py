@@ -21,8 +21,8 @@ def add_arguments(parser):
         metavar="SOURCE",
         help="an MXNet checkpoint (prefix x for x-symbol.json + x-0000.params, x,12 for another "
         "epoch, or its folder), a PyTorch state dict of AdaFace, arcface_torch, cavaface, "
-        "CVLface or MixFaceNets (.pth, .pt, .ckpt, .safetensors), an .onnx file, or a .params file "
-        "that gluonface wrote",
+        "CVLface, EdgeFace, MixFaceNets or timm-face (.pth, .pt, .ckpt, .safetensors), an .onnx "
+        "file, or a .params file that gluonface wrote",
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="see `gluonface models`")
     parser.add_argument("--out", required=True, metavar="FILE.params", help="file to write")
@@ -35,15 +35,15 @@ def add_arguments(parser):
     parser.add_argument(
         "--prefix",
         metavar="TEXT",
-        help="of the network's tensors in a PyTorch file that holds several networks, such as a "
-        "moving average: model. or ema_model.",
+        help="prefix of the network's tensors in a PyTorch file with several networks, such as "
+        "model. or ema_model. (a moving average)",
     )
     parser.add_argument(
         "--output",
         "--layer",
         metavar="NAME",
-        help="what gives the embedding: in an .onnx file an output, of several that could be it; "
-        "in an MXNet checkpoint the layer before the classifier, where it is not called fc1",
+        help="what gives the embedding: the output of an .onnx file that has several, or the layer "
+        "of an MXNet checkpoint before the classifier, if it is not called fc1",
     )
     parser.add_argument("--licence", help="licence of the weights, for the model card")
     parser.add_argument("--training-data", help="what they were trained on, for the model card")

@@ -174,7 +174,7 @@ class Yunet:
         except cv2.error as error:
             raise DataError(f"{self.file} cannot be run: {_reason(error)}") from None
         scale = np.array([width / size[0], height / size[1]])
-        # Its points begin with the eye that is the person's right one: the left one as one sees it.
+        # The first of its points is the person's right eye, which is the left one in the picture.
         faces = [
             Face(
                 row[4:14].reshape(5, 2).astype(np.float64) * scale,

@@ -12,17 +12,17 @@ class ArcFace(Margin):
 
     .. math:: z_y = s \cos(\theta_y + m), \quad z_j = s \cos\theta_j
 
-    Where the angle passes pi the cosine would rise again and reward the worst samples; `policy`
-    is the rule there.
+    Beyond pi the cosine would rise again and reward the worst samples. `policy` is the rule
+    there.
 
     Notes
     -----
     The slope is that of the formula, s sin(theta + m)/sin(theta). Some public implementations
     compute the margin outside the gradient and so train with the slope s.
 
-    Beyond pi InsightFace's PyTorch code has no rule, and cavaface's takes off no margin, so that
-    its logit jumps up. gluon-face and cavaface's parallel class have the easy margin by default,
-    and gluon-face does not clip, so that a cosine rounded beyond 1 gives NaN.
+    InsightFace's PyTorch code has no rule beyond pi. cavaface's applies no margin there, so its
+    logit jumps up. gluon-face and cavaface's parallel class have the easy margin by default.
+    gluon-face does not clip the cosine, so a cosine that is rounded beyond 1 gives NaN.
     """
 
     title = "ArcFace"

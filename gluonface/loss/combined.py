@@ -31,9 +31,9 @@ class CombinedMargin(Margin):
 
     Notes
     -----
-    InsightFace's PyTorch class leaves out m1 and m2 where m3 is above 0, so (1, 0.3, 0.2) is
-    another loss there, and fails for m1 != 1 with m3 = 0. cavaface has no m1 and forgets m3 beyond
-    pi, where its logit jumps up.
+    InsightFace's PyTorch class ignores m1 and m2 if m3 is above 0, so (1, 0.3, 0.2) is another
+    loss there. It fails for m1 != 1 with m3 = 0. cavaface has no m1, and leaves out m3 beyond pi,
+    where its logit jumps up.
     """
 
     title = "Combined margin"

@@ -16,8 +16,8 @@ class CosFace(Margin):
 
     Notes
     -----
-    gluon-face's ``get_loss`` cannot find its CosFace: it is registered as ``cosLoss``, and the
-    name asked for is put in lower case.
+    gluon-face's ``get_loss`` cannot find its CosFace: it is registered as ``cosLoss``, and
+    ``get_loss`` converts the name to lower case.
     """
 
     title = "CosFace / AM-Softmax"

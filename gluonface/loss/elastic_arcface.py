@@ -19,9 +19,9 @@ class ElasticArcFace(ElasticMargin):
 
     Notes
     -----
-    In ``plus`` the authors' code picks the sorted margins by the order of the cosines instead of
-    by their ranks, so margins have nothing to do with hardness: its results are of a random
-    reassignment. ``plus_as_published`` does the same.
+    In ``plus`` the authors' code selects the sorted margins by the order of the cosines instead of
+    by their ranks. The margin of a sample then does not depend on its cosine: the margins are
+    assigned at random. ``plus_as_published`` does the same.
     """
 
     title = "ElasticFace-Arc"

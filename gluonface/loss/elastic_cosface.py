@@ -13,7 +13,7 @@ class ElasticCosFace(ElasticMargin):
     .. math:: z_y = s (\cos\theta_y - m_i), \quad m_i \sim N(m, \sigma^2)
 
     The margins are drawn as those of :ref:`elastic_arcface <loss-elastic_arcface>`, where the
-    note on ``plus_as_published`` stands. ``plus`` is ElasticFace-Cos+.
+    note on ``plus_as_published`` is. ``plus`` is ElasticFace-Cos+.
     """
 
     title = "ElasticFace-Cos"

@@ -13,7 +13,7 @@ ANGLE: dict = {"unit": "radians", "low": 0.0, "high": math.pi, "why": "angles en
 
 @LOSSES.register("magface")
 class MagFace(Margin):
-    r"""Magnitude aware angular margin: longer embeddings bear a larger one.
+    r"""Magnitude aware angular margin: longer embeddings have a larger margin.
 
     .. math:: z_y = s \cos(\theta_y + m(a)), \quad a = [\|x\|]_{l_a}^{u_a}, \quad
               m(a) = l_m + \frac{u_m - l_m}{u_a - l_a} (a - l_a), \quad
@@ -27,9 +27,9 @@ class MagFace(Margin):
     Notes
     -----
     The authors' own code (run/run.sh and models/magface.py of github.com/IrvingMeng/MagFace) has
-    the defaults of here but for the policy: it applies the margin only where the cosine is
-    positive, ``policy="easy"``. Their g(a) = 1/a + a/u_a^2 has its minimum at a = u_a, and as
-    there the length is clamped to [l_a, u_a] before anything is made of it.
+    the same defaults except for the policy: it applies the margin only if the cosine is positive,
+    ``policy="easy"``. Their g(a) = 1/a + a/u_a^2 has its minimum at a = u_a. There and here, the
+    length is clamped to [l_a, u_a] before it is used.
     """
 
     title = "MagFace"

@@ -29,8 +29,9 @@ class SphereFace2(BinaryMargin):
               \\ M:&\quad z_y = r\, g(\cos\min(m\theta_y, \pi)) + b, \quad
               z_j = r\, g(\cos\theta_j) + b
 
-    r is `scale`. The bias b begins where positives and negatives pull alike when all cosines are
-    0: 3.5 for 86,000 classes. The published figures are of the gradient ``detached``.
+    r is `scale`. At the first value of the bias b, the gradients of positives and negatives are
+    equally large if all cosines are 0. It is 3.5 for 86,000 classes. The published figures are of
+    the gradient ``detached``.
 
     Notes
     -----
@@ -108,7 +109,7 @@ class SphereFace2(BinaryMargin):
         return self.weight / self.scale * (1.0 - self.alpha)
 
     def initial_bias(self, num_classes, share=1.0):
-        """Return the bias at which the two kinds of terms pull alike if all cosines are 0.
+        """Return the bias at which both kinds of terms have equal gradients if all cosines are 0.
 
         With few classes the terms change their roles, and so does the form that loses no digits.
         """

@@ -13,8 +13,8 @@ class SubcenterArcFace(ArcFace):
     .. math:: \cos\theta_j = \max_k \cos(W_{jk}, x), \quad
               z_y = s \cos(\theta_y + m), \quad z_j = s \cos\theta_j
 
-    Mislabelled and hard images gather at other centres than the clean ones, whose centre is the
-    dominant one. They can be found by their angle to it and left out.
+    Mislabelled and hard images are near other centres than the clean images. The centre of the
+    clean images is the dominant one. Images with a large angle to it can be left out.
     """
 
     title = "Sub-center ArcFace"

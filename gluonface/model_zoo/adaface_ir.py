@@ -80,7 +80,7 @@ def _register(depth, units, se, params, macs):
             inputs=512 * 49,
             learned=1,
             source="https://github.com/mk-minchul/AdaFace",
-            note="AdaFace's own checkpoints take BGR; those of CVLface say it in their config.",
+            note="AdaFace's checkpoints take BGR. For CVLface's see their config.json.",
         ),
         aliases=(f"{kind}{depth}", f"{kind}-{depth}".replace("_", "-")),
     )

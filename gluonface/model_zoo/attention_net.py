@@ -137,7 +137,7 @@ def _register(depth, modules, se, params, macs):
             "https://arxiv.org/abs/1704.06904",
             inputs=512 * 49,
             learned=1,
-            note="As in the reference, the first module adds its mask instead of multiplying.",
+            note="As in cavaface, the first module adds its mask and does not multiply by it.",
         ),
         aliases=(f"attentionnet-{kind}-{depth}",),
     )

@@ -110,8 +110,8 @@ def _register(depth, units, params, macs):
             macs_per_dim=512 * 49,
             paper="https://arxiv.org/abs/1801.07698",
             source="https://github.com/deepinsight/insightface",
-            note="arcface_torch's network with other starting values: its own N(0, 0.1) explode "
-            "with depth.",
+            note="arcface_torch's network with other starting values. With arcface_torch's own, "
+            "N(0, 0.1), the outputs grow with depth.",
         ),
         aliases=(f"r{depth}", f"iresnet-{depth}", f"iresnet_{depth}"),
     )

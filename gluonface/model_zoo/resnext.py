@@ -65,7 +65,7 @@ class ResNeXt(Backbone):
         "https://arxiv.org/abs/1611.05431",
         inputs=2048 * 16,
         learned=3,
-        note="The reference's factory fails; stem and head as in its ResNet.",
+        note="cavaface's function for it fails, so stem and head are those of cavaface's ResNet.",
     ),
     aliases=("resnext-50", "resnext_50", "resnext50_32x4d", "resnext_50_32x4d"),
 )

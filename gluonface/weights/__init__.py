@@ -1,6 +1,6 @@
-"""Every way in and out for weights; no other room opens such files.
+"""Every way in and out for weights; no other package opens such files.
 
-In the order in which a source goes through the room:
+In the order in which a source goes through the package:
 
 - `source`: what a SOURCE means, and the one resolver;
 - `opened`: the one object for an opened source, and the reader of each format;

@@ -183,10 +183,10 @@ def _verification_page(folder, results, name, sides):
         blocks.table(rows, rows[0].index("flip") + 1),
         blocks.text(
             "soft",
-            "TAR is strict: at a threshold whose false-accept rate does not exceed the one named. "
-            "Thresholds are cosines: a higher score is one person. That of a row is the mean over "
-            "the folds; beside it stands the reference's form, a squared distance (2 - 2 cosine). "
-            "Read val together with the realised far beside it.",
+            "TAR is strict: the false-accept rate at its threshold does not exceed the given rate. "
+            "A pair whose score is above the threshold counts as one person. The threshold of a "
+            "row is the mean over the folds, as a cosine and as a squared distance (2 - 2 cosine). "
+            "Read val together with far, the false-accept rate that was realised.",
         ),
     ]
     for pack in packs:

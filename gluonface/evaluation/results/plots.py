@@ -108,8 +108,9 @@ def roc(curves, title, far="False-accept rate (FAR)", tar="True-accept rate (TAR
     at_left = [np.asarray(curve.y)[np.asarray(curve.x) <= left] for curve in curves]
     floor = min((float(rates.max()) for rates in at_left if len(rates)), default=0.0)
     error = "accept" if "accept" in far else "positive"
-    note = f"Dots: strict. Below {rate_text(1 / different)} (1 of {different:,}) no false {error}"
-    with _axes(title, f"{far}\n{note} is left.", tar, len(curves)) as axes:
+    rate = rate_text(1 / different)
+    note = f"Dots: strict. Below {rate} (1 of {different:,}): no false {error}s."
+    with _axes(title, f"{far}\n{note}", tar, len(curves)) as axes:
         axes.set(xscale="log", xlim=(left, right), ylim=(_below(floor), 1))
         _draw(axes, curves)
     return axes.figure

@@ -22,8 +22,8 @@ class Center(CenterTracker):
     `formula` takes embeddings (N, D) and the centres of their classes (N, D).
 
     The embeddings are not normalised, so the loss also has a gradient by their length. gluon-face
-    divides each sample's distance by its class's count in the batch, so that a class with many
-    samples is drawn less to its centre, and trains the centres by gradient descent.
+    divides each sample's distance by its class's count in the batch, so a sample of a class with
+    many samples has a smaller weight. It trains the centres by gradient descent.
     """
 
     title = "Center loss"

@@ -27,7 +27,7 @@ class Contrastive(EmbeddingLoss):
     The paper has a factor 1/2 on both terms; use half the weight for it. A pair of two identities
     at distance 0 has the gradient 0. gluon-face computes the root of
     the sum of fourth powers in place of D, which is smaller, or larger beyond 1. The defaults are
-    chosen here.
+    ours.
     """
 
     title = "Contrastive loss"

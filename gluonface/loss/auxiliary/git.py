@@ -23,7 +23,7 @@ class Git(CenterTracker):
     The paper writes the push as a plain sum; the mean over the other N - 1 samples, taken here,
     keeps its size at every batch size. As there, j runs over all other samples, those of the own
     class too. gluon-face counts i = j as well, a constant 1/N, and needs a fixed batch size. The
-    defaults are chosen here: the paper varies both lambdas.
+    defaults are ours, because the paper varies both lambdas.
     """
 
     title = "Git loss"

@@ -38,10 +38,11 @@ class USS(StartedLoss):
     `formula` takes the cosines (N, C) to the memory, in which every class was seen, the labels
     (N,) and the bias (1,).
 
-    The paper compares with one random sample of each class; a memory is the way of its authors'
-    code. That code keeps the embeddings without normalising them. Here they have unit length, which
-    changes no cosine. It clamps the logits to ±s, reads uninitialised memory if a class is missing
-    from the first epoch, and sets the bias to its start again whenever it falls to 0.
+    The paper compares with one random sample of each class. Its authors' code has a memory
+    instead. That code stores the embeddings without normalising them. Here they have unit length,
+    which changes no cosine. The code clamps the logits to ±s, reads uninitialised
+    memory if a class is missing from the first epoch, and resets the bias to its first value
+    whenever it falls to 0.
     """
 
     title = "USS"

@@ -21,10 +21,12 @@ class ModelConfig:
     """The backbone."""
 
     name: str = option("mobilefacenet", "architecture, as `gluonface models` lists them")
-    embedding_size: Optional[int] = option(None, "empty: that of the published model", low=1)
+    embedding_size: Optional[int] = option(
+        None, "size of the embedding; empty: that of the published model", low=1
+    )
     init: Optional[str] = option(None, "weights to start from: FILE.params, run folder or prefix")
     batch_norm: dict[str, Any] = option(  # noqa: RUF009
-        {}, "eps and fixed gammas of BatchNorms that are not the architecture's; init fills it in"
+        {}, "BatchNorms whose eps or fixed gamma differs from the architecture's; filled in by init"
     )
 
 
@@ -88,7 +90,7 @@ class HeadConfig:
     )
     wire_dtype: str = option(
         "float32",
-        "numbers in which embeddings travel between processes",
+        "type in which embeddings are sent between processes",
         choices=("float32", "float16"),
     )
     chunk: Optional[int] = option(
@@ -158,7 +160,7 @@ class OptimizerConfig:
     )
     wire_dtype: str = option(
         "float32",
-        "numbers in which the backbone's gradients travel between processes",
+        "type in which the backbone's gradients are sent between processes",
         choices=("float32", "float16"),
     )
 
