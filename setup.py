@@ -1,5 +1,10 @@
-"""The project is described in pyproject.toml; the long description is made of the README here."""
+"""The project is described in pyproject.toml; here is what depends on where its files are published.
 
+``PROJECT_ADDRESS=https://HOST/OWNER/gluonface`` sets it for a build. Without one the links of the
+README become names of files, and there are no project URLs.
+"""
+
+import os
 import pathlib
 import re
 
@@ -24,8 +29,24 @@ def long_description(text, address=None):
     return re.sub(r"`([^`<]+) <(?!https?://)([\w./-]+)>`_", r"\1 (``\2``)", text)
 
 
+def project_urls(address=None):
+    """Return the project's pages by their names, {} without an address."""
+    if not address:
+        return {}
+    files = f"{address.rstrip('/')}/blob/main"
+    return {
+        "Source": address,
+        "Documentation": f"{files}/docs/index.rst",
+        "Changelog": f"{files}/CHANGELOG.rst",
+        "Issues": f"{address.rstrip('/')}/issues",
+    }
+
+
 if __name__ == "__main__":
+    ADDRESS = os.environ.get("PROJECT_ADDRESS")
+    README = (HERE / "README.rst").read_text(encoding="utf-8")
     setup(
-        long_description=long_description((HERE / "README.rst").read_text(encoding="utf-8")),
+        long_description=long_description(README, ADDRESS and f"{ADDRESS.rstrip('/')}/blob/main"),
         long_description_content_type="text/x-rst",
+        project_urls=project_urls(ADDRESS),
     )

@@ -57,6 +57,13 @@ def test_the_long_description_of_a_wheel_has_no_links_into_a_checkout():
         linked = "<https://example.org/blob/main/docs/export.rst>`_" in text
         assert linked == (address is not None)
     assert "quick start (``docs/quickstart.rst``)" in module.long_description(readme)
+    assert module.project_urls() == {}
+    for address in ("https://example.org/x", "https://example.org/x/"):
+        urls = module.project_urls(address)
+        assert urls["Issues"] == "https://example.org/x/issues"
+        for name in ("Documentation", "Changelog"):
+            file = urls[name].removeprefix("https://example.org/x/blob/main/")
+            assert (ROOT / file).is_file()
 
 
 # --- Python -------------------------------------------------------------------------------------
