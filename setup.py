@@ -1,7 +1,7 @@
-"""The project is described in pyproject.toml; here is what depends on where its files are published.
+"""What of the project depends on where its files are published; the rest is in pyproject.toml.
 
-``PROJECT_ADDRESS=https://HOST/OWNER/gluonface`` sets it for a build. Without one the links of the
-README become names of files, and there are no project URLs.
+A build with ``PROJECT_ADDRESS=https://HOST/OWNER/gluonface`` has project URLs, and the links of the
+README lead there. Without one the links become names of files.
 """
 
 import os
