@@ -343,9 +343,9 @@ class _OnnxNetwork:
         static = [n if isinstance(n, int) and n > 0 else None for n in shape[2:]]
         self.static_size = None if None in static else tuple(static)
         self.input_size = tuple(n or 112 for n in static)
-        self._probe(rows_are_independent(parsed))
+        self._probe(parsed)
 
-    def _probe(self, independent):
+    def _probe(self, parsed):
         """Run it on noise, with one image and perhaps with more; set the embedding size."""
         images = noise(self.input_size) if self.takes_bytes else noise(self.input_size) / 255
         if self.fixed_batch:
@@ -363,7 +363,7 @@ class _OnnxNetwork:
                     f"{self._path} gives an output of the shape {rows.shape} for 1 image; expected "
                     "a row for each image, (N,D)"
                 )
-            if not independent:
+            if not rows_are_independent(parsed):
                 self._probe_more(images, rows)
         self.embedding_size = rows.shape[1]
 

@@ -16,7 +16,7 @@ from ..errors import DataError, MissingExtraError, shown, shown_text
 from .content import Content
 from .graph import Graph, Node
 from .layers import LINEAR
-from .onnx.wire_format import read_fields
+from .onnx.wire_format import GRAPH, INITIALIZER, read_fields
 from .onnx_check import check_onnx
 
 __all__ = ["has_external_data", "normalizes_pixels", "parse_onnx", "read_onnx", "takes_bytes"]
@@ -64,8 +64,7 @@ CONSTANT = {
 }
 
 
-# Fields in onnx.proto: of ModelProto, of GraphProto, and those of TensorProto that tell of a file.
-_GRAPH, _TENSOR, _ELSEWHERE = 7, 5, (13, 14)
+_ELSEWHERE = (13, 14)  # fields of TensorProto that tell of another file
 
 
 def has_external_data(content: bytes) -> bool:
@@ -74,11 +73,14 @@ def has_external_data(content: bytes) -> bool:
     Such a tensor has an entry with the key ``location``. This says yes too often, never too seldom.
     It reads past the numbers: to search them takes longer than to check the file.
     """
+    searched = []
     try:
-        searched = [field for field in read_fields(content) if field.number != _GRAPH]
-        for graph in (field for field in read_fields(content) if field.number == _GRAPH):
-            for part in read_fields(content, graph.value, graph.end):
-                if part.number != _TENSOR:
+        for field in read_fields(content):
+            if field.number != GRAPH:
+                searched.append(field)
+                continue
+            for part in read_fields(content, field.value, field.end):
+                if part.number != INITIALIZER:
                     searched.append(part)
                 elif any(
                     f.number in _ELSEWHERE for f in read_fields(content, part.value, part.end)

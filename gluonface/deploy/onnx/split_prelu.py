@@ -13,15 +13,19 @@ import typing
 
 import numpy as np
 
-from ...weights.onnx.wire_format import encode_field, encode_head, read_fields
+from ...weights.onnx.wire_format import (
+    GRAPH,
+    INITIALIZER,
+    NODE,
+    encode_field,
+    encode_head,
+    read_fields,
+)
 from ...weights.onnx_check import without_weights
 
 __all__ = ["split_prelus"]
 
 logger = logging.getLogger(__name__)
-
-
-GRAPH, NODE, INITIALIZER = 7, 1, 5  # fields of ModelProto and GraphProto in onnx.proto
 
 
 def split_prelus(content: bytes, model: typing.Any = None) -> bytes:

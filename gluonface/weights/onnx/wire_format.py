@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import typing
 
-__all__ = ["Field", "encode_field", "encode_head", "read_fields"]
+__all__ = [
+    "GRAPH",
+    "INITIALIZER",
+    "NODE",
+    "Field",
+    "encode_field",
+    "encode_head",
+    "read_fields",
+]
+
+GRAPH, NODE, INITIALIZER = 7, 1, 5  # fields of ModelProto and GraphProto in onnx.proto
 
 VARINT, BYTES = 0, 2  # how a value is written
 SIZES = {1: 8, 5: 4}  # kinds of a fixed number of bytes
