@@ -164,7 +164,7 @@ def _onnx_difference(net, weights):
 
         # Ours ends before a division by the length of the embedding.
         model = weights.onnx_bytes
-        if is_unit_length(weights.onnx_model):
+        if is_unit_length(weights.onnx_parts.model):
             model = without_unit_length(onnx, weights.onnx_model).SerializeToString()
         engine = OnnxEngine(weights.params, gpu=False, model=model)
         theirs = np.concatenate([engine.run(image[None]) for image in theirs])

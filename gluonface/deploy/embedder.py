@@ -367,10 +367,10 @@ def _load_symbol(weights, ctx, engine_name, precision):
 
 def _load_onnx(weights, ctx, engine_name, precision):
     path, card = weights.params, weights.card
-    parsed = weights.onnx_model
-    engine = engine_for_onnx(path, ctx, engine_name, weights.onnx_bytes, precision, parsed)
+    parts = weights.onnx_parts
+    engine = engine_for_onnx(path, ctx, engine_name, parts, precision)
     if card is None:
-        inside = engine.takes_bytes or normalizes_pixels(weights.onnx_model)
+        inside = engine.takes_bytes or normalizes_pixels(parts.model)
         logger.info(
             "%s has no model card; its graph %s",
             path,
@@ -381,10 +381,10 @@ def _load_onnx(weights, ctx, engine_name, precision):
             else "does not normalise pixels, so they are fed as (x - 127.5) / 127.5, "
             "InsightFace's rule",
         )
-        if is_unit_length(weights.onnx_model):
+        if is_unit_length(parts.model):
             logger.info("%s gives embeddings of unit length", path)
         pixels = INSIDE if inside else dict(TORCH_PIXELS)
-        told = preprocessing_of(weights.onnx_model)
+        told = preprocessing_of(parts.model)
         if told is not None and not engine.takes_bytes:
             logger.info("%s says so in its metadata: preprocessing %s", path, told)
             pixels = told

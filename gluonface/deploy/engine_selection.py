@@ -13,6 +13,7 @@ from .. import native
 from ..errors import DataError, GluonfaceError, InputError
 from ..evaluation.scores.flip import normalize_rows
 from ..weights.graph import Graph
+from ..weights.onnx.parts import OnnxParts
 from .engines import (
     AGREE,
     Engine,
@@ -173,9 +174,8 @@ def engine_for_onnx(
     path: pathlib.Path,
     ctx: typing.Any = None,
     engine: str = "auto",
-    model: bytes | None = None,
+    model: bytes | OnnxParts | None = None,
     precision: str = "float32",
-    parsed: typing.Any = None,
 ) -> OnnxEngine | OpenVinoEngine:
     """Return the engine for a ``.onnx`` file.
 
@@ -187,12 +187,10 @@ def engine_for_onnx(
     ctx : mx.Context or str, optional
         Default: a GPU if onnxruntime has one.
     engine : {"auto", "openvino", "onnxruntime"}, default "auto"
-    model : bytes, optional
-        The content of the file, where it has been read already.
+    model : bytes or OnnxParts, optional
+        The content of the file, where it has been read or parsed already.
     precision : {"float32", "bfloat16"}, default "float32"
         The latter is OpenVINO's, on a CPU. A file that is in 8 bits runs so in any case.
-    parsed : onnx.ModelProto, optional
-        The file, where it has been parsed already.
 
     Returns
     -------
@@ -206,16 +204,16 @@ def engine_for_onnx(
     if engine == "openvino" or precision == "bfloat16":
         if gpu:
             raise InputError("engine='openvino' runs on a CPU; use ctx='cpu'")
-        return OpenVinoEngine(path, model, precision, parsed)
+        return OpenVinoEngine(path, model, precision)
     on_cpu = gpu is False or (gpu is None and not _cuda())
     if engine == "auto" and on_cpu and importlib.util.find_spec("openvino"):
         try:
-            return OpenVinoEngine(path, model, parsed=parsed)
+            return OpenVinoEngine(path, model)
         except DataError as error:
             if not importlib.util.find_spec("onnxruntime"):
                 raise
             logger.info("onnxruntime runs %s: %s", path, error)
-    return OnnxEngine(path, gpu, model, parsed)
+    return OnnxEngine(path, gpu, model)
 
 
 def _installed(engine):
@@ -236,8 +234,7 @@ def _converted(symbol, arrays, ctx, size, source, names, must, precision):
     plain = SymbolEngine(symbol, arrays, ctx, size, source=source, fast=False)
     path = pathlib.Path(f"{source} as ONNX")
     try:
-        parsed = convert(symbol, arrays, size, compare=False)
-        model = parsed.SerializeToString()
+        model = OnnxParts.of(convert(symbol, arrays, size, compare=False))
     except GluonfaceError as error:
         if must:
             raise
@@ -248,9 +245,9 @@ def _converted(symbol, arrays, ctx, size, source, names, must, precision):
     for name in names:
         try:
             if name == "openvino":
-                found = OpenVinoEngine(path, model, precision, parsed)
+                found = OpenVinoEngine(path, model, precision)
             else:
-                found = OnnxEngine(path, gpu=False, model=model, parsed=parsed)
+                found = OnnxEngine(path, gpu=False, model=model)
             actual = found.run(images)
             difference = largest_difference(actual, expected)
         except GluonfaceError as error:

@@ -15,8 +15,10 @@ from ..errors import DataError, GluonfaceError, InputError, MissingExtraError, s
 from ..evaluation.scores.flip import normalize_rows
 from ..weights.graph import Graph
 from ..weights.mxnet_params import split_params
-from ..weights.onnx.row_independence import rows_are_independent
+from ..weights.onnx.parts import OnnxParts, take_numbers
+from ..weights.onnx.row_independence import row_length, rows_are_independent
 from ..weights.opened import open_weights
+from .onnx.engine_input import for_onnxruntime, read_with_openvino
 from .onnx.split_prelu import split_prelus
 from .parity import noise
 from .rewriting.rewrite import fuse, rewrite
@@ -303,6 +305,7 @@ TYPES = {
     **{"f32": "float32", "f16": "float16", "f64": "float64"},
     **dict.fromkeys(("tensor(uint8)", "u8"), "uint8"),
 }
+FLOATS = TYPES.keys() - {"tensor(uint8)", "u8"}
 SAME = 0.999  # least cosine of an image's output alone and among others; rounding makes 1e-6
 
 
@@ -324,8 +327,8 @@ class _OnnxNetwork:
     program: str
     _forward: typing.Callable[[np.ndarray], np.ndarray]
 
-    def _check(self, path, parsed, inputs, outputs):
-        """Check ``[(shape, type)]`` of inputs and outputs, and what it gives for noise."""
+    def _check(self, path, model, inputs, outputs):
+        """Check ``[(shape, type)]`` of inputs and outputs, and perhaps what it gives for noise."""
         shape, kind = inputs[0] if inputs else ([], None)
         if len(inputs) != 1 or len(outputs) != 1 or len(shape) != 4 or shape[1] != 3:
             raise DataError(
@@ -343,9 +346,14 @@ class _OnnxNetwork:
         static = [n if isinstance(n, int) and n > 0 else None for n in shape[2:]]
         self.static_size = None if None in static else tuple(static)
         self.input_size = tuple(n or 112 for n in static)
-        self._probe(parsed)
+        size, (shape, kind) = row_length(model), outputs[0]
+        agrees = len(shape) == 2 and (shape[1] == size or not isinstance(shape[1], int))
+        if size and agrees and not self.fixed_batch and kind in FLOATS:
+            self.embedding_size = size
+        else:
+            self._probe(model)
 
-    def _probe(self, parsed):
+    def _probe(self, model):
         """Run it on noise, with one image and perhaps with more; set the embedding size."""
         images = noise(self.input_size) if self.takes_bytes else noise(self.input_size) / 255
         if self.fixed_batch:
@@ -363,7 +371,7 @@ class _OnnxNetwork:
                     f"{self._path} gives an output of the shape {rows.shape} for 1 image; expected "
                     "a row for each image, (N,D)"
                 )
-            if not rows_are_independent(parsed):
+            if not rows_are_independent(model):
                 self._probe_more(images, rows)
         self.embedding_size = rows.shape[1]
 
@@ -412,10 +420,8 @@ class OnnxEngine(_OnnxNetwork):
         The file; for messages alone if there is a `model`.
     gpu : bool or None
         True: only on a GPU; None: on a GPU if onnxruntime has one; False: on the CPU.
-    model : bytes, optional
-        The content, where it has been read already.
-    parsed : onnx.ModelProto, optional
-        The same, where it has been parsed already.
+    model : bytes or OnnxParts, optional
+        The content, where it has been read or parsed already.
 
     Raises
     ------
@@ -433,8 +439,7 @@ class OnnxEngine(_OnnxNetwork):
         self,
         path: pathlib.Path,
         gpu: bool | None = None,
-        model: bytes | None = None,
-        parsed: typing.Any = None,
+        model: bytes | OnnxParts | None = None,
     ):
         try:
             import onnxruntime
@@ -452,16 +457,18 @@ class OnnxEngine(_OnnxNetwork):
         providers = ["CPUExecutionProvider"]
         if cuda and gpu is not False:
             providers.insert(0, "CUDAExecutionProvider")
-        content, parsed = _content(path, model, parsed)
+        parts = _parts(path, model)
         with errors_of("onnxruntime", "load", path):
+            given = parts
             if len(providers) == 1:  # on a CPU
-                content = split_prelus(content, parsed)
+                given = parts._replace(model=split_prelus(parts.model))
+            content = for_onnxruntime(given, options)
             self._session = onnxruntime.InferenceSession(content, options, providers=providers)
             ports = self._session.get_inputs(), self._session.get_outputs()
             self._input = ports[0][0].name if ports[0] else ""
             self.device = "gpu" if "CUDA" in self._session.get_providers()[0] else "cpu"
         shapes = ([(list(port.shape), port.type) for port in some] for some in ports)
-        self._check(path, parsed, *shapes)
+        self._check(path, parts.model, *shapes)
         self.name = f"onnxruntime {onnxruntime.__version__}"
 
     def _forward(self, images):
@@ -475,12 +482,10 @@ class OpenVinoEngine(_OnnxNetwork):
     ----------
     path : pathlib.Path
         The file; for messages alone if there is a `model`.
-    model : bytes, optional
-        The content, where it has been read already.
+    model : bytes or OnnxParts, optional
+        As for `OnnxEngine`.
     precision : {"float32", "bfloat16"}, default "float32"
         What convolutions and matrices compute in, if the CPU has it.
-    parsed : onnx.ModelProto, optional
-        As for `OnnxEngine`.
 
     Raises
     ------
@@ -496,9 +501,8 @@ class OpenVinoEngine(_OnnxNetwork):
     def __init__(
         self,
         path: pathlib.Path,
-        model: bytes | None = None,
+        model: bytes | OnnxParts | None = None,
         precision: str = "float32",
-        parsed: typing.Any = None,
     ):
         try:
             import openvino
@@ -511,9 +515,9 @@ class OpenVinoEngine(_OnnxNetwork):
             "INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16",
         }
         core = _openvino_core()
-        content, parsed = _content(path, model, parsed)
+        parts = _parts(path, model)
         with errors_of("OpenVINO", "load", path):
-            network = core.read_model(content, b"")
+            network = read_with_openvino(core, parts)
             ports = [
                 [(_openvino_shape(port), port.element_type.get_type_name()) for port in some]
                 for some in (network.inputs, network.outputs)
@@ -521,7 +525,7 @@ class OpenVinoEngine(_OnnxNetwork):
             compiled = core.compile_model(network, "CPU", settings)
             self._request = compiled.create_infer_request()
             self._output = compiled.output(0) if compiled.outputs else None
-        self._check(path, parsed, *ports)
+        self._check(path, parts.model, *ports)
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
         if precision != "float32":
             self.name += f", {precision}"
@@ -548,17 +552,17 @@ def _openvino_core():
     return openvino.Core()
 
 
-def _content(path, model, parsed):
-    """Return an ONNX file, which has been checked, as bytes and parsed."""
+def _parts(path, model):
+    """Return the network of a file, or of its content, which has been checked, in two parts."""
     if model is None:
-        weights = open_weights(path)
-        return weights.onnx_bytes, weights.onnx_model
-    if parsed is None:
-        import onnx
+        return open_weights(path).onnx_parts
+    if not isinstance(model, bytes):
+        return model
+    import onnx
 
-        with errors_of("onnx", "load", path):
-            parsed = onnx.load_from_string(model)
-    return model, parsed
+    bare, numbers = take_numbers(model)
+    with errors_of("onnx", "load", path):
+        return OnnxParts(onnx.load_from_string(bare), numbers)
 
 
 def _openvino_shape(port):

@@ -85,7 +85,12 @@ WEIGHTS = {
 }
 
 
-def check_onnx(onnx: typing.Any, model: typing.Any, path: pathlib.Path) -> None:
+def check_onnx(
+    onnx: typing.Any,
+    model: typing.Any,
+    path: pathlib.Path,
+    numbers: typing.Mapping[str, memoryview] | None = None,
+) -> None:
     """Raise DataError unless an ONNX model is one that engines can be given.
 
     Parameters
@@ -95,6 +100,8 @@ def check_onnx(onnx: typing.Any, model: typing.Any, path: pathlib.Path) -> None:
         The numbers in other files included.
     path : pathlib.Path
         For messages.
+    numbers : mapping of str to memoryview, optional
+        Those of large tensors, where the model is without them: see `take_numbers`.
 
     Raises
     ------
@@ -102,7 +109,7 @@ def check_onnx(onnx: typing.Any, model: typing.Any, path: pathlib.Path) -> None:
         What is wrong is named: the operator, the tensor, the value.
     """
     try:
-        _check_graph(onnx, model)
+        _check_graph(onnx, model, numbers or {})
         _check_by_onnx(onnx, model)
     except DataError as error:
         raise DataError(f"{path} is not run: {error}. Export the model again.") from None
@@ -112,7 +119,7 @@ def check_onnx(onnx: typing.Any, model: typing.Any, path: pathlib.Path) -> None:
         ) from None
 
 
-def _check_graph(onnx, model):
+def _check_graph(onnx, model, numbers):
     """Check what can be seen without knowing the shapes between the operators."""
     graph = model.graph
     for what, held in (
@@ -129,7 +136,7 @@ def _check_graph(onnx, model):
         raise DataError("it has a name that is no text; it is damaged")
     constants = {}
     for tensor in graph.initializer:
-        _check_tensor(onnx, tensor, f"the tensor {shown(tensor.name)}")
+        _check_tensor(onnx, tensor, f"the tensor {shown(tensor.name)}", numbers.get(tensor.name))
         if tensor.name in constants:
             raise DataError(f"the tensor {shown(tensor.name)} is there twice")
         constants[tensor.name] = tensor
@@ -174,7 +181,7 @@ def _are_text(graph):
     return all(isinstance(name, str) for name in names)
 
 
-def _check_tensor(onnx, tensor, who):
+def _check_tensor(onnx, tensor, who, numbers=None):
     """Check type, shape and number of values against each other."""
     if tensor.data_type not in TYPES:
         names = onnx.TensorProto.DataType
@@ -185,8 +192,8 @@ def _check_tensor(onnx, tensor, who):
         raise DataError(f"{who} has an impossible shape of {len(dims)} axes: {dims[:9]}")
     size, field = TYPES[tensor.data_type]
     count = math.prod(dims)
-    if tensor.HasField("raw_data"):
-        found, expected = len(tensor.raw_data), count * size
+    if numbers is not None or tensor.HasField("raw_data"):
+        found, expected = len(tensor.raw_data if numbers is None else numbers), count * size
     else:
         found, expected = len(getattr(tensor, field)), count
     if count > MAX_ELEMENTS or found != expected:

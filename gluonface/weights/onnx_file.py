@@ -16,7 +16,8 @@ from ..errors import DataError, MissingExtraError, shown, shown_text
 from .content import Content
 from .graph import Graph, Node
 from .layers import LINEAR
-from .onnx.wire_format import GRAPH, INITIALIZER, read_fields
+from .onnx.parts import OnnxParts, take_numbers
+from .onnx.wire_format import ELSEWHERE, GRAPH, INITIALIZER, read_fields
 from .onnx_check import check_onnx
 
 __all__ = ["has_external_data", "normalizes_pixels", "parse_onnx", "read_onnx", "takes_bytes"]
@@ -64,9 +65,6 @@ CONSTANT = {
 }
 
 
-_ELSEWHERE = (13, 14)  # fields of TensorProto that tell of another file
-
-
 def has_external_data(content: bytes) -> bool:
     """Return whether numbers of an ONNX file may lie in other files, which it then names.
 
@@ -82,9 +80,7 @@ def has_external_data(content: bytes) -> bool:
             for part in read_fields(content, field.value, field.end):
                 if part.number != INITIALIZER:
                     searched.append(part)
-                elif any(
-                    f.number in _ELSEWHERE for f in read_fields(content, part.value, part.end)
-                ):
+                elif any(f.number in ELSEWHERE for f in read_fields(content, part.value, part.end)):
                     return True
     except ValueError:
         return b"location" in content
@@ -93,7 +89,7 @@ def has_external_data(content: bytes) -> bool:
 
 def parse_onnx(
     content: bytes, path: pathlib.Path, read: typing.Callable[[pathlib.Path], bytes]
-) -> typing.Any:
+) -> OnnxParts:
     """Parse an ONNX file, the numbers in files beside it included.
 
     Parameters
@@ -106,8 +102,8 @@ def parse_onnx(
 
     Returns
     -------
-    onnx.ModelProto
-        That refers to no other file and that `check_onnx` has checked.
+    OnnxParts
+        A model that refers to no other file and that `check_onnx` has checked.
 
     Raises
     ------
@@ -121,8 +117,9 @@ def parse_onnx(
         from google.protobuf.message import DecodeError
     except ImportError as error:
         raise MissingExtraError("onnx", "onnx", "to read ONNX files") from error
+    bare, numbers = take_numbers(content)
     try:
-        model = onnx.load_model_from_string(content)
+        model = onnx.load_model_from_string(bare)
     except (DecodeError, ValueError, RuntimeError) as error:
         raise DataError(
             f"{path} is not an ONNX file, or cut short or damaged: {shown_text(str(error))}; "
@@ -136,8 +133,8 @@ def parse_onnx(
             raw = _external(tensor, path, read)
             known = {"name": tensor.name, "data_type": tensor.data_type, "dims": tensor.dims}
             tensor.CopyFrom(onnx.TensorProto(raw_data=raw, **known))
-    check_onnx(onnx, model, path)
-    return model
+    check_onnx(onnx, model, path, numbers)
+    return OnnxParts(model, numbers)
 
 
 def _external(tensor, path, read):

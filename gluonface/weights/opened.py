@@ -25,6 +25,7 @@ from .mxnet_params import read_params
 from .names import TORCH_PIXELS, last_weight
 from .names.color import color_of_torch
 from .onnx.mending import colors_of, mend_onnx, without_unit_length
+from .onnx.parts import OnnxParts
 from .onnx_file import has_external_data, parse_onnx, read_onnx, takes_bytes
 from .safetensors import read_safetensors
 from .source import CHECKPOINT, ONNX, PARAMETERS, PYTORCH, SAFETENSORS, Source, find_source
@@ -81,7 +82,7 @@ class Weights:
         """The SHA-256 of each file by its name, the file with the weights first."""
         files = [path for path in (self.source.params, self.source.symbol) if path is not None]
         if self.source.format == ONNX and self._in_pieces:
-            self.onnx_model  # noqa: B018  (reads the files that it names)
+            self.onnx_parts  # noqa: B018  (reads the files that it names)
             files += sorted(self._bytes.keys() - set(files))
         return {path.name: hashlib.sha256(self.read(path)).hexdigest() for path in files}
 
@@ -96,7 +97,7 @@ class Weights:
         if told is None and self.source.format in (PYTORCH, SAFETENSORS):
             told = color_of_torch(self.params, self.content.arrays.keys())
         if told is None and self.source.format == ONNX:
-            told = colors_of(self.onnx_model)
+            told = colors_of(self.onnx_parts.model)
             if told is None:
                 logger.warning(
                     "nothing says whether %s takes RGB or BGR; it is fed RGB, as InsightFace's "
@@ -183,20 +184,25 @@ class Weights:
         return read_symbol_json(self.read(path), str(path), self._output)
 
     @functools.cached_property
-    def onnx_model(self) -> typing.Any:
-        """The `onnx.ModelProto` of an ONNX file, as `parse_onnx` and `mend_onnx` make it."""
-        model = parse_onnx(self.read(self.params), self.params, self.read)
+    def onnx_parts(self) -> OnnxParts:
+        """The network of an ONNX file, as `parse_onnx` and `mend_onnx` make it."""
+        parts = parse_onnx(self.read(self.params), self.params, self.read)
         import onnx
 
-        self._mended = mend_onnx(onnx, model, self.params, self._output)
-        return model
+        self._mended = mend_onnx(onnx, parts.model, self.params, self._output)
+        return parts
+
+    @functools.cached_property
+    def onnx_model(self) -> typing.Any:
+        """The same as an `onnx.ModelProto` with all numbers."""
+        return self.onnx_parts.complete()
 
     @functools.cached_property
     def onnx_bytes(self) -> bytes:
-        """An ONNX file in one piece, as an engine takes it."""
-        model = self.onnx_model  # checked and mended
+        """The same as a file in one piece."""
+        self.onnx_parts  # noqa: B018  (checks and mends it)
         changed = self._mended or self._in_pieces
-        return model.SerializeToString() if changed else self.read(self.params)
+        return self.onnx_model.SerializeToString() if changed else self.read(self.params)
 
     @functools.cached_property
     def _in_pieces(self) -> bool:
@@ -206,7 +212,7 @@ class Weights:
     def inside(self) -> bool:
         """Whether the network of the file takes pixels 0..255 and normalises them itself."""
         if self.source.format == ONNX:
-            return self.layers.inside or takes_bytes(self.onnx_model)
+            return self.layers.inside or takes_bytes(self.onnx_parts.model)
         return self.source.format not in (PYTORCH, SAFETENSORS)
 
     @property

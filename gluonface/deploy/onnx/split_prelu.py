@@ -13,14 +13,6 @@ import typing
 
 import numpy as np
 
-from ...weights.onnx.wire_format import (
-    GRAPH,
-    INITIALIZER,
-    NODE,
-    encode_field,
-    encode_head,
-    read_fields,
-)
 from ...weights.onnx_check import without_weights
 
 __all__ = ["split_prelus"]
@@ -28,8 +20,8 @@ __all__ = ["split_prelus"]
 logger = logging.getLogger(__name__)
 
 
-def split_prelus(content: bytes, model: typing.Any = None) -> bytes:
-    """Write each PReLU of an ONNX file as ``relu(x) + (-a) relu(-x)``, to the bit the same.
+def split_prelus(model: typing.Any) -> typing.Any:
+    """Write each PReLU of an ONNX network as ``relu(x) + (-a) relu(-x)``, to the bit the same.
 
     The factors -1 and -a are 1x1 convolutions of each channel by itself, which onnxruntime has for
     its blocked maps, fused with the ReLU and the sum. MobileFaceNet, one image, one thread of an
@@ -37,38 +29,33 @@ def split_prelus(content: bytes, model: typing.Any = None) -> bytes:
 
     Parameters
     ----------
-    content : bytes
-        Of the file.
-    model : onnx.ModelProto, optional
-        The same, where it has been parsed. It stays as it is.
+    model : onnx.ModelProto
+        Perhaps without the numbers of large tensors. It stays as it is.
 
     Returns
     -------
-    bytes
-        The same content where there is nothing to split, or no reason: without onnx, on another
-        machine than x86-64 (onnxruntime has no blocked maps there), in a file of 8 bits, with
-        weights in other files, or one that onnx cannot read.
+    onnx.ModelProto
+        The same one where there is nothing to split, or no reason: on another machine than x86-64
+        (onnxruntime has no blocked maps there), or in a network of 8 bits.
     """
+    operators = {node.op_type for node in model.graph.node}
+    if "PRelu" not in operators or "QuantizeLinear" in operators:
+        return model
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return content
-    try:
-        import onnx
+        return model
+    import onnx
 
-        model = onnx.load_from_string(content) if model is None else model
+    try:
         inferred = onnx.shape_inference.infer_shapes(without_weights(onnx, model)).graph
     except Exception as error:  # onnxruntime decides what is a network; onnx's errors share no base
         logger.debug("PReLUs are not split: %s", error)
-        return content
+        return model
     graph = model.graph
-    operators = {node.op_type for node in graph.node}
-    external = any(v.data_location == onnx.TensorProto.EXTERNAL for v in graph.initializer)
-    if "PRelu" not in operators or "QuantizeLinear" in operators or external:
-        return content
     used = {node.input[1] for node in graph.node if node.op_type == "PRelu"}
     slopes = {
         value.name: onnx.numpy_helper.to_array(value)
         for value in graph.initializer
-        if value.name in used
+        if value.name in used and (value.raw_data or value.float_data)  # not of a large tensor
     }
     shapes = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
@@ -100,29 +87,14 @@ def split_prelus(content: bytes, model: typing.Any = None) -> bytes:
             make("Conv", [low, factors], [down], **each),
             make("Add", [up, down], node.output),
         ]
-    try:
-        return _with_nodes(content, nodes, factors_of) if factors_of else content
-    except ValueError as error:  # onnx passes over what it does not know
-        logger.debug("PReLUs are not split: %s", error)
-        return content
-
-
-def _with_nodes(content, nodes, tensors):
-    """Return a file with other nodes and more tensors; all else is copied as bytes."""
-    graphs = [field for field in read_fields(content) if field.number == GRAPH]
-    if len(graphs) != 1:  # protobuf joins several, which no exporter writes
-        return content
-    (graph,) = graphs
-    view = memoryview(content)
-    parts = [encode_field(NODE, node.SerializeToString()) for node in nodes]
-    parts += [encode_field(INITIALIZER, tensor.SerializeToString()) for tensor in tensors]
-    parts += [
-        view[field.begin : field.end]
-        for field in read_fields(content, graph.value, graph.end)
-        if field.number != NODE
-    ]
-    head = encode_head(GRAPH, sum(map(len, parts)))
-    return b"".join((view[: graph.begin], head, *parts, view[graph.end :]))
+    if not factors_of:
+        return model
+    split = onnx.ModelProto()
+    split.CopyFrom(model)
+    del split.graph.node[:]
+    split.graph.node.extend(nodes)
+    split.graph.initializer.extend(factors_of)
+    return split
 
 
 def _is_per_channel(slope):

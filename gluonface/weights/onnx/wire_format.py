@@ -9,17 +9,23 @@ from __future__ import annotations
 import typing
 
 __all__ = [
+    "DATA_TYPE",
+    "ELSEWHERE",
     "GRAPH",
     "INITIALIZER",
-    "NODE",
+    "NAME",
+    "RAW_DATA",
     "Field",
     "encode_field",
     "encode_head",
     "read_fields",
 ]
 
-GRAPH, NODE, INITIALIZER = 7, 1, 5  # fields of ModelProto and GraphProto in onnx.proto
+GRAPH, INITIALIZER = 7, 5  # fields of ModelProto and GraphProto in onnx.proto
+DATA_TYPE, NAME, RAW_DATA = 2, 8, 9  # of TensorProto
+ELSEWHERE = (13, 14)  # of TensorProto: what tells of another file
 
+MOST = 1 << 29  # numbers of fields are below it; of larger ones parsers read different parts
 VARINT, BYTES = 0, 2  # how a value is written
 SIZES = {1: 8, 5: 4}  # kinds of a fixed number of bytes
 
@@ -51,7 +57,9 @@ def read_fields(content: bytes, start: int = 0, stop: int | None = None) -> typi
     stop = len(content) if stop is None else stop
     while start < stop:
         key, value = _read_varint(content, start, stop)
-        kind = key & 7
+        number, kind = key >> 3, key & 7
+        if not 0 < number < MOST:
+            raise ValueError(f"a field at byte {start} has the number {number}")
         if kind == BYTES:
             length, value = _read_varint(content, value, stop)
         elif kind == VARINT:
@@ -62,7 +70,7 @@ def read_fields(content: bytes, start: int = 0, stop: int | None = None) -> typi
             raise ValueError(f"a field at byte {start} is of the kind {kind}")
         if value + length > stop:
             raise ValueError(f"a field at byte {start} ends after its message")
-        yield Field(key >> 3, start, value, value + length)
+        yield Field(number, start, value, value + length)
         start = value + length
 
 
