@@ -1,5 +1,7 @@
+import collections
 import pathlib
 import subprocess
+import types
 
 import pytest
 
@@ -36,3 +38,34 @@ def test_no_python_at_all_says_what_to_do():
     )
     assert done.returncode == 1
     assert "No Python 3.9 to 3.14 found" in done.stderr
+
+
+@pytest.fixture
+def select(pytestconfig):
+    """What tests/conftest.py makes of ``--cases`` options and the names of tests."""
+    plugins = pytestconfig.pluginmanager.get_plugins()
+    ours = next(p for p in plugins if getattr(p, "__file__", None) == f"{ROOT}/tests/conftest.py")
+
+    def select(options, names):
+        left = []
+        config = types.SimpleNamespace(
+            getoption=lambda name: {"cases": options}[name],
+            hook=types.SimpleNamespace(pytest_deselected=lambda items: left.extend(items)),
+        )
+        items = [types.SimpleNamespace(nodeid=name) for name in names]
+        ours.pytest_collection_modifyitems(config, items)
+        kept = [item.nodeid for item in items]
+        assert collections.Counter(kept + [item.nodeid for item in left]) == dict.fromkeys(names, 1)
+        return kept
+
+    return select
+
+
+def test_a_few_cases_of_each_test(select):
+    losses = [f"tests/loss/test_x.py::test_a[{number}]" for number in range(28)]
+    others = ["tests/loss/test_x.py::test_b", "tests/nn/test_y.py::test_a[0]"]
+    assert select([], losses + others) == losses + others
+    few = [losses[0], losses[13], losses[27]]
+    assert select(["tests/loss=3"], losses + others) == few + others
+    assert select(["tests/loss=3", "tests/nn=1"], losses[:2] + others) == losses[:2] + others
+    assert select(["tests/loss=1"], losses) == losses[:1]
