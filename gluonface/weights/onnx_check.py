@@ -229,6 +229,7 @@ def _check_attribute(onnx, attribute, who):
 
 def _check_by_onnx(onnx, model):
     """Have onnx check the graph, and check the shapes that it infers."""
+    _check_divisors(onnx, model.graph, {})  # onnx 1.19 divides by constants while it infers shapes
     bare = without_weights(onnx, model)
     checker, inference = onnx.checker, onnx.shape_inference
     try:
@@ -305,9 +306,12 @@ def _check_divisors(onnx, graph, types):
             for attribute in node.attribute:
                 if attribute.type == TENSOR:
                     constants[node.output[0]] = attribute.t
-        if node.op_type != "Div" or types.get(node.output[0]) not in INTEGERS:
+        if node.op_type != "Div" or len(node.input) < 2:
             continue
         divisor = constants.get(node.input[1])
+        kind = types.get(node.output[0]) if divisor is None else divisor.data_type
+        if kind not in INTEGERS:
+            continue
         if divisor is None or not (onnx.numpy_helper.to_array(divisor) > 0).all():
             raise DataError(
                 f"{node.op_type} {shown(node.name or node.output[0])} divides whole numbers by "

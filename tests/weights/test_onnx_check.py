@@ -153,7 +153,10 @@ def test_whole_numbers_are_not_divided_by_0(tmp_path, divisor):
     model = network(head=[shape, *([minus] if divisor is None else []), divided, last])
     if divisor is not None:
         constant(model, "z", np.int64(divisor))
-    refused(model, tmp_path, "Div 'div' divides whole numbers by what may be 0")
+    message = "Div 'div' divides whole numbers by what may be 0"
+    if divisor is None:  # onnx 1.19 computes it while it infers shapes
+        message += "|Invalid dimension value"
+    refused(model, tmp_path, message)
 
 
 def test_absurd_results(tmp_path):
