@@ -85,6 +85,44 @@ def get_model(
         scale that is no number, settings of a BatchNorm that is not there, something else than
         contexts, or a GPU that MXNet has no code for.
     """
+    if prelu not in ("auto", *FORMS):
+        raise InputError(f"prelu is {prelu!r}; expected one of auto, {', '.join(FORMS)}")
+    contexts = ctx if isinstance(ctx, (list, tuple)) else [mx.cpu() if ctx is None else ctx]
+    if not contexts or not all(isinstance(context, mx.Context) for context in contexts):
+        raise InputError(f"ctx is {ctx!r}; expected an mxnet.Context such as mx.cpu(), or several")
+    for context in contexts:
+        if context.device_type == "gpu":
+            check_gpu(context.device_id)
+    if prelu == "auto":
+        on_cpu = all(context.device_type.startswith("cpu") for context in contexts)
+        prelu = "fast" if on_cpu else "elementwise"
+    net = build_model(
+        name,
+        embedding_size,
+        mean=mean,
+        scale=scale,
+        prelu=prelu,
+        prefix=prefix,
+        batch_norm=batch_norm,
+    )
+    net.initialize(initializer(), ctx=list(contexts))
+    return net
+
+
+def build_model(
+    name: str,
+    embedding_size: int | None = None,
+    *,
+    mean: float | None = None,
+    scale: float | None = None,
+    prelu: str = "fast",
+    prefix: str | None = None,
+    batch_norm: BatchNormSettings | None = None,
+) -> Backbone:
+    """Build a backbone whose parameters have no values yet, for `load_weights`.
+
+    To draw 65 million of them takes 2 s. Parameters and errors are those of `get_model`.
+    """
     cfg, build = BACKBONES.get(name)
     if embedding_size is not None:
         whole = isinstance(embedding_size, numbers.Real) and not isinstance(embedding_size, bool)
@@ -104,19 +142,7 @@ def get_model(
                 + (" that is not 0" if key == "scale" else "")
             )
     cfg = dataclasses.replace(cfg, **{key: float(value) for key, value in changes.items()})
-    if prelu not in ("auto", *FORMS):
-        raise InputError(f"prelu is {prelu!r}; expected one of auto, {', '.join(FORMS)}")
-    contexts = ctx if isinstance(ctx, (list, tuple)) else [mx.cpu() if ctx is None else ctx]
-    if not contexts or not all(isinstance(context, mx.Context) for context in contexts):
-        raise InputError(f"ctx is {ctx!r}; expected an mxnet.Context such as mx.cpu(), or several")
-    for context in contexts:
-        if context.device_type == "gpu":
-            check_gpu(context.device_id)
-    if prelu == "auto":
-        on_cpu = all(context.device_type.startswith("cpu") for context in contexts)
-        prelu = "fast" if on_cpu else "elementwise"
     net = build(cfg, prelu=prelu, prefix=prefix)
-    net.initialize(initializer(), ctx=list(contexts))
     if batch_norm:
         set_batch_norms(net, batch_norm)
     return net

@@ -69,7 +69,7 @@ def load_net(source: AnySource) -> typing.Any:
     options = {**weights.pixels, **options}
     if "embedding_size" not in options:
         options["embedding_size"] = weights.embedding_size_of(name)
-    net = model_zoo.get_model(name, **options)
+    net = model_zoo.build_model(name, **options)
     net.cfg = dataclasses.replace(net.cfg, color=weights.color)
     load_weights(net, weights)
     return net
@@ -81,7 +81,7 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
     Parameters
     ----------
     net : Backbone
-        Initialised, on any contexts and in any form of PReLU.
+        On any contexts and in any form of PReLU. One without values gets them on the CPU.
     source : str, pathlib.Path, Source or Weights
         Any SOURCE with weights: a file of ``net.save_parameters``; an MXNet checkpoint (symbol
         and params) or an ONNX file of the same architecture, ours or InsightFace's; a state dict
@@ -140,7 +140,11 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
             *(weights, weights.color, net.cfg.color),
         )
     for name, parameter in ours.items():
-        parameter.set_data(mx.nd.array(values[name], dtype=parameter.dtype))
+        value = mx.nd.array(values[name], dtype=parameter.dtype)
+        if parameter._data is None:  # as of `build_model`
+            parameter._load_init(value, [mx.cpu()])
+        else:
+            parameter.set_data(value)
     if eps:
         adopt_batch_norms(net, eps, fixed)
     elif weights.batch_norm:

@@ -8,6 +8,7 @@ from gluonface._compat import mx
 from gluonface.errors import DataError, InputError
 from gluonface.model_zoo import get_model
 from gluonface.weights import load_weights, open_weights
+from gluonface.weights.load import load_net
 from gluonface.weights.mxnet_params import params_bytes
 
 SIZE = 16
@@ -160,6 +161,20 @@ def test_own_parameters_and_own_graph(tmp_path):
         plain.export(str(tmp_path / "exported"))
     load_weights(again, tmp_path / "exported")
     np.testing.assert_allclose(again(images()).asnumpy(), want, atol=1e-5 * np.abs(want).max())
+
+
+def test_no_values_are_drawn_that_are_read_then(tmp_path):
+    net = randomise(net_of(), seed=4)
+    net.save_parameters(str(tmp_path / "own.params"))
+    mx.random.seed(3)
+    expected = mx.nd.random.uniform(shape=5).asnumpy()
+    mx.random.seed(3)
+    again = load_net(f"mobilefacenet:{tmp_path / 'own.params'}")
+    np.testing.assert_array_equal(mx.nd.random.uniform(shape=5).asnumpy(), expected)
+    np.testing.assert_array_equal(again(images()).asnumpy(), net(images()).asnumpy())
+    with mx.autograd.record():  # it can be trained
+        again(images()).sum().backward()
+    assert all(p.grad().asnumpy().any() for p in again.collect_params(".*gamma|.*alpha").values())
 
 
 def test_goes_to_every_context(foreign):
