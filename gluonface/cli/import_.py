@@ -72,7 +72,7 @@ def run(args):
     weights = open_weights(args.source, args.color, args.prefix, args.output)
     kind = weights.source.format
     size = weights.embedding_size_of(args.model)
-    net = model_zoo.build_model(args.model, embedding_size=size, **weights.pixels)
+    net = model_zoo.get_model(args.model, embedding_size=size, **weights.pixels, initialize=False)
     files = load_weights(net, weights)
     compare = {ONNX: _onnx_difference, CHECKPOINT: _difference}.get(kind, _no_difference)
     difference, why = compare(net, weights)

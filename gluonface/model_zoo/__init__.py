@@ -47,6 +47,7 @@ def get_model(
     prelu: str = "auto",
     prefix: str | None = None,
     batch_norm: BatchNormSettings | None = None,
+    initialize: bool = True,
 ) -> Backbone:
     """Build a backbone and initialise it as its paper does.
 
@@ -71,6 +72,9 @@ def get_model(
         What the BatchNorms have that is not the architecture's, as imported weights may need it
         for training: ``{"*": {"eps": 0.001}, "head.bn2": {"eps": 2e-5, "fix_gamma": True}}``.
         ``"*"`` stands for all that do not say otherwise; a gamma with ``fix_gamma`` stays 1.
+    initialize : bool, default True
+        Whether the parameters get starting values. `load_weights` needs none, and to draw 65
+        million takes 2 s.
 
     Returns
     -------
@@ -84,44 +88,6 @@ def get_model(
         For an unknown name or form, an embedding size that is not a positive integer, a mean or
         scale that is no number, settings of a BatchNorm that is not there, something else than
         contexts, or a GPU that MXNet has no code for.
-    """
-    if prelu not in ("auto", *FORMS):
-        raise InputError(f"prelu is {prelu!r}; expected one of auto, {', '.join(FORMS)}")
-    contexts = ctx if isinstance(ctx, (list, tuple)) else [mx.cpu() if ctx is None else ctx]
-    if not contexts or not all(isinstance(context, mx.Context) for context in contexts):
-        raise InputError(f"ctx is {ctx!r}; expected an mxnet.Context such as mx.cpu(), or several")
-    for context in contexts:
-        if context.device_type == "gpu":
-            check_gpu(context.device_id)
-    if prelu == "auto":
-        on_cpu = all(context.device_type.startswith("cpu") for context in contexts)
-        prelu = "fast" if on_cpu else "elementwise"
-    net = build_model(
-        name,
-        embedding_size,
-        mean=mean,
-        scale=scale,
-        prelu=prelu,
-        prefix=prefix,
-        batch_norm=batch_norm,
-    )
-    net.initialize(initializer(), ctx=list(contexts))
-    return net
-
-
-def build_model(
-    name: str,
-    embedding_size: int | None = None,
-    *,
-    mean: float | None = None,
-    scale: float | None = None,
-    prelu: str = "fast",
-    prefix: str | None = None,
-    batch_norm: BatchNormSettings | None = None,
-) -> Backbone:
-    """Build a backbone whose parameters have no values yet, for `load_weights`.
-
-    To draw 65 million of them takes 2 s. Parameters and errors are those of `get_model`.
     """
     cfg, build = BACKBONES.get(name)
     if embedding_size is not None:
@@ -142,7 +108,20 @@ def build_model(
                 + (" that is not 0" if key == "scale" else "")
             )
     cfg = dataclasses.replace(cfg, **{key: float(value) for key, value in changes.items()})
+    if prelu not in ("auto", *FORMS):
+        raise InputError(f"prelu is {prelu!r}; expected one of auto, {', '.join(FORMS)}")
+    contexts = ctx if isinstance(ctx, (list, tuple)) else [mx.cpu() if ctx is None else ctx]
+    if not contexts or not all(isinstance(context, mx.Context) for context in contexts):
+        raise InputError(f"ctx is {ctx!r}; expected an mxnet.Context such as mx.cpu(), or several")
+    for context in contexts:
+        if context.device_type == "gpu":
+            check_gpu(context.device_id)
+    if prelu == "auto":
+        on_cpu = all(context.device_type.startswith("cpu") for context in contexts)
+        prelu = "fast" if on_cpu else "elementwise"
     net = build(cfg, prelu=prelu, prefix=prefix)
+    if initialize:
+        net.initialize(initializer(), ctx=list(contexts))
     if batch_norm:
         set_batch_norms(net, batch_norm)
     return net

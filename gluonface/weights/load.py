@@ -69,7 +69,7 @@ def load_net(source: AnySource) -> typing.Any:
     options = {**weights.pixels, **options}
     if "embedding_size" not in options:
         options["embedding_size"] = weights.embedding_size_of(name)
-    net = model_zoo.build_model(name, **options)
+    net = model_zoo.get_model(name, **options, initialize=False)
     net.cfg = dataclasses.replace(net.cfg, color=weights.color)
     load_weights(net, weights)
     return net
@@ -141,7 +141,7 @@ def load_weights(net: typing.Any, source: AnySource) -> dict[str, str]:
         )
     for name, parameter in ours.items():
         value = mx.nd.array(values[name], dtype=parameter.dtype)
-        if parameter._data is None:  # as of `build_model`
+        if parameter._data is None:
             parameter._load_init(value, [mx.cpu()])
         else:
             parameter.set_data(value)
