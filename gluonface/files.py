@@ -283,11 +283,14 @@ class FileLock:
     Parameters
     ----------
     path : str or pathlib.Path
-        The file, which stays; in a folder that exists.
+        The file, in a folder that exists.
+    stays : bool, default True
+        Whether the file stays when the lock is given up.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, stays: bool = True):
         self.path = pathlib.Path(path)
+        self._stays = stays
         self._file: typing.Any = None
 
     @property
@@ -312,6 +315,9 @@ class FileLock:
                 self.path,
                 error.strerror,
             )
+        if not self._is_at_path(file):  # its holder has just removed it
+            file.close()
+            return self.acquire()
         now = datetime.datetime.now().isoformat(timespec="seconds")
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
         with contextlib.suppress(OSError):  # on a full disk the lock counts without it
@@ -325,9 +331,18 @@ class FileLock:
         """Give the lock up, if it is held."""
         if self._file is not None:
             with contextlib.suppress(OSError):
-                self._file.truncate(0)
+                if self._stays:
+                    self._file.truncate(0)
+                elif self._is_at_path(self._file):
+                    self.path.unlink()
             self._file.close()
             self._file = None
+
+    def _is_at_path(self, file):
+        try:
+            return os.path.samestat(os.fstat(file.raw.handle), os.lstat(self.path))
+        except OSError:
+            return False
 
     def _holder(self):
         try:

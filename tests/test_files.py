@@ -16,6 +16,7 @@ import pytest
 import gluonface
 from gluonface.errors import DataError, InputError
 from gluonface.files import (
+    FileLock,
     atomic_write,
     open_to_write,
     parse_json,
@@ -336,3 +337,23 @@ def test_a_name_of_255_bytes_is_written(tmp_path):
     with pytest.raises(OSError, match="too long"), atomic_write(tmp_path / ("x" * 256)):
         pass
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_lock_whose_file_was_removed_is_taken_at_the_new_file(tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    first = FileLock(path, stays=False)
+    assert first.acquire() is None
+    opened = gluonface.files.open_to_write
+
+    def open_late(*args, **kwargs):
+        file = opened(*args, **kwargs)
+        first.release()  # between opening and locking
+        return file
+
+    monkeypatch.setattr(gluonface.files, "open_to_write", open_late)
+    second = FileLock(path, stays=False)
+    assert second.acquire() is None
+    monkeypatch.undo()
+    assert "process" in FileLock(path).acquire()
+    second.release()
+    assert not path.exists()

@@ -150,8 +150,10 @@ def write_record_set(
         state_file.unlink(missing_ok=True)
         raise
     except BaseException:
-        save_state()
-        writer.pause()
+        try:
+            save_state()
+        finally:
+            writer.pause()
         raise
     images, identities = len(writer), writer.identities
     write_table(out / "left_out.csv", ("image", "reason"), rejected)
