@@ -45,7 +45,8 @@ def test_no_room_for_temporary_files_is_told_with_their_folder(tmp_path, images,
             export_model(make_small(), tmp_path / "m", calibrate=images)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert [path.name for path in tmp_path.iterdir()] == ["tmp"] and not list(temporary.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["tmp"]
+    assert not list(temporary.iterdir())
 
 
 @pytest.mark.parametrize("cosine", [0.99, 0.985, 0.899, np.nan])

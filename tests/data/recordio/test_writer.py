@@ -85,7 +85,8 @@ def test_a_second_process_writes_no_set_of_the_same_name(tmp_path):
     with RecordWriter(tmp_path) as writer:
         writer.add(png(), 0)
         refused = subprocess.run(other, capture_output=True, text=True)
-        assert refused.returncode and "is in use: process " in refused.stderr
+        assert refused.returncode
+        assert "is in use: process " in refused.stderr
         RecordWriter(tmp_path, name="test").discard()
     assert RecordDataset(tmp_path).labels.tolist() == [0]
     assert not list(tmp_path.glob(".*"))

@@ -189,9 +189,11 @@ def test_a_run_that_was_copied_without_its_links_goes_on(three, saved, tmp_path)
     shutil.copytree(three.root, copied.root)  # follows the links, as `cp -rL` does
     step = saved[0].progress.step
     copied.tidy(4, None)
-    assert copied.path("best").name == "step-00000004" and copied.path("last").name == "last"
+    assert copied.path("best").name == "step-00000004"
+    assert copied.path("last").name == "last"
     copied.write(8, lambda empty: save_state(empty, saved[0], config_from_dict({})))
-    assert copied.path("last").name == "step-00000008" and (copied.root / "last").is_symlink()
+    assert copied.path("last").name == "step-00000008"
+    assert (copied.root / "last").is_symlink()
     # What stood in the place of the links are checkpoints by their steps.
     assert {path.name for path in copied._folders() if f"{step:08d}" in path.name} == {
         f"step-{step:08d}", f"step-{step:08d}.1"
