@@ -17,6 +17,7 @@ import socket
 import stat
 import tempfile
 import typing
+import zlib
 
 from .errors import DataError, InputError, shown, shown_text
 
@@ -214,14 +215,13 @@ def atomic_write(
                 shutil.copyfileobj(whole, target)
         return
     with _named(path):
-        # Names may have 255 bytes, and 15 are added here.
-        start = path.name.encode("utf-8", "surrogateescape")[:200].decode("utf-8", "ignore")
-        handle, name = tempfile.mkstemp(prefix=f".{start}.", suffix=SUFFIX, dir=path.parent)
+        handle, name = _open_temporary(path)
+    lock = os.dup(handle)  # until the file has its name
     try:
         with open_to_write(handle, mode, name=path, **kwargs) as file:
             yield file
             sync(file)
-        if not private:  # mkstemp makes private files
+        if not private:  # temporary files are
             os.chmod(name, 0o666 & ~_umask())
         with _named(path):
             os.replace(name, path)
@@ -229,6 +229,36 @@ def atomic_write(
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+    finally:
+        os.close(lock)
+
+
+def _open_temporary(path):
+    """Return a handle and the name of an empty, private, locked file beside `path`.
+
+    Its name depends on that of `path` alone: what a process that was killed has left is written
+    anew, not left for ever. While another one writes there, the name is a random one.
+    """
+    import fcntl
+
+    # Names may have 255 bytes, and 15 are added here.
+    start = path.name.encode("utf-8", "surrogateescape")[:200].decode("utf-8", "ignore")
+    own = f"{zlib.crc32(os.fsencode(path.name)):08x}"
+    name = path.with_name(f".{start}.{own}{SUFFIX}")
+    with contextlib.suppress(OSError):
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = os.fstat(handle)
+            private = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o600
+            plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+            if private and plain and os.path.samestat(found, os.lstat(name)):
+                os.ftruncate(handle, 0)
+                return handle, name
+        except OSError:
+            pass
+        os.close(handle)
+    return tempfile.mkstemp(prefix=f".{start}.", suffix=SUFFIX, dir=path.parent)
 
 
 def _takes_bytes(path):
@@ -256,7 +286,7 @@ def _open_nonblocking(name, flags):
 
 
 SUFFIX = ".part"  # end of the name of a file that is being written
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # as `tempfile.mkstemp` names them
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # as `_open_temporary` names them
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:
