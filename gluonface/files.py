@@ -574,7 +574,7 @@ def parse_yaml(text: str, name: StrPath) -> typing.Any:
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # such as a day 31 of February
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{name} is not YAML: {error}") from error
+        raise InputError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
 
 
 def write_json(path: str | os.PathLike, value: typing.Any) -> None:

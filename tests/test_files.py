@@ -315,7 +315,8 @@ ELSEWHERE = {
     "deploy/int8.py",  # in a temporary folder
 }  # fmt: skip
 WRITES = re.compile(
-    r"\bopen\([^\n]*[\"'](w|a|x|r\+|w\+)b?[\"']|\.write_(text|bytes)\(|\bnp\.savez?\((?!file)"
+    r"\bopen\([^\n]*[\"'](w|a|x|r\+|w\+)b?[\"']|\.write_(text|bytes)\(|\bnp\.savez\("
+    r"|\bnp\.save\((?!file)|\bshutil\.copy(2|file)?\("
 )
 
 

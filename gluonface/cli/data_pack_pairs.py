@@ -2,6 +2,7 @@
 
 import sys
 
+from ..errors import one_line
 from ._data_common import add_image_options, check_outputs, keywords
 from ._pair_options import add_pair_options, pair_options
 
@@ -43,7 +44,7 @@ def run(args):
     for what in ("folds", "groups"):
         if counts[what]:
             one = ", ".join(f"{key}: {a} + {b}" for key, (a, b) in counts[what].items())
-            sys.stdout.write(f"{what} (same + different): {one}\n")
+            sys.stdout.write(f"{what} (same + different): {one_line(one)}\n")
     if args.json:
         write_json(args.json, counts)
     return 0
