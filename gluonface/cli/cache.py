@@ -55,7 +55,12 @@ def _delete(folder):
     """Delete a folder; of a link, the link alone."""
     import shutil
 
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
+    def failed(function, path, info):
+        error = info[1]
+        if not isinstance(error, FileNotFoundError):  # another process was faster
+            raise OSError(error.errno, error.strerror, str(path))  # its own may name no folder
+
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder, onerror=failed)
+    else:
+        folder.unlink(missing_ok=True)
