@@ -18,7 +18,7 @@ import sys
 
 from .. import __version__
 from ..errors import GluonfaceError, LogLine, one_line
-from ._commands import add_command
+from ._commands import OUTPUTS, add_command, require_no_input_as_output
 from ._interrupt import Interrupt
 from ._terminal import plain_streams
 
@@ -125,6 +125,11 @@ def _run(words, called):
     handler = logging.StreamHandler()
     handler.setFormatter(LogLine("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=getattr(logging, args.log_level.upper()), handlers=[handler])
+    given = vars(args)
+    require_no_input_as_output(
+        {f"--{name}": given[name] for name in OUTPUTS if name in given},
+        [value for name, value in given.items() if name not in (*OUTPUTS, "command", "subcommand")],
+    )
     return args.run(args) or 0
 
 
