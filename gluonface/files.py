@@ -146,8 +146,7 @@ def open_to_write(
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise InputError(
-                f"{os.fspath(path)} is a link; it is not followed. Remove it, or choose another "
-                "folder"
+                f"{path} is a link; it is not followed. Remove it, or choose another folder"
             ) from error
         raise OSError(error.errno, error.strerror, named) from None
     raw = _NamedFile(file, named)

@@ -132,7 +132,7 @@ def write_clusters(
     if out.exists():
         raise InputError(f"{out} is there already; give the name of a new folder")
     files: list[str] = []
-    with staging_dir(out, files) as work:
+    with staging_dir(out, files, new=True) as work:
         faces = make_faces(work)
         if links and faces.folder is None:
             raise InputError("embeddings have no pictures to link to or copy; give --pictures")
