@@ -55,14 +55,16 @@ def test_a_place_that_cannot_be_written(tmp_path):
 
 def test_what_another_process_wrote_meanwhile_stays_if_the_result_must_be_new(tmp_path):
     out = tmp_path / "out"
-    with (
-        pytest.raises(InputError, match="another process wrote it"),
-        staging_dir(out, ("folder", "a"), new=True) as folder,
-    ):
-        (folder / "folder").mkdir()
-        (folder / "a").write_text("mine")
-        out.mkdir()
-        (out / "a").write_text("theirs")
+
+    def work():
+        with staging_dir(out, ("folder", "a"), new=True) as folder:
+            (folder / "folder").mkdir()
+            (folder / "a").write_text("mine")
+            out.mkdir()
+            (out / "a").write_text("theirs")
+
+    with pytest.raises(InputError, match="another process wrote it"):
+        work()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.name for path in out.iterdir()] == ["a"]
     assert (out / "a").read_text() == "theirs"
