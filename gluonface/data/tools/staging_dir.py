@@ -43,9 +43,7 @@ def staging_dir(
     """
     for name in files:
         if (out / name).is_dir():
-            raise InputError(
-                f"{out / name} is a folder, in the place of a file; choose another one"
-            )
+            raise InputError(f"{out / name} is a folder, in the place of a file; remove it")
     # If `out` exists, inside it: it may be a file system of its own, or the working directory.
     home = out if out.exists() else out.resolve().parent
     try:
