@@ -55,12 +55,10 @@ def _delete(folder):
     """Delete a folder; of a link, the link alone."""
     import shutil
 
-    def failed(function, path, info):
-        error = info[1]
-        if not isinstance(error, FileNotFoundError):  # another process was faster
-            raise OSError(error.errno, error.strerror, str(path))  # its own may name no folder
-
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder, onerror=failed)
-    else:
+    if not folder.is_dir() or folder.is_symlink():
         folder.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:  # it may name a file without its folder
+        raise OSError(error.errno, error.strerror, f"{folder}: {error.filename}") from None
