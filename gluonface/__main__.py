@@ -1,5 +1,6 @@
 """`python -m gluonface` runs the command `gluonface`."""
 
+import signal
 import sys
 
 
@@ -10,7 +11,10 @@ def run():
     except KeyboardInterrupt:
         sys.stderr.write("gluonface: interrupted\n")
         return 130
-    return main()
+    try:
+        return main()
+    finally:  # the work is done; Python takes a moment to end
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ line on standard error and exits with the error's status.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import pathlib
 import re
 import typing
@@ -15,9 +16,11 @@ __all__ = [
     "DataError",
     "GluonfaceError",
     "InputError",
+    "LogLine",
     "MissingExtraError",
     "TrainingError",
     "install_command",
+    "one_line",
     "printable",
     "shown",
     "shown_text",
@@ -37,6 +40,26 @@ def printable(text: str) -> str:
     a line; they are shown, not obeyed. Tabs and line feeds stay.
     """
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def one_line(text: str) -> str:
+    r"""Return `printable` text with its line feeds as ``\n``.
+
+    For a name among other text: what follows a line feed in it would pass for a line of ours.
+    """
+    return printable(text).replace("\n", "\\n")
+
+
+class LogLine(logging.Formatter):
+    """One line for each message, with nothing that a terminal obeys; tracebacks have theirs."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line without what follows of an exception."""
+        return one_line(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the lines of an exception."""
+        return printable(super().format(record))
 
 
 def shown(value: typing.Any, most: int = 60) -> str:
@@ -76,7 +99,7 @@ class GluonfaceError(Exception):
     exit_status: int = 1
 
     def __str__(self) -> str:
-        text = printable(super().__str__())
+        text = one_line(super().__str__())
         # A file may hold a name of a megabyte; the end of a message says what to do.
         return text if len(text) <= _LONGEST else f"{text[:1200]} ... {text[-700:]}"
 

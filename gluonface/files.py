@@ -17,6 +17,7 @@ import socket
 import stat
 import tempfile
 import typing
+import zlib
 
 from .errors import DataError, InputError, shown, shown_text
 
@@ -145,7 +146,7 @@ def open_to_write(
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise InputError(
-                f"{named} is a link; it is not followed. Remove it, or choose another folder"
+                f"{path} is a link; it is not followed. Remove it, or choose another folder"
             ) from error
         raise OSError(error.errno, error.strerror, named) from None
     raw = _NamedFile(file, named)
@@ -214,14 +215,13 @@ def atomic_write(
                 shutil.copyfileobj(whole, target)
         return
     with _named(path):
-        # Names may have 255 bytes, and 15 are added here.
-        start = path.name.encode("utf-8", "surrogateescape")[:200].decode("utf-8", "ignore")
-        handle, name = tempfile.mkstemp(prefix=f".{start}.", suffix=SUFFIX, dir=path.parent)
+        handle, name = _open_temporary(path)
+    lock = os.dup(handle)  # until the file has its name
     try:
         with open_to_write(handle, mode, name=path, **kwargs) as file:
             yield file
             sync(file)
-        if not private:  # mkstemp makes private files
+        if not private:  # temporary files are
             os.chmod(name, 0o666 & ~_umask())
         with _named(path):
             os.replace(name, path)
@@ -229,6 +229,36 @@ def atomic_write(
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+    finally:
+        os.close(lock)
+
+
+def _open_temporary(path):
+    """Return a handle and the name of an empty, private, locked file beside `path`.
+
+    Its name depends on that of `path` alone: what a process that was killed has left is written
+    anew, not left for ever. While another one writes there, the name is a random one.
+    """
+    import fcntl
+
+    # Names may have 255 bytes, and 15 are added here.
+    start = path.name.encode("utf-8", "surrogateescape")[:200].decode("utf-8", "ignore")
+    own = f"{zlib.crc32(os.fsencode(path.name)):08x}"
+    name = path.with_name(f".{start}.{own}{SUFFIX}")
+    with contextlib.suppress(OSError):
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = os.fstat(handle)
+            private = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o600
+            plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+            if private and plain and os.path.samestat(found, os.lstat(name)):
+                os.ftruncate(handle, 0)
+                return handle, name
+        except OSError:
+            pass
+        os.close(handle)
+    return tempfile.mkstemp(prefix=f".{start}.", suffix=SUFFIX, dir=path.parent)
 
 
 def _takes_bytes(path):
@@ -256,7 +286,7 @@ def _open_nonblocking(name, flags):
 
 
 SUFFIX = ".part"  # end of the name of a file that is being written
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # as `tempfile.mkstemp` names them
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # as `_open_temporary` names them
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:
@@ -283,11 +313,14 @@ class FileLock:
     Parameters
     ----------
     path : str or pathlib.Path
-        The file, which stays; in a folder that exists.
+        The file, in a folder that exists.
+    stays : bool, default True
+        Whether the file stays when the lock is given up.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, stays: bool = True):
         self.path = pathlib.Path(path)
+        self._stays = stays
         self._file: typing.Any = None
 
     @property
@@ -312,6 +345,9 @@ class FileLock:
                 self.path,
                 error.strerror,
             )
+        if not self._is_at_path(file):  # its holder has just removed it
+            file.close()
+            return self.acquire()
         now = datetime.datetime.now().isoformat(timespec="seconds")
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
         with contextlib.suppress(OSError):  # on a full disk the lock counts without it
@@ -325,9 +361,18 @@ class FileLock:
         """Give the lock up, if it is held."""
         if self._file is not None:
             with contextlib.suppress(OSError):
-                self._file.truncate(0)
+                if self._stays:
+                    self._file.truncate(0)
+                elif self._is_at_path(self._file):
+                    self.path.unlink()
             self._file.close()
             self._file = None
+
+    def _is_at_path(self, file):
+        try:
+            return os.path.samestat(os.fstat(file.raw.handle), os.lstat(self.path))
+        except OSError:
+            return False
 
     def _holder(self):
         try:
@@ -529,7 +574,7 @@ def parse_yaml(text: str, name: StrPath) -> typing.Any:
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # such as a day 31 of February
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{name} is not YAML: {error}") from error
+        raise InputError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
 
 
 def write_json(path: str | os.PathLike, value: typing.Any) -> None:

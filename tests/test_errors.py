@@ -30,7 +30,9 @@ def test_every_error_is_public():
         for name, value in vars(errors).items()
         if isinstance(value, type) and value.__module__ == errors.__name__
     }
-    assert {*errors.__all__} == {*defined, "install_command", "printable", "shown", "shown_text"}
+    assert {*errors.__all__} == {
+        *defined, "install_command", "one_line", "printable", "shown", "shown_text",
+    }  # fmt: skip
 
 
 def test_a_missing_extra_is_named_with_its_command():
@@ -52,7 +54,9 @@ def test_a_missing_extra_is_named_with_its_command():
 )
 def test_control_characters_are_shown_not_obeyed(text, shown):
     assert errors.printable(text) == shown
-    assert str(DataError(f"{text} is broken")) == f"{shown} is broken"
+    line = shown.replace("\n", r"\n")  # an error is one line
+    assert errors.one_line(text) == line
+    assert str(DataError(f"{text} is broken")) == f"{line} is broken"
 
 
 def test_the_command_for_an_extra_works_however_gluonface_is_installed(monkeypatch):

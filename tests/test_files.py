@@ -16,6 +16,7 @@ import pytest
 import gluonface
 from gluonface.errors import DataError, InputError
 from gluonface.files import (
+    FileLock,
     atomic_write,
     open_to_write,
     parse_json,
@@ -314,7 +315,8 @@ ELSEWHERE = {
     "deploy/int8.py",  # in a temporary folder
 }  # fmt: skip
 WRITES = re.compile(
-    r"\bopen\([^\n]*[\"'](w|a|x|r\+|w\+)b?[\"']|\.write_(text|bytes)\(|\bnp\.savez?\((?!file)"
+    r"\bopen\([^\n]*[\"'](w|a|x|r\+|w\+)b?[\"']|\.write_(text|bytes)\(|\bnp\.savez\("
+    r"|\bnp\.save\((?!file)|\bshutil\.copy(2|file)?\("
 )
 
 
@@ -336,3 +338,90 @@ def test_a_name_of_255_bytes_is_written(tmp_path):
     with pytest.raises(OSError, match="too long"), atomic_write(tmp_path / ("x" * 256)):
         pass
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_lock_whose_file_was_removed_is_taken_at_the_new_file(tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    first = FileLock(path, stays=False)
+    assert first.acquire() is None
+    opened = gluonface.files.open_to_write
+
+    def open_late(*args, **kwargs):
+        file = opened(*args, **kwargs)
+        first.release()  # between opening and locking
+        return file
+
+    monkeypatch.setattr(gluonface.files, "open_to_write", open_late)
+    second = FileLock(path, stays=False)
+    assert second.acquire() is None
+    monkeypatch.undo()
+    assert "process" in FileLock(path).acquire()
+    second.release()
+    assert not path.exists()
+
+
+KILLED = """
+import os, sys
+from gluonface.files import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    if sys.argv[2:]:
+        print("open", flush=True)
+        sys.stdin.read()
+        file.write(b" and whole")
+    else:
+        os._exit(9)
+"""
+
+
+def test_what_a_killed_process_left_is_written_anew(tmp_path):
+    path = tmp_path / "embeddings.npz"
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+        (left,) = tmp_path.iterdir()
+        assert left.read_bytes() == b"half"
+    with atomic_write(path) as file:
+        file.write(b"new")
+        assert left.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == b"new"
+
+
+def test_two_processes_with_one_target_write_it_whole(tmp_path):
+    path = tmp_path / "x.json"
+    command = [sys.executable, "-c", KILLED, str(path), "slow"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with atomic_write(path) as file, atomic_write(path) as third:
+            file.write(b"mine")
+            third.write(b"this one")
+        assert path.read_bytes() == b"mine"
+        other.stdin.close()
+    assert path.read_bytes() == b"half and whole"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("what", ["readable", "link", "two names", "folder", "of another"])
+def test_a_temporary_file_that_others_may_have_put_there_is_not_used(tmp_path, what):
+    path, victim = tmp_path / "x", tmp_path / "victim"
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    (left,) = tmp_path.iterdir()
+    victim.write_text("as it was")
+    if what == "readable":
+        left.chmod(0o644)
+    elif what == "of another":
+        if os.geteuid() != 0:
+            pytest.skip("only root gives files away")
+        os.chown(left, 65534, 65534)
+    else:
+        left.unlink()
+        make = {"link": left.symlink_to, "two names": lambda to: os.link(to, left)}
+        victim.chmod(0o600)
+        make.get(what, lambda _: left.mkdir())(victim)
+    with atomic_write(path, private=True) as file:
+        file.write(b"secret")
+        assert len(list(tmp_path.glob(".x.*.part"))) == 2
+    assert path.read_bytes() == b"secret"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert victim.read_text() == "as it was"

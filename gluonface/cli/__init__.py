@@ -17,8 +17,8 @@ import signal
 import sys
 
 from .. import __version__
-from ..errors import GluonfaceError
-from ._commands import add_command
+from ..errors import GluonfaceError, LogLine, one_line
+from ._commands import OUTPUTS, add_command, require_no_input_as_output
 from ._interrupt import Interrupt
 from ._terminal import plain_streams
 
@@ -122,11 +122,13 @@ def _run(words, called):
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
-    logging.basicConfig(
-        level=getattr(logging, args.log_level.upper()),
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLine("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=getattr(logging, args.log_level.upper()), handlers=[handler])
+    given = vars(args)
+    require_no_input_as_output(
+        {f"--{name}": given[name] for name in OUTPUTS if name in given},
+        [value for name, value in given.items() if name not in (*OUTPUTS, "command", "subcommand")],
     )
     return args.run(args) or 0
 
@@ -157,7 +159,8 @@ def _report(error, called):
         if not where and not _drop_output():
             where = "standard output"
         reason = error.strerror or error
-        sys.stderr.write(f"{_name(called)}: error: {f'{where}: ' if where else ''}{reason}\n")
+        text = one_line(f"{f'{where}: ' if where else ''}{reason}")
+        sys.stderr.write(f"{_name(called)}: error: {text}\n")
         return 1
     return None
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import typing
 
-__all__ = ["add_command", "add_group"]
+from ..errors import InputError
+
+__all__ = ["add_command", "add_group", "require_no_input_as_output"]
+
+OUTPUTS = ("draw", "json", "out", "plot", "report", "sheet", "torch")  # files to write
+# A SOURCE of a model may be a prefix, and that of images a folder.
+_INPUT_ENDS = ("", "-0000.params", "-symbol.json", "/train.rec", "/train.idx", "/property")
+_OUTPUT_ENDS = ("-0000.params", "-symbol.json", ".onnx", ".fp16.onnx", ".int8.onnx")
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -76,3 +85,39 @@ def add_group(parser: argparse.ArgumentParser, table: dict[str, tuple[str, str]]
     commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for name, (module, summary) in table.items():
         add_command(commands, name, module, summary)
+
+
+def require_no_input_as_output(
+    outputs: typing.Mapping[str, typing.Any], inputs: typing.Iterable[typing.Any]
+) -> None:
+    """Refuse to write a file that the command reads: what it held would be lost.
+
+    An exported prefix may be exported again to itself.
+
+    Parameters
+    ----------
+    outputs : dict of str to str
+        By the option; other types than str are not looked at.
+    inputs : iterable
+        Values of the other options: paths, or SOURCEs of a model or of images.
+
+    Raises
+    ------
+    InputError
+    """
+    flat: list[str] = []
+    for value in inputs:
+        flat += [one for one in (value if isinstance(value, list) else [value])
+                 if isinstance(one, str)]  # fmt: skip
+    exact = [name for one in flat for name in (one, one.partition(":")[2]) if name]
+    for option, out in outputs.items():
+        if not isinstance(out, str):
+            continue
+        pairs = [(out, name + end) for name in exact for end in _INPUT_ENDS]
+        pairs += [(out + end, name) for name in exact for end in _OUTPUT_ENDS]
+        for mine, theirs in pairs:
+            if os.path.isfile(mine) and os.path.isfile(theirs) and os.path.samefile(mine, theirs):
+                raise InputError(
+                    f"{option}: {mine} would be written, and is read by the same command, as "
+                    f"{theirs}; choose another name"
+                )

@@ -2,6 +2,8 @@
 
 import sys
 
+from ..errors import one_line
+
 __all__ = [
     "add_image_options",
     "add_source_options",
@@ -108,7 +110,7 @@ def inspection_cache():
 def print_rows(rows, width=12):
     """Write rows of a name and a value to standard output."""
     for name, value in rows:
-        sys.stdout.write(f"{name:{width}} {value}\n")
+        sys.stdout.write(f"{name:{width}} {one_line(str(value))}\n")
 
 
 def report(args, result):
@@ -125,7 +127,7 @@ def report(args, result):
     rows.append(("left out", f"{len(left_out):,}{place}"))
     print_rows(rows)
     for name, reason in left_out[:5]:
-        sys.stdout.write(f"  {name}: {reason}\n")
+        sys.stdout.write(f"  {one_line(name)}: {one_line(reason)}\n")
     if args.json:
         write_json(args.json, {**result, "left_out": [list(item) for item in left_out]})
     return 0

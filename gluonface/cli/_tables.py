@@ -7,7 +7,7 @@ import json
 import sys
 import typing
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..files import write_json
 from ..registry import Registry, unknown_name
 
@@ -53,6 +53,7 @@ def print_table(rows: list[dict], lines: typing.Iterable[str], path: str | None)
 
 def aligned(cells: list[typing.Sequence[str]], right: typing.Container[int] = ()) -> list[str]:
     """Return one line for each row of `cells`; the columns `right` are flush right."""
+    cells = [[one_line(text) for text in row] for row in cells]
     widths = [max(map(len, column)) for column in zip(*cells)]
     return [
         "  ".join(

@@ -55,7 +55,10 @@ def _delete(folder):
     """Delete a folder; of a link, the link alone."""
     import shutil
 
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
+    if not folder.is_dir() or folder.is_symlink():
+        folder.unlink(missing_ok=True)
+        return
+    try:
         shutil.rmtree(folder)
+    except OSError as error:  # it may name a file without its folder
+        raise OSError(error.errno, error.strerror, f"{folder}: {error.filename}") from None

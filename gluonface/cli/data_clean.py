@@ -37,6 +37,7 @@ def add_arguments(parser):
         "another --angle needs no new ones (default: gluonface/embeddings in $XDG_CACHE_HOME or "
         "~/.cache)",
     )
+    parser.add_argument("--no-cache", action="store_true", help="store no embeddings on disk")
     parser.add_argument(
         "--angle",
         type=float,
@@ -192,7 +193,7 @@ def _embeddings(args, dataset):
     from . import eval_common
 
     args.model = args.model or args.centers
-    args.parallel, args.no_cache, args.allow_bad = "none", False, 0
+    args.parallel, args.allow_bad = "none", 0
     args.precision, args.color = "float32", None
     model = eval_common.open_model(args)
     found = eval_common.embed(args, model, _Images(dataset))

@@ -35,7 +35,7 @@ def add_arguments(parser):
 def run(args):
     """Run the command and return the exit status."""
     from ..data.tools import inspect, inspect_plots
-    from ..errors import InputError
+    from ..errors import InputError, one_line
     from ..files import write_json
 
     check_outputs(("--sheet", args.sheet), ("--plot", args.plot), ("--json", args.json))
@@ -60,7 +60,7 @@ def run(args):
     rows.append(("problems", str(len(problems)) if problems else "none"))
     print_rows(rows)
     for problem in problems[:20]:
-        sys.stdout.write(f"  {problem}\n")
+        sys.stdout.write(f"  {one_line(problem)}\n")
     if len(problems) > 20:
         sys.stdout.write(f"  and {len(problems) - 20} more (--json has all)\n")
     if args.json:

@@ -2,6 +2,8 @@
 
 import sys
 
+from ..errors import one_line
+from ._commands import require_no_input_as_output
 from ._data_common import add_image_options, check_outputs, keywords
 from ._pair_options import add_pair_options, pair_options
 
@@ -28,6 +30,7 @@ def run(args):
     from ..files import write_json
 
     paths, out = _paths(args)
+    require_no_input_as_output({"OUT.bin": out}, [*paths, args.root])
     check_outputs(("OUT.bin", out), ("--json", args.json))
     options = {**pair_options(args), **keywords(args, "size", "resize", "quality")}
     pack = pack_pairs(paths if len(paths) > 1 else paths[0], out=out, **options)
@@ -43,7 +46,7 @@ def run(args):
     for what in ("folds", "groups"):
         if counts[what]:
             one = ", ".join(f"{key}: {a} + {b}" for key, (a, b) in counts[what].items())
-            sys.stdout.write(f"{what} (same + different): {one}\n")
+            sys.stdout.write(f"{what} (same + different): {one_line(one)}\n")
     if args.json:
         write_json(args.json, counts)
     return 0

@@ -2,6 +2,7 @@
 
 import sys
 
+from ..errors import one_line
 from ._data_common import print_rows
 
 RESUMES = True  # when the command is given again after an interruption
@@ -30,5 +31,5 @@ def run(args):
         rows = [("identities", f"{found['identities']:,}{names}")]
     print_rows([*rows, ("images", f"{found['images']:,} in {args.out}")])
     for name, reason in found.get("left_out", ()):
-        sys.stdout.write(f"  left out: {name}: {reason}\n")
+        sys.stdout.write(f"  left out: {name}: {one_line(reason)}\n")
     return 1 if found.get("left_out") else 0

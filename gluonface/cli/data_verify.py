@@ -18,7 +18,7 @@ def run(args):
     """Run the command and return the exit status."""
     from ..data.tools import inspect
     from ..data.verification_pack import is_pack
-    from ..errors import DataError
+    from ..errors import DataError, one_line
 
     wrong = 0
     for path in args.paths:
@@ -31,7 +31,7 @@ def run(args):
             problems = [str(error)]
         wrong += bool(problems)
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        sys.stdout.write(f"{path}: {count if problems else 'good'}\n")
+        sys.stdout.write(f"{one_line(str(path))}: {count if problems else 'good'}\n")
         for problem in problems:
-            sys.stdout.write(f"  {problem}\n")
+            sys.stdout.write(f"  {one_line(problem)}\n")
     return 1 if wrong else 0

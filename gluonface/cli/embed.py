@@ -82,7 +82,7 @@ def run(args):
 
     from ..data.embedding_origin import EmbeddingOrigin
     from ..deploy import combine_views
-    from ..errors import InputError
+    from ..errors import InputError, one_line
     from ..files import atomic_write, write_npz
 
     out = pathlib.Path(args.out)
@@ -120,7 +120,7 @@ def run(args):
     sys.stdout.write(f"{embedding.shape[0]} embeddings of {embedding.shape[1]} values: {out}\n")
     sys.stdout.write(f"engine: {model.engine}\n")
     for reason in bad.values():
-        sys.stdout.write(f"left out: {reason}\n")
+        sys.stdout.write(f"left out: {one_line(str(reason))}\n")
     return 0
 
 

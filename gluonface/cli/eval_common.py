@@ -326,8 +326,10 @@ def progress_bar(total, unit, name):
     """Return a progress bar on standard error, shown on a terminal."""
     import tqdm
 
+    from ..errors import one_line
+
     scale = unit == "pair"
-    return tqdm.tqdm(total=total, unit=unit, unit_scale=scale, desc=name, disable=None)
+    return tqdm.tqdm(total=total, unit=unit, unit_scale=scale, desc=one_line(name), disable=None)
 
 
 def image_sides(names, images=None, word="image"):

@@ -64,6 +64,7 @@ def add_arguments(parser):
         help="where embeddings are kept, so that interrupted work goes on (if not given, "
         "gluonface/embeddings in $XDG_CACHE_HOME or ~/.cache)",
     )
+    parser.add_argument("--no-cache", action="store_true", help="store no embeddings on disk")
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
     parser.add_argument(
         "--report", metavar="DIR", help="write overlap.csv, images.csv and a page to look through"
@@ -87,7 +88,7 @@ def run(args):
         raise InputError("--fpir needs --train: its images are searched for")
     if args.cosine is not None and not -1 < args.cosine < 1:
         raise InputError(f"--cosine is {args.cosine:g}; expected more than -1 and less than 1")
-    args.parallel, args.no_cache, args.allow_bad = "none", False, 0
+    args.parallel, args.allow_bad = "none", 0
     model = []  # opened when it is first needed
     train = None if args.centers else _Set(args, args.train, model)
     test = _Set(args, args.test, model)

@@ -63,7 +63,7 @@ def run(args):
 
     import tqdm
 
-    from ..errors import InputError
+    from ..errors import InputError, one_line
     from ..files import write_json
     from ..recognition.gallery import Gallery
     from ..recognition.gallery_photos import enrol_photos, list_people
@@ -115,11 +115,12 @@ def run(args):
     if added.skipped:
         write(f"{len(added.skipped):,} pictures are enrolled already and were skipped\n")
     for picture, name in other:
-        write(f"{picture} is enrolled as {name}, not as {own.get(picture)}: whose picture is it?\n")
+        names = f"as {name}, not as {own.get(picture)}"
+        write(f"{one_line(picture)} is enrolled {names}: whose picture is it?\n")
     if done.left_out:
         write(f"{len(done.left_out):,} pictures were left out\n")
     for picture, reason in done.left_out[:10]:
-        write(f"  {picture}: {reason}\n")
+        write(f"  {one_line(picture)}: {one_line(reason)}\n")
     if args.json:
         write_json(
             args.json,

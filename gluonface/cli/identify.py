@@ -105,7 +105,9 @@ def _entry(face, near, threshold):
 def _print(picture, found, threshold):
     import sys
 
-    write = sys.stdout.write
+    from ..errors import one_line
+
+    write, picture = sys.stdout.write, one_line(picture)
     if not found:
         write(f"{picture}: no face was found\n")
     for number, (face, near) in enumerate(found, 1):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import logging
 import pathlib
+import tempfile
 import typing
 
 import numpy as np
@@ -192,6 +194,7 @@ def _by_chunks(run, images, size):
     return run(images) if small else run_in_chunks(run, images, size)
 
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 REMEDY = "Try another engine (--engine), or export the model again."
 
 
@@ -213,6 +216,9 @@ def errors_of(engine: str, doing: str, source: typing.Any) -> typing.Iterator[No
     except GluonfaceError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:  # of its temporary files
+            where = error.filename or tempfile.gettempdir()
+            raise OSError(error.errno, error.strerror, where) from None
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         # OpenVINO and MXNet tell the reason last, after where in their own source it was.
         lines = lines or [type(error).__name__]

@@ -146,7 +146,7 @@ class Gallery:
         self._rows: list[tuple] = []  # person, norm and the texts of each face
         self._blocks: list[np.ndarray] = []
         self._known: set[str | None] | None = None  # the SHA-256 of all pictures
-        with self._connection() as db, self._explained():
+        with self._connection() as db, _explained(self.path):
             db.execute("BEGIN")
             self._load(db)
 
@@ -220,7 +220,10 @@ class Gallery:
             ) from None
         os.close(handle)  # mkstemp makes files that only the owner may read
         try:
-            with contextlib.closing(sqlite3.connect(name, isolation_level=None)) as db:
+            with (
+                _explained(path),
+                contextlib.closing(sqlite3.connect(name, isolation_level=None)) as db,
+            ):
                 db.execute("PRAGMA synchronous=FULL")
                 db.execute(f"PRAGMA page_size={PAGE}")
                 db.execute(f"PRAGMA application_id={APPLICATION}")
@@ -233,6 +236,8 @@ class Gallery:
             os.link(name, path)  # unlike a renaming, this fails where something is
         except FileExistsError:
             raise InputError(f"{path} is there already; open it, or choose another name") from None
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
         finally:
             os.unlink(name)
         return cls(path)
@@ -538,9 +543,9 @@ class Gallery:
             raise DataError(f"{path} is damaged: its journal is not that of a gallery")
         # A process that was killed may have left a journal. Rolling it back is writing.
         address = f"{path.absolute().as_uri()}?mode=rw"
-        with self._explained():
+        with _explained(self.path):
             db = sqlite3.connect(address, timeout=WAIT, isolation_level=None, uri=True)
-        with contextlib.closing(db), self._explained():
+        with contextlib.closing(db), _explained(self.path):
             for pragma in _PRAGMAS:
                 db.execute(pragma).fetchall()
             self._check_schema(db)
@@ -552,27 +557,6 @@ class Gallery:
             raise DataError(f"{self.path} is damaged: its tables are not those of a gallery")
 
     @contextlib.contextmanager
-    def _explained(self):
-        """Turn the errors of SQLite into sentences."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error)
-            if "locked" in text or "busy" in text:
-                raise DataError(
-                    f"{self.path} is locked: {_lockers(self.path)} uses it (waited {WAIT:g} s); "
-                    "try again when that has ended"
-                ) from None
-            if "readonly" in text or "unable to open" in text:
-                raise DataError(
-                    f"{self.path} may not be written, or its folder may not, where SQLite keeps "
-                    f"its journal ({text}); change the permissions, or copy the gallery"
-                ) from None
-            if "full" in text:
-                raise DataError(f"{self.path}: the disk is full; nothing was changed") from None
-            raise DataError(f"{self.path} is damaged: {text}; use a backup") from None
-
-    @contextlib.contextmanager
     def _writing(self):
         """Yield the file in a transaction that is kept when the block succeeds."""
         if not self.path.exists():
@@ -582,7 +566,7 @@ class Gallery:
             raise DataError(
                 f"{self.path} is read-only; nothing was changed. chmod u+w {self.path} allows it"
             )
-        with self._connection() as db, self._explained():
+        with self._connection() as db, _explained(self.path):
             db.execute("BEGIN IMMEDIATE")
             try:
                 (content,) = db.execute("SELECT value FROM about WHERE key='content'").fetchone()
@@ -676,6 +660,33 @@ class Gallery:
 
     def _damaged(self, reason):
         return DataError(f"{self.path} is damaged: {reason}; use a backup")
+
+
+@contextlib.contextmanager
+def _explained(path):
+    """Turn the errors of SQLite into sentences."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise DataError(
+                f"{path} is locked: {_lockers(path)} uses it (waited {WAIT:g} s); "
+                "try again when that has ended"
+            ) from None
+        if "readonly" in text or "unable to open" in text:
+            raise DataError(
+                f"{path} may not be written, or its folder may not, where SQLite keeps "
+                f"its journal ({text}); change the permissions, or copy the gallery"
+            ) from None
+        if "full" in text:
+            raise DataError(f"{path}: the disk is full; nothing was changed") from None
+        if "disk I/O" in text:
+            raise DataError(
+                f"{path} cannot be written or read ({text}): a limit of the file's size or of the "
+                "user's space, or a fault of the disk; nothing was changed"
+            ) from None
+        raise DataError(f"{path} is damaged: {text}; use a backup") from None
 
 
 def make_templates(

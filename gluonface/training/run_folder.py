@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any
 
-from ..errors import DataError, InputError, TrainingError, printable
+from ..errors import DataError, InputError, LogLine, TrainingError
 from ..files import FileLock, atomic_write, open_to_write, remove_unfinished, write_json
 from ..machine import cpu_name, find_commit, installed_version
 from ..weights.source import absolute_source
@@ -27,13 +27,6 @@ __all__ = ["RunFolder"]
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("mxnet", "mxnet-cu112", "numpy", "gluoncv", "opencv-python-headless", "horovod", "onnx")
-
-
-class _LogLine(logging.Formatter):
-    """A line of the log, for a terminal that shows the file later."""
-
-    def format(self, record):
-        return printable(super().format(record))
 
 
 CHECKSUM = "# sha256 of the lines below: "
@@ -162,7 +155,7 @@ class RunFolder:
             file.write(f"# {now} in {os.getcwd()}\n{shlex.join(argv)}\n")
         write_json(self.path / "env.json", environment())
         self._handler = LogFile(self.path / "train.log")
-        self._handler.setFormatter(_LogLine("%(asctime)s %(levelname)s %(message)s"))
+        self._handler.setFormatter(LogLine("%(asctime)s %(levelname)s %(message)s"))
         package = logging.getLogger("gluonface")
         package.addHandler(self._handler)
         shown = package.getEffectiveLevel()

@@ -12,6 +12,14 @@ __all__ = ["Problems", "open_training_set", "require_batch"]
 T = typing.TypeVar("T")
 
 
+class _SeveralErrors(InputError):
+    """Errors, of which each is shown on a line of its own."""
+
+    def __str__(self):
+        lines = "".join(f"\n  {n}. {error}" for n, error in enumerate(self.args, start=1))
+        return f"{len(self.args)} things are wrong:{lines}"
+
+
 class Problems:
     """Collects the errors of checks that do not depend on each other."""
 
@@ -28,7 +36,8 @@ class Problems:
         except GluonfaceError as error:
             self._found.append(error)
         except OSError as error:
-            self._found.append(InputError(f"{error.filename}: {error.strerror}"))
+            where = "" if error.filename is None else f"{error.filename}: "
+            self._found.append(InputError(f"{where}{error.strerror or error}"))
         return None
 
     def raise_all(self) -> None:
@@ -36,8 +45,7 @@ class Problems:
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
-            lines = "".join(f"\n  {n}. {error}" for n, error in enumerate(self._found, start=1))
-            raise InputError(f"{len(self._found)} things are wrong:{lines}")
+            raise _SeveralErrors(*self._found)
 
 
 def open_training_set(path: str | None) -> typing.Any:

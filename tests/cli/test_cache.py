@@ -1,11 +1,16 @@
 """What is cached is shown, is for the user alone, and can be cleared."""
 
+import errno
 import json
+import os
+import pathlib
+import re
 import stat
 
 import numpy as np
 import pytest
 
+from gluonface import cli
 from gluonface.cli import main
 from gluonface.errors import InputError
 from gluonface.evaluation.files.embedding_cache import embed_images
@@ -77,6 +82,24 @@ def test_some_or_all_are_cleared_and_nothing_else(filled, tmp_path, capsys):
     assert main(["cache", "--clear"]) == 0
 
 
+def test_what_cannot_be_cleared_is_named_with_its_folder(filled, capsys, monkeypatch):
+    def denied(name, *, dir_fd=None):
+        raise PermissionError(errno.EACCES, "Permission denied", name)
+
+    monkeypatch.setattr(os, "unlink", denied)  # root may always
+    assert main(["cache", "embeddings", "--clear"]) == 1
+    first = capsys.readouterr().err
+    assert re.fullmatch(
+        rf"gluonface cache: error: {filled}/embeddings: \S+: Permission denied\n", first
+    )
+
+
+def test_a_file_in_the_place_of_a_cache_is_removed(filled):
+    (filled / "inspections").touch()
+    assert main(["cache", "--clear"]) == 0
+    assert list(filled.iterdir()) == []
+
+
 def test_an_unknown_cache_is_named(filled, capsys):
     assert main(["cache", "nonsense"]) == 2
     assert "there are embeddings, inspections, native" in capsys.readouterr().err
@@ -86,3 +109,16 @@ def test_a_folder_that_cannot_be_written_says_what_else_to_do(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"--cache DIR, or keep no embeddings with --no-cache"):
         embed_images(Constant(), Images(), tmp_path / "file", "model")
+
+
+def test_every_command_that_caches_embeddings_can_do_without(capsys):
+    asked = set()
+    for path in sorted(pathlib.Path(cli.__file__).parent.glob("*.py")):
+        if '"--cache"' in path.read_text(encoding="utf-8"):
+            words = path.stem.split("_", 1)
+            asked.add(path.stem)
+            if path.stem == "eval_common":
+                words = ["eval", "ijb"]
+            assert main([*words, "--help"]) == 0
+            assert "--no-cache" in capsys.readouterr().out, path.stem
+    assert {"eval_common", "data_clean", "eval_overlap"} <= asked

@@ -148,6 +148,11 @@ def test_embeds_when_no_embeddings_are_given(made, monkeypatch):
     assert clean(made, *words, centers="run", embeddings=None) == 0
     assert asked == ["some:model", str(made.folder / "run")]
     assert passes == [7, 7, 7, 7, 2]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(made.folder / "home"))
+    words = ("--dry-run", "--angle", "180", "--no-cache")
+    assert clean(made, *words, centers="run", embeddings=None) == 0
+    assert sum(passes[5:]) == sum(passes[:5])
+    assert not (made.folder / "home/gluonface/embeddings").exists()
 
 
 @pytest.mark.parametrize(

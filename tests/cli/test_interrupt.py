@@ -145,6 +145,17 @@ def test_what_an_interrupt_became_on_its_way_is_one_too(capsys, monkeypatch, err
     assert capsys.readouterr().err == "gluonface models: interrupted\n"
 
 
+def test_an_interrupt_after_the_work_changes_nothing():
+    code = (
+        "import atexit, os, signal\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "import sys; sys.argv = ['gluonface', 'losses']\n"
+        "from gluonface.__main__ import run; sys.exit(run())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_full_standard_output_is_one_line():
     with open("/dev/full", "w") as full:
         done = subprocess.run(

@@ -1,3 +1,4 @@
+import os
 import pathlib
 import re
 import subprocess
@@ -8,6 +9,7 @@ import pytest
 
 import gluonface
 from gluonface.cli import COMMANDS, main
+from gluonface.cli._commands import require_no_input_as_output
 from gluonface.errors import DataError, InputError
 
 
@@ -90,3 +92,47 @@ class Interrupted(types.ModuleType):
 
     def __getattr__(self, name):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (("import", "--from", "m", "--model", "mobilefacenet", "--out", "m-0000.params"), None),
+        (
+            ("import", "--from", "m", "--model", "mobilefacenet", "--out", "./m-symbol.json"),
+            None,
+        ),
+        (("export", "--model", "mobilefacenet:m-0000.params", "--out", "m"), "m-0000.params"),
+        (("export", "--model", "mobilefacenet:m-0000.params", "--torch", "m-0000.params"), None),
+        (("embed", "--model", "m", "--input", "a.npz", "b.npz", "--out", "b.npz"), None),
+        (("compare", "a.png", "b.png", "--model", "m", "--draw", "link.png"), None),
+        (("identify", "g.gallery", "a.png", "--json", "g.gallery"), None),
+        (("eval", "verification", "--model", "m", "--pack", "a.bin", "--json", "a.bin"), None),
+        (("calibrate", "--model", "m", "--scores", "s.npz", "--out", "s.npz"), None),
+        (("data", "inspect", "set", "--json", "set/train.rec"), None),
+        (("data", "clean", "set", "--centers", "c.npy", "--report", "c.npy"), None),
+        (("data", "pack-pairs", "pairs.csv", "x", "pairs.csv"), None),
+    ],
+)
+def test_a_file_that_is_read_is_not_written(words, file, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("set", "x"):
+        (tmp_path / folder).mkdir()
+    names = {"m-0000.params", "m-symbol.json", "a.png", "g.gallery", "a.bin", "set/train.rec"}
+    names |= {"a.npz", "b.npz", "s.npz", "c.npy", "pairs.csv"}
+    for name in names:
+        (tmp_path / name).write_text(name)
+    os.link("a.png", "link.png")
+    assert main(list(words)) == 2
+    error = capsys.readouterr().err
+    assert f": {file or words[-1]} would be written, and is read by the same command" in error
+    assert {name: (tmp_path / name).read_text() for name in names} == {n: n for n in names}
+
+
+def test_other_outputs_are_free(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("m-0000.params", "m-symbol.json", "a.json", "train.rec"):
+        (tmp_path / name).touch()
+    require_no_input_as_output({"--out": "m"}, ["m"])  # a prefix is exported again
+    require_no_input_as_output({"--json": "a.json"}, [".", ["m", "b.json"], None, 3])
+    require_no_input_as_output({"--json": None, "--out": "."}, ["."])

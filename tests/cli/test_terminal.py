@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,12 @@ import tqdm
 
 from gluonface.cli import main
 from gluonface.cli._terminal import PlainText
-from gluonface.data import images
+from gluonface.data import VerificationPack, images
+from gluonface.errors import LogLine
+from gluonface.model_zoo import get_model
 
 EVIL = "x\x1b[2J\x1b]0;owned\x07\u202e"
+FORGED, FORGED_SHOWN = "x\nFORGED 12:00:00 INFO fine", r"x\nFORGED 12:00:00 INFO fine"
 SHOWN = r"x\x1b[2J\x1b]0;owned\x07\u202e"
 
 
@@ -83,7 +87,42 @@ def test_names_in_a_table_are_shown(tmp_path):
 
 
 def test_the_log_of_a_run_shows_them(tmp_path):
-    from gluonface.training.run_folder import _LogLine
+    record = logging.LogRecord("gluonface", logging.INFO, "f", 1, "%s", (FORGED,), None)
+    assert LogLine("%(message)s").format(record) == FORGED_SHOWN
+    try:
+        raise ValueError(EVIL)
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    lines = LogLine("%(message)s").format(record).splitlines()
+    assert lines[0] == FORGED_SHOWN
+    assert lines[1].startswith("Traceback")
+    assert lines[-1] == f"ValueError: {SHOWN}"
 
-    record = logging.LogRecord("gluonface", logging.INFO, "f", 1, "%s", (EVIL,), None)
-    assert _LogLine("%(message)s").format(record) == SHOWN
+
+def test_a_line_feed_in_a_name_makes_no_line_of_its_own(tmp_path):
+    faces, good = tmp_path / FORGED, make_picture(tmp_path)
+    for person in ("a", f"b{FORGED}"):
+        (faces / person).mkdir(parents=True)
+        shutil.copy(good, faces / person / f"{FORGED}.png")
+        (faces / person / f"{FORGED}.jpg").write_bytes(b"no picture")
+        (faces / person / f"{FORGED}.gif").write_bytes(b"no photograph")
+    points = "1 2 3 4 5 6 7 8 9 10"
+    (tmp_path / "points").write_text(f"a.png {points}\n")
+    pack = tmp_path / f"{FORGED}.bin"
+    VerificationPack([good.read_bytes()] * 40, [True, False] * 10).save(pack)
+    model = f"mobilefacenet:{tmp_path}/m.params"
+    net = get_model("mobilefacenet")  # with random weights
+    net.save_parameters(model.partition(":")[2])
+    for status, words in (
+        (0, ("data", "pack", faces, f"out{FORGED}")),
+        (0, ("data", "align", faces, f"c{FORGED}", "--landmarks", "points")),
+        (2, ("data", "unpack", f"out{FORGED}", FORGED)),
+        (0, ("embed", "--model", model, "--input", faces, "--allow-bad", 9, "--out", "o.npz")),
+        (0, ("eval", "verification", "--model", model, "--pack", pack)),
+        (2, ("gallery", "enrol", "g", faces, "--model", model, "--detector", "none")),
+        (2, ("train", "--config", tmp_path / FORGED / "no.yaml")),
+    ):
+        found = run(*words, cwd=tmp_path)
+        assert found.returncode == status, (words, found.stderr)
+        assert r"\nFORGED" in found.stdout + found.stderr
+        assert not re.findall("^FORGED.*", found.stdout + found.stderr, re.M)

@@ -1,4 +1,6 @@
 import json
+import resource
+import tempfile
 
 import numpy as np
 import pytest
@@ -29,6 +31,22 @@ def test_wrong_use(tmp_path, images):
     assert not list(tmp_path.iterdir())
     for options in (["--int8"], ["--calibrate", str(tmp_path)]):
         assert main(["export", "--model", "x", "--out", str(tmp_path / "m"), *options]) == 2
+
+
+@pytest.mark.parametrize("size", [1, 3000])
+def test_no_room_for_temporary_files_is_told_with_their_folder(tmp_path, images, monkeypatch, size):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        with pytest.raises(OSError, match=f"File too large: '{temporary}"):
+            export_model(make_small(), tmp_path / "m", calibrate=images)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["tmp"]
+    assert not list(temporary.iterdir())
 
 
 @pytest.mark.parametrize("cosine", [0.99, 0.985, 0.899, np.nan])

@@ -1,6 +1,7 @@
 import os
 import pathlib
 import random
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -208,6 +209,30 @@ def test_locked(path, rng, monkeypatch):
             Gallery.open(path)
         other.kill()
     assert gallery.add([("q", faces(rng, 1))]).faces == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 3000, 9000, 50_000])
+def test_a_file_that_may_not_grow_is_one_error_and_stays_as_it_is(path, rng, size):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limited(function):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            with pytest.raises(DataError, match=f"^{path} cannot be written or read"):
+                function()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    if size < 20_000:
+        limited(lambda: make_gallery(path))
+        assert not list(path.parent.iterdir())
+    gallery = make_gallery(path)
+    before = content(gallery)
+    many = faces(rng, 1000)
+    limited(lambda: gallery.add([("q", many)]))
+    assert content(Gallery(path)) == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert gallery.add([("q", many)]).faces == 1000
 
 
 def test_read_only(path, rng):

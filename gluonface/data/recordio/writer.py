@@ -8,7 +8,7 @@ import pathlib
 import typing
 
 from ...errors import DataError, InputError
-from ...files import StrPath, open_to_write, sync
+from ...files import FileLock, StrPath, open_to_write, sync
 from .. import images
 from .index import scan_records
 from .record import HEADER, add_checksum, frame, pack
@@ -45,7 +45,7 @@ class RecordWriter:
     Raises
     ------
     InputError
-        When the folder is a file.
+        When the folder is a file, or another process writes a set of this name there.
     DataError
         When the temporary file that `resume` describes is not there or is damaged.
 
@@ -83,12 +83,23 @@ class RecordWriter:
             ) from error
         self._target = self.path / f"{name}.rec"
         self._temporary = self.path / f".{name}.rec.part"
-        if resume is not None:
-            self._resume(*_checked_state(resume, self._temporary))
-            return
-        self._file = open_to_write(self._temporary, "wb", name=self._target)
-        if not plain:
-            self._put(pack((0, 0), 0))  # filled in at the end, when the numbers are known
+        self._lock = FileLock(self.path / f".{name}.lock", stays=False)
+        holder = self._lock.acquire()
+        if holder is not None:
+            raise InputError(
+                f"{self.path} is in use: {holder}, writes {name}.rec there; wait for it, or choose "
+                "another folder"
+            )
+        try:
+            if resume is not None:
+                self._resume(*_checked_state(resume, self._temporary))
+                return
+            self._file = open_to_write(self._temporary, "wb", name=self._target)
+            if not plain:
+                self._put(pack((0, 0), 0))  # filled in at the end, when the numbers are known
+        except BaseException:
+            self._lock.release()
+            raise
 
     def _resume(self, position, image_size):
         """Read the labels and offsets of the temporary file up to `position`; append after it."""
@@ -117,8 +128,11 @@ class RecordWriter:
 
     def pause(self) -> None:
         """Close the temporary file and keep it for a later writer with `resume`."""
-        self._sync()
-        self._file.close()
+        try:
+            self._sync()
+        finally:
+            self._file.close()
+            self._lock.release()
 
     def _sync(self):
         sync(self._file)
@@ -216,7 +230,10 @@ class RecordWriter:
             self.discard()
             raise
         self._file.close()
-        self._publish()
+        try:
+            self._publish()
+        finally:
+            self._lock.release()
 
     def _publish(self):
         """Rename all files into place, the index last: without it no reader opens the .rec."""
@@ -244,6 +261,7 @@ class RecordWriter:
         self._file.close()
         with contextlib.suppress(FileNotFoundError):
             self._temporary.unlink()
+        self._lock.release()
 
 
 def _checked_state(state, temporary):

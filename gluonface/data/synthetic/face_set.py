@@ -359,9 +359,11 @@ def _make(folder, settings, workers, kfold_accuracy):
                     save_state()
                     saved = time.monotonic()
         except BaseException:
-            if len(writer) % count == 0:  # a call continues after complete identities only
-                save_state()
-            writer.pause()
+            try:
+                if len(writer) % count == 0:  # a call continues after complete identities only
+                    save_state()
+            finally:
+                writer.pause()
             raise
     writer.close()
     bins = [test[pair[side : side + 2]] for pair in plan for side in (0, 2)]

@@ -145,18 +145,23 @@ def write_record_set(
         if not len(writer):
             first_reason = rejected[0][1] if rejected else "there were none"
             raise InputError(f"{out}: no image could be written ({first_reason})")
+        images, identities = len(writer), writer.identities
+        write_table(out / "left_out.csv", ("image", "reason"), rejected)
+        if write_extras is not None:
+            write_extras()
     except InputError:
         writer.discard()
         state_file.unlink(missing_ok=True)
         raise
     except BaseException:
-        save_state()
-        writer.pause()
+        try:
+            save_state()
+        finally:
+            if state_file.exists():
+                writer.pause()
+            else:  # nothing says how to go on
+                writer.discard()
         raise
-    images, identities = len(writer), writer.identities
-    write_table(out / "left_out.csv", ("image", "reason"), rejected)
-    if write_extras is not None:
-        write_extras()
     writer.close()
     state_file.unlink(missing_ok=True)
     return {"images": images, "identities": identities, "left_out": rejected}

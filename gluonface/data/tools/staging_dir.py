@@ -19,7 +19,9 @@ LOCK = "lock"  # the file in it that the process at work holds locked
 
 
 @contextlib.contextmanager
-def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterator[pathlib.Path]:
+def staging_dir(
+    out: pathlib.Path, files: typing.Sequence[str], new: bool = False
+) -> typing.Iterator[pathlib.Path]:
     """Yield a folder whose files become those of `out` when the block succeeds.
 
     When the block is interrupted, its files stay, and the next call yields the same folder.
@@ -31,12 +33,17 @@ def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterat
     files : tuple of str
         The files of the result. The last one is moved last: it shows that `out` is complete. Other
         files that the block writes are removed.
+    new : bool, default False
+        Whether `out` may not be there: what another process has written meanwhile stays.
 
     Raises
     ------
     InputError
-        When nothing can be written there.
+        When nothing can be written there, or `out` is there and `new`.
     """
+    for name in files:
+        if (out / name).is_dir():
+            raise InputError(f"{out / name} is a folder, in the place of a file; remove it")
     # If `out` exists, inside it: it may be a file system of its own, or the working directory.
     home = out if out.exists() else out.resolve().parent
     try:
@@ -66,6 +73,12 @@ def staging_dir(out: pathlib.Path, files: typing.Sequence[str]) -> typing.Iterat
             os.chmod(staging, home.stat().st_mode & 0o777)  # mkdtemp makes private folders
             os.replace(staging, out)
             return
+        if new:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise InputError(
+                f"{out} is there already: another process wrote it. It stays as it is; give the "
+                "name of a new folder"
+            )
         (out / files[-1]).unlink(missing_ok=True)  # not complete until the last file is there
         for name in files:
             os.replace(staging / name, out / name)

@@ -116,7 +116,7 @@ def _make_folder(path, source, merge):
     whose = {"set": str(source.resolve()), "bytes": state.st_size, "time": state.st_mtime_ns}
     if read_checked_json(marker) == whose:  # an earlier run, perhaps interrupted
         return path
-    there = sorted(entry.name for entry in path.iterdir() if entry.name != MARKER)
+    there = sorted(entry.name for entry in path.iterdir() if not _is_marker(entry.name))
     if there and not merge:
         raise InputError(
             f"{path} is not empty: it holds {shown_text(there[0], 60)}"
@@ -127,6 +127,10 @@ def _make_folder(path, source, merge):
     if not there:
         write_checked_json(marker, whose)
     return path
+
+
+def _is_marker(name):
+    return name == MARKER or name.startswith(f".{MARKER}.")  # one that a killed process left
 
 
 def _suffix(data):

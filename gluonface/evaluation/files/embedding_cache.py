@@ -14,7 +14,7 @@ import pathlib
 import numpy as np
 
 from ...data.arrays import load_arrays
-from ...errors import DataError, InputError
+from ...errors import DataError, InputError, one_line
 from ...files import atomic_write, write_json, write_npz
 
 __all__ = ["CHUNK", "Embeddings", "embed_images"]
@@ -213,4 +213,4 @@ def _load(file, model_key):
 def _bar(total, show, name):
     import tqdm
 
-    return tqdm.tqdm(total=total, unit="img", desc=name, disable=None if show else True)
+    return tqdm.tqdm(total=total, unit="img", desc=one_line(name), disable=None if show else True)

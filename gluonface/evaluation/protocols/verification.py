@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ...data.arrays import load_arrays
 from ...data.embedding_origin import pop_origin
 from ...data.pair_folds import check_folds, fair_folds
-from ...errors import DataError, InputError
+from ...errors import DataError, InputError, one_line
 from ...files import sha256
 from .. import metrics
 from ..metrics import bootstrap, roc
@@ -373,7 +373,7 @@ def pack_outputs(
 
     with tqdm(
         total=getattr(pack, "num_images", 2 * len(pack)),
-        desc=pack.name,
+        desc=one_line(pack.name),
         unit="img",
         disable=not progress,
     ) as bar:

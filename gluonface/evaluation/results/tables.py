@@ -2,6 +2,7 @@
 
 import math
 
+from ...errors import one_line
 from ..metrics.operating_points import strict_points
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
 
 def align_columns(rows, words=1):
     """Align `rows` of text, the first `words` columns to the left and the others to the right."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  ".join(

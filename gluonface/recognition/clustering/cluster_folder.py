@@ -19,7 +19,7 @@ from ...data.arrays import load_arrays
 from ...data.text_files import write_table
 from ...data.tools.staging_dir import staging_dir
 from ...errors import DataError, InputError
-from ...files import atomic_write
+from ...files import atomic_write, open_to_write, write_npz
 from .clusters import QUERIES, Clustering, cluster_faces
 from .contact_sheet import SheetFace, write_contact_sheet
 from .face_source import FaceList, content_hash
@@ -72,7 +72,7 @@ class GraphFiles(collections.abc.MutableMapping):
 
     def __setitem__(self, start: str, block: tuple[np.ndarray, ...]) -> None:
         with atomic_write(self._file(start)) as file:
-            np.savez(file, one=block[0], other=block[1], cosine=block[2])
+            write_npz(file, dict(zip(("one", "other", "cosine"), block)))
 
     def __delitem__(self, start: str) -> None:
         self._file(start).unlink()
@@ -132,7 +132,7 @@ def write_clusters(
     if out.exists():
         raise InputError(f"{out} is there already; give the name of a new folder")
     files: list[str] = []
-    with staging_dir(out, files) as work:
+    with staging_dir(out, files, new=True) as work:
         faces = make_faces(work)
         if links and faces.folder is None:
             raise InputError("embeddings have no pictures to link to or copy; give --pictures")
@@ -192,5 +192,6 @@ def _link(work, faces, clustering, links):
             if links == "link":
                 target.symlink_to(source)
             else:
-                shutil.copyfile(source, target)
+                with open(source, "rb") as picture, open_to_write(target) as file:
+                    shutil.copyfileobj(picture, file)
     return folders

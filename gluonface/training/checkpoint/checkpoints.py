@@ -262,15 +262,19 @@ class Checkpoints:
         temporary = self.root / f".{name}.link"
         if temporary.is_symlink():
             temporary.unlink()
+        place = self.root / name
+        if place.is_dir() and not place.is_symlink():  # `cp -rL` has put a checkpoint in its place
+            os.rename(place, self._unused(read_manifest(place)["trainer"]["progress"]["step"]))
         temporary.symlink_to(target.name, target_is_directory=True)
-        os.replace(temporary, self.root / name)
+        os.replace(temporary, place)
         sync_folder(self.root)
 
     def _prune(self):
         kept = {path.name for path in (self.path("last"), self.path("best")) if path is not None}
-        whole = sorted(self.root.glob("step-*"), key=lambda path: path.stat().st_mtime_ns)
+        ours = self._folders()  # a copy that somebody keeps beside them has another name
+        whole = sorted(ours, key=lambda path: path.stat().st_mtime_ns)
         kept.update(path.name for path in whole[-self._keep :] if self._keep > 1)
-        for path in [*self.root.glob("step-*"), *self.root.glob(".step-*.part")]:
+        for path in [*ours, *self.root.glob(".step-*.part")]:
             if path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -1,5 +1,8 @@
 """Writing a set: what is refused, and what an interruption leaves."""
 
+import subprocess
+import sys
+
 import pytest
 from record_files import png
 
@@ -74,3 +77,25 @@ def test_writer_killed_while_renaming_leaves_no_mix(made, monkeypatch):
             assert allowed == 3
             assert len(RecordDataset(faces.folder)) == 10
         monkeypatch.setattr(os, "replace", replace)
+
+
+def test_a_second_process_writes_no_set_of_the_same_name(tmp_path):
+    code = "from gluonface.data import RecordWriter; import sys; RecordWriter(sys.argv[1])"
+    other = [sys.executable, "-c", code, str(tmp_path)]
+    with RecordWriter(tmp_path) as writer:
+        writer.add(png(), 0)
+        refused = subprocess.run(other, capture_output=True, text=True)
+        assert refused.returncode
+        assert "is in use: process " in refused.stderr
+        RecordWriter(tmp_path, name="test").discard()
+    assert RecordDataset(tmp_path).labels.tolist() == [0]
+    assert not list(tmp_path.glob(".*"))
+    # One that was killed holds nothing.
+    subprocess.run([*other[:2], code + "; import os; os._exit(9)", str(tmp_path)])
+    assert (tmp_path / ".train.lock").exists()
+    for end in ("close", "discard", "pause"):
+        writer = RecordWriter(tmp_path)
+        writer.add(png(), 1)
+        getattr(writer, end)()
+        assert not (tmp_path / ".train.lock").exists()
+    assert RecordDataset(tmp_path).labels.tolist() == [1]

@@ -51,3 +51,29 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write(tmp_path / "file" / "out")
+
+
+def test_what_another_process_wrote_meanwhile_stays_if_the_result_must_be_new(tmp_path):
+    out = tmp_path / "out"
+
+    def work():
+        with staging_dir(out, ("folder", "a"), new=True) as folder:
+            (folder / "folder").mkdir()
+            (folder / "a").write_text("mine")
+            out.mkdir()
+            (out / "a").write_text("theirs")
+
+    with pytest.raises(InputError, match="another process wrote it"):
+        work()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["a"]
+    assert (out / "a").read_text() == "theirs"
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_before_the_work(tmp_path):
+    (tmp_path / "out/a").mkdir(parents=True)
+    (tmp_path / "out/b").write_text("of an older set")
+    with pytest.raises(InputError, match="out/a is a folder, in the place of a file"):
+        write(tmp_path / "out")
+    assert (tmp_path / "out/b").read_text() == "of an older set"
+    assert len(list((tmp_path / "out").iterdir())) == 2

@@ -1,5 +1,8 @@
 """Sets as files."""
 
+import subprocess
+import sys
+
 import pytest
 from packed_faces import COUNTS, QUIET, SIZE, content
 
@@ -63,6 +66,18 @@ def test_a_target_that_is_not_empty_is_refused(packed, tmp_path):
     unpack_records(packed, tmp_path / "first", **QUIET)
     with pytest.raises(InputError, match="not written from this set"):
         unpack_records(tmp_path / "other", tmp_path / "first", **QUIET)
+
+
+def test_what_a_killed_process_left_of_the_marker_is_no_content(packed, tmp_path):
+    (tmp_path / "out").mkdir()
+    code = (
+        "import os, sys; from gluonface.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]): os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "out/.unpacked.json"], check=False)
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    unpack_records(packed, tmp_path / "out", **QUIET)
+    assert not list((tmp_path / "out").glob(".*.part"))
 
 
 def test_names_come_back_from_identities_csv(packed, tmp_path):

@@ -173,3 +173,30 @@ def test_training_that_goes_back_moves_the_links_and_keeps_later_ones_for_now(th
     assert len(list(three.root.glob("step-*"))) == 3
     three.tidy(None, three.start(4))
     assert three.path("best") is None
+
+
+def test_copies_that_somebody_keeps_beside_the_checkpoints_stay(three, saved):
+    copies = [three.root / name for name in ("step-2-good", "step-00000004.old", "step-6 (copy)")]
+    for path in copies:
+        shutil.copytree(three.path("last"), path)
+    three.write(8, lambda empty: save_state(empty, saved[0], config_from_dict({})))
+    assert all((path / "manifest.json").is_file() for path in copies)
+    assert [path.name for path in three._folders()] == [f"step-0000000{n}" for n in (4, 6, 8)]
+
+
+def test_a_run_that_was_copied_without_its_links_goes_on(three, saved, tmp_path):
+    copied = Checkpoints(tmp_path / "copied", keep=9)
+    shutil.copytree(three.root, copied.root)  # follows the links, as `cp -rL` does
+    step = saved[0].progress.step
+    copied.tidy(4, None)
+    assert copied.path("best").name == "step-00000004"
+    assert copied.path("last").name == "last"
+    copied.write(8, lambda empty: save_state(empty, saved[0], config_from_dict({})))
+    assert copied.path("last").name == "step-00000008"
+    assert (copied.root / "last").is_symlink()
+    # What stood in the place of the links are checkpoints by their steps.
+    assert {path.name for path in copied._folders() if f"{step:08d}" in path.name} == {
+        f"step-{step:08d}", f"step-{step:08d}.1"
+    }  # fmt: skip
+    copied.tidy(4, copied.start(2))
+    assert copied.path("last").name == "step-00000002"
