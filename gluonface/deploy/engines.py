@@ -22,6 +22,8 @@ from .onnx.engine_input import for_onnxruntime, read_with_openvino
 from .onnx.split_prelu import split_prelus
 from .parity import noise
 from .rewriting.rewrite import fuse, rewrite
+from .symbol_trial import check_memory
+from .symbol_trial import rows_are_independent as rows_are_apart
 
 __all__ = [
     "AGREE",
@@ -29,6 +31,7 @@ __all__ = [
     "OnnxEngine",
     "OpenVinoEngine",
     "SymbolEngine",
+    "check_independence",
     "check_rows",
     "errors_of",
     "has_cuda",
@@ -281,6 +284,14 @@ def check_rows(
         **known,
     )
     _require_rows(source, one, more[1][0])
+    check_memory(symbol, {"data": (1, 3, *size), **known}, source)
+
+
+def check_independence(symbol: typing.Any, engine: Engine, size: tuple[int, int], source: str):
+    """Raise DataError if an image's row changes with the other images, by the graph or a trial."""
+    if not rows_are_apart(symbol):
+        images = _unlike(size)
+        _require_independence(source, engine.run(images[:1])[0], engine.run(images)[0])
 
 
 def _require_rows(source, one, more):

@@ -13,7 +13,7 @@ import typing
 from ...errors import DataError, shown
 from .computed_shapes import known_shapes
 
-__all__ = ["check_memory"]
+__all__ = ["MOST", "check_memory"]
 
 # Numbers that are kept at a time, for one image: 128 MB, while iresnet200 keeps 10 MB at 112 x 112.
 # Engines run 8 images at a time.
@@ -51,9 +51,9 @@ def check_memory(graph: typing.Any, weights: typing.Container[str], types: dict[
             size = sizes.get(name)
             if node.op_type == "LpNormalization" and size is None:
                 raise DataError(f"{who} takes a tensor whose shape cannot be told before it runs")
-            if size == 0 and node.op_type not in GIVING:
-                if len(shapes[name]) > 1 or types.get(name) in FLOATS:
-                    raise DataError(f"{who} makes an empty tensor, of the shape {shapes[name]}")
+            empty = size == 0 and (len(shapes[name]) > 1 or types.get(name) in FLOATS)
+            if empty and node.op_type not in GIVING:
+                raise DataError(f"{who} makes an empty tensor, of the shape {shapes[name]}")
             if sources:
                 of_images.add(name)
             if sources or (size or 0) > largest:  # of the file alone engines make it once

@@ -82,7 +82,7 @@ def test_a_shape_said_of_a_large_tensor_is_not_believed(tmp_path):
     for name, value in constants.items():
         constant(model, name, value)
         model.graph.input.append(helper.make_tensor_value_info(name, 1, [1, 1]))
-    with pytest.raises(DataError, match="would have the shape|numbers in memory"):
+    with pytest.raises(DataError, match=r"would have the shape|numbers in memory"):
         _ = open_weights(save(model, tmp_path / "x.onnx")).onnx_bytes
 
 
@@ -105,5 +105,5 @@ def test_a_slice_whose_end_the_image_decides_is_not_divided_by_its_length(tmp_pa
         make("Slice", ["embedding", "zero", "end", "axis"], ["nothing"]),
         make("LpNormalization", ["nothing"], ["out"]),
     ]
-    with pytest.raises(DataError, match="LpNormalization .* cannot be told before it runs"):
+    with pytest.raises(DataError, match=r"LpNormalization .* cannot be told before it runs"):
         opened(nodes, tmp_path, zero=np.int64([0]), axis=np.int64([1]))
