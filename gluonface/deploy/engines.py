@@ -287,7 +287,9 @@ def check_rows(
     check_memory(symbol, {"data": (1, 3, *size), **known}, source)
 
 
-def check_independence(symbol: typing.Any, engine: Engine, size: tuple[int, int], source: str):
+def check_independence(
+    symbol: typing.Any, engine: Engine, size: tuple[int, int], source: str
+) -> None:
     """Raise DataError if an image's row changes with the other images, by the graph or a trial."""
     if not rows_are_apart(symbol):
         images = _unlike(size)

@@ -46,6 +46,8 @@ def _is_apart(node):
     name, axis = AXES.get(node.op, ("", None))
     if node.value(name, axis) != axis:
         return False
+    if node.op in ("Reshape", "reshape"):  # a 0 keeps an axis
+        return node.integers("shape")[:1] == (0,) and not node.flag("reverse")
     if node.op in WITH_PARAMETERS:
         return all(source.is_variable and source.name != "data" for source, _ in node.inputs[1:])
     return node.op in APART or node.op == "Concat"

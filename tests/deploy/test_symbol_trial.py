@@ -42,6 +42,9 @@ DEPENDENT = {
     "the largest of all images": lambda x: mx.sym.broadcast_add(
         x, mx.sym.max(x, axis=0, keepdims=True)
     ),
+    "a shape from the end": lambda x: mx.sym.softmax(
+        mx.sym.Reshape(mx.sym.Reshape(x, shape=(-1, 0), reverse=True), shape=(-1, 8, 7, 7)), axis=0
+    ),
     "a change of places": lambda x: mx.sym.SwapAxis(
         mx.sym.softmax(mx.sym.SwapAxis(x, dim1=0, dim2=1), axis=1), dim1=0, dim2=1
     ),
@@ -66,6 +69,7 @@ INDEPENDENT = {
     "a norm": lambda x: mx.sym.BatchNorm(x, name="norm"),
     "a PReLU": lambda x: mx.sym.LeakyReLU(x, act_type="prelu", name="prelu"),
     "both": lambda x: mx.sym.Concat(x, mx.sym.Activation(x, act_type="relu"), dim=1),
+    "a shape": lambda x: mx.sym.Reshape(x, shape=(0, -1, 7)),
     "a softmax over the channels": lambda x: mx.sym.softmax(x, axis=1),
 }
 
@@ -89,6 +93,12 @@ WIDE = {
         *(mx.sym.contrib.BilinearResize2D(x, height=512, width=512) for _ in range(20))
     ),
 }
+
+
+def test_shapes_that_keep_the_images():
+    for shape, reverse, known in (((0, -1), 0, True), ((-1, 0), 0, False), ((0, -1), 1, False)):
+        x = mx.sym.Reshape(mx.sym.Variable("data"), shape=shape, reverse=bool(reverse))
+        assert rows_are_independent(x) == known
 
 
 @pytest.mark.parametrize("change", WIDE)
