@@ -22,7 +22,7 @@ from ..weights.onnx_file import normalizes_pixels
 from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX, UNTRAINED
 from .engine_selection import check_engine, check_precision, engine_for, engine_for_onnx
-from .engines import Engine, check_rows, run_in_chunks
+from .engines import Engine, check_independence, check_rows, run_in_chunks
 from .export import trace
 from .onnx.metadata import preprocessing_of
 
@@ -355,6 +355,7 @@ def _load_symbol(weights, ctx, engine_name, precision):
     arrays = weights.content.arrays
     check_rows(symbol, arrays, size, str(weights.params))
     engine = engine_for(symbol, arrays, ctx, size, str(weights.params), engine_name, precision)
+    check_independence(symbol, engine, size, str(weights.params))
     if card is None:
         logger.info(
             "%s has no model card; MXNet face networks take pixels 0..255, and this one computes "

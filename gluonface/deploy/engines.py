@@ -24,6 +24,8 @@ from .onnx.engine_input import for_onnxruntime, read_with_openvino
 from .onnx.split_prelu import split_prelus
 from .parity import noise
 from .rewriting.rewrite import fuse, rewrite
+from .symbol_trial import check_memory
+from .symbol_trial import rows_are_independent as rows_are_apart
 
 __all__ = [
     "AGREE",
@@ -31,6 +33,7 @@ __all__ = [
     "OnnxEngine",
     "OpenVinoEngine",
     "SymbolEngine",
+    "check_independence",
     "check_rows",
     "errors_of",
     "has_cuda",
@@ -287,6 +290,16 @@ def check_rows(
         **known,
     )
     _require_rows(source, one, more[1][0])
+    check_memory(symbol, {"data": (1, 3, *size), **known}, source)
+
+
+def check_independence(
+    symbol: typing.Any, engine: Engine, size: tuple[int, int], source: str
+) -> None:
+    """Raise DataError if an image's row changes with the other images, by the graph or a trial."""
+    if not rows_are_apart(symbol):
+        images = _unlike(size)
+        _require_independence(source, engine.run(images[:1])[0], engine.run(images)[0])
 
 
 def _require_rows(source, one, more):
@@ -295,6 +308,24 @@ def _require_rows(source, one, more):
         raise DataError(
             f"{source} gives an output of the shape {tuple(one)} for 1 image and {tuple(more)} for "
             f"{PROBE}; expected a row for each image, (N,D)"
+        )
+
+
+def _unlike(size):
+    """Return two images (2,3,H,W) float32 of which a network makes different rows."""
+    images = noise(size)
+    images[1] = np.linspace(0, 255, size[0], dtype=np.float32).round()[:, None]
+    return images
+
+
+def _require_independence(source, alone, among):
+    """Raise unless an image has the same output alone and among `PROBE`."""
+    first, second = normalize_rows(np.stack([alone, among]))
+    if np.isfinite(second).all() and second.any() and first @ second < SAME:
+        raise DataError(
+            f"{source} gives another output for an image alone than for the same image among "
+            f"{PROBE} (cosine {first @ second:.2f}); expected a network that treats the images of "
+            "a batch one by one"
         )
 
 
@@ -360,8 +391,8 @@ class _OnnxNetwork:
             self._probe(model)
 
     def _probe(self, model):
-        """Run it on noise, with one image and perhaps with more; set the embedding size."""
-        images = noise(self.input_size) if self.takes_bytes else noise(self.input_size) / 255
+        """Run it on images, with one and perhaps with more; set the embedding size."""
+        images = _unlike(self.input_size) / (1 if self.takes_bytes else 255)
         if self.fixed_batch:
             images = np.resize(images, (self.fixed_batch, *images.shape[1:]))
             rows = self._run(images)
@@ -390,13 +421,7 @@ class _OnnxNetwork:
             self.fixed_batch = 1
             return
         _require_rows(self._path, one.shape, more.shape)
-        first, among = normalize_rows(one)[0], normalize_rows(more)
-        if np.isfinite(among).all() and among[0].any() and first @ among[0] < SAME:
-            raise DataError(
-                f"{self._path} gives another output for an image alone than for the same image "
-                f"among {PROBE} (cosine {first @ among[0]:.2f}); expected a network that treats "
-                "the images of a batch one by one"
-            )
+        _require_independence(self._path, one[0], more[0])
 
     def _run(self, images):
         """Return the output for images that fit in one run, whatever its shape is."""
@@ -414,7 +439,17 @@ class _OnnxNetwork:
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs (N,D) float32 for images (N,3,H,W) float32."""
         size = None if self.fixed_batch or self.device != "cpu" else CHUNK
-        return _by_chunks(self._run, images, size)
+        return _by_chunks(self._run_rows, images, size)
+
+    def _run_rows(self, images):
+        """Return the outputs, which not every network that was loaded has been tried for."""
+        rows, expected = self._run(images), (len(images), self.embedding_size)
+        if rows.shape != expected:
+            raise DataError(
+                f"{self._path} gives an output of the shape {rows.shape} for {len(images)} images; "
+                f"expected {expected}"
+            )
+        return rows
 
 
 class OnnxEngine(_OnnxNetwork):

@@ -23,7 +23,7 @@ from ..weights.load import load_net
 from ..weights.mxnet_params import join_params, params_bytes, split_params
 from ..weights.opened import AnySource, open_weights
 from ..weights.source import ONNX
-from .engines import SymbolEngine, check_rows
+from .engines import SymbolEngine, check_independence, check_rows
 from .int8 import CALIBRATION_IMAGES, quantize
 from .onnx.convert import convert
 from .onnx.half import to_half
@@ -142,6 +142,7 @@ def export_source(
     _say_shapes(graph, arrays, size)
     symbol = graph.to_symbol()
     engine = SymbolEngine(symbol, arrays, mx.cpu(), size, source=str(found.params))
+    check_independence(symbol, engine, size, str(found.params))
     document = make_card(None, engine.embedding_size, {**known, **card})
     if weights.card is None:
         document["name"] = card.get("name", found.stem)

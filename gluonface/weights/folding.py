@@ -87,11 +87,11 @@ def _remove_batch_norms(graph: Graph, fold: typing.Callable[[Node, Node], bool])
         if len(users[id(layer)]) != 1 or (reshape and len(users[id(reshape)]) != 1):
             continue
         if fold(layer, norm):
-            graph.replace(norm, reshape or layer)
-            users = graph.users()
+            graph.replace(norm, reshape or layer, users)
+    users = graph.users()
     for node in graph.nodes():  # what is left of flat BatchNorms: there and back
         if node.op == "Flatten" and node.inputs[0][0].attrs.get("shape") == WIDE:
-            graph.replace(node, node.inputs[0][0].inputs[0][0])
+            graph.replace(node, node.inputs[0][0].inputs[0][0], users)
 
 
 def scale_layer(

@@ -137,9 +137,21 @@ class Graph:
                 users.setdefault(id(source), []).append(node)
         return users
 
-    def replace(self, old: Node, new: Node) -> None:
-        """Let all users of a node take the first output of `new` instead."""
-        for user in self.users().get(id(old), []):
+    def replace(self, old: Node, new: Node, users: dict[int, list[Node]] | None = None) -> None:
+        """Let all users of a node take the first output of `new` instead.
+
+        Parameters
+        ----------
+        old, new : Node
+        users : dict, optional
+            What `users` gave; it is kept up to date. To find them again for each of thousands of
+            nodes takes minutes.
+        """
+        known = self.users() if users is None else users
+        found = known.pop(id(old), [])
+        known.setdefault(id(new), [])[:] = [n for n in known.get(id(new), []) if n is not old]
+        known[id(new)] += found
+        for user in found:
             user.inputs = [(new, 0) if s is old and i == 0 else (s, i) for s, i in user.inputs]
         if self.head[0] is old:
             self.head = (new, 0)

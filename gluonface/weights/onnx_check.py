@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import math
 import pathlib
+import re
 import typing
 
 from ..errors import DataError, shown, shown_text
 from .content import MAX_DIMENSIONS
 from .onnx.computed_shapes import infer_computed_shapes
+from .onnx.memory import check_memory
+from .onnx.mending import ALONE
+from .onnx.parameter_shapes import check_parameters
 
 __all__ = ["check_onnx", "without_weights"]
 
@@ -22,7 +26,7 @@ MAX_NODES = 20_000  # also of tensors
 MAX_INPUTS = 256  # of a node, also outputs
 MAX_NAME = 1000
 MAX_SIZE = 1 << 24  # of an axis
-MAX_ELEMENTS = 1 << 28  # of a tensor of the file, or of what an operator makes of one image
+MAX_ELEMENTS = 1 << 28  # of a tensor
 KNOWN = 1024  # elements up to which onnx needs a constant's values to infer shapes
 
 # What exporters of recognition networks write: PyTorch's, MXNet's, Keras', ours and InsightFace's.
@@ -68,7 +72,8 @@ FLOAT, INT, STRING, TENSOR, FLOATS, INTS = 1, 2, 3, 4, 6, 7  # types of attribut
 # Attributes whose whole numbers have a narrower range than that of an axis' size.
 RANGES = {
     **dict.fromkeys(("strides", "dilations", "kernel_shape"), (1, 4096)),
-    "pads": (-4096, 4096),
+    "pads": (0, 4096),
+    "Pad pads": (-4096, 4096),  # of this operator
     "group": (1, MAX_SIZE),
     **dict.fromkeys(("axis", "axes", "perm"), (-MAX_DIMENSIONS, MAX_DIMENSIONS)),
     "blocksize": (1, 64),
@@ -77,6 +82,12 @@ RANGES = {
     "training_mode": (0, 0),
     "size": (1, 4096),
     "p": (1, 8),
+}
+TERM = r"[A-Za-z ]*(\.\.\.)?[A-Za-z ]*"
+# Attributes of text whose other values make an engine go on for ever.
+TEXTS = {
+    "equation": re.compile(f"{TERM}(,{TERM})*(->{TERM})?"),
+    "coordinate_transformation_mode": re.compile("(?!tf_crop_and_resize).*"),
 }
 # Operators whose input of this place is a parameter with at least one value.
 WEIGHTS = {
@@ -165,7 +176,7 @@ def _check_graph(onnx, model, numbers):
                 raise DataError(f"{who} has no weight")
         known.update(node.output)
         for attribute in node.attribute:
-            _check_attribute(onnx, attribute, who)
+            _check_attribute(onnx, attribute, who, node.op_type)
             if node.op_type == "Constant" and attribute.type == TENSOR:
                 constants[node.output[0]] = attribute.t
 
@@ -202,7 +213,7 @@ def _check_tensor(onnx, tensor, who, numbers=None):
         raise DataError(f"{who} is a part of another, which is not read")
 
 
-def _check_attribute(onnx, attribute, who):
+def _check_attribute(onnx, attribute, who, op):
     """Check the range of an attribute's values; its name and type are onnx's checker's matter."""
     name, kind = attribute.name, attribute.type
     if attribute.ref_attr_name or kind not in (FLOAT, INT, STRING, TENSOR, FLOATS, INTS):
@@ -215,7 +226,7 @@ def _check_attribute(onnx, attribute, who):
     if kind in (FLOAT, FLOATS) and not all(map(math.isfinite, values)):
         raise DataError(f"{who} has {name} that is not finite")
     if kind in (INT, INTS) and not name.startswith("value"):
-        low, high = RANGES.get(name, (-MAX_SIZE, MAX_SIZE))
+        low, high = RANGES.get(f"{op} {name}") or RANGES.get(name, (-MAX_SIZE, MAX_SIZE))
         bad = next((value for value in values if not low <= value <= high), None)
         if bad is not None:
             raise DataError(f"{who} has {name} {bad}; expected {low} to {high}")
@@ -223,6 +234,10 @@ def _check_attribute(onnx, attribute, who):
         raise DataError(f"{who} casts to the type {attribute.i}, which is not read")
     if kind == STRING and len(attribute.s) > MAX_NAME:
         raise DataError(f"{who} has {name} of {len(attribute.s)} bytes")
+    if kind == STRING and name in TEXTS:
+        text = attribute.s.decode(errors="replace")
+        if not TEXTS[name].fullmatch(text):
+            raise DataError(f"{who} has {name} {shown(text)}, which is not read")
     if kind == TENSOR:
         _check_tensor(onnx, attribute.t, f"the constant of {who}")
 
@@ -255,6 +270,8 @@ def _check_by_onnx(onnx, model):
         if math.prod(sizes) > MAX_ELEMENTS or len(kind.shape.dim) > MAX_DIMENSIONS:
             raise DataError(f"{shown(value.name)} would have the shape {sizes}")
     _check_divisors(onnx, model.graph, types)
+    check_parameters(onnx, inferred)
+    check_memory(inferred, {tensor.name for tensor in model.graph.initializer}, types)
 
 
 def _fix_axes(graph, tensors):
@@ -285,13 +302,15 @@ def without_weights(onnx, model):
     source, graph = model.graph, bare.graph
     graph.name = source.name
     graph.node.extend(source.node)
-    graph.input.extend(source.input)
+    # Of a tensor that is an input too, what the file says there may be another shape.
+    tensors = {tensor.name for tensor in source.initializer}
+    graph.input.extend(value for value in source.input if value.name not in tensors)
     graph.output.extend(source.output)
-    given = {value.name for value in source.input}
     for tensor in source.initializer:
-        if math.prod(tensor.dims) <= KNOWN:
+        small = math.prod(tensor.dims) <= KNOWN
+        if small:
             graph.initializer.append(tensor)
-        elif tensor.name not in given:
+        if not small or model.ir_version < ALONE:
             graph.input.append(
                 onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )

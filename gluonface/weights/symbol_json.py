@@ -157,8 +157,19 @@ _PADDING: dict[str, Any] = {
     "pad_width": _tuple(0, 4096, 2 * MAX_AXIS),
     "constant_value": _number,
 }
+
+
+def _new_shape(text: str) -> bool:
+    """Whether a text is a shape: the two parts of an axis that -4 divides are not 0."""
+    if not _tuple(-4, LARGEST)(text):
+        return False
+    sizes = [int(size.rstrip("L")) for size in re.findall(r"[+-]?\d+L?", text)]
+    parts = [sizes[place + 1 : place + 3] for place, size in enumerate(sizes) if size == -4]
+    return all(len(two) == 2 and 0 not in two for two in parts)
+
+
 _RESHAPING: dict[str, Any] = {
-    "shape": _tuple(-4, LARGEST),
+    "shape": _new_shape,
     "reverse": _flag,
     "target_shape": _tuple(0, LARGEST),
     "keep_highest": _flag,

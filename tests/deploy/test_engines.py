@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from onnx_nets import TensorProto, constant, helper, network, reference, save
+from onnx_nets import SIZE, TensorProto, constant, helper, network, reference, save
 
 from gluonface._compat import mx
 from gluonface.deploy import Embedder
@@ -211,3 +211,25 @@ def test_a_symbol_gives_a_row_for_each_image(small_prefix, tmp_path, shape):
     (tmp_path / "m-0000.params").write_bytes(data)
     with pytest.raises(DataError, match=r"m-0000\.params.*expected a row for each image"):
         Embedder.load(tmp_path / "m", "cpu", "mxnet")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_rows_of_a_network_that_was_not_tried(installed, tmp_path, engine, images, monkeypatch):
+    """What is read off the graph is checked at every run."""
+    found = Embedder.load(save(network(), tmp_path / "x.onnx"), "cpu", engine)
+    assert found.embed(images).shape[1] == SIZE
+    monkeypatch.setattr(found._engine, "embedding_size", SIZE + 1)
+    with pytest.raises(DataError, match=rf"the shape \(\d, {SIZE}\) for .* {SIZE + 1}\)"):
+        found.embed(images)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_rows_that_depend_on_others_alike(installed, tmp_path, engine):
+    """Of two images of noise a network makes nearly the same, and nearly the same of both."""
+    nodes = [
+        make("ReduceMax", ["embedding"], ["most"], axes=[0], keepdims=1),
+        make("Add", ["embedding", "most"], ["out"]),
+    ]
+    path = save(network(nodes), tmp_path / "x.onnx")
+    with pytest.raises(DataError, match="another output for an image alone"):
+        Embedder.load(path, "cpu", engine)

@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_named(exported, tmp_path):
         next(a for a in conv.attribute if a.name == "strides").ints[:] = [2, 2]
 
     for change, message in (
-        (widen, "num_filter 9; .* has 8 there"),
+        (widen, r"the shape \(8,\); expected \(9,\)"),
         (drop, "'stages_1_1_prelu_alpha_3d' of .* is missing"),
         (nan, "'stages_1_1_prelu_alpha_3d' of .* holds NaN"),
         (gamma, "'gamma of two' of .* is not 1"),

@@ -292,3 +292,14 @@ def test_a_mutated_symbol_is_read_or_refused(raw):
         with contextlib.suppress(mx.MXNetError):
             loaded(made).infer_shape(data=(1, 3, 8, 8))
     assert 20 < accepted < 1000
+
+
+@pytest.mark.parametrize("shape", ["(0, -4, -1, 0, -2)", "(-4, 0, -1)", "[0,-4,2]", "(-4,)"])
+def test_an_axis_is_not_divided_by_zero(shape):
+    """MXNet would, and end the process."""
+    x = mx.sym.Reshape(mx.sym.var("data"), shape=(0, -4, 1, 3, -2), name="fc1")
+    read_symbol_json(x.tojson(), "x")
+    raw = json.loads(x.tojson())
+    raw["nodes"][-1]["attrs"]["shape"] = shape
+    with pytest.raises(DataError, match=r"Reshape, has shape='.*', which is out of its range"):
+        read_symbol_json(json.dumps(raw), "x")

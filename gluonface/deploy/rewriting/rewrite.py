@@ -73,12 +73,18 @@ def fold(symbol, args, auxs=None, input_size=(112, 112)):
 
 
 def _drop_idle(graph):
-    """Remove operators that do nothing in inference."""
+    """Remove operators that do nothing in inference.
+
+    In one pass: `Graph.replace` looks for users in the whole graph, a minute for 6,000 of them.
+    """
+    before = {}  # id of an idle node: what it passes on
     for node in graph.nodes():
-        if node.op in IDLE and not node.inputs[0][0].is_variable:
-            source, index = node.inputs[0]
-            if index == 0:
-                graph.replace(node, source)
+        node.inputs = [(before.get(id(s), s) if i == 0 else s, i) for s, i in node.inputs]
+        source, index = node.inputs[0] if node.op in IDLE else (node, 0)
+        if source is not node and index == 0 and not source.is_variable:
+            before[id(node)] = source
+    head, index = graph.head
+    graph.head = (before.get(id(head), head) if index == 0 else head, index)
 
 
 def _result(graph, values):

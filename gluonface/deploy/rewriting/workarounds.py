@@ -14,11 +14,12 @@ def widen_batch_norms(graph, shapes):
     MXNet's oneDNN BatchNorm ends the process in inference when it meets a flat input after a
     (N,C,1,1) one of the same size, anywhere in the process.
     """
+    users = graph.users()
     for norm in graph.nodes():
         if norm.op == "BatchNorm" and len(shapes.get(norm.name, ())) == 2:
             wide = Node("Reshape", f"{norm.name}_4d", {"shape": WIDE}, [norm.inputs[0]])
             flat = Node("Flatten", f"{norm.name}_flat", {}, [(norm, 0)])
-            graph.replace(norm, flat)
+            graph.replace(norm, flat, users)
             norm.inputs[0] = (wide, 0)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DataError, shown
 
-__all__ = ["infer_computed_shapes"]
+__all__ = ["infer_computed_shapes", "known_shapes"]
 
 MOST = 1024  # elements of a value that is computed here: shapes have few
 _ROUNDS = 50  # of inference; each makes further shapes known
@@ -63,11 +63,13 @@ def infer_computed_shapes(
     graph = model.graph
     for _ in range(_ROUNDS):
         inferred = infer(model)
-        shapes = _known_shapes(inferred)
+        shapes = known_shapes(inferred)
+        given = {"", *(tensor.name for tensor in graph.initializer)}
         open_nodes = [
             node
             for node in graph.node
-            if node.op_type in _DECIDING and node.output[0] not in shapes
+            if node.op_type in _DECIDING
+            and (node.output[0] not in shapes or not given.issuperset(_checked(node)))
         ]
         if not open_nodes or not _decide(onnx, model, open_nodes, shapes):
             break
@@ -80,8 +82,13 @@ def infer_computed_shapes(
     return inferred
 
 
-def _known_shapes(graph):
-    """Return {name: shape} of the tensors whose shape is known wholly."""
+def _checked(node):
+    """Return the inputs whose values `check_parameters` looks at."""
+    return node.input[1::2] if node.op_type == "Pad" else ()
+
+
+def known_shapes(graph: typing.Any) -> dict[str, tuple[int, ...]]:
+    """Return {name: shape} of the tensors of an inferred graph whose shape is known wholly."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.value_info, *graph.output, *graph.input):
         kind = value.type.tensor_type

@@ -16,6 +16,7 @@ __all__ = ["colors_of", "is_unit_length", "mend_onnx", "without_unit_length"]
 
 logger = logging.getLogger(__name__)
 
+ALONE = 4  # version of the form of the file since which weights need not be inputs
 COLOR = "color"  # in the metadata of a file
 LAST = [0, 3, 1, 2]  # from images with the colours last to images with the colours first
 SAME_RANK = {
@@ -67,7 +68,7 @@ def mend_onnx(onnx: typing.Any, model: typing.Any, path: pathlib.Path, output: s
     graph = model.graph
     changes = [
         _keep_one_output(onnx, graph, path, output),
-        _drop_weights_of_inputs(graph),
+        _drop_weights_of_inputs(model),
         _colors_first(onnx, graph, path),
         _drop_spatial(graph),
         _slopes_of_maps(onnx, graph),
@@ -117,12 +118,16 @@ def _list(names):
     return ", ".join(shown(name) for name in names)
 
 
-def _drop_weights_of_inputs(graph):
+def _drop_weights_of_inputs(model):
+    graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     places = [i for i, value in enumerate(graph.input) if value.name in weights]
     for place in reversed(places):
         del graph.input[place]
-    return bool(places)
+    old = model.ir_version < ALONE
+    if old:
+        model.ir_version = ALONE
+    return bool(places) or old
 
 
 def _colors_first(onnx, graph, path):

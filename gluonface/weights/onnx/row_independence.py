@@ -125,9 +125,10 @@ class _Rows:
             size = self.constants[others[0]][0 if settings.get("transB") else 1]
         elif gives is not None and node.op_type != "Flatten":
             size = None
-        scales = self.constants[others[0]] if node.op_type.endswith("Linear") else []
-        if scales not in ([], [1]) and settings.get("axis", 1) != 1:  # a scale for each image
-            return None, None
+        if node.op_type.endswith("Linear"):  # perhaps with a scale or a zero point for each image
+            for shape in [self.constants[name] for name in others if name]:
+                if shape not in ([], [1]) and (len(shape) > 1 or settings.get("axis", 1) != 1):
+                    return None, None
         return gives or rank, size
 
     def _reshaped(self, node):

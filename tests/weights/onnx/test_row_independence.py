@@ -142,3 +142,12 @@ def test_common_networks_are_known(name):
 
     net = load_net(f"{name}:untrained")
     assert rows_are_independent(convert(*trace(net), net.cfg.input_size, compare=False))
+
+
+@pytest.mark.parametrize("shape", [(8,), (2, 8)])
+def test_zero_points_count_like_scales(shape):
+    """They may be one for each image where the scale is one for all."""
+    assert rows_are_independent(after("QuantizeLinear", np.float32(0.1), np.uint8(3), axis=0))
+    for axis in (0, 1):
+        model = after("QuantizeLinear", np.float32(0.1), np.zeros(shape, "u1"), axis=axis)
+        assert rows_are_independent(model) == (len(shape) == axis == 1)
