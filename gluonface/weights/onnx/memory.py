@@ -18,6 +18,7 @@ __all__ = ["MOST", "check_memory"]
 # Numbers that are kept at a time, for one image: 128 MB, while iresnet200 keeps 10 MB at 112 x 112.
 # Engines run 8 images at a time.
 MOST = 1 << 25
+EACH, MOST_OF_BATCH = 1 << 23, 1 << 29  # of networks with a fixed batch: for each image, in all
 FLOATS = (1, 10, 11, 16)
 # What may give an empty tensor: exporters write one where a Resize has no region.
 GIVING = {"Constant", "ConstantOfShape", "Identity", "Cast"}
@@ -43,6 +44,8 @@ def check_memory(graph: typing.Any, weights: typing.Container[str], types: dict[
     uses = collections.Counter(name for node in graph.node for name in node.input)
     of_images = {value.name for value in graph.input if value.name not in weights}
     kept = sum(sizes.get(name, 0) for name in of_images)
+    batch = max((shapes[name][0] for name in of_images if shapes.get(name)), default=1)
+    most = max(MOST, min(batch * EACH, MOST_OF_BATCH))
     for node in graph.node:
         who = f"{node.op_type} {shown(node.name or node.output[0])}"
         sources = [name for name in node.input if name in of_images]
@@ -58,10 +61,10 @@ def check_memory(graph: typing.Any, weights: typing.Container[str], types: dict[
                 of_images.add(name)
             if sources or (size or 0) > largest:  # of the file alone engines make it once
                 kept += size or 0
-        if kept > MOST:
+        if kept > most:
             raise DataError(
-                f"{who} is reached with {kept} numbers in memory for one image; at most {MOST} are "
-                "expected"
+                f"{who} is reached with {kept} numbers in memory for {batch} images; at "
+                f"most {most} are expected"
             )
         uses.subtract(node.input)
         for name in {*sources, *(node.output if sources else ())}:

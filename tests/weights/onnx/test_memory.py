@@ -14,8 +14,8 @@ MEAN = [
 ]
 
 
-def opened(nodes, tmp_path, **constants):
-    model = network(head=nodes)
+def opened(nodes, tmp_path, batch="N", **constants):
+    model = network(head=nodes, batch=batch)
     for name, value in constants.items():
         constant(model, name, value)
     return open_weights(save(model, tmp_path / "x.onnx")).onnx_bytes
@@ -51,10 +51,18 @@ def many_tiles(length):
 def test_gigabytes_of_a_few_bytes(tmp_path, maker):
     large = 1 << (13 if maker is column_and_row else 26)
     nodes, constants = maker(large)
-    with pytest.raises(DataError, match="numbers in memory for one image; at most 33554432"):
+    with pytest.raises(DataError, match="numbers in memory for 1 images; at most 33554432"):
         opened(nodes, tmp_path, **constants)
     nodes, constants = maker(1 << (10 if maker is column_and_row else 20))
     assert opened(nodes, tmp_path, **constants)
+
+
+def test_a_fixed_batch_may_have_more(tmp_path):
+    nodes, constants = tiles(1 << 22)
+    assert opened(nodes, tmp_path, batch=16, **constants)
+    nodes, constants = tiles(1 << 24)
+    with pytest.raises(DataError, match="in memory for 16 images; at most 134217728"):
+        opened(nodes, tmp_path, batch=16, **constants)
 
 
 def test_what_is_used_up_is_not_counted(tmp_path):
