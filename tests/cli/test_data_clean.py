@@ -160,7 +160,8 @@ def test_embeds_when_no_embeddings_are_given(made, monkeypatch):
     [
         ((), {"out": None}, 2, "--out is missing"),
         ((), {"out": "set"}, 2, "holds a set already"),
-        ((), {"out": "e.npz"}, 2, "is a file"),
+        ((), {"out": "six.npy"}, 2, "is a file"),
+        ((), {"out": "e.npz"}, 2, "choose another name"),  # which it reads
         ((), {"centers": "means", "embeddings": None}, 2, "give --embeddings"),
         ((), {"embeddings": "none.npz"}, 2, "there is no file"),
         ((), {"centers": "none.npy"}, 2, "none.npy is not there"),
