@@ -353,9 +353,9 @@ def _load_symbol(weights, ctx, engine_name, precision):
     symbol, card = weights.symbol, weights.card
     size = tuple((card or {}).get("input_size", (112, 112)))
     arrays = weights.content.arrays
-    check_rows(symbol, arrays, size, str(weights.params))
+    check_rows(symbol, weights.content.graph, arrays, size, str(weights.params))
     engine = engine_for(symbol, arrays, ctx, size, str(weights.params), engine_name, precision)
-    check_independence(symbol, engine, size, str(weights.params))
+    check_independence(weights.content.graph, engine, size, str(weights.params))
     if card is None:
         logger.info(
             "%s has no model card; MXNet face networks take pixels 0..255, and this one computes "

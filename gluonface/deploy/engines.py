@@ -20,12 +20,11 @@ from ..weights.mxnet_params import split_params
 from ..weights.onnx.parts import OnnxParts, take_numbers
 from ..weights.onnx.row_independence import row_length, rows_are_independent
 from ..weights.opened import open_weights
+from . import symbol_trial
 from .onnx.engine_input import for_onnxruntime, read_with_openvino
 from .onnx.split_prelu import split_prelus
 from .parity import noise
 from .rewriting.rewrite import fuse, rewrite
-from .symbol_trial import check_memory
-from .symbol_trial import rows_are_independent as rows_are_apart
 
 __all__ = [
     "AGREE",
@@ -277,7 +276,11 @@ def _check_shapes(symbol, args, auxs, size, source):
 
 
 def check_rows(
-    symbol: typing.Any, arrays: dict[str, np.ndarray], size: tuple[int, int], source: str
+    symbol: typing.Any,
+    graph: Graph,
+    arrays: dict[str, np.ndarray],
+    size: tuple[int, int],
+    source: str,
 ) -> None:
     """Raise DataError unless a symbol gives a row for each image; parameters as of an engine."""
     args, auxs = split_params(arrays)
@@ -290,14 +293,12 @@ def check_rows(
         **known,
     )
     _require_rows(source, one, more[1][0])
-    check_memory(symbol, {"data": (1, 3, *size), **known}, source)
+    symbol_trial.check_memory(symbol, graph, {"data": (1, 3, *size), **known}, source)
 
 
-def check_independence(
-    symbol: typing.Any, engine: Engine, size: tuple[int, int], source: str
-) -> None:
+def check_independence(graph: Graph, engine: Engine, size: tuple[int, int], source: str) -> None:
     """Raise DataError if an image's row changes with the other images, by the graph or a trial."""
-    if not rows_are_apart(symbol):
+    if not symbol_trial.rows_are_independent(graph):
         images = _unlike(size)
         _require_independence(source, engine.run(images[:1])[0], engine.run(images)[0])
 

@@ -138,11 +138,11 @@ def export_source(
     # A calibration is of the old files: what is written here has another SHA-256.
     known = {k: v for k, v in (weights.card or {}).items() if k not in (*FIXED, "calibrations")}
     size = tuple(known.get("input_size", (112, 112)))
-    check_rows(graph.to_symbol(), arrays, size, str(found.params))
+    check_rows(graph.to_symbol(), graph, arrays, size, str(found.params))
     _say_shapes(graph, arrays, size)
     symbol = graph.to_symbol()
     engine = SymbolEngine(symbol, arrays, mx.cpu(), size, source=str(found.params))
-    check_independence(symbol, engine, size, str(found.params))
+    check_independence(graph, engine, size, str(found.params))
     document = make_card(None, engine.embedding_size, {**known, **card})
     if weights.card is None:
         document["name"] = card.get("name", found.stem)

@@ -31,15 +31,15 @@ WITH_PARAMETERS = {"Convolution", "FullyConnected", "BatchNorm", "BatchNorm_v1",
 AXES = {"BatchNorm": ("axis", 1), "BatchNorm_v1": ("axis", 1), "Concat": ("dim", 1)}
 
 
-def rows_are_independent(symbol: typing.Any) -> bool:
+def rows_are_independent(graph: Graph) -> bool:
     """Return whether each row of the output is known to be of one image alone.
 
     Parameters
     ----------
-    symbol : mx.sym.Symbol
-        Whose output has a row for each image, for any number of them.
+    graph : Graph
+        Of a symbol whose output has a row for each image, for any number of them.
     """
-    return all(node.is_variable or _is_apart(node) for node in Graph.from_symbol(symbol).nodes())
+    return all(node.is_variable or _is_apart(node) for node in graph.nodes())
 
 
 def _is_apart(node):
@@ -53,12 +53,16 @@ def _is_apart(node):
     return node.op in APART or node.op == "Concat"
 
 
-def check_memory(symbol: typing.Any, shapes: dict[str, tuple[int, ...]], source: str) -> None:
+def check_memory(
+    symbol: typing.Any, graph: Graph, shapes: dict[str, tuple[int, ...]], source: str
+) -> None:
     """Raise DataError if a symbol would need more memory than networks do.
 
     Parameters
     ----------
     symbol : mx.sym.Symbol
+    graph : Graph
+        The same.
     shapes : dict of str to tuple of int
         Of its inputs, for one image.
     source : str
@@ -69,7 +73,7 @@ def check_memory(symbol: typing.Any, shapes: dict[str, tuple[int, ...]], source:
     sizes: dict[str, int] = collections.Counter()
     for name, shape in made.items():
         sizes[name.rpartition("_")[0]] += math.prod(shape)  # of all outputs of a node
-    nodes = [node for node in Graph.from_symbol(symbol).nodes() if not node.is_variable]
+    nodes = [node for node in graph.nodes() if not node.is_variable]
     uses = collections.Counter(before.name for node in nodes for before, _ in node.inputs)
     kept = 0
     for node in nodes:

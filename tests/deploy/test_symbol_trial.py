@@ -7,6 +7,7 @@ from gluonface._compat import mx
 from gluonface.deploy import Embedder, export_source
 from gluonface.deploy.symbol_trial import rows_are_independent
 from gluonface.errors import DataError
+from gluonface.weights.graph import Graph
 from gluonface.weights.mxnet_params import params_bytes
 
 SIZE = 8
@@ -55,7 +56,7 @@ DEPENDENT = {
 @pytest.mark.parametrize("engine", ["mxnet", "auto"])
 def test_rows_that_depend_on_others(tmp_path, change, engine):
     symbol = network(DEPENDENT[change])
-    assert not rows_are_independent(symbol)
+    assert not rows_are_independent(Graph.from_symbol(symbol))
     prefix = saved(symbol, tmp_path)
     with pytest.raises(DataError, match=r"x-0000.params gives another output for an image alone"):
         Embedder.load(prefix, "cpu", engine)
@@ -78,7 +79,7 @@ INDEPENDENT = {
 def test_rows_that_do_not(tmp_path, change):
     prefix = saved(network(INDEPENDENT[change], axes=None), tmp_path)
     found = Embedder.load(prefix, "cpu", "mxnet")
-    assert rows_are_independent(network(INDEPENDENT[change], axes=None)) == (
+    assert rows_are_independent(Graph.from_symbol(network(INDEPENDENT[change], axes=None))) == (
         "softmax" not in change
     )
     images = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
@@ -98,7 +99,7 @@ WIDE = {
 def test_shapes_that_keep_the_images():
     for shape, reverse, known in (((0, -1), 0, True), ((-1, 0), 0, False), ((0, -1), 1, False)):
         x = mx.sym.Reshape(mx.sym.Variable("data"), shape=shape, reverse=bool(reverse))
-        assert rows_are_independent(x) == known
+        assert rows_are_independent(Graph.from_symbol(x)) == known
 
 
 @pytest.mark.parametrize("change", WIDE)
