@@ -9,7 +9,7 @@ import typing
 
 from ..errors import InputError
 
-__all__ = ["add_command", "add_group", "require_no_input_as_output"]
+__all__ = ["OUTPUTS", "add_command", "add_group", "require_no_input_as_output"]
 
 OUTPUTS = ("draw", "json", "out", "plot", "report", "sheet", "torch")  # files to write
 # A SOURCE of a model may be a prefix, and that of images a folder.
@@ -105,11 +105,9 @@ def require_no_input_as_output(
     ------
     InputError
     """
-    flat: list[str] = []
-    for value in inputs:
-        flat += [one for one in (value if isinstance(value, list) else [value])
-                 if isinstance(one, str)]  # fmt: skip
-    exact = [name for one in flat for name in (one, one.partition(":")[2]) if name]
+    given = [one for value in inputs for one in (value if isinstance(value, list) else [value])]
+    texts = [one for one in given if isinstance(one, str)]
+    exact = [name for one in texts for name in (one, one.partition(":")[2]) if name]
     for option, out in outputs.items():
         if not isinstance(out, str):
             continue
