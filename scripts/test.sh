@@ -42,13 +42,17 @@ step "Docs, with warnings as errors"
 docs/build.sh
 
 # The second run leaves out what depends on neither Python nor NumPy: pages and scripts, the shapes of
-# the backbones, how runs are resumed and learn, jobs of two processes. Of the tests that go through
-# all losses it takes the first, the middle and the last.
+# the backbones, how runs are resumed and learn, jobs of two processes, the harness of the mutations.
+# Of tests that go through all losses, operators or formats it takes the first, the middle and the
+# last.
 left_out=(tests/test_architecture.py
     tests/test_docs{,_commands,_losses,_partial_fc,_pictures,_tables,_translations}.py
-    tests/test_scripts.py tests/test_recipe_scripts.py tests/model_zoo/test_{every_model,count}.py
+    tests/test_{scripts,recipe_scripts,mutations}.py tests/model_zoo/test_{every_model,count}.py
     tests/training/test_{resume,learning_truth}.py tests/distributed)
-second=("${left_out[@]/#/--ignore=}" --cases tests/head=3 --cases tests/loss=3)
+second=("${left_out[@]/#/--ignore=}")
+for folder in data deploy head loss; do
+    second+=(--cases "tests/$folder=3")
+done
 # One process a core, each with one thread. A crash of one ends the run, which would hang otherwise.
 tests=(python -m pytest -n auto --dist loadfile --max-worker-restart=0)
 # Coverage is measured in the first run from Python 3.12 on, where it costs little. Older Pythons

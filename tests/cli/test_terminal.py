@@ -122,7 +122,7 @@ def test_a_line_feed_in_a_name_makes_no_line_of_its_own(tmp_path):
         (2, ("gallery", "enrol", "g", faces, "--model", model, "--detector", "none")),
         (2, ("train", "--config", tmp_path / FORGED / "no.yaml")),
     )
-    # A process of its own, with the logs of a command; one for all, since MXNet's import takes time.
+    # A process of its own, with the logs of a command; one for all, since its start takes time.
     code = """
 import sys
 from gluonface.cli import main
@@ -134,9 +134,8 @@ for words in sys.argv[1:]:
     texts = ["|".join(map(str, words)) for _, words in commands]
     command = [sys.executable, "-c", code, *texts]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    outputs, errors = (
-        re.split("^<([0-9])>\n", text, flags=re.M) for text in (done.stdout, done.stderr)
-    )
+    parts = re.compile("^<([0-9])>\n", re.M)
+    outputs, errors = parts.split(done.stdout), parts.split(done.stderr)
     assert outputs[1::2] == errors[1::2] == [str(status) for status, _ in commands], done.stderr
     for words, output, error in zip(texts, outputs[::2], errors[::2]):
         assert r"\nFORGED" in output + error, words
