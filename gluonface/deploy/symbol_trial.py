@@ -69,10 +69,11 @@ def check_memory(
         For messages.
     """
     inner = symbol.get_internals()
-    made = dict(zip(inner.list_outputs(), inner.infer_shape(**shapes)[1]))
+    variables = {*symbol.list_arguments(), *symbol.list_auxiliary_states()}
     sizes: dict[str, int] = collections.Counter()
-    for name, shape in made.items():
-        sizes[name.rpartition("_")[0]] += math.prod(shape)  # of all outputs of a node
+    for name, shape in zip(inner.list_outputs(), inner.infer_shape(**shapes)[1]):
+        if name not in variables:  # a weight is conv0_weight, an output conv0_output
+            sizes[name.rpartition("_")[0]] += math.prod(shape)  # of all outputs of a node
     nodes = [node for node in graph.nodes() if not node.is_variable]
     uses = collections.Counter(before.name for node in nodes for before, _ in node.inputs)
     kept = 0

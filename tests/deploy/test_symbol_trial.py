@@ -5,7 +5,7 @@ import pytest
 
 from gluonface._compat import mx
 from gluonface.deploy import Embedder, export_source
-from gluonface.deploy.symbol_trial import rows_are_independent
+from gluonface.deploy.symbol_trial import check_memory, rows_are_independent
 from gluonface.errors import DataError
 from gluonface.weights.graph import Graph
 from gluonface.weights.mxnet_params import params_bytes
@@ -107,3 +107,14 @@ def test_gigabytes_of_a_few_bytes(tmp_path, change):
     prefix = saved(network(WIDE[change]), tmp_path)
     with pytest.raises(DataError, match=r"x-0000.params is reached with \d+ numbers in memory"):
         Embedder.load(prefix, "cpu", "mxnet")
+
+
+def test_weights_are_not_counted():
+    """They lie in the file: of 201 million of them this network makes 8,000 numbers."""
+    wide = 1 << 13
+    x = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=wide, no_bias=True, name="fc")
+    shapes = {"data": (1, 3, 1, wide), "fc_weight": (wide, 3 * wide)}
+    check_memory(x, Graph.from_symbol(x), shapes, "x")
+    x = mx.sym.tile(x, reps=(1, wide))
+    with pytest.raises(DataError, match="numbers in memory for one image"):
+        check_memory(x, Graph.from_symbol(x), shapes, "x")
