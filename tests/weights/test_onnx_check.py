@@ -203,3 +203,19 @@ def test_names_that_are_no_text(tmp_path):
     (tmp_path / "x.onnx").write_bytes(data)
     with pytest.raises(DataError, match=r"x\.onnx is not run: it has a name that is no text"):
         _ = open_weights(tmp_path / "x.onnx").onnx_bytes
+
+
+@pytest.mark.parametrize("equation", ["....", "ab,bc->....", "a-b", "a.b->a"])
+def test_equations_that_are_none(tmp_path, equation):
+    """Of some of them an engine never ends to read."""
+    model = network(head=[make("Einsum", ["embedding"], ["out"], "sum", equation=equation)])
+    refused(model, tmp_path, "Einsum 'sum' has equation .*, which is not read")
+
+
+def test_a_resize_of_a_region(tmp_path):
+    model = network()
+    mode = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+    insert(model, 2, make("Resize", ["p", "roi", "scales"], ["q"], "resize", **mode))
+    constant(model, "roi", np.full(8, np.nan, "f4"))
+    constant(model, "scales", np.ones(4, "f4"))
+    refused(model, tmp_path, "Resize 'resize' has coordinate_transformation_mode .*not read")
