@@ -31,5 +31,5 @@ def run(args):
         rows = [("identities", f"{found['identities']:,}{names}")]
     print_rows([*rows, ("images", f"{found['images']:,} in {args.out}")])
     for name, reason in found.get("left_out", ()):
-        sys.stdout.write(f"  left out: {name}: {one_line(reason)}\n")
+        sys.stdout.write(f"  left out: {one_line(f'{name}: {reason}')}\n")
     return 1 if found.get("left_out") else 0

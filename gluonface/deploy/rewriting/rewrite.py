@@ -53,9 +53,10 @@ def rewrite(symbol, args, auxs=None, input_size=(112, 112), fast=True):
                 use_native_ops(graph, of_two)
                 join_depthwise(graph, values)
             use_onednn_ops(graph, values, shapes)
+        users = graph.users()  # those of a node are the same until it is changed
         for node in graph.nodes():
             if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":
-                _change_prelu(graph, node, values, shapes.get(node.name, ()), onednn)
+                _change_prelu(node, values, shapes.get(node.name, ()), users if onednn else None)
     return _result(graph, values)
 
 
@@ -105,12 +106,13 @@ def infer_shapes(symbol, values, input_size, batch=1):
     return {name[:-7] if name.endswith("_output") else name: shape for name, shape in shapes}
 
 
-def _change_prelu(graph, node, values, shape, onednn):
+def _change_prelu(node, values, shape, users):
+    """Write a PReLU with other operators; with oneDNN's if there are the users of all nodes."""
     variable = node.inputs[1][0]
     if len(shape) != 4 or not variable.is_variable:
         return
     slope = np.broadcast_to(values[variable.name], shape[1:2])
-    if not (onednn and fuse_prelu(node, values, slope, graph.users())):
+    if users is None or not fuse_prelu(node, values, slope, users):
         split_prelu(node, values, slope)
 
 

@@ -27,9 +27,7 @@ PAIRS = {
 ONE = {"QLinearConv": (1, 2, 6, 7), "ConvInteger": (2,)}
 EACH = {"QLinearConv": (3, (4, 5)), "ConvInteger": (1, (3,))}
 BIAS = {"Conv": (1, 2), "ConvTranspose": (1, 2), "QLinearConv": (3, 8)}
-
-
-MOST_PADDING = 4096
+MOST_PADDING = 4096  # of an axis
 
 
 def check_parameters(onnx: typing.Any, graph: typing.Any) -> None:

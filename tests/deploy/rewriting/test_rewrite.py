@@ -63,3 +63,27 @@ def test_a_graph_is_not_walked_once_more_for_each_of_its_nodes(layer, flat, monk
         return len(walks)
 
     assert walks_of(100) == walks_of(10)
+
+
+def test_nor_for_each_prelu_after_a_convolution(ours, monkeypatch):
+    walks = []
+    nodes = Graph.nodes
+    monkeypatch.setattr(Graph, "nodes", lambda graph: walks.append(graph) or nodes(graph))
+
+    def walks_of(count):
+        x = S.Variable("data")
+        for number in range(count):
+            x = S.Convolution(x, name=f"conv{number}", kernel=(1, 1), num_filter=4)
+            x = S.LeakyReLU(x, name=f"prelu{number}", act_type="prelu")
+        x = S.Flatten(x, name="fc1")
+        args = {}
+        for name, shape in zip(x.list_arguments(), x.infer_shape(data=(1, 3, 8, 8))[0]):
+            if name != "data":
+                args[name] = np.linspace(0.1, 0.4, np.prod(shape)).reshape(shape).astype("f4")
+        walks.clear()
+        changed = operators(rewrite(x, args, {}, (8, 8))[0])
+        assert "LeakyReLU" not in changed
+        assert ("_sg_mkldnn_conv" in changed) != ours
+        return len(walks)
+
+    assert walks_of(20) == walks_of(2)
